@@ -1,0 +1,131 @@
+# The one entry point: `make help` explains every target.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+CHECKOV_VERSION := 3.3.30
+BIN := .venv/bin
+VENV := .venv/.installed
+MODELS := $(notdir $(patsubst %/,%,$(wildcard models/*/)))
+# onnxruntime opens a network connection at import unless it is told not to.
+export ORT_DISABLE_TELEMETRY := 1
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+## --- Python environment and locks
+
+.PHONY: venv
+venv: $(VENV) ## install everything Python needs into .venv
+
+# A half-made .venv has no stamp, so it is made anew; `hatchling` is locked like the rest.
+$(VENV): requirements/uv.txt requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' $(LOCK_ARGS)
+
+.PHONY: lock
+lock: ## write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
+	$(COMPILE) --group dev --python-version 3.11 pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --group serve --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve.txt
+	$(COMPILE) --group serve-sklearn --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn.txt
+	echo 'uv==$(UV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/uv.txt
+	echo 'checkov==$(CHECKOV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/checkov.txt
+
+# A scanner of manifests with a hundred dependencies, some older than ours: in an environment of its own.
+.PHONY: checkov
+checkov: .tools/checkov/.installed ## install the scanner of manifests that the chart's tests run
+
+.tools/checkov/.installed: requirements/checkov.txt $(VENV)
+	$(PYTHON) -m venv --clear .tools/checkov
+	$(BIN)/uv pip install --quiet --python .tools/checkov/bin/python --require-hashes -r requirements/checkov.txt
+	touch $@
+
+## --- A model on this machine: no cluster, no root
+
+.PHONY: models
+models: $(MODELS:%=build/bundles/%/manifest.json) ## train and package every model into build/bundles
+
+# One folder, one model: the bundle is made anew when its training code or ours changed.
+build/bundles/%/manifest.json: models/%/train.py models/%/model.yaml $(wildcard modelctl/*.py modelctl/*/*.py app/*.py) $(VENV)
+	$(BIN)/python models/$*/train.py --out build/training/$*
+	$(BIN)/modelctl package build/training/$* --config models/$*/model.yaml --out build/bundles/$*
+
+.PHONY: run
+run: build/bundles/iris/manifest.json ## serve the iris model on 127.0.0.1:8080 (PORT=...)
+	$(BIN)/modelctl serve build/bundles/iris --port $${PORT:-8080}
+
+## --- The sandbox: a real cluster with a real Argo CD on this machine (Linux, root)
+
+.PHONY: preflight
+preflight: ## say what `make up` would miss on this machine
+	$(PYTHON) -m sandbox preflight
+
+.PHONY: tools
+tools: ## build every pinned command-line tool that is missing (TOOLS="helm4 ..." for some)
+	$(PYTHON) -m tools build $(TOOLS)
+
+.PHONY: up
+up: ## start the sandbox and serve every model in every environment
+	$(PYTHON) -m sandbox preflight
+	$(PYTHON) -m sandbox packages
+	$(PYTHON) -m tools build cluster
+	$(MAKE) --no-print-directory venv
+	$(BIN)/python -m sandbox up
+
+.PHONY: status
+status: $(VENV) ## show what runs where: git beside the cluster
+	@cd .sandbox/gitops && KUBECONFIG=$(CURDIR)/.sandbox/kubeconfig PATH="$(CURDIR)/.tools/bin:$$PATH" \
+	  $(CURDIR)/$(BIN)/modelctl status
+
+.PHONY: down
+down: ## stop the sandbox and leave nothing behind
+	$(PYTHON) -m sandbox down
+
+## --- What is generated, checked in, and tested to be fresh
+
+.PHONY: generate
+generate: $(VENV) ## write the chart's schema, README, recipes and golden renders
+	$(PYTHON) -m tools build helm-schema helm-docs helm4
+	cd charts/ml-model && ../../.tools/bin/helm-schema
+	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
+	$(BIN)/python -m tests.chart.goldens
+
+## --- Measurements (on a quiet machine with two cores)
+
+.PHONY: bench
+bench: $(VENV) build/bundles/penguins/manifest.json ## our service beside its peers: requests/s, latency, memory (needs wrk)
+	$(BIN)/python -m benchmarks.serving
+
+.PHONY: bench-exactness
+bench-exactness: $(VENV) ## which engine each estimator family gets, how exact and how fast
+	$(BIN)/python -m benchmarks.exactness
+
+## --- Checks
+
+.PHONY: lint
+lint: $(VENV) ## format, lint, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
+
+.PHONY: format
+format: $(VENV) ## let ruff rewrite what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: test
+test: $(VENV) ## run every test; the end-to-end part needs root and starts the sandbox
+	$(BIN)/python tests/run.py
+
+.PHONY: test-fast
+test-fast: $(VENV) ## run every test that needs no sandbox
+	$(BIN)/python tests/run.py --fast

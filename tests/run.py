@@ -1,0 +1,112 @@
+"""Run the suites one after another: a line for each that passes, all output of one that fails.
+
+    python tests/run.py [--fast]
+
+`--fast` leaves out what needs the sandbox. Without it, leaving something out (no root, not Linux)
+is said loudly, and with CI=true it is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTEST = (".venv/bin/python", "-m", "pytest")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One command; a live one prints as it goes because it takes minutes."""
+
+    name: str
+    argv: tuple[str, ...]
+    live: bool = False
+
+
+FAST = (
+    Suite("lint", ("make", "--no-print-directory", "lint")),
+    Suite(
+        "unit",
+        (*PYTEST, "tests", "--ignore=tests/chart", "--ignore=tests/argocd", "--ignore=tests/e2e"),
+    ),
+    Suite("chart tools", ("python3", "-m", "tools", "build", "chart"), live=True),
+    Suite("chart scanner", ("make", "--no-print-directory", "checkov")),
+    Suite("chart", (*PYTEST, "tests/chart", "tests/argocd")),
+)
+# The tests of the page that tries a model drive a real browser.
+BROWSER = Suite("browser", ("python3", "-m", "sandbox", "packages", "chromium"))
+SANDBOX = (
+    Suite("end to end", (*PYTEST, "tests/e2e", "-v", "--capture=no", "--tb=short"), live=True),
+)
+
+
+def run(suite: Suite) -> bool:
+    """Run one suite and print how it went; True when it passed."""
+    started = time.monotonic()
+    print(f"--- {suite.name}", flush=True)
+    if suite.live:
+        code = subprocess.run(suite.argv, cwd=ROOT, check=False).returncode
+        output = ""
+    else:
+        done = subprocess.run(
+            suite.argv,
+            cwd=ROOT,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        code, output = done.returncode, done.stdout
+    seconds = time.monotonic() - started
+    if code:
+        print(output, flush=True)
+        print(f"FAILED {suite.name} (exit code {code}, {seconds:.0f} s): {' '.join(suite.argv)}")
+        return False
+    closing = output.strip().splitlines()[-1:] or [""]
+    print(f"passed {suite.name} in {seconds:.0f} s  {closing[0]}", flush=True)
+    return True
+
+
+def sandbox_missing() -> str:
+    """Why the sandbox cannot run here; empty when it can."""
+    if platform.system() != "Linux":
+        return f"it needs Linux, this is {platform.system()}"
+    if os.geteuid() != 0:
+        return "it needs root: `sudo make test`"
+    return ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, usage="run.py [--fast]")
+    parser.add_argument("--fast", action="store_true")
+    fast = parser.parse_args().fast
+    started = time.monotonic()
+    suites = FAST
+    if shutil.which("chromium") is None and not sandbox_missing():
+        suites = (BROWSER, *suites)
+    missing = "" if fast else sandbox_missing()
+    if not fast and not missing:
+        suites += SANDBOX
+    failed = [suite.name for suite in suites if not run(suite)]
+    if missing:
+        print(f"\n*** LEFT OUT: the end-to-end suite on the sandbox: {missing} ***\n")
+        if os.environ.get("CI") == "true":
+            failed.append("end to end (left out)")
+    print(
+        f"{len(suites) - len(failed)} suites passed, {len(failed)} failed "
+        f"in {(time.monotonic() - started) / 60:.1f} min"
+        + (f": {', '.join(failed)}" if failed else "")
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
