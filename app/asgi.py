@@ -1,0 +1,156 @@
+"""HTTP as the event loop sees it: bodies are read here, requests admitted, predictions answered.
+
+A prediction of microseconds is answered right in the loop, which saves the hand-over to a thread;
+one that takes longer goes to the worker's single thread through a bounded queue, so that probes
+and metrics stay answered. Slow clients cost a connection and nothing else: no thread waits for
+them, and their time is limited. Every other URL is Flask's. docs/decisions/0001-worker.md has the
+measurements behind this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from app.admission import Deadline, requested_deadline
+from app.bodies import BodyReader, ClientGoneError, Receive
+from app.errors import RequestError
+from app.factory import INBOUND
+from app.inbound import Inbound
+from app.routes import Route, answer, prediction_routes
+
+if TYPE_CHECKING:
+    from app.responses import Reply
+    from app.service import Service
+
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+# What a prediction may take in the loop: every other client waits that long.
+INLINE_SECONDS = 0.002
+
+
+class Bridge:
+    """The ASGI application of one worker process."""
+
+    def __init__(self, wsgi: Wsgi, service: Service) -> None:
+        self._wsgi = wsgi
+        self._service = service
+        self._most_ms = service.settings.request_timeout_ms
+        self._predicting = prediction_routes(service)
+        self._metrics_port = service.settings.metrics_port
+        self._bodies = BodyReader(service.settings.max_body_bytes)
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Called by the worker for every request."""
+        if scope["type"] != "http":
+            raise ValueError(f"{scope['type']} is not served here")
+        inbound = self._inbound(scope)
+        body = b""
+        if scope["method"] != "GET" and inbound.refused is None:
+            try:
+                body = await self._bodies.read(inbound, receive)
+            except RequestError as error:
+                inbound.refused = error
+            except ClientGoneError:
+                return
+        inbound.read = lambda: body
+        route, arguments = self._predicting.get(scope["path"], (None, {}))
+        if route is None or scope["method"] != "POST" or inbound.port == self._metrics_port:
+            await self._through_flask(scope, inbound, body, send)
+            return
+        inbound.arguments = arguments
+        reply = await self._predict(route, inbound, len(body))
+        await _send(send, reply.status, reply.headers.items(), reply.body)
+
+    def drain(self) -> None:
+        """The process will end soon: /ready says so from now on."""
+        self._service.draining = True
+
+    async def _predict(self, route: Route, inbound: Inbound, size: int) -> Reply:
+        """Answer in the loop, or through the queue, or with a refusal when the queue is full."""
+        service = self._service
+        if inbound.refused or service.expected_seconds(size) <= INLINE_SECONDS:
+            # Done before anyone could see it in flight.
+            return answer(service, route, inbound)
+        try:
+            with service.in_flight:
+                if self._thread is None:
+                    self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._thread, answer, service, route, inbound)
+        except RequestError as error:
+            inbound.refused = error
+            return answer(service, route, inbound)
+
+    async def _through_flask(self, scope: Scope, inbound: Inbound, body: bytes, send: Send) -> None:
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+            started[:] = [int(status[:3]), headers]
+
+        environ = _environ(scope, inbound, body)
+        content = b"".join(self._wsgi(environ, start_response))
+        headers = [field for field in started[1] if field[0] != "Content-Length"]
+        await _send(send, started[0], headers, content)
+
+    def _inbound(self, scope: Scope) -> Inbound:
+        headers: dict[str, str] = {}
+        for raw, value in scope["headers"]:
+            name, text = raw.decode("latin-1"), value.decode("latin-1")
+            headers[name] = f"{headers[name]},{text}" if name in headers else text
+        refused = None
+        try:
+            deadline = requested_deadline(headers.get("x-request-timeout-ms"), self._most_ms)
+        except RequestError as error:
+            deadline, refused = Deadline(self._most_ms), error
+        port = (scope["server"] or ("", 0))[1] or 0
+        return Inbound(scope["path"], port, headers, bytes, deadline, refused=refused)
+
+
+def _environ(scope: Scope, inbound: Inbound, body: bytes) -> dict[str, Any]:
+    """The request as WSGI has it."""
+    host, port = scope["server"] or ("", 0)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "CONTENT_TYPE": inbound.headers.get("content-type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        INBOUND: inbound,
+    }
+    for name, text in inbound.headers.items():
+        if name not in ("content-type", "content-length"):
+            environ["HTTP_" + name.upper().replace("-", "_")] = text
+    return environ
+
+
+@functools.cache
+def _field_name(name: str) -> bytes:
+    """A header's name as ASGI has it; ours are few."""
+    return name.lower().encode("latin-1")
+
+
+async def _send(send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    encoded = [(_field_name(name), text.encode("latin-1")) for name, text in headers]
+    encoded.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,85 @@
+"""How gunicorn runs the service: settings -> its options, and the hooks around a worker's life.
+
+Loaded by `app.server`, after the environment was read and the bundle accepted.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from app import logs
+from app.worker import Worker
+
+if TYPE_CHECKING:
+    from app.service import Service
+    from app.settings import Settings
+
+# Longer than any proxy in front keeps an idle connection: the proxy must be the one that closes,
+# or it writes into a connection we just dropped and its client sees a 502.
+KEEPALIVE_SECONDS = 65
+# A worker that has not beaten for this long hangs and is replaced; not a limit for requests.
+HEARTBEAT_SECONDS = 60
+# Open connections of one worker, most of them idle ones of proxies; each costs some kilobytes.
+CONNECTIONS = 2000
+# New objects between two looks for garbage (700 by default).
+GARBAGE_THRESHOLD = 20_000
+# What a worker needs beside its time for running requests to notice, linger and end, in seconds.
+MARGIN = 3
+
+
+def options(settings: Settings, service: Service) -> dict[str, Any]:
+    """gunicorn's configuration for these settings."""
+    Worker.drain_seconds = settings.drain_seconds
+    Worker.finish_seconds = settings.graceful_timeout_seconds
+    ports = [settings.port, *([settings.metrics_port] if settings.metrics_port else [])]
+    return {
+        "bind": [f"{settings.host}:{port}" for port in ports],
+        "workers": settings.worker_count,
+        "worker_class": Worker,
+        "asgi_lifespan": "off",
+        "worker_connections": CONNECTIONS,
+        "preload_app": True,
+        "keepalive": KEEPALIVE_SECONDS,
+        "timeout": HEARTBEAT_SECONDS,
+        # The master kills a worker that has not ended by then: draining comes on top.
+        "graceful_timeout": settings.drain_seconds + settings.graceful_timeout_seconds + MARGIN,
+        "worker_tmp_dir": _memory_folder(),
+        # Its default place is not writable on a read-only root, and nobody uses it here.
+        "control_socket_disable": True,
+        "logconfig_dict": logs.config(settings.log_level),
+        "when_ready": _freeze,
+        "post_worker_init": lambda _worker: _begin(service),
+        "child_exit": _forget_worker,
+    }
+
+
+def _forget_worker(_server: Any, worker: Any) -> None:
+    """Take a dead worker's gauges out of the sums; its counters stay, as they must."""
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def _begin(service: Service) -> None:
+    """Complete the service in its worker, and look for garbage less often than by default.
+
+    Requests leave no reference cycles; each collection is a pause for everybody.
+    """
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
+    service.start_worker()
+
+
+def _freeze(_server: Any) -> None:
+    """Keep the collector off what the master loaded, so that workers go on sharing its pages."""
+    gc.collect()
+    gc.freeze()
+
+
+def _memory_folder() -> str:
+    """Where heartbeat files go: memory, because a slow disk would look like a dead worker."""
+    shared = Path("/dev/shm")  # noqa: S108 - only as a place for gunicorn's own unlinked files
+    return str(shared) if os.access(shared, os.W_OK) else tempfile.gettempdir()

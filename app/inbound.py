@@ -1,0 +1,31 @@
+"""A request as the routes see it, whichever door it came through (event loop or WSGI)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from app.admission import Deadline
+    from app.errors import RequestError
+
+
+@dataclass(slots=True)
+class Inbound:
+    """One request. Header names are lower-case; `read` gives the body and may raise."""
+
+    path: str
+    port: int
+    headers: Mapping[str, str]
+    read: Callable[[], bytes]
+    deadline: Deadline
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    # What was decided before the routes came into it: too slow, too large, too many.
+    refused: RequestError | None = None
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters, lower-case; empty if there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()

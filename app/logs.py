@@ -1,0 +1,123 @@
+"""Everything the process says, as one JSON object per line on stdout, with an `event` each.
+
+Inputs are never logged, only their hash: they may be personal data. Lines about a prediction are
+written here directly, with the keys that python-json-logger gives to all others: its general way
+costs as much as the prediction itself, and there is one for every request.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from app.outcome import Outcome
+
+LOGGER = "app"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
+
+
+def config(level: str) -> dict[str, Any]:
+    """The `logging.config.dictConfig` of the service and of gunicorn."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.orjson.OrjsonFormatter",
+                "fmt": "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s",
+                "datefmt": TIME_FORMAT,
+                "rename_fields": {
+                    "asctime": "timestamp",
+                    "levelname": "level",
+                    "name": "logger",
+                    "process": "pid",
+                    "message": "event",
+                },
+            }
+        },
+        "handlers": {
+            "stdout": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": "json",
+            }
+        },
+        "root": {"level": level.upper(), "handlers": ["stdout"]},
+        "loggers": {
+            "gunicorn.error": {"level": "WARNING", "handlers": [], "propagate": True},
+            "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+        },
+    }
+
+
+class RequestLog:
+    """One line per prediction (sampled), one per failure (always)."""
+
+    def __init__(self, *, sample_ratio: float, version: str, digest: str) -> None:
+        self._logger = logging.getLogger(LOGGER)
+        self._sample_ratio = sample_ratio
+        self._version = version
+        self._digest = digest
+        self._descriptor = sys.stdout.fileno()
+        self._pid = os.getpid()
+
+    def start_worker(self) -> None:
+        """Remember this process; call it after the fork."""
+        self._pid = os.getpid()
+
+    def model_loaded(self, *, name: str, engine: str, seconds: float) -> None:
+        """The process is ready to predict; `seconds` since it started."""
+        fields = {
+            "model": name,
+            "engine": engine,
+            "seconds": round(seconds, 3),
+            "model_version": self._version,
+            "model_digest": self._digest,
+        }
+        self._logger.info("model_loaded", extra=fields)
+
+    def completed(self, outcome: Outcome) -> None:
+        """Log a prediction that was answered (sampled), or the refusal of one (always)."""
+        if outcome.kind != "ok":
+            self._line(logging.WARNING, "prediction_refused", outcome)
+        elif self._sample_ratio >= 1 or random.random() < self._sample_ratio:  # noqa: S311
+            self._line(logging.INFO, "prediction_completed", outcome)
+
+    def _line(self, level: int, event: str, outcome: Outcome) -> None:
+        if not self._logger.isEnabledFor(level):
+            return
+        line = {
+            "timestamp": time.strftime(TIME_FORMAT),
+            "level": logging.getLevelName(level),
+            "logger": LOGGER,
+            "pid": self._pid,
+            "event": event,
+            **self._fields(outcome),
+        }
+        # One write per line: lines of several workers do not mix.
+        os.write(self._descriptor, orjson.dumps(line) + b"\n")
+
+    def failed(self, outcome: Outcome) -> None:
+        """Log an exception of ours with its stack trace, which never reaches the client."""
+        self._logger.error("error", extra=self._fields(outcome), exc_info=True)
+
+    def _fields(self, outcome: Outcome) -> dict[str, Any]:
+        return {
+            "request_id": outcome.request_id,
+            "route": outcome.route,
+            "status": outcome.status,
+            "kind": outcome.kind,
+            "rows": outcome.rows,
+            "duration_ms": round(outcome.seconds * 1000, 3),
+            "input_sha256": outcome.input_sha256,
+            "prediction": outcome.values[:10],
+            "model_version": self._version,
+            "model_digest": self._digest,
+        }

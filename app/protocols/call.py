@@ -1,0 +1,21 @@
+"""What every protocol makes of a request: rows to predict, and how to write the answer down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.engine import Prediction
+    from app.responses import Reply
+    from app.validation import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that its protocol has read. `write` takes the prediction and the request id."""
+
+    batch: Batch
+    write: Callable[[Prediction, str], Reply]

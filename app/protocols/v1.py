@@ -1,0 +1,86 @@
+"""KServe's and TensorFlow Serving's V1 protocol: `instances` in, `predictions` out.
+
+Keys that V1 does not define are ignored, as both servers do. `signature_name`, TensorFlow's word
+for what a model shall compute, chooses between labels and probabilities.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.errors import FieldError, RequestError
+from app.protocols.call import Call
+from app.responses import Reply, json_reply
+from app.validation import contract_error, kind_of, parse
+
+if TYPE_CHECKING:
+    from app.contract import Contract
+    from app.engine import Prediction
+    from app.validation import Validator
+
+PREDICT = ("serving_default", "predict")
+PREDICT_PROBA = "predict_proba"
+
+
+class V1:
+    """V1 for one loaded model."""
+
+    def __init__(
+        self, name: str, version: str, contract: Contract, validator: Validator, max_rows: int
+    ) -> None:
+        self.name = name
+        self._version = version
+        self._validator = validator
+        self._max_rows = max_rows
+        self.signatures = (*PREDICT, PREDICT_PROBA)[: 2 + contract.output.probabilities]
+
+    def models(self) -> Reply:
+        """The answer of GET /v1/models."""
+        return json_reply({"models": [self.name]})
+
+    def status(self, *, ready: bool) -> Reply:
+        """The answer of GET /v1/models/<name>, in KServe's form and in TensorFlow's."""
+        state = {
+            "version": self._version,
+            "state": "AVAILABLE" if ready else "LOADING",
+            "status": {"error_code": "OK", "error_message": ""},
+        }
+        document = {"name": self.name, "ready": ready, "model_version_status": [state]}
+        return json_reply(document, 200 if ready else 503)
+
+    def read(self, body: bytes) -> Call:
+        """Read a `:predict` body. Raises RequestError."""
+        document = parse(body)
+        if not isinstance(document, dict):
+            raise contract_error([FieldError((), f"expected an object, found {kind_of(document)}")])
+        errors = self._signature_errors(document)
+        rows = document.get("instances")
+        if not isinstance(rows, list):
+            found = kind_of(rows) if "instances" in document else "nothing"
+            errors.append(FieldError(("instances",), f"expected a list of rows, found {found}"))
+            raise contract_error(errors)
+        try:
+            within = range(min(len(rows), self._max_rows))
+            places: list[tuple[str | int, ...]] = [("instances", row) for row in within]
+            batch = self._validator.batch(rows, places, self._max_rows)
+        except RequestError as error:
+            raise contract_error([*errors, *error.errors]) from error
+        if errors:
+            raise contract_error(errors)
+        wants_probabilities = document.get("signature_name") == PREDICT_PROBA
+
+        def write(prediction: Prediction, request_id: str) -> Reply:
+            values: Any = prediction.values
+            if wants_probabilities and prediction.probabilities is not None:
+                values = prediction.probabilities.tolist()
+            answer = {"predictions": values, "model_version": self._version}
+            return json_reply({**answer, "request_id": request_id})
+
+        return Call(batch, write)
+
+    def _signature_errors(self, document: dict[str, Any]) -> list[FieldError]:
+        signature = document.get("signature_name")
+        if signature is None or signature in self.signatures:
+            return []
+        text = f"expected one of: {', '.join(self.signatures)}"
+        return [FieldError(("signature_name",), text)]

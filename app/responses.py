@@ -1,0 +1,82 @@
+"""A prediction or an error -> status, bytes and headers. Knows no web framework.
+
+orjson writes NaN as null, but that never happens: engines refuse to answer with one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from app.engine import Prediction
+    from app.errors import RequestError
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+# Problems that fit into one readable text; `errors` has them all.
+MAX_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes back to the client."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def json_reply(document: Any, status: int = 200) -> Reply:
+    """A JSON document as it is."""
+    return Reply(status, orjson.dumps(document))
+
+
+def prediction_reply(
+    prediction: Prediction, *, one_row: bool, model_version: str, request_id: str
+) -> Reply:
+    """The answer of /predict: flat for one row, a list under `predictions` for rows."""
+    rows = _rows(prediction)
+    document: dict[str, Any] = rows[0] if one_row else {"predictions": rows}
+    document["model_version"] = model_version
+    document["request_id"] = request_id
+    return Reply(200, orjson.dumps(document))
+
+
+def problem(error: RequestError, request_id: str, *, with_error: bool = False) -> Reply:
+    """A problem document (RFC 9457); `with_error` adds the one text that V1 and V2 clients read."""
+    document: dict[str, Any] = {
+        "type": f"urn:ml-model:problem:{error.kind}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "errors": [entry.as_dict() for entry in error.errors],
+        "request_id": request_id,
+    }
+    if with_error:
+        document["error"] = _one_text(error)
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return Reply(error.status, orjson.dumps(document), PROBLEM, headers)
+
+
+def _one_text(error: RequestError) -> str:
+    """Everything a problem says, for clients that show one string."""
+    if not error.errors:
+        return f"{error.title}: {error.detail}"
+    places = [".".join(map(str, entry.loc)) or "body" for entry in error.errors]
+    texts = [f"{place}: {entry.msg}" for place, entry in zip(places, error.errors, strict=True)]
+    listed = "; ".join(texts[:MAX_LISTED])
+    more = f"; and {len(texts) - MAX_LISTED} more" if len(texts) > MAX_LISTED else ""
+    return f"{error.title}: {listed}{more}"
+
+
+def _rows(prediction: Prediction) -> list[dict[str, Any]]:
+    if prediction.probabilities is None:
+        return [{"prediction": value} for value in prediction.values]
+    return [
+        {"prediction": value, "probability": row, "confidence": max(row)}
+        for value, row in zip(prediction.values, prediction.probabilities.tolist(), strict=True)
+    ]

@@ -1,0 +1,218 @@
+"""URL -> the calls that answer it, and the one place where errors become problems.
+
+Each route is one `Work`: a function from the service, the request and the running outcome to a
+Reply. `answer` wraps it with request id, outcome and error handling. Knows no web framework:
+`factory` offers these routes to Flask, `asgi` to the event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from app import docs_page
+from app.errors import RequestError
+from app.metrics import CONTENT_TYPE, exposition
+from app.outcome import Outcome
+from app.protocols.routes import (
+    v1_models,
+    v1_predict,
+    v1_status,
+    v2_infer,
+    v2_live,
+    v2_metadata,
+    v2_model_ready,
+    v2_ready,
+    v2_server,
+)
+from app.responses import Reply, json_reply, problem
+
+if TYPE_CHECKING:
+    from app.inbound import Inbound
+    from app.service import Service
+
+# What a caller may choose as request id: it goes into logs and headers as it is.
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+Work = Callable[["Service", "Inbound", Outcome], Reply]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One URL. Only `predicts` routes are counted as in flight, shed and logged.
+
+    `open_protocol`: its clients read a problem's text from the key `error`.
+    """
+
+    path: str
+    method: str
+    work: Work
+    predicts: bool = False
+    open_protocol: bool = False
+
+
+def health(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    """Liveness: the process answers. Never depends on the model or on load."""
+    return json_reply({"status": "ok"})
+
+
+def ready(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    """Readiness: loaded, verified and warmed up."""
+    if not service.ready or service.draining:
+        return json_reply({"status": "draining" if service.draining else "starting"}, 503)
+    return json_reply({"status": "ready", "digest": service.bundle.digest})
+
+
+def metrics(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    """Prometheus metrics, summed over the workers."""
+    return Reply(200, exposition(), CONTENT_TYPE)
+
+
+def model_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    """The public part of the manifest."""
+    return json_reply(service.info())
+
+
+def versions(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    """Versions and digests of what runs here."""
+    libraries = ("flask", "gunicorn", "numpy", "orjson")
+    return json_reply(
+        {
+            "model": {"version": service.version, "digest": service.bundle.digest},
+            "engine": service.engine.name,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "libraries": {name: version(name) for name in libraries},
+        }
+    )
+
+
+def predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+    """One row or several, by position or by name."""
+    if inbound.media_type != "application/json":
+        raise RequestError(
+            415,
+            "media-type",
+            "The content type is not supported",
+            f"expected application/json, found {inbound.media_type[:100] or 'none'}",
+        )
+    return service.predict(inbound.read(), inbound.deadline, outcome)
+
+
+def openapi(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    """The OpenAPI document of this model, made at start-up."""
+    return Reply(200, service.openapi)
+
+
+def docs(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    """A page to try the model, unless it is switched off."""
+    if service.docs is None:
+        raise RequestError(404, "not-found", "Not found", "DOCS_ENABLED is false")
+    return Reply(200, service.docs.body, docs_page.CONTENT_TYPE, dict(service.docs.headers))
+
+
+V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
+ROUTES: tuple[Route, ...] = (
+    Route("/health", "GET", health),
+    Route("/ready", "GET", ready),
+    Route("/metrics", "GET", metrics),
+    Route("/model/info", "GET", model_info),
+    Route("/version", "GET", versions),
+    Route("/openapi.json", "GET", openapi),
+    Route("/docs", "GET", docs),
+    Route("/predict", "POST", predict, predicts=True),
+    Route("/predict/batch", "POST", predict, predicts=True),
+    Route("/v1/models", "GET", v1_models, open_protocol=True),
+    Route("/v1/models/<model>", "GET", v1_status, open_protocol=True),
+    Route("/v1/models/<model>:predict", "POST", v1_predict, predicts=True, open_protocol=True),
+    Route("/v2", "GET", v2_server, open_protocol=True),
+    Route("/v2/health/live", "GET", v2_live, open_protocol=True),
+    Route("/v2/health/ready", "GET", v2_ready, open_protocol=True),
+    *(Route(path, "GET", v2_metadata, open_protocol=True) for path in V2_MODEL),
+    *(Route(f"{path}/ready", "GET", v2_model_ready, open_protocol=True) for path in V2_MODEL),
+    *(
+        Route(f"{path}/infer", "POST", v2_infer, predicts=True, open_protocol=True)
+        for path in V2_MODEL
+    ),
+)
+
+
+def answer(service: Service, route: Route, inbound: Inbound) -> Reply:
+    """Run the work of a route; every error becomes a problem document, every outcome is counted."""
+    started = time.perf_counter()
+    given = inbound.headers.get("x-request-id", "")
+    request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+    outcome = Outcome(route.path, request_id)
+    failed = False
+    try:
+        reply = _admitted(route, inbound)(service, inbound, outcome)
+        outcome.kind = "ok"
+    except RequestError as error:
+        outcome.kind = error.kind
+        reply = problem(error, request_id, with_error=route.open_protocol)
+    except Exception:
+        failed = True
+        reply = problem(_internal(), request_id, with_error=route.open_protocol)
+    outcome.status = reply.status
+    outcome.seconds = time.perf_counter() - started
+    service.finish(outcome, predicted=route.predicts, failed=failed)
+    reply.headers.update(COMMON_HEADERS)
+    reply.headers["Content-Type"] = reply.content_type
+    reply.headers["X-Request-ID"] = request_id
+    return reply
+
+
+def unmatched(error: RequestError, path: str) -> Route:
+    """A route for what no route answers; its only work is the error."""
+
+    def work(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+        raise error
+
+    return Route("unmatched", "", work, open_protocol=path.startswith(("/v1/", "/v2/")))
+
+
+def on_port(service: Service, route: Route, inbound: Inbound) -> Route:
+    """The route itself, or "not found" when it belongs to the other port."""
+    metrics_port = service.settings.metrics_port
+    if metrics_port is None or (inbound.port == metrics_port) == (route.path == "/metrics"):
+        return route
+    missing = RequestError(404, "not-found", "Not found", "no such URL on this port")
+    return unmatched(missing, inbound.path)
+
+
+def prediction_routes(service: Service) -> dict[str, tuple[Route, dict[str, str]]]:
+    """The exact paths on which this model predicts, with the arguments that are in them.
+
+    The event loop answers these without asking a router; every other path goes through one.
+    """
+    arguments = {"model": service.name, "version": service.version}
+    found = {}
+    for route in ROUTES:
+        if route.predicts:
+            names = [name for name in arguments if f"<{name}>" in route.path]
+            path = route.path
+            for name in names:
+                path = path.replace(f"<{name}>", arguments[name])
+            found[path] = (route, {name: arguments[name] for name in names})
+    return found
+
+
+def _admitted(route: Route, inbound: Inbound) -> Work:
+    """The work of a route, unless the request was refused before it. Raises RequestError."""
+    if inbound.refused is not None:
+        raise inbound.refused
+    return route.work
+
+
+def _internal() -> RequestError:
+    return RequestError(
+        500,
+        "internal",
+        "The server failed",
+        "the log has the reason under this request_id",
+    )

@@ -1,0 +1,43 @@
+"""From an environment to a serving gunicorn: read settings, accept the bundle, run.
+
+The order is the point: whatever can be refused is refused before gunicorn starts, as one log line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+
+from app.asgi import Bridge
+from app.factory import create_app
+from app.gunicorn_conf import options
+from app.service import Service, load_service
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn with our options instead of a command line."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Called by gunicorn: set every option."""
+        for name, value in options(self._service.settings, self._service).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Called by gunicorn in the master (preload): the application of every worker."""
+        return Bridge(create_app(self._service), self._service)
+
+
+def run(settings: Settings, started: float) -> None:
+    """Serve until a signal ends the process. Raises RefusedError before anything listens.
+
+    `started`: time.perf_counter() when the process began.
+    """
+    Server(load_service(settings, started)).run()

@@ -1,0 +1,197 @@
+"""One loaded model and what it takes to answer for it: the core that every route calls.
+
+Knows bytes in and replies out, not the web framework that carries them. Built once in the master;
+`start_worker` completes it in each worker, because metrics and predictions must not precede a fork.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from app import docs_page, openapi
+from app import engine as engines
+from app.admission import Deadline, InFlight
+from app.bundle import Bundle, verify
+from app.contract import Contract
+from app.logs import RequestLog
+from app.metrics import Metrics
+from app.protocols.call import Call
+from app.protocols.v1 import V1
+from app.protocols.v2 import V2
+from app.responses import Reply, prediction_reply
+from app.validation import Validator, parse, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.engine import Prediction
+    from app.outcome import Outcome
+    from app.settings import Settings
+
+# A prediction that takes longer is not timed again at start.
+SLOW_SECONDS = 0.05
+# The parts of the manifest that /model/info shows: what a caller needs, no hashes of files.
+PUBLIC = ("name", "version", "description", "created", "engine", "inputs", "output", "metrics",
+          "training", "parity", "environment")  # fmt: skip
+
+
+class Service:
+    """A verified bundle, its engine, and the state of this worker."""
+
+    def __init__(self, settings: Settings, bundle: Bundle, started: float) -> None:
+        """Load the engine. `started`: time.perf_counter() when the process began.
+
+        Raises BundleRefusedError.
+        """
+        self.settings = settings
+        self.bundle = bundle
+        self.contract = Contract.from_manifest(bundle.manifest)
+        self.engine = engines.load(bundle, self.contract)
+        self.in_flight = InFlight(settings.max_in_flight)
+        self.ready = False
+        self.draining = False
+        self.metrics: Metrics | None = None
+        self.name = str(bundle.manifest["name"])
+        self.version = str(bundle.manifest["version"])
+        self._validator = Validator(self.contract)
+        common = (self.contract, self._validator, settings.max_batch_rows)
+        self.v1 = V1(self.name, self.version, *common)
+        self.v2 = V2(self.name, self.version, *common)
+        self.openapi = self._describe()
+        self.docs = docs_page.load() if settings.docs_enabled else None
+        self._started = started
+        self._base_seconds = 0.0
+        self._seconds_per_byte = 0.0
+        self._log = RequestLog(
+            sample_ratio=settings.log_sample_ratio, version=self.version, digest=bundle.digest
+        )
+
+    def start_worker(self) -> None:
+        """Warm up and become ready; call it once in every worker. Raises BundleRefusedError."""
+        manifest = self.bundle.manifest
+        self._log.start_worker()
+        self.metrics = Metrics(
+            name=manifest["name"],
+            version=self.version,
+            digest=self.bundle.digest,
+            engine=self.engine.name,
+            classes=self.contract.output.classes or (),
+        )
+        self.in_flight.observe = self.metrics.in_flight.set
+        engines.self_test(self.bundle, self.contract, self.engine)
+        self._calibrate()
+        self.ready = True
+        self._log.model_loaded(
+            name=manifest["name"],
+            engine=self.engine.name,
+            seconds=time.perf_counter() - self._started,
+        )
+
+    def predict(self, body: bytes, deadline: Deadline, outcome: Outcome) -> Reply:
+        """Answer a /predict document. Raises RequestError."""
+        return self.answer(body, deadline, outcome, self._read)
+
+    def answer(
+        self, body: bytes, deadline: Deadline, outcome: Outcome, read: Callable[[bytes], Call]
+    ) -> Reply:
+        """Answer a body in the protocol that `read` reads. Raises RequestError."""
+        deadline.check()
+        outcome.input_sha256 = hashlib.sha256(body).hexdigest()
+        call = read(body)
+        prediction = self.engine.predict(call.batch)
+        deadline.check()
+        outcome.rows = len(call.batch)
+        outcome.values = prediction.values
+        return call.write(prediction, outcome.request_id)
+
+    def expected_seconds(self, body_bytes: int) -> float:
+        """How long a body of this size will take to answer, by what the warm-up measured."""
+        return self._base_seconds + self._seconds_per_byte * body_bytes
+
+    def _calibrate(self) -> None:
+        """Time one row and as many of the sample as are allowed, to tell quick from slow."""
+        sample = orjson.loads(self.bundle.read(engines.SAMPLE))["rows"]
+        rows = sample[: self.settings.max_batch_rows]
+        bodies = [orjson.dumps({"instances": some}) for some in (rows[:1], rows)]
+        short, long = (self._timed(body) for body in bodies)
+        self._seconds_per_byte = max(0.0, long - short) / max(1, len(bodies[1]) - len(bodies[0]))
+        self._base_seconds = max(0.0, short - self._seconds_per_byte * len(bodies[0]))
+
+    def _timed(self, body: bytes) -> float:
+        """The best of three, or the only one if that takes long."""
+        best = float("inf")
+        for _ in range(3):
+            started = time.perf_counter()
+            call = self._read(body)
+            call.write(self.engine.predict(call.batch), "")
+            best = min(best, time.perf_counter() - started)
+            if best > SLOW_SECONDS:
+                break
+        return best
+
+    def _read(self, body: bytes) -> Call:
+        rows, places, one_row = read_rows(parse(body))
+        batch = self._validator.batch(rows, places, self.settings.max_batch_rows)
+
+        def write(prediction: Prediction, request_id: str) -> Reply:
+            return prediction_reply(
+                prediction, one_row=one_row, model_version=self.version, request_id=request_id
+            )
+
+        return Call(batch, write)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether new requests should be sent here."""
+        return self.ready and not self.draining
+
+    def finish(self, outcome: Outcome, *, predicted: bool, failed: bool = False) -> None:
+        """Count a finished request; log it when it asked for a prediction or failed."""
+        if self.metrics is not None:
+            self.metrics.record(outcome)
+        if failed:
+            self._log.failed(outcome)
+        elif predicted:
+            self._log.completed(outcome)
+
+    def _describe(self) -> bytes:
+        """The OpenAPI document; its example is a row of the sample, a complete one if possible."""
+        rows = orjson.loads(self.bundle.read(engines.SAMPLE))["rows"]
+        facts = openapi.Facts(
+            name=self.name,
+            version=self.version,
+            description=str(self.bundle.manifest.get("description") or ""),
+            digest=self.bundle.digest,
+            max_rows=self.settings.max_batch_rows,
+            metrics=self.settings.metrics_port is None,
+            docs=self.settings.docs_enabled,
+        )
+        document = openapi.document(
+            facts,
+            self.contract,
+            next((row for row in rows if None not in row), rows[0]),
+            self.v1.signatures,
+            self.v2.announce(),
+        )
+        return orjson.dumps(document)
+
+    def info(self) -> dict[str, Any]:
+        """The public part of the manifest, and the digest it was verified with."""
+        manifest = self.bundle.manifest
+        public = {key: manifest[key] for key in PUBLIC if key in manifest}
+        return {**public, "digest": self.bundle.digest}
+
+
+def load_service(settings: Settings, started: float) -> Service:
+    """Verify the bundle, load it and predict its sample once in a throwaway child process.
+
+    Raises BundleRefusedError.
+    """
+    bundle = verify(settings.model_dir, settings.model_digest)
+    service = Service(settings, bundle, started)
+    engines.self_test_in_child(bundle, service.contract, service.engine)
+    return service
