@@ -1,0 +1,1 @@
+"""Pinned command-line tools, built on first use from their Go modules; standard library only."""

@@ -1,0 +1,78 @@
+"""Everything we ask of the `go` command: its version, its environment, its command lines."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.errors import ToolsError
+from tools.gomod import go_version
+
+if TYPE_CHECKING:
+    from tools.catalog import Binary, Tool
+
+
+def environ(tool: Tool | None = None) -> dict[str, str]:
+    """Return the environment for Go: ours, without what would change what is built."""
+    result = {
+        **os.environ,
+        # A toolchain that Go fetches by itself would be neither pinned nor expected.
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        # Not empty, or the user's `go env -w GOFLAGS` counts; readonly is what checks go.sum.
+        "GOFLAGS": "-mod=readonly",
+    }
+    if tool is not None and not tool.cgo:
+        result["CGO_ENABLED"] = "0"
+    return result
+
+
+def require(tools: list[Tool]) -> None:
+    """Refuse a Go that is missing or older than what the tools' go.mod files ask for."""
+    strictest = max(tools, key=lambda tool: go_version(tool.folder))
+    wanted = go_version(strictest.folder)
+    expected = f"Go >= {_dotted(wanted)} (tools/{strictest.name}/go.mod)"
+    fix = "install it from https://go.dev/dl and put its bin folder first on PATH"
+    try:
+        found = _run(["go", "env", "GOVERSION"], environ()).strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ToolsError(
+            "Go is missing", expected=expected, found="no `go` that runs on PATH", fix=fix
+        ) from error
+    match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", found)
+    if match is None or tuple(int(part or 0) for part in match.groups()) < wanted:
+        raise ToolsError("Go is too old", expected=expected, found=found, fix=fix)
+
+
+def build_command(tool: Tool, binary: Binary) -> list[str]:
+    """Return the command that links one binary, without where it is written to."""
+    flags = f"-s -w {tool.fill(tool.ldflags)}".rstrip()
+    return [
+        *("go", "build", "-trimpath", f"-tags={tool.tags}", f"-ldflags={flags}"),
+        binary.package,
+    ]
+
+
+def module_folder(tool: Tool) -> Path:
+    """Return where the module cache holds the tool's source."""
+    argv = ["go", "list", "-m", "-f", "{{.Dir}}", tool.module]
+    try:
+        return Path(_run(argv, environ(tool), tool.folder).strip())
+    except subprocess.CalledProcessError as error:
+        raise ToolsError(
+            f"the source of {tool.module} is not in Go's module cache",
+            found=error.stderr.strip(),
+            fix=f"cd tools/{tool.name} && go mod download {tool.module}",
+        ) from error
+
+
+def _run(argv: list[str], env: dict[str, str], cwd: Path | None = None) -> str:
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,32 @@
+"""Read what a tool's go.mod pins; versions stand there and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tools.errors import ToolsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def required(folder: Path, module: str) -> str:
+    """Return the version of a module that the folder's go.mod requires, such as `v1.36.1`."""
+    pattern = rf"^\s*(?:require )?{re.escape(module)} (v\S+)"
+    match = re.search(pattern, _text(folder), re.MULTILINE)
+    if match is None:
+        raise ToolsError(f"{folder.name}/go.mod does not require {module}", fix="see README.md")
+    return match[1]
+
+
+def go_version(folder: Path) -> tuple[int, ...]:
+    """Return the oldest Go that the folder's go.mod accepts."""
+    match = re.search(r"^go (\d+(?:\.\d+)+)$", _text(folder), re.MULTILINE)
+    if match is None:
+        raise ToolsError(f"{folder.name}/go.mod has no `go` line", fix="see README.md")
+    return tuple(int(part) for part in match[1].split("."))
+
+
+def _text(folder: Path) -> str:
+    return (folder / "go.mod").read_text(encoding="utf-8")
