@@ -1,0 +1,260 @@
+{{/* Pod Security "restricted", for the pod. Serving and test pods share it. */}}
+{{- define "ml-model.podSecurityContext" -}}
+fsGroup: {{ int64 .Values.security.fsGroup }}
+# Not every file of a large volume at every start.
+fsGroupChangePolicy: OnRootMismatch
+runAsGroup: {{ int64 .Values.security.runAsGroup }}
+runAsNonRoot: true
+runAsUser: {{ int64 .Values.security.runAsUser }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* Pod Security "restricted", for a container. */}}
+{{- define "ml-model.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop:
+    - ALL
+readOnlyRootFilesystem: true
+{{- end -}}
+
+{{/* Entries of env from a map of name -> plain value or {value|valueFrom}, sorted by name. */}}
+{{- define "ml-model.env" -}}
+{{- range $name, $entry := . }}
+{{- if kindIs "map" $entry }}
+- name: {{ $name }}
+  {{- include "ml-model.compact" $entry | nindent 2 }}
+{{- else if not (kindIs "invalid" $entry) }}
+- name: {{ $name }}
+  {{- /* A whole number from a value file is a float64: %v would print 1e+06. */}}
+  value: {{ ternary (int64 $entry) $entry (and (kindIs "float64" $entry) (eq (floor $entry) $entry)) | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* HTTP probe of the port "http". */}}
+{{- define "ml-model.httpGet" -}}
+httpGet:
+  path: {{ . }}
+  port: http
+{{- end -}}
+
+{{/*
+A container that users add, from their map: include "ml-model.container" (dict "name" n "container" c "native" true)
+Their security context may say more than ours, never less.
+*/}}
+{{- define "ml-model.container" -}}
+{{- $container := omit .container "env" "ports" "securityContext" "volumeMounts" -}}
+{{- $_ := set $container "name" .name -}}
+{{- if .native -}}{{- $_ := set $container "restartPolicy" "Always" -}}{{- end -}}
+{{- /* Not by merge, which takes our false for a gap to fill. */ -}}
+{{- $security := deepCopy (.container.securityContext | default dict) -}}
+{{- range $key, $value := include "ml-model.containerSecurityContext" . | fromYaml -}}
+{{- $_ := set $security $key $value -}}
+{{- end -}}
+{{- $_ := set $container "securityContext" $security -}}
+{{- with include "ml-model.env" (.container.env | default dict) | fromYamlArray -}}
+{{- $_ := set $container "env" . -}}
+{{- end -}}
+{{- $ports := list -}}
+{{- range $name, $port := include "ml-model.compact" (.container.ports | default dict) | fromYaml -}}
+{{- $ports = append $ports (dict "name" $name "containerPort" $port "protocol" "TCP") -}}
+{{- end -}}
+{{- if $ports -}}{{- $_ := set $container "ports" $ports -}}{{- end -}}
+{{- $mounts := list -}}
+{{- range $name, $mount := include "ml-model.compact" (.container.volumeMounts | default dict) | fromYaml -}}
+{{- if not (hasKey $mount "readOnly") -}}{{- $_ := set $mount "readOnly" true -}}{{- end -}}
+{{- $mounts = append $mounts (set $mount "name" $name) -}}
+{{- end -}}
+{{- if $mounts -}}{{- $_ := set $container "volumeMounts" $mounts -}}{{- end -}}
+- {{ toYaml $container | indent 2 | trim }}
+{{- end -}}
+
+{{/* All containers that users add: those that end before the model starts, then those beside it. */}}
+{{- define "ml-model.initContainers" -}}
+{{- range $name, $container := include "ml-model.compact" .Values.initContainers | fromYaml }}
+{{ include "ml-model.container" (dict "name" $name "container" $container "native" false) }}
+{{- end }}
+{{- range $name, $container := include "ml-model.compact" .Values.sidecars | fromYaml }}
+{{ include "ml-model.container" (dict "name" $name "container" $container "native" true) }}
+{{- end }}
+{{- end -}}
+
+{{/* Where else the model's container gets variables from: existing objects, and Secrets that an operator fetches. */}}
+{{- define "ml-model.envFrom" -}}
+- configMapRef:
+    name: {{ include "ml-model.fullname" . }}
+{{- range $name, $source := include "ml-model.compact" .Values.envFrom | fromYaml }}
+- {{ include "ml-model.compact" $source | indent 2 | trim }}
+{{- end }}
+{{- range $name, $_ := include "ml-model.compact" .Values.externalSecrets | fromYaml }}
+- secretRef:
+    name: {{ printf "%s-%s" (include "ml-model.fullname" $) $name }}
+{{- end }}
+{{- end -}}
+
+{{/* Affinity: the preset and what the user adds. */}}
+{{- define "ml-model.affinity" -}}
+{{- $affinity := deepCopy .Values.affinity -}}
+{{- if ne .Values.antiAffinity "none" -}}
+{{- $term := dict
+      "topologyKey" "kubernetes.io/hostname"
+      "labelSelector" (dict "matchLabels" (include "ml-model.selectorLabels" . | fromYaml)) -}}
+{{- $rules := dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term) -}}
+{{- if eq .Values.antiAffinity "soft" -}}
+{{- $rules = dict "preferredDuringSchedulingIgnoredDuringExecution" (list (dict "weight" 100 "podAffinityTerm" $term)) -}}
+{{- end -}}
+{{- $_ := set $affinity "podAntiAffinity" $rules -}}
+{{- end -}}
+{{- toYaml $affinity -}}
+{{- end -}}
+
+{{/* The one pod template: whatever runs the model (Deployment today) includes it. */}}
+{{- define "ml-model.podTemplate" -}}
+metadata:
+  labels:
+    {{- include "ml-model.podLabels" . | nindent 4 }}
+  annotations:
+    {{- /* Of the data only, so that a new label of the ConfigMap rolls nothing. */}}
+    {{- $own := dict
+          "checksum/config" (include "ml-model.configData" . | sha256sum)
+          "kubectl.kubernetes.io/default-container" "model" }}
+    {{- $pod := include "ml-model.compact" .Values.podAnnotations | fromYaml }}
+    {{- $common := include "ml-model.compact" .Values.commonAnnotations | fromYaml }}
+    {{- toYaml (merge $own $pod $common) | nindent 4 }}
+spec:
+  {{- with include "ml-model.pullSecrets" . | trim }}
+  imagePullSecrets:
+    {{- . | nindent 4 }}
+  {{- end }}
+  serviceAccountName: {{ include "ml-model.serviceAccountName" . }}
+  automountServiceAccountToken: false
+  # Legacy variables such as IRIS_PORT=tcp://... would only clash with settings.
+  enableServiceLinks: false
+  {{- if not .Values.security.hostUsers }}
+  hostUsers: false
+  {{- end }}
+  securityContext:
+    {{- include "ml-model.podSecurityContext" . | nindent 4 }}
+  terminationGracePeriodSeconds: {{ int64 .Values.shutdown.gracePeriodSeconds }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- with include "ml-model.compact" .Values.nodeSelector | fromYaml }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with include "ml-model.affinity" . | fromYaml }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with include "ml-model.compact" .Values.tolerations | fromYaml }}
+  tolerations:
+    {{- range . }}
+    - {{ toYaml . | indent 6 | trim }}
+    {{- end }}
+  {{- end }}
+  {{- with include "ml-model.compact" .Values.topologySpread | fromYaml }}
+  topologySpreadConstraints:
+    {{- range $topologyKey, $constraint := . }}
+    {{- $own := dict
+          "topologyKey" $topologyKey
+          "labelSelector" (dict "matchLabels" (include "ml-model.selectorLabels" $ | fromYaml))
+          "matchLabelKeys" (list "pod-template-hash") }}
+    - {{ toYaml (merge $own $constraint (dict "maxSkew" 1)) | indent 6 | trim }}
+    {{- end }}
+  {{- end }}
+  {{- with include "ml-model.initContainers" . | trim }}
+  initContainers:
+    {{- . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: model
+      image: {{ include "ml-model.image" . }}
+      {{- with .Values.image.pullPolicy }}
+      imagePullPolicy: {{ . }}
+      {{- end }}
+      # The line that says why the pod refused to start ends up in its status.
+      terminationMessagePolicy: FallbackToLogsOnError
+      securityContext:
+        {{- include "ml-model.containerSecurityContext" . | nindent 8 }}
+      ports:
+        - name: http
+          containerPort: 8080
+          protocol: TCP
+        {{- if .Values.metrics.ownPort }}
+        - name: metrics
+          containerPort: {{ int64 .Values.metrics.port }}
+          protocol: TCP
+        {{- end }}
+      envFrom:
+        {{- include "ml-model.envFrom" . | nindent 8 }}
+      env:
+        {{- $env := include "ml-model.ownEnv" . | fromYaml }}
+        {{- include "ml-model.env" (merge $env .Values.env) | trim | nindent 8 }}
+      startupProbe:
+        {{- include "ml-model.httpGet" "/ready" | nindent 8 }}
+        {{- $period := int64 .Values.probes.startup.periodSeconds }}
+        periodSeconds: {{ $period }}
+        timeoutSeconds: {{ int64 .Values.probes.startup.timeoutSeconds }}
+        failureThreshold: {{ divf .Values.startBudgetSeconds $period | ceil | int64 }}
+      readinessProbe:
+        {{- include "ml-model.httpGet" "/ready" | nindent 8 }}
+        periodSeconds: {{ int64 .Values.probes.readiness.periodSeconds }}
+        timeoutSeconds: {{ int64 .Values.probes.readiness.timeoutSeconds }}
+        failureThreshold: {{ int64 .Values.probes.readiness.failureThreshold }}
+      livenessProbe:
+        {{- include "ml-model.httpGet" "/health" | nindent 8 }}
+        periodSeconds: {{ int64 .Values.probes.liveness.periodSeconds }}
+        timeoutSeconds: {{ int64 .Values.probes.liveness.timeoutSeconds }}
+        failureThreshold: {{ int64 .Values.probes.liveness.failureThreshold }}
+      {{- if gt (int64 .Values.shutdown.preStopSeconds) 0 }}
+      lifecycle:
+        preStop:
+          sleep:
+            seconds: {{ int64 .Values.shutdown.preStopSeconds }}
+      {{- end }}
+      resources:
+        {{- range $kind := list "requests" "limits" }}
+        {{- with include "ml-model.compact" (index $.Values.resources $kind) | fromYaml }}
+        {{ $kind }}:
+          {{- toYaml . | nindent 10 }}
+        {{- end }}
+        {{- end }}
+      {{- with include "ml-model.compact" .Values.resizePolicy | fromYaml }}
+      resizePolicy:
+        {{- range $resource, $policy := . }}
+        - resourceName: {{ $resource }}
+          restartPolicy: {{ $policy }}
+        {{- end }}
+      {{- end }}
+      volumeMounts:
+        - name: tmp
+          mountPath: /tmp
+        {{- with include "ml-model.modelMount" . }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
+        {{- if $volume.mountPath }}
+        - name: {{ $name }}
+          mountPath: {{ $volume.mountPath }}
+          readOnly: {{ ternary $volume.readOnly true (hasKey $volume "readOnly") }}
+          {{- with $volume.subPath }}
+          subPath: {{ . }}
+          {{- end }}
+        {{- end }}
+        {{- end }}
+  volumes:
+    - name: tmp
+      emptyDir:
+        medium: Memory
+        sizeLimit: {{ .Values.tmpSize }}
+    {{- with include "ml-model.modelVolume" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
+    - name: {{ $name }}
+      {{- include "ml-model.compact" $volume.source | nindent 6 }}
+    {{- end }}
+{{- end -}}
