@@ -1,0 +1,122 @@
+"""Every rule about the files under `environments/`, each problem with file, line and way out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from modelctl import changes, placement, yamlfile
+from modelctl.environments import (
+    ALL_MODELS,
+    CHART,
+    COMMON,
+    FILE,
+    VALUE_FILES,
+    Environment,
+    Repository,
+    Version,
+)
+from modelctl.errors import ModelctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CHART_VALUES = f"{CHART}/values.yaml"
+
+
+def problems(repository: Repository, base: str = "") -> list[str]:
+    """All problems of all environments; empty when everything is in order.
+
+    With `base` only what differs from that commit is read, so that the time does not grow with
+    the number of models.
+    """
+    touched = changes.touched(repository, base) if base else {changes.EVERYTHING}
+    markers = placement.read_markers(repository.root / CHART_VALUES)
+    folder = repository.root / "environments"
+    known = {environment.name for environment in repository.environments}
+    found = [
+        f"{path.relative_to(repository.root)}: not an environment of environments.yaml; "
+        "add it there or remove the folder"
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and path.name not in known
+    ]
+    for environment in repository.environments:
+        found.extend(_environment(repository, environment, markers, touched))
+        found.extend(_freezes(environment, datetime.now(UTC)))
+    return found
+
+
+def _environment(
+    repository: Repository,
+    environment: Environment,
+    markers: dict[placement.Keys, str],
+    touched: set[str],
+) -> Iterator[str]:
+    everything = bool(touched & {changes.EVERYTHING, environment.name})
+    folder = repository.root / "environments" / environment.name
+    common = folder / COMMON
+    if not common.is_file():
+        yield f"{common.relative_to(repository.root)}: missing; create it, it may be empty"
+        return
+    if everything:
+        yield from _values(repository, common, "settings", markers)
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            if everything or f"{environment.name}/{path.name}" in touched:
+                yield from _model(repository, path, markers)
+        elif path.name != COMMON:
+            yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
+
+
+def _freezes(environment: Environment, now: datetime) -> Iterator[str]:
+    """Sync windows know no year, so a freeze that is over must go before it comes back."""
+    for model, freeze in environment.freezes.items():
+        if freeze.until <= now:
+            scope = environment.name if model == ALL_MODELS else f"{environment.name}/{model}"
+            yield f"{FILE}: the freeze of {scope} is over; `modelctl unfreeze {scope}`"
+
+
+def _model(
+    repository: Repository, folder: Path, markers: dict[placement.Keys, str]
+) -> Iterator[str]:
+    for path in sorted(folder.iterdir()):
+        if path.name not in VALUE_FILES:
+            name = path.relative_to(repository.root)
+            yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
+    for path in (folder / name for name in VALUE_FILES):
+        if path.is_file():
+            yield from _values(repository, path, path.stem, markers)
+            if path.stem == "version":
+                yield from _version(repository, path)
+        elif path.stem != "version":
+            yield f"{path.relative_to(repository.root)}: missing; create it, it may be empty"
+
+
+def _values(
+    repository: Repository, path: Path, kind: str, markers: dict[placement.Keys, str]
+) -> Iterator[str]:
+    name = path.relative_to(repository.root)
+    try:
+        content = yamlfile.read(path)
+    except ModelctlError as error:
+        yield _below_root(repository, error)
+        return
+    for keys in placement.leaves(content):
+        belongs = placement.kind_of(keys, markers)
+        where = f"{name}:{yamlfile.line_of(content, keys)}: {'.'.join(keys)}"
+        if belongs is None:
+            yield f"{where}: not a value of the chart; see {CHART_VALUES}"
+        elif belongs != kind:
+            yield f"{where}: belongs in {belongs}.yaml, not in {path.name}"
+
+
+def _version(repository: Repository, path: Path) -> Iterator[str]:
+    try:
+        yamlfile.validate(Version, path)
+    except ModelctlError as error:
+        yield _below_root(repository, error)
+
+
+def _below_root(repository: Repository, error: ModelctlError) -> str:
+    return str(error).replace(f"{repository.root}/", "")

@@ -1,0 +1,107 @@
+"""Talks to a running service: one connection per thread, retries where the service asks."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from modelctl.errors import ModelctlError
+
+TIMEOUT_SECONDS = 30.0
+RETRIES = 10
+# Between two attempts when the service does not say how long; grows with each attempt.
+PAUSE_SECONDS = 0.2
+RETRIED = frozenset({429, 503})
+
+
+class Client:
+    """A service by its base URL. Threads may share it; leaving the context closes all."""
+
+    def __init__(self, url: str) -> None:
+        """Raises ModelctlError for what is no http(s) URL."""
+        self._url: SplitResult = urlsplit(url if "//" in url else f"http://{url}")
+        if self._url.scheme not in ("http", "https") or not self._url.hostname:
+            raise ModelctlError(f"{url!r} is no URL of a service", expected="http://host:port")
+        self._local = threading.local()
+        self._open: list[HTTPConnection] = []
+        self.retries = 0
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._open:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        """The JSON document at a path. Raises ModelctlError."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, document: Any) -> Any:
+        """The JSON answer to a JSON document. Raises ModelctlError."""
+        return self._ask("POST", path, json.dumps(document).encode())
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+        problem = ""
+        for attempt in range(RETRIES):
+            try:
+                status, headers, content = self._once(method, path, body)
+            except (OSError, HTTPException) as error:
+                self._drop()
+                problem = str(error) or type(error).__name__
+                self._pause(attempt, None)
+                continue
+            if status not in RETRIED:
+                return self._document(path, status, content)
+            problem = f"HTTP {status}"
+            self._pause(attempt, headers.get("Retry-After"))
+        raise ModelctlError(
+            f"no answer from {self._url.geturl()}{path} in {RETRIES} attempts",
+            found=problem,
+            fix="check that the service runs, or ask with fewer connections",
+        )
+
+    def _once(self, method: str, path: str, body: bytes | None) -> tuple[int, Any, bytes]:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
+            connection = kind(self._url.hostname or "", self._url.port, timeout=TIMEOUT_SECONDS)
+            self._local.connection = connection
+            self._open.append(connection)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        connection.request(method, self._url.path.rstrip("/") + path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+    def _drop(self) -> None:
+        """Close this thread's connection; the next request makes a new one."""
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.close()
+            self._open.remove(connection)
+
+    def _pause(self, attempt: int, asked: str | None) -> None:
+        self.retries += 1
+        seconds = float(asked) if asked and asked.isdigit() else PAUSE_SECONDS * (attempt + 1)
+        time.sleep(min(seconds, TIMEOUT_SECONDS))
+
+    def _document(self, path: str, status: int, content: bytes) -> Any:
+        try:
+            document = json.loads(content)
+        except ValueError as error:
+            raise ModelctlError(
+                f"{self._url.geturl()}{path} does not answer in JSON",
+                found=content[:200].decode(errors="replace"),
+                fix="pass the URL of a model service, without a path",
+            ) from error
+        if status != 200:
+            raise ModelctlError(
+                f"the service refused the request: {document.get('title', status)}",
+                found=str(document.get("detail", document))[:500],
+            )
+        return document

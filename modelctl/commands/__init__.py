@@ -1,0 +1,1 @@
+"""One thin module for each command: parse, call, print."""

@@ -1,0 +1,34 @@
+"""`modelctl freeze`: no changes until a date, with the reason in git."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from modelctl import freezes
+from modelctl.commands._edit import dry_run_option, show_and_apply
+from modelctl.environments import Freeze, Repository
+
+
+@click.command()
+@click.argument("scope", metavar="ENV[/MODEL]")
+@click.option("--until", required=True, help="2026-12-24 (inclusive) or 2026-12-24T18:00:00Z.")
+@click.option("--reason", required=True, help="Why; shown to everybody who is refused.")
+@dry_run_option
+def command(scope: str, until: str, reason: str, dry_run: bool) -> None:
+    """Stop bumps, promotions and rollbacks in an environment, or of one model in it.
+
+    Argo CD does not sync what is frozen either, self-healing included; both end by themselves.
+
+    Example: modelctl freeze production --until 2026-12-24 --reason 'inventory'
+    """
+    now = datetime.now(UTC).replace(microsecond=0)
+    repository = Repository.find()
+    environment, model = freezes.parse_scope(repository, scope)
+    end = freezes.parse_until(until, now)
+    edit = freezes.plan_freeze(
+        repository, environment, model, Freeze(start=now, until=end, reason=reason)
+    )
+    message = f"Freeze {scope} until {end.strftime(freezes.TIME_FORMAT)}: {reason}"
+    show_and_apply(repository, edit, message=message, dry_run=dry_run)

@@ -1,0 +1,54 @@
+"""`modelctl package`: turn a fitted estimator and a sample into a verified bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--sample", type=FILE, help="Rows as the model was fitted on, .csv or .parquet.")
+@click.option("--config", type=FILE, help="model.yaml with name, version, description, target.")
+@click.option("--metrics", type=FILE, help="JSON object with the evaluation.")
+@click.option("--name", default="", help="Model name; default from --config.")
+@click.option("--version", "version_", default="", help="Model version; default from --config.")
+@click.option("--target", default="", help="Column of the sample that is the answer.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--engine", type=click.Choice(["auto", "onnx", "sklearn"]), default="auto", show_default=True
+)
+@click.option("--tolerance", type=click.FloatRange(min=0), default=1e-6, show_default=True)
+def command(
+    path: Path,
+    sample: Path | None,
+    config: Path | None,
+    metrics: Path | None,
+    name: str,
+    version_: str,
+    target: str,
+    out: Path,
+    engine: str,
+    tolerance: float,
+) -> None:
+    """Package PATH: a joblib file, or a folder with model.joblib, sample.csv, evaluation.json.
+
+    \b
+    Example:
+      modelctl package build/training/iris --config models/iris/model.yaml --out build/bundles/iris
+    """
+    from modelctl.material import Request, gather
+    from modelctl.package import plan, write
+    from modelctl.packagetable import print_attempts
+
+    material = gather(
+        Request(path, sample, config, metrics, name=name, version=version_, target=target)
+    )
+    planned = plan(material, engine=engine, tolerance=tolerance)
+    digest = write(planned, out)
+    print_attempts(planned)
+    click.echo(f"{material.name} {material.version} -> {out}")
+    click.echo(digest)

@@ -1,0 +1,45 @@
+"""`modelctl predict`: predict the rows of a file by a running service."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
+@click.option("--batch-rows", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--connections", type=click.IntRange(1, 64), default=4, show_default=True)
+def command(url: str, path: Path, out: Path | None, batch_rows: int, connections: int) -> None:
+    """Predict every row of a CSV file by the service at URL; the answer is CSV too.
+
+    \b
+    Example:
+      modelctl predict http://127.0.0.1:8080 --file rows.csv --out predictions.csv
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from modelctl.client import Client
+    from modelctl.predict import prepare, run, write_csv
+
+    # The bar goes to stderr: stdout may be the answer.
+    with Client(url) as client, Progress(console=Console(stderr=True), transient=True) as progress:
+        job = prepare(client, path, batch_rows)
+        task = progress.add_task(f"{job.model}: {job.rows:,} rows", total=job.rows)
+        predictions = run(
+            client, job, connections=connections, done=lambda n: progress.advance(task, n)
+        )
+    if out is None:
+        write_csv(predictions, job.classes, sys.stdout)
+        return
+    with out.open("w", newline="", encoding="utf-8") as stream:
+        write_csv(predictions, job.classes, stream)
+    retried = f", {client.retries} retries" if client.retries else ""
+    click.echo(f"{job.model}: {len(predictions):,} rows -> {out}{retried}")

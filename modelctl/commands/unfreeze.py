@@ -1,0 +1,23 @@
+"""`modelctl unfreeze`: a freeze ends now."""
+
+from __future__ import annotations
+
+import click
+
+from modelctl import freezes
+from modelctl.commands._edit import dry_run_option, show_and_apply
+from modelctl.environments import Repository
+
+
+@click.command()
+@click.argument("scope", metavar="ENV[/MODEL]")
+@dry_run_option
+def command(scope: str, dry_run: bool) -> None:
+    """End the freeze of an environment, or of one model in it.
+
+    Example: modelctl unfreeze production
+    """
+    repository = Repository.find()
+    environment, model = freezes.parse_scope(repository, scope)
+    edit = freezes.plan_unfreeze(repository, environment, model)
+    show_and_apply(repository, edit, message=f"Unfreeze {scope}", dry_run=dry_run)

@@ -1,0 +1,104 @@
+"""Builds one ONNX graph: nodes and constants with unique names. Knows nothing of scikit-learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+# The newest operator sets this project has measured with its pinned onnxruntime. The tree ensemble
+# in double precision needs ai.onnx.ml 5.
+OPSETS = {"": 21, "ai.onnx.ml": 5}
+IR_VERSION = 10
+INPUT = "rows"
+
+
+class CannotLowerError(Exception):
+    """An estimator, or a setting of one, that has no exact translation here."""
+
+
+class Graph:
+    """A growing graph; every method that adds something returns the name of its result."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._initializers: list[onnx.TensorProto] = []
+
+    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output."""
+        result = f"{operator.lower()}_{len(self._nodes)}"
+        node = helper.make_node(
+            operator, list(inputs), [result], name=result, domain=domain, **attributes
+        )
+        self._nodes.append(node)
+        return result
+
+    def constant(self, values: ArrayLike, dtype: Any = np.float64) -> str:
+        """A constant tensor; equal ones are stored once."""
+        array: NDArray[Any] = np.ascontiguousarray(values, dtype=dtype)
+        # ascontiguousarray turns a scalar into a vector.
+        array = array.reshape(np.shape(values))
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._constants:
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = name
+            self._initializers.append(numpy_helper.from_array(array, name))
+        return self._constants[key]
+
+    def integers(self, values: ArrayLike) -> str:
+        """A constant of int64, as shapes, axes and indexes want them."""
+        return self.constant(values, np.int64)
+
+    def columns(self, source: str, indexes: list[int]) -> str:
+        """Some columns of a matrix, in the given order."""
+        return self.add("Gather", source, self.integers(indexes), axis=1)
+
+    def concat(self, parts: list[str]) -> str:
+        """Matrices side by side."""
+        return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=1)
+
+    def double(self, source: str) -> str:
+        """Cast to float64."""
+        return self.add("Cast", source, to=TensorProto.DOUBLE)
+
+    def integer(self, source: str) -> str:
+        """Cast to int64."""
+        return self.add("Cast", source, to=TensorProto.INT64)
+
+    def smallest(self, source: str, count: int) -> str:
+        """[n, count]: the positions of the smallest values of every row, nearest first."""
+        name = f"topk_{len(self._nodes)}"
+        inputs = [source, self.integers([count])]
+        outputs = [f"{name}_values", name]
+        self._nodes.append(helper.make_node("TopK", inputs, outputs, name=name, axis=1, largest=0))
+        return name
+
+    def through_float32(self, source: str) -> str:
+        """Round to float32 and back: what scikit-learn's own trees do to their input."""
+        return self.double(self.add("Cast", source, to=TensorProto.FLOAT))
+
+    def model(self, width: int, outputs: dict[str, str]) -> onnx.ModelProto:
+        """The finished model: input `rows` [n, width]; `outputs` maps public names to results."""
+        nodes = list(self._nodes)
+        infos = []
+        for public, result in outputs.items():
+            nodes.append(helper.make_node("Identity", [result], [public], name=public))
+            kind = TensorProto.INT64 if public == "label" else TensorProto.DOUBLE
+            shape = ["n", None] if public == "probability" else ["n"]
+            infos.append(helper.make_tensor_value_info(public, kind, shape))
+        rows = helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["n", width])
+        graph = helper.make_graph(nodes, "model", [rows], infos, self._initializers)
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid(name, at) for name, at in OPSETS.items()],
+            ir_version=IR_VERSION,
+            producer_name="modelctl",
+        )
+        onnx.checker.check_model(model)
+        return model

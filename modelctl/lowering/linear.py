@@ -1,0 +1,75 @@
+"""Linear models: a product with the coefficients, and each family's link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelctl.lowering.graph import CannotLowerError, Graph
+from modelctl.lowering.scores import (
+    affine,
+    best_label,
+    normalised,
+    positive_label,
+    vector,
+    with_complement,
+)
+
+if TYPE_CHECKING:
+    from modelctl.lowering.columns import Block
+    from modelctl.lowering.walk import Outputs
+
+
+def linear_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
+    """x · coef + intercept."""
+    if np.ndim(model.coef_) != 1 and np.shape(model.coef_)[0] != 1:
+        raise CannotLowerError("a regressor with several targets")
+    coefficients = np.reshape(model.coef_, (-1, 1))
+    intercept = np.reshape(model.intercept_, (1,))
+    name = type(model).__name__
+    return {"value": vector(graph, affine(graph, block, coefficients, intercept, name))}
+
+
+def log_linear_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
+    """exp(x · coef + intercept): generalised linear models with a logarithmic link."""
+    return {"value": graph.add("Exp", linear_regressor(graph, model, block)["value"])}
+
+
+def logistic_regression(graph: Graph, model: Any, block: Block) -> Outputs:
+    """Two classes: the logistic function of the decision value; more: softmax."""
+    outputs = linear_classifier(graph, model, block)
+    decision = outputs["decision"]
+    if len(model.classes_) == 2:
+        outputs["probability"] = with_complement(graph, graph.add("Sigmoid", decision))
+    else:
+        outputs["probability"] = graph.add("Softmax", decision, axis=1)
+    return outputs
+
+
+def sgd_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
+    """Like a linear classifier; log loss gives probabilities, one against the rest."""
+    outputs = linear_classifier(graph, model, block)
+    if model.loss == "modified_huber":
+        raise CannotLowerError("SGDClassifier(loss='modified_huber')")
+    if model.loss == "log_loss":
+        probability = graph.add("Sigmoid", outputs["decision"])
+        if len(model.classes_) == 2:
+            outputs["probability"] = with_complement(graph, probability)
+        else:
+            outputs["probability"] = normalised(graph, probability, len(model.classes_))
+    return outputs
+
+
+def linear_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
+    """A label from the sign or the largest of the decision values; no probabilities."""
+    decision = affine(
+        graph,
+        block,
+        np.transpose(model.coef_),
+        np.atleast_1d(model.intercept_),
+        type(model).__name__,
+    )
+    if len(model.classes_) == 2:
+        return {"label": positive_label(graph, decision), "decision": decision}
+    return {"label": best_label(graph, decision), "decision": decision}

@@ -1,0 +1,130 @@
+"""The entry: a fitted estimator and its contract -> an ONNX model, or the reason why not.
+
+The two tables say which class is translated by what; everything else keeps the sklearn engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelctl.lowering import (
+    bayes,
+    composite,
+    linear,
+    neighbors,
+    neural,
+    preprocessing,
+    svm,
+    trees,
+    walk,
+)
+from modelctl.lowering.columns import Block, Column
+from modelctl.lowering.graph import INPUT, CannotLowerError, Graph
+
+if TYPE_CHECKING:
+    import onnx
+
+    from app.contract import Contract
+
+PUBLIC = ("label", "probability", "value")
+
+walk.TRANSFORMS.update(
+    {
+        "ColumnTransformer": walk.column_transformer,
+        "FeatureUnion": walk.feature_union,
+        "StandardScaler": preprocessing.standard_scaler,
+        "MinMaxScaler": preprocessing.min_max_scaler,
+        "MaxAbsScaler": preprocessing.max_abs_scaler,
+        "RobustScaler": preprocessing.robust_scaler,
+        "SimpleImputer": preprocessing.simple_imputer,
+        "OneHotEncoder": preprocessing.one_hot_encoder,
+        "OrdinalEncoder": preprocessing.ordinal_encoder,
+        "PolynomialFeatures": preprocessing.polynomial_features,
+        "FunctionTransformer": preprocessing.function_transformer,
+        "PCA": preprocessing.pca,
+        "SelectKBest": preprocessing.selector,
+        "SelectPercentile": preprocessing.selector,
+        "SelectFromModel": preprocessing.selector,
+        "RFE": preprocessing.selector,
+        "VarianceThreshold": preprocessing.selector,
+    }
+)
+walk.PREDICTORS.update(
+    {
+        "LogisticRegression": linear.logistic_regression,
+        "LogisticRegressionCV": linear.logistic_regression,
+        "LinearDiscriminantAnalysis": linear.logistic_regression,
+        "SGDClassifier": linear.sgd_classifier,
+        "RidgeClassifier": linear.linear_classifier,
+        "RidgeClassifierCV": linear.linear_classifier,
+        "LinearSVC": linear.linear_classifier,
+        "Perceptron": linear.linear_classifier,
+        "LinearRegression": linear.linear_regressor,
+        "Ridge": linear.linear_regressor,
+        "RidgeCV": linear.linear_regressor,
+        "Lasso": linear.linear_regressor,
+        "LassoCV": linear.linear_regressor,
+        "ElasticNet": linear.linear_regressor,
+        "ElasticNetCV": linear.linear_regressor,
+        "BayesianRidge": linear.linear_regressor,
+        "HuberRegressor": linear.linear_regressor,
+        "SGDRegressor": linear.linear_regressor,
+        "LinearSVR": linear.linear_regressor,
+        "PoissonRegressor": linear.log_linear_regressor,
+        "GammaRegressor": linear.log_linear_regressor,
+        "GaussianNB": bayes.gaussian,
+        "MultinomialNB": bayes.multinomial,
+        "BernoulliNB": bayes.bernoulli,
+        "SVC": svm.classifier,
+        "NuSVC": svm.classifier,
+        "SVR": svm.regressor,
+        "NuSVR": svm.regressor,
+        "KNeighborsClassifier": neighbors.classifier,
+        "KNeighborsRegressor": neighbors.regressor,
+        "MLPClassifier": neural.classifier,
+        "MLPRegressor": neural.regressor,
+        "DecisionTreeClassifier": trees.tree_classifier,
+        "ExtraTreeClassifier": trees.tree_classifier,
+        "RandomForestClassifier": trees.tree_classifier,
+        "ExtraTreesClassifier": trees.tree_classifier,
+        "DecisionTreeRegressor": trees.tree_regressor,
+        "ExtraTreeRegressor": trees.tree_regressor,
+        "RandomForestRegressor": trees.tree_regressor,
+        "ExtraTreesRegressor": trees.tree_regressor,
+        "GradientBoostingClassifier": trees.gradient_boosting_classifier,
+        "GradientBoostingRegressor": trees.gradient_boosting_regressor,
+        "HistGradientBoostingClassifier": trees.hist_boosting_classifier,
+        "HistGradientBoostingRegressor": trees.hist_boosting_regressor,
+        "VotingClassifier": composite.voting_classifier,
+        "VotingRegressor": composite.voting_regressor,
+        "StackingClassifier": composite.stacking_classifier,
+        "StackingRegressor": composite.stacking_regressor,
+        "CalibratedClassifierCV": composite.calibrated_classifier,
+        "BaggingClassifier": composite.bagging_classifier,
+        "BaggingRegressor": composite.bagging_regressor,
+    }
+)
+
+
+def lower(estimator: Any, contract: Contract) -> onnx.ModelProto:
+    """Translate the whole estimator. Raises CannotLowerError with the reason."""
+    graph = Graph()
+    for feature in contract.inputs:
+        if feature.is_text:
+            raise CannotLowerError(f"free text in feature {feature.name!r}")
+    block = Block(INPUT, tuple(Column(feature.categories) for feature in contract.inputs))
+    outputs = walk.predict(graph, estimator, block)
+    if not contract.output.probabilities:
+        outputs.pop("probability", None)
+    return model(graph, len(contract.inputs), outputs)
+
+
+def lower_numeric(estimator: Any, width: int) -> onnx.ModelProto:
+    """Translate an estimator over plain numbers, as a last step is. Raises CannotLowerError."""
+    graph = Graph()
+    return model(graph, width, walk.predict(graph, estimator, Block(INPUT, (Column(),) * width)))
+
+
+def model(graph: Graph, width: int, outputs: walk.Outputs) -> onnx.ModelProto:
+    """The finished graph with only the outputs that a served model has."""
+    return graph.model(width, {name: outputs[name] for name in PUBLIC if name in outputs})

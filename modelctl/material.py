@@ -1,0 +1,180 @@
+"""What packaging starts from: a fitted estimator, a sample of its data, and facts about both.
+
+Reads files; decides nothing about engines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import pandas as pd
+from ruamel.yaml import YAML
+
+from modelctl.errors import ModelctlError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None and empty mean "not given"."""
+
+    path: Path
+    sample: Path | None = None
+    config: Path | None = None
+    metrics: Path | None = None
+    name: str = ""
+    version: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Material:
+    """The inputs of packaging, read and complete."""
+
+    name: str
+    version: str
+    description: str
+    target: str
+    estimator: Any
+    model_bytes: bytes
+    features: pd.DataFrame
+    metrics: dict[str, Any]
+    training: dict[str, Any]
+    created: str | None = field(default=None)
+
+
+def gather(request: Request) -> Material:
+    """Read everything. `path` is a joblib file, or a folder with model.joblib and sample.csv.
+
+    Raises ModelctlError.
+    """
+    folder = request.path if request.path.is_dir() else request.path.parent
+    model = folder / "model.joblib" if request.path.is_dir() else request.path
+    sample = request.sample or folder / "sample.csv"
+    config = _config(request.config)
+    name = request.name or str(config.get("name", ""))
+    version = request.version or str(config.get("version", ""))
+    if not name or not version:
+        raise ModelctlError(
+            "the model has no name or no version",
+            found=f"name {name!r}, version {version!r}",
+            fix="pass --name and --version, or --config models/<name>/model.yaml",
+        )
+    model_bytes = _read(model, "the fitted estimator")
+    frame = _frame(sample)
+    target = request.target or str(config.get("target", ""))
+    commit, created = _origin(request.config.parent if request.config else folder)
+    return Material(
+        name=name,
+        version=version,
+        description=str(config.get("description", "")),
+        target=target or "prediction",
+        estimator=_estimator(model),
+        model_bytes=model_bytes,
+        features=frame.drop(columns=[target]) if target in frame.columns else frame,
+        metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
+        training={
+            "rows": len(frame),
+            "data_sha256": hashlib.sha256(_read(sample, "the sample")).hexdigest(),
+            "commit": commit,
+        },
+        created=created,
+    )
+
+
+def _config(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    document = YAML(typ="safe").load(_read(path, "the model's configuration").decode())
+    if not isinstance(document, dict):
+        raise ModelctlError(f"{path} is not a mapping", expected="name, version, target as keys")
+    return document
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelctlError(
+            f"{what} cannot be read: {path}", found=error.strerror or str(error)
+        ) from error
+
+
+def _estimator(path: Path) -> Any:
+    try:
+        estimator = joblib.load(path)
+    except Exception as error:  # unpickling runs whatever the estimator's classes do
+        raise ModelctlError(
+            f"{path} cannot be loaded",
+            expected="a fitted estimator written by joblib.dump, its classes installed here",
+            found=f"{type(error).__name__}: {error}"[:500],
+            fix="install the package with its classes, or train with the locked scikit-learn",
+        ) from error
+    if not hasattr(estimator, "predict"):
+        raise ModelctlError(
+            f"{path} holds no estimator",
+            expected="an object with predict",
+            found=repr(type(estimator)),
+        )
+    return estimator
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    reader = readers.get(path.suffix)
+    if reader is None:
+        raise ModelctlError(f"{path} is no sample", expected=".csv or .parquet", found=path.suffix)
+    try:
+        frame: pd.DataFrame = reader(path)
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelctlError(f"{path} cannot be read", found=str(error)[:500]) from error
+    if frame.empty:
+        raise ModelctlError(f"{path} has no rows", expected="rows as the model was trained on")
+    return frame
+
+
+def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:
+    if asked_for is None and not path.exists():
+        return {}
+    try:
+        document = json.loads(_read(path, "the evaluation"))
+    except ValueError as error:
+        raise ModelctlError(f"{path} is not JSON", found=str(error)) from error
+    if not isinstance(document, dict):
+        raise ModelctlError(f"{path} is not an object", expected='{"accuracy": 0.97, ...}')
+    return document
+
+
+def _origin(folder: Path) -> tuple[str | None, str | None]:
+    """The commit that last touched a folder, and its time; never the wall clock.
+
+    SOURCE_DATE_EPOCH (seconds) wins over the commit's time, as in reproducible builds.
+    """
+    line = _git(folder, "log", "-1", "--format=%H %ct", "--", ".")
+    commit, epoch = line.split() if line else (None, None)
+    if commit and _git(folder, "status", "--porcelain", "--", "."):
+        commit = f"{commit}-dirty"
+    epoch = os.environ.get("SOURCE_DATE_EPOCH") or epoch
+    if not epoch:
+        return commit, None
+    return commit, datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """The output of git, or nothing where there is no repository or no git."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

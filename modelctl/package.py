@@ -1,0 +1,181 @@
+"""A fitted estimator and a sample -> a verified bundle on disk.
+
+`plan` computes everything, `write` puts it in place; the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from app.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
+from app.engine import SAMPLE
+from modelctl.candidates import json_rows
+from modelctl.contracts import align, infer
+from modelctl.engines import Attempt, attempt_all, chosen, seconds_per_call
+from modelctl.errors import ModelctlError
+from modelctl.foreign import foreign_modules
+from modelctl.parity import check_reference, encode
+from modelctl.reference import reference
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.contract import Contract
+    from modelctl.material import Material
+
+REPORT = "report.json"
+# Rows kept in the bundle for the self-test at start, spread over the sample.
+SAMPLE_ROWS = 20
+RECORDED = ("scikit-learn", "numpy", "scipy", "pandas", "onnxruntime", "onnx")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A bundle before it is written: its files, its manifest, and what was tried."""
+
+    manifest: dict[str, Any]
+    files: dict[str, bytes]
+    report: dict[str, Any]
+    attempts: list[Attempt]
+
+    @property
+    def digest(self) -> str:
+        """The digest the bundle will have."""
+        return digest_of(canonical(self.manifest))
+
+
+def plan(material: Material, *, engine: str, tolerance: float) -> Plan:
+    """Infer the contract, choose the engine by the gate. Raises ModelctlError."""
+    estimator = material.estimator
+    frame = align(estimator, material.features)
+    contract = infer(estimator, frame, material.target)
+    rows = json_rows(frame, contract)
+    attempts = attempt_all(estimator, contract, rows, wanted=engine, tolerance=tolerance)
+    _check_sample(material, frame, contract, rows, attempts)
+    winner = chosen(attempts)
+    foreign = foreign_modules(estimator)
+    files = {SAMPLE: _sample(rows, contract, winner)}
+    if winner.model is not None:
+        files["model.onnx"] = winner.model
+    else:
+        files["model.joblib"] = material.model_bytes
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "name": material.name,
+        "version": material.version,
+        "description": material.description,
+        "created": material.created,
+        "engine": winner.name,
+        "engines_tried": [attempt.as_manifest() for attempt in attempts],
+        "environment": {
+            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+            "libraries": {name: version(name) for name in RECORDED},
+            "foreign_modules": foreign,
+        },
+        "files": {name: _entry(data) for name, data in files.items()},
+        **contract.as_manifest(),
+        "metrics": material.metrics,
+        "training": material.training,
+        "parity": None if winner.parity is None else winner.parity.as_manifest(),
+        "reference": reference(frame, contract),
+    }
+    return Plan(manifest, files, _report(attempts, rows, contract), attempts)
+
+
+def write(planned: Plan, out: Path) -> str:
+    """Write the bundle beside `out`, verify it, and put it in place of an older one.
+
+    Returns the digest. Raises ModelctlError, or BundleRefusedError if the disk lies.
+    """
+    if out.exists() and not (out / MANIFEST).exists() and (out.is_file() or any(out.iterdir())):
+        raise ModelctlError(
+            f"{out} exists and is no bundle",
+            expected="a new folder, or an older bundle to replace",
+            fix="choose another --out, or remove it yourself",
+        )
+    staging = out.with_name(f".{out.name}.writing-{os.getpid()}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        staging.mkdir()
+        # Read by another user inside the container, whatever the umask here.
+        staging.chmod(0o755)
+        files = {**planned.files, MANIFEST: canonical(planned.manifest)}
+        files[REPORT] = orjson.dumps(planned.report, option=orjson.OPT_INDENT_2)
+        for name, data in files.items():
+            (staging / name).write_bytes(data)
+            (staging / name).chmod(0o644)
+        digest = verify(staging, planned.digest).digest
+        if out.exists():
+            shutil.rmtree(out)
+        staging.rename(out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return digest
+
+
+def _check_sample(
+    material: Material,
+    frame: Any,
+    contract: Contract,
+    rows: list[list[Any]],
+    attempts: list[Attempt],
+) -> None:
+    """The contract must carry the sample without loss, or no engine could be right."""
+    sklearn = attempts[-1].engine
+    if sklearn is None:
+        return
+    named = hasattr(material.estimator, "feature_names_in_")
+    given = frame if named else frame.to_numpy()
+    wrong = check_reference(material.estimator, given, sklearn, encode(rows, contract))
+    if wrong:
+        raise ModelctlError(
+            "the model predicts rows of the sample differently once they were sent as JSON",
+            found=f"{len(wrong)} rows, the first is row {wrong[0]}",
+            expected="a sample whose columns have the types the model was fitted on",
+            fix="write the sample from the frame that was passed to fit (parquet keeps types)",
+        )
+
+
+def _sample(rows: list[list[Any]], contract: Contract, winner: Attempt) -> bytes:
+    step = max(1, len(rows) // SAMPLE_ROWS)
+    picked = rows[::step][:SAMPLE_ROWS]
+    if winner.engine is None:
+        raise ModelctlError("no engine was accepted")
+    predictions = winner.engine.predict(encode(picked, contract)).values
+    return canonical({"rows": picked, "predictions": predictions})
+
+
+def _entry(data: bytes) -> dict[str, Any]:
+    return {"sha256": digest_of(data).removeprefix("sha256:"), "bytes": len(data)}
+
+
+def _report(attempts: list[Attempt], rows: list[list[Any]], contract: Contract) -> dict[str, Any]:
+    """Timings of this machine: beside the manifest, outside the digest."""
+    hundred = (rows * (100 // len(rows) + 1))[:100]
+    timings = {}
+    for attempt in attempts:
+        if attempt.engine is not None:
+            timings[attempt.name] = {
+                "one_row_us": round(
+                    seconds_per_call(attempt.engine, encode(rows[:1], contract)) * 1e6, 1
+                ),
+                "hundred_rows_us": round(
+                    seconds_per_call(attempt.engine, encode(hundred, contract)) * 1e6, 1
+                ),
+            }
+    return {
+        "machine": {
+            "processor": platform.machine(),
+            "system": platform.system(),
+            "cores": os.cpu_count(),
+        },
+        "timings": timings,
+    }

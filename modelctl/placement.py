@@ -1,0 +1,65 @@
+"""Which value belongs in which file: read from the `# @file` markers in the chart's values.yaml.
+
+A marker in the comment above a key holds for the key and all below it, until a deeper key has a
+marker of its own. So the rule and the documentation of a value stand in one place.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from modelctl.errors import ModelctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KINDS = ("settings", "capacity", "version")
+_MARKER = re.compile(r"^\s*#\s*@file\s+(?P<kind>\S+)\s*$")
+_KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][\w-]*):")
+
+Keys = tuple[str, ...]
+
+
+def read_markers(values_file: Path) -> dict[Keys, str]:
+    """The kind of file (`settings`, `capacity`, `version`) of each marked key path."""
+    markers: dict[Keys, str] = {}
+    path: list[tuple[int, str]] = []
+    pending = ""
+    for number, line in enumerate(values_file.read_text(encoding="utf-8").splitlines(), start=1):
+        if marker := _MARKER.match(line):
+            pending = marker["kind"]
+            if pending not in KINDS:
+                raise ModelctlError(
+                    f"{values_file}:{number}: unknown marker",
+                    found=pending,
+                    expected=f"one of {', '.join(KINDS)}",
+                )
+        elif key := _KEY.match(line):
+            indent = len(key["indent"])
+            while path and path[-1][0] >= indent:
+                path.pop()
+            path.append((indent, key["key"]))
+            if pending:
+                markers[tuple(name for _, name in path)] = pending
+                pending = ""
+    return markers
+
+
+def kind_of(keys: Keys, markers: dict[Keys, str]) -> str | None:
+    """The kind of file that a key path belongs to; None for a key that no marker covers."""
+    for length in range(len(keys), 0, -1):
+        if keys[:length] in markers:
+            return markers[keys[:length]]
+    return None
+
+
+def leaves(content: dict[str, Any], above: Keys = ()) -> Iterator[Keys]:
+    """Every key path that ends in a value; an empty mapping counts as a value."""
+    for key, value in content.items():
+        here = (*above, str(key))
+        if isinstance(value, dict) and value:
+            yield from leaves(value, here)
+        else:
+            yield here

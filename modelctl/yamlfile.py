@@ -1,0 +1,111 @@
+"""Read and edit YAML so that comments and key order survive, and name the line of every problem."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import MarkedYAMLError
+
+from modelctl.errors import ModelctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # a long value stays on its line
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def parse(text: str, path: Path) -> CommentedMap:
+    """The mapping in `text`, with comments; an empty text is an empty mapping.
+
+    `path` is only named in errors. Raises ModelctlError for bad YAML, duplicate keys or a
+    document that is not a mapping.
+    """
+    try:
+        content = _yaml().load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ModelctlError(
+            f"{path}:{line}: not valid YAML",
+            found=str(error.problem or "unreadable text"),
+            fix="correct that line",
+        ) from error
+    if content is None:
+        return CommentedMap()
+    if not isinstance(content, CommentedMap):
+        raise ModelctlError(f"{path}:1: not a mapping", expected="`key: value` lines")
+    return content
+
+
+def read(path: Path) -> CommentedMap:
+    """The mapping in a file; see `parse`."""
+    try:
+        return parse(path.read_text(encoding="utf-8"), path)
+    except FileNotFoundError as error:
+        raise ModelctlError(f"{path}: no such file") from error
+
+
+def dump(content: CommentedMap) -> str:
+    """The text of a mapping, comments included."""
+    stream = io.StringIO()
+    _yaml().dump(content, stream)
+    return stream.getvalue()
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file whole: a reader sees the old text or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp gave us a name, not a Path
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        os.unlink(temporary)  # noqa: PTH108
+        raise
+
+
+def line_of(content: CommentedMap, keys: Sequence[str | int]) -> int:
+    """The line (from 1) of the deepest part of a key path that is in the file."""
+    node: Any = content
+    line = 1
+    for key in keys:
+        try:
+            position = node.lc.item(key) if isinstance(key, int) else node.lc.key(key)
+            node = node[key]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+        line = position[0] + 1
+    return line
+
+
+def validate(model: type[Model], path: Path, content: CommentedMap | None = None) -> Model:
+    """The file as a checked `model`; `content` is its mapping when it was read already.
+
+    Raises ModelctlError with every problem, each as `file:line: key: message`.
+    """
+    content = read(path) if content is None else content
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = [
+            f"{path}:{line_of(content, item['loc'])}: "
+            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise ModelctlError("\n".join(problems), fix="correct these lines") from error
