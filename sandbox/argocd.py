@@ -1,0 +1,121 @@
+"""What Argo CD needs in the cluster: its definitions, its settings and the root Application.
+
+Must not know the models; the root Application's chart reads them from git.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from sandbox import kube, kubeconfig
+from sandbox.components import argocd
+from sandbox.components.argocd import NAMESPACE
+from sandbox.errors import SandboxError
+from sandbox.process import write_file
+from sandbox.wait import Answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.layout import Layout
+
+ROOT = "root"
+APPLICATIONS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/applications"
+
+
+def install(layout: Layout) -> str:
+    """Apply Argo CD's definitions and base configuration, once. Raises CommandError."""
+    argocd.ensure_folders(layout)
+    text = kubeconfig.render(layout.pki, "admin", kubeconfig.INNER_SERVER, NAMESPACE)
+    target = argocd.kubeconfig(layout)
+    if not target.exists() or target.read_text() != text:
+        write_file(target, text)
+    manifests = layout.root / ".tools" / "share" / "argocd" / "manifests"
+    # The record dies with etcd's data, so what it says is in the cluster is there.
+    record, version = argocd.home(layout) / "applied", folder_hash(manifests)
+    if record.exists() and record.read_text() == version:
+        return "present"
+    kube.apply(layout, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}])
+    for words in ([manifests / "crds"], [manifests / "base" / "config", f"-n{NAMESPACE}"]):
+        # Server-side, because the definitions are too large for client-side apply.
+        options = ["--server-side", "--force-conflicts", f"--field-manager={kube.FIELD_MANAGER}"]
+        kube.kubectl(layout, ["apply", *options, "-k", *(str(word) for word in words)])
+    write_file(record, version)
+    return "applied"
+
+
+def folder_hash(folder: Path) -> str:
+    """Return one hash of every file in `folder`, with its path."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder)}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def configure(layout: Layout, worktree: Path) -> str:
+    """Merge our settings from git into Argo CD's own. Raises CommandError."""
+    names = []
+    for patch in sorted((worktree / "argocd" / "settings").glob("*.yaml")):
+        target = ["configmap", patch.stem, f"--namespace={NAMESPACE}"]
+        kube.kubectl(layout, ["patch", *target, "--type=merge", f"--patch-file={patch}"])
+        names.append(patch.stem)
+    return ", ".join(names)
+
+
+def root_application(url: str, revision: str) -> dict[str, Any]:
+    """Return the one Application that names the repository; everything else follows from git."""
+    parameters = {
+        "repoURL": "$ARGOCD_APP_SOURCE_REPO_URL",
+        "revision": "$ARGOCD_APP_SOURCE_TARGET_REVISION",
+        "requeueAfterSeconds": str(argocd.POLL_SECONDS),
+    }
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": ROOT, "namespace": NAMESPACE},
+        "spec": {
+            "project": "default",
+            "source": {
+                "repoURL": url,
+                "targetRevision": revision,
+                "path": "argocd",
+                "helm": {
+                    "valueFiles": ["../environments/environments.yaml"],
+                    "parameters": [
+                        {"name": name, "value": value} for name, value in parameters.items()
+                    ],
+                },
+            },
+            "destination": {"name": "in-cluster", "namespace": NAMESPACE},
+            "syncPolicy": {
+                "automated": {"prune": True, "selfHeal": True},
+                "retry": {
+                    "limit": -1,
+                    "refresh": True,
+                    "backoff": {"duration": "5s", "factor": 2, "maxDuration": "1m"},
+                },
+                "syncOptions": ["ServerSideApply=true"],
+            },
+        },
+    }
+
+
+def applications(layout: Layout) -> dict[str, dict[str, Any]]:
+    """Return every Application by name. Raises SandboxError when Argo CD is not installed."""
+    found = kube.get(layout, APPLICATIONS)
+    if found is None:
+        raise SandboxError(
+            "Argo CD is not installed",
+            found=f"no {APPLICATIONS}",
+            expected="its definitions in the cluster",
+            fix="run `make up`",
+        )
+    return {item["metadata"]["name"]: item for item in found["items"]}
+
+
+def default_project(layout: Layout) -> kube.ObjectProbe:
+    """Return the probe of the project of the root Application, which Argo CD's server creates."""
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/appprojects/default"
+    return kube.ObjectProbe(layout, path, lambda _: Answer(True, "exists"))

@@ -1,0 +1,98 @@
+"""Bundles of the models in git: trained and packaged by the project's own `make models`.
+
+They are made from the clone that Argo CD watches, with its code, so that what is not committed
+is not deployed. Must not know what a model is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandbox.errors import SandboxError
+from sandbox.proc import Result, run
+from sandbox.task import run_task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sandbox.layout import Layout
+
+MAX_JOBS = 4
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle: its folder, and what the sandbox needs to know of its manifest."""
+
+    folder: Path
+    model: str
+    version: str
+    engine: str
+    digest: str
+
+    def sample(self) -> tuple[dict[str, Any], Any]:
+        """Return a body for `POST /predict` and the prediction that packaging recorded for it."""
+        sample = json.loads((self.folder / "sample.json").read_text())
+        return {"features": sample["rows"][0]}, sample["predictions"][0]
+
+
+def python(layout: Layout) -> Path:
+    """Return the project's own Python, with every dependency."""
+    return layout.root / ".venv" / "bin" / "python"
+
+
+def run_modelctl(layout: Layout, worktree: Path, *words: str | Path) -> Result:
+    """Run the worktree's `modelctl WORDS...` in it. Raises CommandError."""
+    argv = [python(layout), "-m", "modelctl", *words]
+    return run(argv, cwd=worktree, env=_environment(worktree), timeout_seconds=300)
+
+
+def make_bundles(layout: Layout, worktree: Path, models: Sequence[str]) -> list[Bundle]:
+    """Train and package what changed of `models`; return the verified bundle of each.
+
+    Raises CommandError.
+    """
+    stamp = layout.root / ".venv" / ".installed"
+    argv = [
+        *("make", "--no-print-directory", "models", f"MODELS={' '.join(models)}"),
+        # Models know nothing of each other; each wants a processor and some memory.
+        *(f"--jobs={min(os.cpu_count() or 1, MAX_JOBS)}", "--output-sync=target"),
+        # The clone has no .venv of its own, and its files are newer than the project's.
+        *(f"BIN={layout.root}/.venv/bin", f"VENV={stamp}", f"--old-file={stamp}"),
+    ]
+    log = layout.logs / "bundles.log"
+    run_task("training and packaging", argv, cwd=worktree, env=_environment(worktree), log=log)
+    built = worktree / "build" / "bundles"
+    return [read_bundle(layout, worktree, built / model) for model in models]
+
+
+def read_bundle(layout: Layout, worktree: Path, folder: Path) -> Bundle:
+    """Verify the bundle in `folder` and return it. Raises CommandError, SandboxError."""
+    digest = run_modelctl(layout, worktree, "verify", folder.absolute()).stdout.split()
+    found = [word for word in digest if word.startswith("sha256:")]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    if len(found) != 1:
+        raise SandboxError(
+            f"cannot read the digest of {folder}",
+            found=" ".join(digest)[:200],
+            expected="one sha256:... printed by `modelctl verify`",
+            fix=f"modelctl verify {folder}",
+        )
+    return Bundle(folder, manifest["name"], manifest["version"], manifest["engine"], found[0])
+
+
+def _environment(worktree: Path) -> dict[str, str]:
+    return {
+        # The clone's modules win over the project's, which are installed editable.
+        "PYTHONPATH": str(worktree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # It opens a network connection at import unless it is told not to.
+        "ORT_DISABLE_TELEMETRY": "1",
+        # Set by a `make` above us; its command line is not meant for this one.
+        "MAKEFLAGS": "",
+        "MAKEOVERRIDES": "",
+    }

@@ -1,0 +1,100 @@
+"""What git says shall run where, as the sandbox needs to know it: read only, never checked.
+
+`modelctl` checks and writes these files; the sandbox runs it as a command for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sandbox.errors import SandboxError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One place to run models; `direct` means that new builds enter here without promotion."""
+
+    name: str
+    namespace: str
+    direct: bool
+
+
+@dataclass(frozen=True)
+class Release:
+    """One model in one environment, by its version file; `image` is `repository:tag@digest`."""
+
+    environment: str
+    namespace: str
+    model: str
+    version: str
+    digest: str
+    image: str
+
+    @property
+    def name(self) -> str:
+        """The name of its Argo CD Application."""
+        return f"{self.environment}-{self.model}"
+
+
+def read_environments(root: Path) -> list[Environment]:
+    """Return the environments in the order in which a version travels. Raises SandboxError."""
+    entries = _read(root / "environments" / "environments.yaml")["environments"]
+    return [
+        Environment(entry["name"], entry["namespace"], entry["promotion"] == "auto")
+        for entry in entries
+    ]
+
+
+def read_releases(root: Path) -> list[Release]:
+    """Return a release for each version file, in the order of environments, then by model.
+
+    Raises SandboxError.
+    """
+    releases = []
+    for environment in read_environments(root):
+        folder = root / "environments" / environment.name
+        for path in sorted(folder.glob("*/version.yaml")):
+            content = _read(path)
+            image, model = content["image"], content["model"]
+            releases.append(
+                Release(
+                    environment.name,
+                    environment.namespace,
+                    path.parent.name,
+                    str(model["version"]),
+                    model["digest"],
+                    f"{image['repository']}:{image['tag']}@{image['digest']}",
+                )
+            )
+    return releases
+
+
+def models_of(root: Path, environment: str) -> list[str]:
+    """Return the models that are set up in an environment, released there or not."""
+    folder = root / "environments" / environment
+    return sorted(path.parent.name for path in folder.glob("*/settings.yaml"))
+
+
+def models_with_code(root: Path) -> list[str]:
+    """Return the models that some environment is set up for and whose training code is here."""
+    anywhere = {model for entry in read_environments(root) for model in models_of(root, entry.name)}
+    return sorted(model for model in anywhere if (root / "models" / model / "train.py").is_file())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise SandboxError(
+            f"cannot read {path}",
+            found=str(error),
+            expected="a YAML file that `modelctl check` accepts",
+            fix=f"cd {path.parent} && modelctl check",
+        ) from error
+    return content

@@ -1,0 +1,143 @@
+"""Images of the models: built from committed files and a bundle, pushed, known by digest.
+
+A content key of everything that goes in decides whether there is anything to do; the registry is
+asked whether it still has the result. Must not know environments or releases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox import web
+from sandbox.base import ensure_base
+from sandbox.errors import SandboxError
+from sandbox.layout import REGISTRY, Layout
+from sandbox.process import write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.buildah import Buildah
+    from sandbox.bundles import Bundle
+    from sandbox.gitops import GitOps
+
+# What the build gets to see of git. Of `requirements` only the two files that it reads count.
+CONTEXT = (".dockerignore", "Dockerfile", "app", "requirements")
+TARGET = "model"
+# Which locked requirements each engine needs in the image.
+REQUIREMENTS = {"onnx": "serve", "sklearn": "serve-sklearn"}
+# Where the user's trusted CAs may be named; the first that exists is used while building.
+_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
+_SYSTEM_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A pushed image: pulled by its digest; the tag is for people."""
+
+    repository: str
+    tag: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag}@{self.digest}"
+
+
+def content_key(inputs: Mapping[str, str]) -> str:
+    """Return one hash of the named input hashes, whatever their order."""
+    return hashlib.sha256(json.dumps(dict(inputs), sort_keys=True).encode()).hexdigest()
+
+
+def inputs_of(gitops: GitOps, base: str, bundle: Bundle) -> dict[str, str]:
+    """Return the hash of everything that goes into the bundle's image."""
+    requirements = ("requirements/uv.txt", f"requirements/{requirements_of(bundle)}.txt")
+    files = {path: gitops.object_id(path) for path in (*CONTEXT[:-1], *requirements)}
+    return {**files, "target": TARGET, "base image": base, "bundle": bundle.digest}
+
+
+def ensure_image(layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundle) -> Image:
+    """Make the bundle's image be in the registry and return it; nothing is done twice.
+
+    Raises SandboxError when the build or the push fails.
+    """
+    base = ensure_base(layout, buildah)
+    key = content_key(inputs_of(gitops, base, bundle))
+    record = layout.cache / "built" / f"{key}.json"
+    known = read_record(record)
+    if known is not None and in_registry(known):
+        return known
+    local = f"localhost/ml-model-sandbox/{bundle.model}:{key[:12]}"
+    if not buildah.has_image(local):
+        _build(layout, buildah, gitops, bundle, base, local)
+    repository, tag = f"{REGISTRY}/{bundle.model}", f"{bundle.version}-{key[:12]}"
+    log = layout.logs / f"push-{bundle.model}.log"
+    label = f"{bundle.model} {bundle.version}: push"
+    image = Image(repository, tag, buildah.push(label, local, f"{repository}:{tag}", log=log))
+    write_file(record, json.dumps(asdict(image)) + "\n", 0o644)
+    return image
+
+
+def requirements_of(bundle: Bundle) -> str:
+    """Return which requirements file the bundle's engine needs. Raises SandboxError."""
+    if bundle.engine not in REQUIREMENTS:
+        raise SandboxError(
+            f"the bundle of {bundle.model} names an unknown engine",
+            found=bundle.engine,
+            expected=" or ".join(sorted(REQUIREMENTS)),
+            fix="package it again with this version of modelctl",
+        )
+    return REQUIREMENTS[bundle.engine]
+
+
+def read_record(path: Path) -> Image | None:
+    """Return the image that was pushed for a content key; None when there is no record."""
+    try:
+        return Image(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def in_registry(image: Image) -> bool:
+    """Tell whether the registry still has exactly this image: records outlive `make down`."""
+    name = image.repository.removeprefix(f"{REGISTRY}/")
+    url = f"http://{REGISTRY}/v2/{name}/manifests/{image.digest}"
+    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+    return web.request("HEAD", url, headers=accept, in_netns=True).status == 200
+
+
+def host_ca_bundle(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the CAs that this host trusts, its own among them; None when there is no such file."""
+    for name in (*(environ.get(variable, "") for variable in _CA_VARIABLES), _SYSTEM_CA_BUNDLE):
+        if Path(name).is_file():
+            return Path(name)
+    return None
+
+
+def _build(
+    layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundle, base: str, local: str
+) -> None:
+    context = layout.cache / "context" / bundle.model
+    gitops.export(CONTEXT, context)
+    place = Path("build") / "bundles" / bundle.model
+    shutil.copytree(bundle.folder, context / place)
+    seconds = buildah.build(
+        f"{bundle.model} {bundle.version}: build",
+        context,
+        log=layout.logs / f"build-{bundle.model}.log",
+        tag=local,
+        target=TARGET,
+        arguments={
+            "PYTHON_IMAGE": base,
+            "REQUIREMENTS": requirements_of(bundle),
+            "BUNDLE": str(place),
+        },
+        ca_bundle=host_ca_bundle(),
+    )
+    shutil.rmtree(context)
+    print(f"  {bundle.model} {bundle.version}: built in {seconds:.0f} s", flush=True)

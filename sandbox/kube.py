@@ -1,0 +1,119 @@
+"""Talk to the API server from within the namespace: read one object, apply many.
+
+Must not know what the objects are for.
+"""
+
+from __future__ import annotations
+
+import datetime
+import http.client
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandbox import kubeconfig, netns
+from sandbox.errors import SandboxError
+from sandbox.probes import get as http_get
+from sandbox.proc import Result, run
+from sandbox.wait import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sandbox.layout import Layout
+
+FIELD_MANAGER = "ml-model-sandbox"
+
+
+def get(layout: Layout, path: str) -> dict[str, Any] | None:
+    """Return the object or list at `path` of the API (as administrator), None when it is absent.
+
+    Raises SandboxError when the API server cannot be reached or refuses.
+    """
+    url = f"{kubeconfig.INNER_SERVER}{path}"
+    pki = layout.pki
+    try:
+        status, body = http_get(
+            url, ca=pki / "ca.crt", cert=pki / "admin.crt", key=pki / "admin.key"
+        )
+    except (OSError, http.client.HTTPException) as error:
+        raise _unreachable(layout, url, str(error)) from error
+    if status == 404:
+        return None
+    if status != 200:
+        raise _unreachable(layout, url, f"status {status}: {body[:300]}")
+    answer: dict[str, Any] = json.loads(body)
+    return answer
+
+
+def apply(layout: Layout, objects: Sequence[dict[str, Any]]) -> Result:
+    """Apply `objects` server-side, taking over fields that others set. Raises CommandError."""
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    return kubectl(
+        layout,
+        ["apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "-f-"],
+        stdin=text,
+    )
+
+
+def kubectl(
+    layout: Layout, arguments: Sequence[str], *, stdin: str = "", check: bool = True
+) -> Result:
+    """Run kubectl as administrator inside the namespace. Raises CommandError."""
+    return run(kubectl_argv(layout, arguments), stdin=stdin, check=check)
+
+
+def kubectl_argv(layout: Layout, arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs kubectl inside the namespace."""
+    return netns.enter_argv(
+        [layout.tool("kubectl"), f"--kubeconfig={layout.inner_kubeconfig}", *arguments]
+    )
+
+
+@dataclass(frozen=True)
+class ObjectProbe:
+    """Ready when the object at `path` exists and `judge` says so; `judge` returns an Answer."""
+
+    layout: Layout
+    path: str
+    judge: Callable[[dict[str, Any]], Answer]
+
+    def check(self) -> Answer:
+        """Ask once."""
+        try:
+            found = get(self.layout, self.path)
+        except SandboxError as error:
+            return Answer(False, error.found)
+        return self.judge(found) if found is not None else Answer(False, f"{self.path}: absent")
+
+
+def condition(kind: str, since: float = 0) -> Callable[[dict[str, Any]], Answer]:
+    """Return a judge that is ready when `status.conditions` holds `kind` as True.
+
+    With `since` (seconds of the Unix clock) it must have been reported after that: what the
+    API server still remembers of a process that died does not count.
+    """
+
+    def judge(found: dict[str, Any]) -> Answer:
+        for entry in found.get("status", {}).get("conditions", []):
+            if entry["type"] == kind:
+                reported = entry.get("lastHeartbeatTime")
+                state = f"{kind}={entry['status']} {entry.get('message', '')} ({reported})"
+                fresh = not since or (reported is not None and _seconds(reported) >= since)
+                return Answer(entry["status"] == "True" and fresh, state)
+        return Answer(False, f"no condition {kind} yet")
+
+    return judge
+
+
+def _seconds(time: str) -> float:
+    return datetime.datetime.fromisoformat(time).timestamp()
+
+
+def _unreachable(layout: Layout, url: str, found: str) -> SandboxError:
+    return SandboxError(
+        "the API server did not answer",
+        found=f"{url}: {found}",
+        expected="status 200",
+        fix=f"run `make up`; read {layout.log_file('kube-apiserver')}",
+    )

@@ -1,0 +1,116 @@
+"""The Debian packages the sandbox runs on; installing them starts no service on the host.
+
+Debian starts a service when its package is configured. A `policy-rc.d` that says no is Debian's
+own way to prevent it; what starts at boot is switched off again. Runs on a bare system Python.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.errors import SandboxError
+from sandbox.proc import run, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PACKAGES = (
+    "buildah",
+    "ca-certificates",
+    "conntrack",
+    "containernetworking-plugins",
+    "debootstrap",
+    "docker-registry",
+    "git",
+    "iproute2",
+    "iptables",
+    "nftables",
+    "procps",
+    "redis-server",
+    "runc",
+    "util-linux",
+)
+
+# Services among them: the sandbox runs its own, with data of its own.
+_SERVICES = {"redis-server": "redis-server.service", "docker-registry": "docker-registry.service"}
+
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_NO_SERVICE_STARTS = """\
+#!/bin/sh
+# Written by the ml-model sandbox while it installs packages.
+exit 101
+"""
+
+
+def install_missing(wanted: Sequence[str] = PACKAGES) -> str:
+    """Install what is missing of `wanted` and say what was done; quick when nothing is.
+
+    Raises SandboxError when there is no dpkg or the installation fails.
+    """
+    missing = missing_packages(wanted)
+    if not missing:
+        return f"Debian packages: all {len(wanted)} are installed"
+    print(f"installing {', '.join(missing)}", flush=True)
+    with no_service_starts():
+        for argv in apt_commands(missing):
+            if code := stream(argv, env={"DEBIAN_FRONTEND": "noninteractive"}):
+                raise SandboxError(
+                    "cannot install the Debian packages",
+                    found=f"`{' '.join(argv)}` ended with code {code}",
+                    expected="exit code 0",
+                    fix="see its output above; check /etc/apt/sources.list and the network",
+                )
+    services = [_SERVICES[name] for name in missing if name in _SERVICES]
+    if services and shutil.which("systemctl"):
+        run(["systemctl", "disable", *services])
+    return f"Debian packages: installed {len(missing)}"
+
+
+def apt_commands(packages: list[str]) -> list[list[str]]:
+    """Return the commands that install `packages` without asking anything."""
+    return [
+        ["apt-get", "update", "--quiet"],
+        ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages],
+    ]
+
+
+def missing_packages(wanted: Sequence[str] = PACKAGES) -> list[str]:
+    """Return those of `wanted` that are not fully installed. Raises SandboxError without dpkg."""
+    if shutil.which("dpkg-query") is None:
+        raise SandboxError(
+            "this is no Debian",
+            found="no dpkg-query",
+            expected="Debian 12 or 13",
+            fix=f"install by hand what these packages bring: {', '.join(wanted)}",
+        )
+    asked = run(
+        ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n", *wanted],
+        check=False,
+    )
+    return parse_missing(asked.stdout, wanted)
+
+
+def parse_missing(listing: str, wanted: Sequence[str] = PACKAGES) -> list[str]:
+    """Return those of `wanted` that `listing` (lines of `status name`) does not show installed."""
+    installed = {line.split()[1] for line in listing.splitlines() if line.startswith("installed ")}
+    return [name for name in wanted if name not in installed]
+
+
+@contextmanager
+def no_service_starts(policy: Path = _POLICY) -> Iterator[None]:
+    """Forbid packages to start services while the block runs; put back what was there."""
+    kept = policy.with_name(f"{policy.name}.before-ml-model-sandbox")
+    # After a run that was killed the file is ours, and what was there before is kept already.
+    if policy.exists() and policy.read_text() != _NO_SERVICE_STARTS:
+        policy.rename(kept)
+    policy.write_text(_NO_SERVICE_STARTS)
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        policy.unlink()
+        if kept.exists():
+            kept.rename(policy)
