@@ -1,0 +1,29 @@
+"""KServe's SDK around scikit-learn, as its own sklearn server uses it."""
+
+import os
+
+import joblib
+import kserve
+import pandas as pd
+from kserve import Model, ModelServer
+
+
+class SklearnModel(Model):
+    def load(self):
+        self.model = joblib.load(os.environ["MODEL"])
+        self.ready = True
+        return self.ready
+
+    def predict(self, payload, _headers=None):
+        rows = payload["instances"]
+        if isinstance(rows[0], dict):
+            rows = pd.DataFrame(rows)
+        return {"predictions": self.model.predict_proba(rows).tolist()}
+
+
+if __name__ == "__main__":
+    model = SklearnModel("model")
+    model.load()
+    parser = kserve.model_server.parser
+    arguments, _ = parser.parse_known_args()
+    ModelServer(http_port=arguments.http_port, enable_grpc=False).start([model])

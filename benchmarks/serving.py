@@ -1,0 +1,143 @@
+"""Our service beside its peers and its floor, in one run: prints ratios, writes docs/benchmarks.md.
+
+`make bench`, on a quiet machine with two cores: every server is pinned to one, the load to the
+other, 16 connections, one row of JSON a request, servers one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import page
+from benchmarks.load import CONNECTIONS, Paced, Peak, paced, peak
+from benchmarks.running import answer_of, running
+from benchmarks.servers import BENCH, PEERS, Server, echo, ours, peer
+from modelctl.material import Request, gather
+from modelctl.package import plan, write
+
+WORKLOADS = ("lr", "rf", "penguins")
+FIRST_PORT = 19400
+PENGUINS = Path("build/training/penguins/sample.csv")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One server under one workload."""
+
+    server: str
+    workload: str
+    peak: Peak
+    ready_seconds: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What only our own service is asked for."""
+
+    half_load: Paced
+    private_mb: list[float]
+
+
+def prepare() -> None:
+    """Install the peers, fit the models in each environment, package ours."""
+    for name in PEERS:
+        folder = BENCH / name
+        uv = str(Path(sys.executable).with_name("uv"))
+        if not (folder / "bin" / "python").exists():
+            _run(uv, "venv", "--quiet", "--python", sys.executable, str(folder))
+        requirements = f"benchmarks/peers/{name}/requirements.txt"
+        python = str(folder / "bin" / "python")
+        _run(uv, "pip", "install", "--quiet", "--python", python, "-r", requirements)
+        _run(python, "benchmarks/workloads.py", str(folder / "models"), str(PENGUINS))
+    for workload in WORKLOADS:
+        folder = BENCH / "flask" / "models" / workload
+        request = Request(folder, name=workload, version="1.0.0", target="target")
+        write(plan(gather(request), engine="auto", tolerance=1e-6), BENCH / "bundles" / workload)
+
+
+def measure(server: Server, workload: str, seconds: int) -> Result:
+    """Start, check one answer, load, end."""
+    with running(server, BENCH / f"{server.name}.log") as instance:
+        status, body = answer_of(server)
+        if status != 200:
+            raise RuntimeError(f"{server.name} answers {status} to {workload}: {body[:300]!r}")
+        result = Result(
+            server=server.name,
+            workload=workload,
+            peak=peak(server.url, server.body, BENCH, seconds),
+            ready_seconds=instance.seconds_to_ready,
+            memory_mb=instance.memory_mb(),
+        )
+    print(
+        f"{workload:9} {result.server:22} {result.peak.rps:8,.0f} rps  "
+        f"p50 {result.peak.p50 * 1e3:7.2f} ms  p99 {result.peak.p99 * 1e3:7.2f} ms  "
+        f"ready {result.ready_seconds:5.2f} s  {result.memory_mb:4.0f} MB  "
+        f"failed {result.peak.failed}",
+        flush=True,
+    )
+    return result
+
+
+def floors(workload: str, ports: itertools.count[int]) -> list[Server]:
+    """Flask that only echoes, on the usual worker, and on ours by its ASGI bridge."""
+    usual = ["-k", "gthread", "--threads", "4", "benchmarks.echo:app"]
+    inline = ["-k", "asgi", "--asgi-lifespan", "off", "benchmarks.echo_inline:app"]
+    return [
+        echo(usual, "Flask echo, gthread(4)", next(ports), workload),
+        echo(inline, "Flask echo, inline", next(ports), workload),
+    ]
+
+
+def extras(port: int, peak_rps: float, seconds: int) -> Extra:
+    """Latencies at half of the peak, and the private memory of each of three workers."""
+    server = ours("lr", port)
+    with running(server, BENCH / "half.log"):
+        peak(server.url, server.body, BENCH, 1)
+        half = paced(port, server.path, server.body, peak_rps / 2, seconds, CONNECTIONS)
+    server = ours("rf", port + 1, workers=3)
+    with running(server, BENCH / "workers.log") as instance:
+        peak(server.url, server.body, BENCH, 1)
+        return Extra(half, instance.private_mb())
+
+
+def main() -> None:
+    """Run everything that is asked for and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"))
+    parser.add_argument("--prepare-only", action="store_true")
+    parser.add_argument("--prepared", action="store_true", help="peers and models are in place")
+    arguments = parser.parse_args()
+    BENCH.mkdir(parents=True, exist_ok=True)
+    if not arguments.prepared:
+        prepare()
+    if arguments.prepare_only:
+        return
+    ports = itertools.count(FIRST_PORT, 5)
+    load_before = os.getloadavg()[0]
+    results = []
+    for workload in WORKLOADS:
+        servers = floors(workload, ports) if workload == "lr" else []
+        servers += [ours(workload, next(ports))]
+        servers += [peer(name, workload, next(ports)) for name in PEERS]
+        results += [measure(server, workload, arguments.seconds) for server in servers]
+    lr = next(r for r in results if r.server == "ml-model" and r.workload == "lr")
+    extra = extras(next(ports), lr.peak.rps, arguments.seconds)
+    text = page.render(results, extra, load_before)
+    arguments.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Fixtures of the serving tests: an application in this process, or a service of its own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# prometheus-client reads it when it is first imported.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="ml-model-tests-metrics-")
+
+import pytest
+
+from app.factory import create_app
+from app.service import load_service
+from app.settings import Settings
+from tests import trained
+from tests.app.live import LiveService
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+Client = Callable[..., "FlaskClient"]
+
+
+def make_client(bundle: Path, **environ: str) -> FlaskClient:
+    """A test client over a started service with these environment variables."""
+    settings = Settings.from_environ({"MODEL_DIR": str(bundle), **environ})
+    service = load_service(settings, started=time.perf_counter())
+    service.start_worker()
+    return create_app(service).test_client()
+
+
+@pytest.fixture(scope="session")
+def iris() -> FlaskClient:
+    """Numbers only, no value may be missing."""
+    return make_client(trained.bundle("iris"))
+
+
+@pytest.fixture(scope="session")
+def penguins() -> FlaskClient:
+    """Numbers and categories, all of which may be missing."""
+    return make_client(trained.bundle("penguins"))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., LiveService]]:
+    """Start `python -m app` with environment variables; whatever still runs is stopped."""
+    running: list[LiveService] = []
+
+    def starter(bundle: Path, **environ: str) -> LiveService:
+        service = LiveService(bundle, tmp_path / f"log-{len(running)}", environ)
+        running.append(service)
+        service.wait_ready()
+        return service
+
+    yield starter
+    for service in running:
+        service.stop()

@@ -1,0 +1,238 @@
+"""What the argocd/ chart promises: least privilege, no accidental deletion, git always wins."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests import rendering
+
+REPOSITORY = "https://git.example/fork.git"
+ENVIRONMENTS = rendering.environments()
+NAMES = [environment["name"] for environment in ENVIRONMENTS]
+EVERYTHING = rendering.ROOT / "tests" / "chart" / "values" / "everything.yaml"
+ARGUMENTS = [
+    *rendering.values(rendering.ENVIRONMENTS / "environments.yaml"),
+    "--set",
+    f"repoURL={REPOSITORY},revision=main",
+]
+
+
+@pytest.fixture(scope="module")
+def manifests() -> list[rendering.Manifest]:
+    """All that the root Application renders."""
+    return rendering.template("helm4", rendering.ARGOCD_CHART, "root", "argocd", *ARGUMENTS)
+
+
+@pytest.fixture(scope="module")
+def sets(manifests: list[rendering.Manifest]) -> dict[str, rendering.Manifest]:
+    """The specs of the ApplicationSets by name."""
+    found = rendering.of_kind(manifests, "ApplicationSet")
+    return {manifest["metadata"]["name"]: manifest["spec"] for manifest in found}
+
+
+@pytest.fixture(scope="module")
+def projects(manifests: list[rendering.Manifest]) -> dict[str, rendering.Manifest]:
+    """The specs of the AppProjects by name."""
+    found = rendering.of_kind(manifests, "AppProject")
+    return {manifest["metadata"]["name"]: manifest["spec"] for manifest in found}
+
+
+def test_both_helms_render_the_same(manifests: list[rendering.Manifest]) -> None:
+    by_helm_3 = rendering.template("helm3", rendering.ARGOCD_CHART, "root", "argocd", *ARGUMENTS)
+    assert by_helm_3 == manifests
+
+
+def test_everything_is_in_the_namespace_of_argo_cd(manifests: list[rendering.Manifest]) -> None:
+    assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"argocd"}
+
+
+def test_every_environment_has_two_projects(projects: dict[str, rendering.Manifest]) -> None:
+    assert set(projects) == {f"{name}-{kind}" for name in NAMES for kind in ("baseline", "models")}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=NAMES)
+@pytest.mark.parametrize("kind", ["baseline", "models"])
+def test_project_allows_one_repository_and_one_namespace(
+    projects: dict[str, rendering.Manifest], environment: dict[str, str], kind: str
+) -> None:
+    project = projects[f"{environment['name']}-{kind}"]
+    assert project["sourceRepos"] == [REPOSITORY]
+    assert project["destinations"] == [
+        {"name": environment["cluster"], "namespace": environment["namespace"]}
+    ]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=NAMES)
+def test_models_cannot_touch_what_the_baseline_guards(
+    projects: dict[str, rendering.Manifest], environment: dict[str, str]
+) -> None:
+    project = projects[f"{environment['name']}-models"]
+    kinds = {entry["kind"] for entry in project["namespaceResourceWhitelist"]}
+    assert project["clusterResourceWhitelist"] == []
+    assert not kinds & {"Namespace", "ResourceQuota", "LimitRange", "Role", "RoleBinding", "*"}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=NAMES)
+def test_models_may_have_exactly_the_kinds_that_the_chart_can_render(
+    projects: dict[str, rendering.Manifest], environment: dict[str, str]
+) -> None:
+    allowed = {
+        (entry["group"], entry["kind"])
+        for entry in projects[f"{environment['name']}-models"]["namespaceResourceWhitelist"]
+    }
+    rendered = [
+        manifest
+        for other in ("metrics.monitor=PodMonitor", "keda.enabled=true,autoscaling.enabled=false")
+        for manifest in rendering.template(
+            "helm4",
+            rendering.CHART,
+            "iris",
+            environment["namespace"],
+            *rendering.values(EVERYTHING),
+            "--skip-tests",
+            "--set",
+            other,
+        )
+    ]
+    assert allowed == {
+        (manifest["apiVersion"].rpartition("/")[0], manifest["kind"]) for manifest in rendered
+    }
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=NAMES)
+def test_baseline_may_have_what_its_overlay_builds_and_no_other_namespace(
+    projects: dict[str, rendering.Manifest], environment: dict[str, str]
+) -> None:
+    project = projects[f"{environment['name']}-baseline"]
+    assert project["clusterResourceWhitelist"] == [
+        {"group": "", "kind": "Namespace", "name": environment["namespace"]}
+    ]
+    built = rendering.build_overlay(rendering.OVERLAYS / environment["name"])
+    needed = {manifest["kind"] for manifest in built if manifest["kind"] != "Namespace"}
+    assert needed == {entry["kind"] for entry in project["namespaceResourceWhitelist"]}
+
+
+@pytest.mark.parametrize("name", ["baselines", "models"])
+class TestEverySet:
+    """What both ApplicationSets have in common."""
+
+    def test_deletes_no_running_model_when_its_generator_changes(
+        self, sets: dict[str, rendering.Manifest], name: str
+    ) -> None:
+        assert sets[name]["syncPolicy"] == {
+            "applicationsSync": "create-update",
+            "preserveResourcesOnDeletion": True,
+        }
+        assert "finalizers" not in sets[name]["template"]["metadata"]
+
+    def test_fails_on_a_parameter_that_does_not_exist(
+        self, sets: dict[str, rendering.Manifest], name: str
+    ) -> None:
+        assert sets[name]["goTemplate"] is True
+        assert sets[name]["goTemplateOptions"] == ["missingkey=error"]
+
+    def test_lets_an_operator_pause_one_application(
+        self, sets: dict[str, rendering.Manifest], name: str
+    ) -> None:
+        assert sets[name]["ignoreApplicationDifferences"] == [
+            {"jsonPointers": ["/spec/syncPolicy/automated"]}
+        ]
+
+    def test_heals_prunes_and_never_stops_trying(
+        self, sets: dict[str, rendering.Manifest], name: str
+    ) -> None:
+        policy = sets[name]["template"]["spec"]["syncPolicy"]
+        assert policy["automated"] == {"prune": True, "selfHeal": True}
+        assert policy["retry"]["limit"] == -1
+        assert policy["retry"]["refresh"] is True
+        assert policy["retry"]["backoff"]["maxDuration"] == "1m"
+        assert {"ServerSideApply=true", "ApplyOutOfSyncOnly=true"} <= set(policy["syncOptions"])
+
+    def test_takes_everything_from_the_roots_repository_and_revision(
+        self, sets: dict[str, rendering.Manifest], name: str
+    ) -> None:
+        source = sets[name]["template"]["spec"]["source"]
+        assert (source["repoURL"], source["targetRevision"]) == (REPOSITORY, "main")
+
+
+def test_baselines_come_one_for_each_environment(sets: dict[str, rendering.Manifest]) -> None:
+    (generator,) = sets["baselines"]["generators"]
+    assert generator["list"]["elements"] == [
+        {"environment": e["name"], "namespace": e["namespace"], "cluster": e["cluster"]}
+        for e in ENVIRONMENTS
+    ]
+    template = sets["baselines"]["template"]
+    assert template["metadata"]["name"] == "{{.environment}}-baseline"
+    assert template["spec"]["source"]["path"] == (
+        "kustomize/environments/overlays/{{.environment}}"
+    )
+
+
+def test_models_come_one_for_each_version_file(sets: dict[str, rendering.Manifest]) -> None:
+    (generator,) = sets["models"]["generators"]
+    environments, files = generator["matrix"]["generators"]
+    assert [e["environment"] for e in environments["list"]["elements"]] == NAMES
+    assert files["git"]["files"] == [{"path": "environments/{{.environment}}/*/version.yaml"}]
+    assert files["git"]["requeueAfterSeconds"] == 180
+    # A version file has the keys image and model: the prefix must be neither.
+    assert files["git"]["pathParamPrefix"] == "release"
+
+
+def test_model_reads_its_four_value_files_with_the_version_last(
+    sets: dict[str, rendering.Manifest],
+) -> None:
+    source = sets["models"]["template"]["spec"]["source"]
+    folder = "../../environments/{{.environment}}"
+    assert source["path"] == "charts/ml-model"
+    assert source["helm"]["valueFiles"] == [
+        f"{folder}/common.yaml",
+        f"{folder}/{{{{.release.path.basename}}}}/settings.yaml",
+        f"{folder}/{{{{.release.path.basename}}}}/capacity.yaml",
+        f"{folder}/{{{{.release.path.basename}}}}/version.yaml",
+    ]
+    assert source["helm"]["releaseName"] == "{{.release.path.basename}}"
+
+
+def test_model_is_rendered_anew_only_when_its_own_files_change(
+    sets: dict[str, rendering.Manifest],
+) -> None:
+    annotations = sets["models"]["template"]["metadata"]["annotations"]
+    assert annotations["argocd.argoproj.io/manifest-generate-paths"].split(";") == [
+        "/charts/ml-model",
+        "/environments/{{.environment}}/common.yaml",
+        "/environments/{{.environment}}/{{.release.path.basename}}",
+    ]
+
+
+def test_repository_is_named_by_the_root_application_alone() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in rendering.ARGOCD_CHART.rglob("*.yaml")]
+    assert [text for text in texts if "://" in text] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("repoURL=", "repoURL"),
+        ("environments=null", "environments"),
+        ("environments[0].names=a", "names"),
+        ("environments[0].promotion=manual", "promotion"),
+        ("requeueAfterSeconds=0", "requeueAfterSeconds"),
+        ("repoUrl=a", "repoUrl"),
+    ],
+)
+def test_values_are_refused_by_name(setting: str, named: str) -> None:
+    result = rendering.try_template(
+        "helm4", rendering.ARGOCD_CHART, "root", "argocd", *ARGUMENTS, "--set", setting
+    )
+    assert result.code == 1
+    assert named in result.stderr
+
+
+def test_health_of_an_application_counts_in_the_root_application() -> None:
+    settings = rendering.ARGOCD_CHART / "settings" / "argocd-cm.yaml"
+    data = yaml.safe_load(settings.read_text(encoding="utf-8"))["data"]
+    assert (
+        "obj.status.health.status"
+        in (data["resource.customizations.health.argoproj.io_Application"])
+    )

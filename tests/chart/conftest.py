@@ -1,0 +1,29 @@
+"""Releases of the chart as Argo CD would render them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import rendering
+
+
+@pytest.fixture(params=rendering.releases(), ids="-".join)
+def release(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Each (environment, model) of the repository."""
+    pair: tuple[str, str] = request.param
+    return pair
+
+
+@pytest.fixture(params=rendering.HELMS)
+def helm(request: pytest.FixtureRequest) -> str:
+    """Each Helm that has to agree."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def minimal() -> list[str]:
+    """The least values that render, as arguments."""
+    return rendering.values(Path(rendering.CHART / "tests" / "values" / "minimal.yaml"))

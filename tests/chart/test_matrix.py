@@ -1,0 +1,217 @@
+"""Every pair of options of the chart works together: same under both Helms, valid, restricted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import rendering
+from tests.chart.test_releases import conform
+
+Case = tuple[str, ...]
+Values = dict[str, Any]
+
+GATEWAY = {"from": {"gateway": {"namespaceSelector": {"matchLabels": {"name": "gateways"}}}}}
+CONTAINER = {"image": "example/a:1", "env": {"A": 1}, "volumeMounts": {"x": {"mountPath": "/x"}}}
+
+# Group -> option -> values. Options of one group exclude each other.
+OPTIONS: dict[str, dict[str, Values]] = {
+    "replicas": {
+        "one": {},
+        "two": {"replicaCount": 2},
+        "hpa": {"autoscaling": {"enabled": True, "memoryUtilization": 70}},
+        "requests": {"autoscaling": {"enabled": True, "cpuUtilization": 0, "requestsPerSecond": 9}},
+        "keda": {"keda": {"enabled": True, "prometheus": {"serverAddress": "http://p:9090"}}},
+    },
+    "metrics": {
+        "shared": {},
+        "service-monitor": {"metrics": {"ownPort": True, "monitor": "ServiceMonitor"}},
+        "pod-monitor": {"metrics": {"monitor": "PodMonitor"}},
+    },
+    "source": {
+        "image": {},
+        "image-volume": {"model": {"imageVolume": {"repository": "example/bundle"}}},
+        "claim": {"model": {"claim": {"name": "bundles", "path": "{{ .Values.model.version }}"}}},
+    },
+    "way-in": {
+        "none": {},
+        "route": {"httpRoute": {"enabled": True, "parents": {"a": {}}}, "networkPolicy": GATEWAY},
+        "ingress": {"ingress": {"enabled": True, "host": "a.b"}, "networkPolicy": GATEWAY},
+    },
+    "network-policy": {"on": {}, "off": {"networkPolicy": {"enabled": False}}},
+    "mesh": {
+        "none": {},
+        "istio": {"istio": {"mtls": "STRICT", "allow": {"a": {"namespaces": ["b"]}}}},
+    },
+    "containers": {
+        "alone": {},
+        "more": {
+            "initContainers": {"before": CONTAINER},
+            "sidecars": {"beside": CONTAINER},
+            "volumes": {"x": {"source": {"emptyDir": {}}}},
+        },
+    },
+    "secrets": {
+        "none": {},
+        "some": {
+            "envFrom": {"a": {"secretRef": {"name": "a"}}},
+            "externalSecrets": {"b": {"store": {"name": "c"}, "keys": {"D": {"key": "e"}}}},
+        },
+    },
+    "account": {"own": {}, "given": {"serviceAccount": {"create": False, "name": "given"}}},
+    "vertical": {"none": {}, "recommender": {"verticalAutoscaling": {"enabled": True}}},
+    "service": {
+        "plain": {},
+        "near": {"service": {"headless": True, "trafficDistribution": "PreferSameNode"}},
+    },
+    "placement": {
+        "default": {"topologySpread": {"kubernetes.io/hostname": None}},
+        "soft": {"antiAffinity": "soft", "tolerations": {"a": {"operator": "Exists"}}},
+        "hard": {"antiAffinity": "hard", "affinity": {"nodeAffinity": {}}},
+    },
+    "workers": {
+        "auto": {},
+        "two": {"workers": 2, "resources": {"limits": {"cpu": 2}}},
+    },
+    "stop": {"sleep": {}, "at-once": {"shutdown": {"preStopSeconds": 0}}},
+    "labels": {
+        "none": {},
+        "common": {"commonLabels": {"a": "b"}, "commonAnnotations": {"c": "d"}},
+    },
+    "extra": {
+        "none": {},
+        "object": {"extraObjects": {"a": {"apiVersion": "v1", "kind": "ConfigMap", "data": {}}}},
+    },
+}
+
+
+def pairwise(groups: list[list[str]]) -> list[Case]:
+    """A short list of cases in which every two options of different groups meet."""
+    open_pairs = {
+        ((i, a), (j, b))
+        for (i, left), (j, right) in itertools.combinations(enumerate(groups), 2)
+        for a in left
+        for b in right
+    }
+    cases: list[Case] = []
+    while open_pairs:
+        (first, second), *_ = sorted(open_pairs)
+        chosen = dict([first, second])
+        for index, options in enumerate(groups):
+            if index not in chosen:
+                chosen[index] = max(
+                    options,
+                    key=lambda option, at=index: len(closed_by(chosen | {at: option}) & open_pairs),
+                )
+        open_pairs -= closed_by(chosen)
+        cases.append(tuple(chosen[index] for index in range(len(groups))))
+    return cases
+
+
+def closed_by(chosen: dict[int, str]) -> set[tuple[tuple[int, str], tuple[int, str]]]:
+    """The pairs that meet in a case."""
+    return set(itertools.combinations(sorted(chosen.items()), 2))
+
+
+CASES = pairwise([list(options) for options in OPTIONS.values()])
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> list[list[rendering.Manifest]]:
+    """What both Helms render for one combination of options."""
+    folder = tmp_path_factory.mktemp("case")
+    files = [rendering.CHART / "tests" / "values" / "minimal.yaml"]
+    for (group, options), option in zip(OPTIONS.items(), request.param, strict=True):
+        files.append(folder / f"{group}.yaml")
+        files[-1].write_text(yaml.safe_dump(options[option]), encoding="utf-8")
+    return [
+        rendering.template(helm, rendering.CHART, "iris", "ml-dev", *rendering.values(*files))
+        for helm in rendering.HELMS
+    ]
+
+
+def test_every_two_options_meet_in_few_cases() -> None:
+    pairs = {frozenset(pair) for case in CASES for pair in closed_by(dict(enumerate(case)))}
+    sizes = [len(options) for options in OPTIONS.values()]
+    assert len(pairs) == sum(a * b for a, b in itertools.combinations(sizes, 2))
+    assert len(CASES) < 30
+
+
+def test_both_helms_render_the_same(case: list[list[rendering.Manifest]]) -> None:
+    by_helm_3, by_helm_4 = case
+    assert by_helm_3 == by_helm_4
+
+
+def test_everything_fits_the_schemas(
+    case: list[list[rendering.Manifest]], kubernetes_schemas: Path
+) -> None:
+    result = conform(case[1], kubernetes_schemas)
+    assert result.code == 0, result.stdout + result.stderr
+
+
+def test_nothing_is_null_or_named_twice(case: list[list[rendering.Manifest]]) -> None:
+    identities = [(m["kind"], m["metadata"]["name"]) for m in case[1]]
+    assert len(identities) == len(set(identities))
+    assert [path for manifest in case[1] for path in nulls(manifest, manifest["kind"])] == []
+    for pod in pods(case[1]):
+        for container in containers(pod):
+            for listed in ("env", "ports", "volumeMounts"):
+                names = [entry["name"] for entry in container.get(listed, [])]
+                assert len(names) == len(set(names)), (container["name"], listed)
+
+
+def test_every_container_is_restricted(case: list[list[rendering.Manifest]]) -> None:
+    for pod in pods(case[1]):
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            }
+
+
+def test_every_mount_has_a_volume(case: list[list[rendering.Manifest]]) -> None:
+    for pod in pods(case[1]):
+        volumes = {volume["name"] for volume in pod.get("volumes", [])}
+        for container in containers(pod):
+            assert {mount["name"] for mount in container.get("volumeMounts", [])} <= volumes
+
+
+def test_one_owner_sets_the_number_of_pods(case: list[list[rendering.Manifest]]) -> None:
+    deployment = rendering.only(case[1], "Deployment")["spec"]
+    scalers = [m for m in case[1] if m["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
+    assert len(scalers) == (0 if "replicas" in deployment else 1)
+
+
+def pods(manifests: list[rendering.Manifest]) -> Iterator[rendering.Manifest]:
+    """The spec of every pod that comes of the manifests."""
+    for manifest in manifests:
+        if manifest["kind"] == "Pod":
+            yield manifest["spec"]
+        elif manifest["kind"] == "Deployment":
+            yield manifest["spec"]["template"]["spec"]
+
+
+def containers(pod: rendering.Manifest) -> list[rendering.Manifest]:
+    """All containers of a pod."""
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def nulls(node: Any, path: str) -> Iterator[str]:
+    """Where there is a null."""
+    if node is None:
+        yield path
+    children = node.items() if isinstance(node, dict) else []
+    children = enumerate(node) if isinstance(node, list) else children
+    for key, child in children:
+        yield from nulls(child, f"{path}.{key}")

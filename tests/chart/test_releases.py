@@ -1,0 +1,121 @@
+"""Every release of the repository renders the same under both Helms and fits Kubernetes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from tests import rendering
+
+KINDS = ["NetworkPolicy", "ServiceAccount", "ConfigMap", "Service", "Deployment"]
+
+
+def render(helm: str, release: tuple[str, str], version: Path) -> list[rendering.Manifest]:
+    environment, model = release
+    return rendering.template(
+        helm,
+        rendering.CHART,
+        model,
+        rendering.namespace_of(environment),
+        *rendering.release_values(environment, model, version),
+    )
+
+
+def test_release_renders_equal_objects_in_equal_order_under_both_helms(
+    release: tuple[str, str], version_file: Path
+) -> None:
+    by_helm_3, by_helm_4 = (render(helm, release, version_file) for helm in rendering.HELMS)
+    kinds = [manifest["kind"] for manifest in by_helm_3]
+    assert [kind for kind in kinds if kind in KINDS][: len(KINDS)] == KINDS
+    assert by_helm_3 == by_helm_4
+
+
+def test_release_fits_the_schemas_of_kubernetes(
+    release: tuple[str, str], version_file: Path, kubernetes_schemas: Path
+) -> None:
+    manifests = render("helm4", release, version_file)
+    result = conform(manifests, kubernetes_schemas)
+    assert result.code == 0, result.stdout + result.stderr
+
+
+def test_kubeconform_refuses_a_field_that_kubernetes_does_not_know(
+    version_file: Path, kubernetes_schemas: Path
+) -> None:
+    deployment = rendering.only(
+        render("helm4", rendering.releases()[0], version_file), "Deployment"
+    )
+    deployment["spec"]["template"]["spec"]["containers"][0]["portz"] = []
+    result = conform([deployment], kubernetes_schemas)
+    assert result.code == 1
+    assert "portz" in result.stdout
+
+
+def conform(manifests: list[rendering.Manifest], schemas: Path) -> rendering.Result:
+    return rendering.run(
+        rendering.tool("kubeconform"),
+        "-strict",
+        "-schema-location",
+        f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json",
+        "-",
+        stdin=yaml.safe_dump_all(manifests),
+    )
+
+
+def test_release_has_its_environments_name_everywhere(
+    release: tuple[str, str], version_file: Path
+) -> None:
+    environment, model = release
+    manifests = render("helm4", release, version_file)
+    namespaces = {manifest["metadata"]["namespace"] for manifest in manifests}
+    assert namespaces == {rendering.namespace_of(environment)}
+    assert rendering.only(manifests, "Service")["metadata"]["name"] == model
+
+
+def test_release_is_refused_without_a_version_file(release: tuple[str, str]) -> None:
+    environment, model = release
+    folder = rendering.ENVIRONMENTS / environment
+    files = (folder / "common.yaml", folder / model / "settings.yaml")
+    result = rendering.try_template(
+        "helm4", rendering.CHART, model, "any", *rendering.values(*files)
+    )
+    assert result.code == 1
+    assert "ERROR: no image is named; set image.repository" in result.stderr
+
+
+def test_release_is_refused_when_a_digest_is_missing(release: tuple[str, str]) -> None:
+    environment, model = release
+    result = rendering.try_template(
+        "helm4",
+        rendering.CHART,
+        model,
+        "any",
+        *rendering.values(rendering.ENVIRONMENTS / environment / "common.yaml"),
+        "--set",
+        "image.repository=a,image.tag=b",
+    )
+    assert result.code == 1
+    assert "ERROR: requireDigest is true and the image has no digest" in result.stderr
+
+
+def test_release_of_several_pods_survives_the_loss_of_one(
+    release: tuple[str, str], version_file: Path
+) -> None:
+    """Whatever a capacity file says: one owner of the replicas, a budget from two pods on."""
+    manifests = render("helm4", release, version_file)
+    deployment = rendering.only(manifests, "Deployment")["spec"]
+    autoscalers = rendering.of_kind(manifests, "HorizontalPodAutoscaler")
+    assert ("replicas" in deployment) is not bool(autoscalers)
+    most = autoscalers[0]["spec"]["maxReplicas"] if autoscalers else deployment["replicas"]
+    assert bool(rendering.of_kind(manifests, "PodDisruptionBudget")) is (most > 1)
+    assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_last_environment_runs_every_model_more_than_once(version_file: Path) -> None:
+    last = rendering.environments()[-1]["name"]
+    for environment, model in rendering.releases():
+        if environment == last:
+            autoscaler = rendering.only(
+                render("helm4", (environment, model), version_file), "HorizontalPodAutoscaler"
+            )
+            assert autoscaler["spec"]["minReplicas"] >= 2

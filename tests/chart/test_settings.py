@@ -1,0 +1,45 @@
+"""The chart and the application agree on the environment variables between them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from app.settings import Settings
+from tests import rendering
+
+# Read by libraries, not by the application's settings.
+OF_LIBRARIES = {"ORT_DISABLE_TELEMETRY"}
+# Defaults that the image is right about; a Kubernetes user has no reason to change them.
+NOT_IN_THE_CHART = {"HOST"}
+
+
+def variables(arguments: list[str]) -> dict[str, str | None]:
+    """Name and plain value (None for a reference) of everything the model's container gets."""
+    manifests = rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
+    spec = rendering.only(manifests, "Deployment")["spec"]["template"]["spec"]
+    data: dict[str, str | None] = dict(rendering.only(manifests, "ConfigMap")["data"])
+    data.update({entry["name"]: entry.get("value") for entry in spec["containers"][0]["env"]})
+    return data
+
+
+EVERYTHING = ["--set", "workers=2,metrics.ownPort=true,resources.limits.cpu=2"]
+
+
+def test_every_variable_of_the_chart_is_read_by_the_application(minimal: list[str]) -> None:
+    known = {field.metadata["name"] for field in dataclasses.fields(Settings)}
+    assert variables(minimal + EVERYTHING).keys() - OF_LIBRARIES == known - NOT_IN_THE_CHART
+
+
+def test_application_starts_with_the_charts_defaults_and_they_are_its_own(
+    minimal: list[str],
+) -> None:
+    given = {name: value for name, value in variables(minimal).items() if value is not None}
+    settings = Settings.from_environ(given)
+    assert settings.model_digest == "sha256:" + "b" * 64
+    changed = {"model_digest", "metrics_folder"}
+    defaults = dataclasses.asdict(Settings())
+    assert {
+        name
+        for name, value in dataclasses.asdict(settings).items()
+        if name not in changed and value != defaults[name]
+    } == set()

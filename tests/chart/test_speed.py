@@ -1,0 +1,34 @@
+"""Rendering one release stays within reach of the smallest chart there is."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from tests import rendering
+
+ROUNDS = 9
+LIMIT = 2.0
+
+
+def cost(helm: str, chart: Path, *arguments: str) -> float:
+    """Seconds of CPU of one render: unlike the time on the clock, other work does not add to it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = rendering.try_template(helm, chart, "iris", "ml-dev", *arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert result.code == 0, result.stderr
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_render_costs_at_most_twice_that_of_a_created_chart(
+    helm: str, minimal: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    created = tmp_path / "created"
+    assert rendering.run(rendering.tool(helm), "create", created).code == 0
+    rounds = [(cost(helm, created), cost(helm, rendering.CHART, *minimal)) for _ in range(ROUNDS)]
+    theirs, ours = (min(column) for column in zip(*rounds, strict=True))
+    with capsys.disabled():
+        print(f"\n  {helm}: {ours * 1000:.0f} ms, {ours / theirs:.2f}x a created chart")
+    assert ours / theirs <= LIMIT

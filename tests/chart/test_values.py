@@ -1,0 +1,76 @@
+"""values.yaml keeps its promises: every key has a file it belongs to, and no default is null."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from modelctl import placement
+from tests import rendering
+
+VALUES = rendering.CHART / "values.yaml"
+
+
+def defaults() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
+    return content
+
+
+def test_every_value_says_which_file_it_belongs_to() -> None:
+    markers = placement.read_markers(VALUES)
+    homeless = [
+        ".".join(keys)
+        for keys in placement.leaves(defaults())
+        if placement.kind_of(keys, markers) is None
+    ]
+    assert homeless == []
+
+
+def test_version_values_are_exactly_what_a_promotion_copies(version_file: Any) -> None:
+    markers = placement.read_markers(VALUES)
+    of_version = {
+        keys
+        for keys in placement.leaves(defaults())
+        if placement.kind_of(keys, markers) == "version"
+    }
+    written = set(placement.leaves(yaml.safe_load(version_file.read_text(encoding="utf-8"))))
+    assert of_version == written
+
+
+def test_no_default_is_null() -> None:
+    """Helm 4 renders a null that Helm 3 drops."""
+    assert [path for path, value in walk(defaults(), "") if value is None] == []
+
+
+def test_schema_is_closed_wherever_the_keys_are_fixed() -> None:
+    schema = json.loads((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
+    # Parts of the Kubernetes API, and whole objects (extraObjects, triggers) or values of users.
+    allowed = {"global", "affinity", "behavior", "valueFrom", "source", "additionalProperties", "1"}
+    allowed |= {"namespaceSelector", "podSelector", "resources", "securityContext", "lifecycle"}
+    allowed |= {"startupProbe", "readinessProbe", "livenessProbe"}
+    open_to_all = {
+        path.split(".")[-2]
+        for path, part in walk(schema, "")
+        if path.endswith("additionalProperties") and part is True
+    }
+    assert open_to_all == allowed
+    typed = [
+        path
+        for path, part in walk(schema, "")
+        if isinstance(part, dict) and "properties" in part and "additionalProperties" not in part
+    ]
+    assert [path for path in typed if ".items" not in path] == []
+
+
+def walk(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every node below, with its dotted path."""
+    yield path, node
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from walk(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from walk(value, f"{path}.{index}")

@@ -1,0 +1,155 @@
+"""The loop as a user drives it: edit a file in `.sandbox/gitops`, commit, push, look.
+
+Wraps the sandbox's own pieces for the tests; asserts nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox import addresses, netns, rollout
+from sandbox.environments import Environment, Release, read_environments, read_releases
+from sandbox.gitops import GitOps, open_gitops
+from sandbox.layout import Layout, find_layout
+from sandbox.proc import run
+from sandbox.wait import Answer, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).resolve().parent
+
+
+def measured(what: str, seconds: float, target: float) -> None:
+    """Print a timing beside its target; a test's own deadline is three times the target."""
+    print(f"\n    measured: {what}: {seconds:.1f} s (target {target:.0f} s)", flush=True)
+
+
+class Loop:
+    """One running sandbox and its repository."""
+
+    def __init__(self, layout: Layout | None = None) -> None:
+        self.layout = layout or find_layout()
+        self.gitops: GitOps = open_gitops(self.layout)
+
+    @property
+    def worktree(self) -> Path:
+        """The folder that users edit."""
+        return self.gitops.worktree
+
+    @property
+    def environments(self) -> list[Environment]:
+        """Environments in the order of a version's way."""
+        return read_environments(self.worktree)
+
+    @property
+    def releases(self) -> list[Release]:
+        """Every model that is released somewhere, as git says."""
+        return read_releases(self.worktree)
+
+    def release(self, name: str) -> Release:
+        """The release with that Application name."""
+        return next(entry for entry in self.releases if entry.name == name)
+
+    def url(self, release: Release) -> str:
+        """Its address on this machine."""
+        target = addresses.service_target(release.namespace, release.model)
+        return addresses.remembered(self.layout)[target].url
+
+    # --- git
+
+    def push(self, message: str, *paths: str) -> None:
+        """Commit the edited paths and push them, as a user does."""
+        self.gitops.commit(list(paths), message)
+        self.gitops.push()
+
+    @contextmanager
+    def change(self, edit: Callable[[], object], message: str, *paths: str) -> Iterator[None]:
+        """Push an edit of `paths`, and at the end a revert of it; waits for the reverted state."""
+        edit()
+        self.push(message, *paths)
+        commit = self.gitops.head()
+        try:
+            yield
+        finally:
+            self.gitops.git("revert", "--no-edit", commit)
+            self.gitops.push()
+            self.wait_synced()
+
+    def wait_synced(self, deadline_seconds: float = 300) -> float:
+        """Wait until everything that git asks for is Synced and Healthy; returns seconds."""
+        expected = rollout.expectations(self.environments, self.releases)
+        return rollout.wait_for(
+            self.layout, self.gitops, expected, deadline_seconds=deadline_seconds
+        )
+
+    # --- the cluster
+
+    def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
+        """What kubectl prints (errors included when `check` is off)."""
+        argv = [self.layout.tool("kubectl"), f"--kubeconfig={self.layout.kubeconfig}", *words]
+        result = run(argv, stdin=stdin, check=check, timeout_seconds=60)
+        return result.stdout if check else result.stdout + result.stderr
+
+    def get(self, *words: str) -> Any:
+        """An object of the cluster as JSON."""
+        return json.loads(self.kubectl("get", *words, "--output=json"))
+
+    def application(self, name: str) -> dict[str, Any]:
+        """The status of an Argo CD Application."""
+        status: dict[str, Any] = self.get("application", name, "--namespace=argocd")["status"]
+        return status
+
+    def pods(self) -> dict[str, set[str]]:
+        """The unique ids of the pods of each release, by the name of its Application."""
+        found: dict[str, set[str]] = {}
+        for release in self.releases:
+            items = self.get(
+                *("pods", f"--namespace={release.namespace}"),
+                f"--selector=app.kubernetes.io/instance={release.model}",
+            )["items"]
+            names = {item["metadata"]["uid"] for item in items}
+            found[release.name] = names
+        return found
+
+    def status(self) -> str:
+        """What `make status` prints."""
+        return run(["make", "--no-print-directory", "status"], cwd=self.layout.root).stdout
+
+    # --- clients
+
+    @contextmanager
+    def probing(self, release: Release, body: Path) -> Iterator[dict[str, Any]]:
+        """Ask the release's Service without a pause; the report is filled in at the end."""
+        service = self.get("service", release.model, f"--namespace={release.namespace}")["spec"]
+        argv = netns.enter_argv(
+            [sys.executable, HERE / "prober.py", service["clusterIP"], "80", body]
+        )
+        report: dict[str, Any] = {}
+        with subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                yield report
+            finally:
+                output, _ = process.communicate(timeout=60)
+                report.update(json.loads(output))
+                print(f"\n    prober: {report}", flush=True)
+
+
+def eventually(what: str, probe: Callable[[], tuple[bool, Any]], deadline_seconds: float) -> float:
+    """Wait until the probe's first value is true; its second is shown when it never is."""
+    started = time.monotonic()
+
+    def answer() -> Answer:
+        ready, state = probe()
+        return Answer(ready, str(state)[:300])
+
+    wait_until(what, answer, deadline_seconds, interval_seconds=0.5)
+    return time.monotonic() - started

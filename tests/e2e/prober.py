@@ -1,0 +1,108 @@
+"""Ask a service for predictions without a pause and without a retry, and count what fails.
+
+    python prober.py HOST PORT BODY_FILE [--connections N]
+
+Runs inside the sandbox's network namespace, as a client in the cluster would. Each connection is
+kept alive; a request that fails in any way counts, whatever the reason. Ends when its standard
+input is closed and prints one JSON line. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import http.client
+import json
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+TIMEOUT_SECONDS = 15
+SHOWN_FAILURES = 5
+
+
+class Prober:
+    """What all connections have seen so far."""
+
+    def __init__(self, host: str, port: int, body: bytes) -> None:
+        self._address = (host, port)
+        self._body = body
+        self._lock = threading.Lock()
+        self.stop = threading.Event()
+        self.requests = 0
+        self.failures: list[str] = []
+        self.versions: collections.Counter[str] = collections.Counter()
+        self.slowest = 0.0
+
+    def work(self) -> None:
+        """Send one request after the other on one connection until told to stop."""
+        connection = self._connect()
+        while not self.stop.is_set():
+            started = time.monotonic()
+            failure = version = ""
+            try:
+                version, closing = self._ask(connection)
+            except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+                failure = f"{time.strftime('%H:%M:%S')} {type(error).__name__}: {error}"[:200]
+                closing = True
+            if closing:
+                connection.close()
+                connection = self._connect()
+            self._count(time.monotonic() - started, version, failure)
+        connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(*self._address, timeout=TIMEOUT_SECONDS)
+
+    def _ask(self, connection: http.client.HTTPConnection) -> tuple[str, bool]:
+        if connection.sock is None:
+            connection.connect()
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/predict", self._body, headers)
+        response = connection.getresponse()
+        content = response.read()
+        if response.status != http.client.OK:
+            raise ValueError(f"status {response.status}: {content[:100]!r}")
+        return json.loads(content)["model_version"], response.will_close
+
+    def _count(self, seconds: float, version: str, failure: str) -> None:
+        with self._lock:
+            self.requests += 1
+            self.slowest = max(self.slowest, seconds)
+            if failure:
+                self.failures.append(failure)
+            else:
+                self.versions[version] += 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("host")
+    parser.add_argument("port", type=int)
+    parser.add_argument("body", type=Path)
+    parser.add_argument("--connections", type=int, default=4)
+    arguments = parser.parse_args()
+    prober = Prober(arguments.host, arguments.port, arguments.body.read_bytes())
+    threads = [threading.Thread(target=prober.work) for _ in range(arguments.connections)]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    prober.stop.set()
+    for thread in threads:
+        thread.join()
+    report = {
+        "requests": prober.requests,
+        "failed": len(prober.failures),
+        "failures": prober.failures[:SHOWN_FAILURES],
+        "versions": dict(prober.versions),
+        "slowest_seconds": round(prober.slowest, 3),
+    }
+    print(json.dumps(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

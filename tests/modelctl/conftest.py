@@ -1,0 +1,101 @@
+"""A small repository with three environments, as a user's checkout would be."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from modelctl.cli import cli
+
+ENVIRONMENTS = """\
+# the order is the way of a version
+environments:
+  - name: dev
+    namespace: ml-dev
+    cluster: in-cluster
+    promotion: auto
+  - name: staging
+    namespace: ml-staging
+    cluster: in-cluster
+    promotion: pull-request
+  - name: production
+    namespace: ml-production
+    cluster: in-cluster
+    promotion: pull-request
+"""
+
+VALUES = """\
+# -- Where the image comes from.
+# @file version
+image:
+  repository: ""
+  digest: ""
+  tag: ""
+  # @file settings
+  pullPolicy: IfNotPresent
+# @file version
+model:
+  version: ""
+  digest: ""
+# @file capacity
+replicaCount: 1
+# @file settings
+config:
+  logLevel: info
+"""
+
+DIGEST_A = "sha256:" + "a" * 64
+DIGEST_B = "sha256:" + "b" * 64
+VERSION = f"""\
+image:
+  repository: registry.example/iris
+  tag: 1.0.0
+  digest: {DIGEST_A}
+model:
+  version: 1.0.0
+  digest: {DIGEST_B}
+"""
+
+
+def run(*arguments: str) -> str:
+    """What `modelctl ARGUMENTS` prints; an error is raised as it is."""
+    result = CliRunner().invoke(cli, arguments)
+    if result.exception:
+        raise result.exception
+    return result.output
+
+
+def commit_all(root: Path, message: str) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", "-C", str(root), "add", "-A"], check=True)
+    subprocess.run(["git", "-C", str(root), *identity, "commit", "-qm", message], check=True)
+
+
+@pytest.fixture
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The checkout, committed and clean; the current folder is inside it."""
+    folder = tmp_path / "repo"
+    (folder / "charts/ml-model").mkdir(parents=True)
+    (folder / "charts/ml-model/values.yaml").write_text(VALUES)
+    for environment in ("dev", "staging", "production"):
+        model = folder / "environments" / environment / "iris"
+        model.mkdir(parents=True)
+        (model.parent / "common.yaml").write_text("{}\n")
+        (model / "settings.yaml").write_text("config:\n  logLevel: info\n")
+        (model / "capacity.yaml").write_text("replicaCount: 1\n")
+    (folder / "environments/environments.yaml").write_text(ENVIRONMENTS)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    commit_all(folder, "start")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def released(repo: Path) -> Path:
+    """The same with iris 1.0.0 released in dev."""
+    (repo / "environments/dev/iris/version.yaml").write_text(VERSION)
+    commit_all(repo, "release iris in dev")
+    return repo

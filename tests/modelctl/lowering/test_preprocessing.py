@@ -1,0 +1,153 @@
+"""Translated preprocessing steps are exact on mixed columns; others keep the sklearn engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    RobustScaler,
+    StandardScaler,
+)
+
+from benchmarks.families import NUMBERS, load
+from modelctl.candidates import json_rows
+from modelctl.contracts import align, infer
+from modelctl.engines import Attempt, attempt_all
+from modelctl.errors import RefusedError
+from modelctl.foreign import foreign_modules
+
+STRINGS = ["island", "sex"]
+FILL = SimpleImputer(strategy="median")
+MISSING_TEXT = SimpleImputer(strategy="constant", fill_value="unknown")
+
+
+class Doubler(TransformerMixin, BaseEstimator):
+    """A user's own class: nobody else can know what it does."""
+
+    def fit(self, _rows: Any, _target: Any = None) -> Doubler:
+        """Nothing to learn."""
+        return self
+
+    def transform(self, rows: Any) -> Any:
+        """Twice the input."""
+        return rows * 2
+
+
+def attempt(numbers: Any, strings: Any, wanted: str = "auto") -> tuple[Any, list[Attempt]]:
+    """Fit a model on the penguins with these steps, and try the engines."""
+    features, target = load("penguins: species")
+    features = features.assign(heavy=features["body_mass_g"].fillna(0) > 4000)
+    parts = [("numbers", numbers, NUMBERS), ("strings", strings, STRINGS)]
+    columns = ColumnTransformer([*parts, ("rest", "passthrough", ["heavy"])], remainder="drop")
+    model = make_pipeline(columns, StandardScaler(), LogisticRegression(max_iter=200))
+    model.fit(features, target)
+    frame = align(model, features)
+    contract = infer(model, frame, "species")
+    rows = json_rows(frame, contract)
+    return model, attempt_all(model, contract, rows, wanted=wanted, tolerance=1e-9)
+
+
+ONE_HOT = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+NUMERIC_STEPS = {
+    "min-max": make_pipeline(FILL, MinMaxScaler(clip=True)),
+    "max-abs": make_pipeline(FILL, MaxAbsScaler()),
+    "robust": make_pipeline(FILL, RobustScaler()),
+    "pca": make_pipeline(FILL, PCA(2, whiten=True)),
+    "polynomial": make_pipeline(FILL, PolynomialFeatures(2)),
+    "selection": make_pipeline(FILL, SelectKBest(k=2)),
+    "union": make_pipeline(FILL, make_union(MinMaxScaler(), PCA(1))),
+    "logarithm": make_pipeline(FILL, FunctionTransformer(np.log1p)),
+    "imputed": FILL,
+}
+STRING_STEPS = {
+    "one-hot with missing as category": ONE_HOT,
+    "one-hot without the first": OneHotEncoder(drop="first", sparse_output=False),
+    "constant then one-hot": make_pipeline(MISSING_TEXT, ONE_HOT),
+    "ordinal with missing": make_pipeline(OrdinalEncoder(encoded_missing_value=-1)),
+    "ordinal with unknown": OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
+    ),
+    "dropped": "drop",
+}
+
+
+@pytest.mark.parametrize("step", NUMERIC_STEPS.values(), ids=NUMERIC_STEPS)
+def test_a_step_on_numbers_is_exact(step: Any) -> None:
+    _, attempts = attempt(step, ONE_HOT, wanted="onnx")
+    assert attempts[0].parity is not None
+    assert attempts[0].parity.rows["perturbed"] == 10_000
+
+
+@pytest.mark.parametrize("step", STRING_STEPS.values(), ids=STRING_STEPS)
+def test_a_step_on_strings_is_exact(step: Any) -> None:
+    _, attempts = attempt(FILL, step, wanted="onnx")
+    assert attempts[0].parity is not None
+    assert attempts[0].parity.label_mismatches == 0
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (SimpleImputer(add_indicator=True), "SimpleImputer(add_indicator=True)"),
+        (make_pipeline(FILL, Doubler()), "no exact translation of Doubler"),
+        (
+            make_pipeline(FILL, FunctionTransformer(abs)),
+            "FunctionTransformer with a function of one's own",
+        ),
+    ],
+    ids=["indicator", "own-class", "function"],
+)
+def test_what_has_no_exact_translation_falls_back_with_the_reason(step: Any, reason: str) -> None:
+    model, attempts = attempt(step, ONE_HOT)
+    assert [entry.as_manifest() for entry in attempts] == [
+        {"engine": "onnx", "accepted": False, "reason": reason},
+        {"engine": "sklearn", "accepted": True, "reason": ""},
+    ]
+    assert foreign_modules(model) == ([__name__] if "Doubler" in reason else [])
+
+
+def test_asking_for_onnx_is_refused_with_the_reason() -> None:
+    with pytest.raises(RefusedError) as refused:
+        attempt(make_pipeline(FILL, Doubler()), ONE_HOT, wanted="onnx")
+    assert refused.value.found == "no exact translation of Doubler"
+
+
+def test_an_inexact_engine_is_refused_by_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelctl.lowering import preprocessing
+
+    # A translation that is wrong by one part in a thousand, as a bug in it could be.
+    original = preprocessing.standard_scaler
+
+    def slightly_wrong(graph: Any, step: Any, block: Any) -> Any:
+        result = original(graph, step, block)
+        return result.replaced(graph.add("Mul", result.name, graph.constant([1.001])))
+
+    from modelctl.lowering.walk import TRANSFORMS
+
+    monkeypatch.setitem(TRANSFORMS, "StandardScaler", slightly_wrong)
+    _, attempts = attempt(FILL, ONE_HOT)
+    assert not attempts[0].as_manifest()["accepted"]
+    assert "differ" in attempts[0].reason
+
+
+def test_a_boolean_column_becomes_a_boolean_feature() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "flag": [True, False, True, False]})
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, [0, 0, 1, 1])
+    contract = infer(model, align(model, frame), "y")
+    assert [feature.dtype for feature in contract.inputs] == ["float", "boolean"]
