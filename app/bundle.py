@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ MANIFEST = "manifest.json"
 UNHASHED = frozenset({"report.json"})
 # Far above any real manifest; a larger one is read from a disk that lies.
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 REPACKAGE = "package the model again with `modelctl package` and release the new digest"
 
 
@@ -67,15 +69,19 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
             found=digest,
             fix="release the bundle and the version file together, or correct the digest in git",
         )
-    manifest = _parse(raw)
+    manifest = parse(raw)
     files = manifest["files"]
-    _refuse_strays(path, set(files))
+    refuse_strays(path, set(files))
     for name, entry in files.items():
         _read_listed(path, name, entry)
     return Bundle(path=path, manifest=manifest, digest=digest)
 
 
-def _parse(raw: bytes) -> dict[str, Any]:
+def parse(raw: bytes) -> dict[str, Any]:
+    """The manifest in these bytes, every listed path and hash of it well-formed.
+
+    Raises BundleRefusedError.
+    """
     try:
         manifest = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -114,7 +120,9 @@ def _check_entry(name: str, entry: Any) -> None:
         isinstance(entry, dict)
         and set(entry) == {"sha256", "bytes"}
         and isinstance(entry["sha256"], str)
-        and isinstance(entry["bytes"], int)
+        and HEX_SHA256.fullmatch(entry["sha256"]) is not None
+        and type(entry["bytes"]) is int
+        and entry["bytes"] >= 0
     )
     if not well_formed:
         raise _malformed(f"sha256 and bytes for {name!r}", repr(entry)[:100])
@@ -126,7 +134,11 @@ def _malformed(expected: str, found: str) -> BundleRefusedError:
     )
 
 
-def _refuse_strays(path: Path, listed: set[str]) -> None:
+def refuse_strays(path: Path, listed: set[str]) -> None:
+    """Refuse a folder that holds a symbolic link or a file that is not listed.
+
+    Raises BundleRefusedError.
+    """
     for folder, directories, files in os.walk(path):
         for name in [*directories, *files]:
             full = Path(folder, name)

@@ -1,0 +1,98 @@
+"""Environment variables -> the fields of one typed, immutable value, each described in place.
+
+A dataclass whose fields are made by `variable` is the only list of its variables: parsing, error
+texts and the generated reference all come from it. Knows no variable by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.errors import SettingRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TRUTH = {"true": True, "false": False}
+DIGEST_LENGTH = len("sha256:") + 64
+
+T = TypeVar("T")
+
+
+def variable(
+    name: str, default: Any, doc: str, *, low: float | None = None, high: float | None = None
+) -> Any:
+    """A field that is read from the environment variable `name`."""
+    return field(default=default, metadata={"name": name, "doc": doc, "low": low, "high": high})
+
+
+def read(kind: type[T], environ: Mapping[str, str]) -> T:
+    """Read every variable of a dataclass; an empty one counts as unset.
+
+    Raises SettingRefusedError.
+    """
+    values = {}
+    for entry in fields(kind):  # type: ignore[arg-type]
+        raw = environ.get(entry.metadata["name"], "").strip()
+        if raw:
+            values[entry.name] = _parse(entry, raw)
+    return kind(**values)
+
+
+def check_digest(name: str, digest: str) -> None:
+    """Raises SettingRefusedError unless the variable `name` holds a digest."""
+    well_formed = digest.startswith("sha256:") and len(digest) == DIGEST_LENGTH
+    if not well_formed or set(digest[7:]) - set("0123456789abcdef"):
+        raise refusal(name, "sha256:<64 hex digits>", digest)
+
+
+def refusal(name: str, expected: str, found: str) -> SettingRefusedError:
+    """The error for a variable that has a value we cannot use."""
+    return SettingRefusedError(
+        f"environment variable {name} cannot be used",
+        expected=expected,
+        found=repr(found[:100]),
+        fix=f"set {name} to {expected}, or unset it for the default",
+    )
+
+
+def table(kind: type[Any]) -> list[str]:
+    """The lines of a Markdown table of a dataclass's variables."""
+    lines = ["| variable | default | range | meaning |", "|---|---|---|---|"]
+    for entry in fields(kind):
+        about = entry.metadata
+        default = "" if entry.default is None else f"`{str(entry.default).lower()}`"
+        bounds = [
+            f"{sign} {bound:,}"
+            for sign, bound in (("≥", about["low"]), ("≤", about["high"]))
+            if bound is not None
+        ]
+        lines.append(f"| `{about['name']}` | {default} | {' '.join(bounds)} | {about['doc']} |")
+    return lines
+
+
+def _parse(entry: Field[Any], raw: str) -> Any:
+    kind = str(entry.type).removesuffix(" | None")
+    if kind == "str":
+        return raw
+    if kind == "Path":
+        return Path(raw)
+    if kind == "bool":
+        if raw not in TRUTH:
+            raise refusal(entry.metadata["name"], "true or false", raw)
+        return TRUTH[raw]
+    number = int if kind == "int" else float
+    low, high = entry.metadata["low"], entry.metadata["high"]
+    bounds = "".join(
+        f" {word} {bound}" for word, bound in ((">=", low), ("<=", high)) if bound is not None
+    )
+    expected = ("a whole number" if number is int else "a number") + bounds
+    try:
+        value = number(raw)
+    except ValueError as error:
+        raise refusal(entry.metadata["name"], expected, raw) from error
+    if not ((low is None or value >= low) and (high is None or value <= high)):
+        raise refusal(entry.metadata["name"], expected, raw)
+    return value
