@@ -282,6 +282,22 @@ CATALOG: tuple[Tool, ...] = (
         seconds=18,
         ldflags="-X main.version={bare}",
     ),
+    Tool(
+        "chart-testing",
+        "github.com/helm/chart-testing/v3",
+        (
+            Binary(
+                "ct", "github.com/helm/chart-testing/v3/ct", ("version",), "Version:\t {version}"
+            ),
+        ),
+        seconds=8,
+        ldflags="-X github.com/helm/chart-testing/v3/ct/cmd.Version={version}",
+        # What it lints YAML and Chart.yaml by.
+        assets=(
+            Asset("etc/chart_schema.yaml", "chart_schema.yaml"),
+            Asset("etc/lintconf.yaml", "lintconf.yaml"),
+        ),
+    ),
     _definitions(
         "external-secrets",
         "github.com/external-secrets/external-secrets",
@@ -314,7 +330,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     # All that the chart's tests run.
     "chart": (
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),
-        *("helm-schema", "helm-docs", "kube-score"),
+        *("helm-schema", "helm-docs", "kube-score", "chart-testing"),
         *("crds-external-secrets", "crds-gateway-api", "crds-istio", "crds-keda"),
         *("crds-prometheus", "crds-vpa"),
     ),
