@@ -23,7 +23,8 @@ from app.protocols.call import Call
 from app.protocols.v1 import V1
 from app.protocols.v2 import V2
 from app.responses import Reply, prediction_reply
-from app.validation import Validator, parse, read_rows
+from app.strict_json import parse
+from app.validation import Validator, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,8 +135,9 @@ class Service:
         return best
 
     def _read(self, body: bytes) -> Call:
-        rows, places, one_row = read_rows(parse(body))
-        batch = self._validator.batch(rows, places, self.settings.max_batch_rows)
+        limit = self.settings.max_batch_rows
+        rows, places, one_row = read_rows(parse(body), limit)
+        batch = self._validator.batch(rows, places, limit)
 
         def write(prediction: Prediction, request_id: str) -> Reply:
             return prediction_reply(

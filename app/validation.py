@@ -1,7 +1,6 @@
-"""Bytes of a request -> rows of numbers, or a list of every wrong field. Pure: no HTTP, no model.
+"""A document -> rows of numbers, or a list of every wrong field. Pure: no HTTP, no model.
 
-JSON is read by a strict parser (no NaN, no Infinity, no lone surrogates, at most 1024 levels), and
-only the levels that a contract knows are ever visited, so a deep document costs nothing.
+Only the levels that a contract knows are ever visited, so a deep document costs nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
 from app.errors import FieldError, RequestError
 
@@ -42,19 +40,10 @@ class Batch:
         return len(self.matrix)
 
 
-def parse(body: bytes) -> Any:
-    """Strict JSON. Raises RequestError 400."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(
-            400, "not-json", "The body is not JSON", f"{error.msg} at byte {error.pos}"
-        ) from error
-
-
-def read_rows(document: Any) -> tuple[list[Any], list[tuple[str | int, ...]], bool]:
+def read_rows(document: Any, limit: int) -> tuple[list[Any], list[tuple[str | int, ...]], bool]:
     """The rows of a /predict document, where each stands, and whether it is the one-row form.
 
+    Rows beyond `limit` are given without their places: a batch refuses them unread.
     Raises RequestError 422.
     """
     if not isinstance(document, dict):
@@ -73,7 +62,7 @@ def read_rows(document: Any) -> tuple[list[Any], list[tuple[str | int, ...]], bo
     rows = document[key]
     if not isinstance(rows, list):
         raise contract_error([FieldError((key,), f"expected a list, found {kind_of(rows)}")])
-    return rows, [(key, index) for index in range(len(rows))], False
+    return rows, [(key, index) for index in range(min(len(rows), limit))], False
 
 
 class Validator:
@@ -87,7 +76,10 @@ class Validator:
         self._text = [index for index, entry in enumerate(contract.inputs) if entry.is_text]
 
     def batch(self, rows: list[Any], places: list[tuple[str | int, ...]], limit: int) -> Batch:
-        """Check and encode 1 to `limit` rows. Raises RequestError 422 naming every wrong field."""
+        """Check and encode 1 to `limit` rows, which stand at `places`.
+
+        Raises RequestError 422 naming every wrong field.
+        """
         if not 1 <= len(rows) <= limit:
             text = f"expected 1 to {limit} rows, found {len(rows)}"
             raise contract_error([FieldError(places[0][:1] if places else ("instances",), text)])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from app.errors import FieldError, RequestError
 from app.protocols.call import Call
 from app.responses import Reply, json_reply
-from app.validation import contract_error, kind_of, parse
+from app.strict_json import parse
+from app.validation import contract_error, kind_of
 
 if TYPE_CHECKING:
     from app.contract import Contract

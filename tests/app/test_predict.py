@@ -147,11 +147,6 @@ def test_deep_but_legal_nesting_is_a_422(iris: FlaskClient) -> None:
     assert post(iris, body).status_code == 422
 
 
-def test_of_duplicate_keys_the_last_counts(iris: FlaskClient) -> None:
-    body = b'{"features": [1], "features": [5.1, 3.5, 1.4, 0.2]}'
-    assert post(iris, body).get_json()["prediction"] == "setosa"
-
-
 def test_many_mistakes_give_an_answer_of_bounded_size(iris: FlaskClient) -> None:
     response = post(iris, {"instances": [["x"] * 4] * 100})
     assert len(errors(response)) == 100
