@@ -19,6 +19,7 @@ COMMANDS = {
     "unfreeze": "End a freeze.",
     "status": "Show what runs where: git beside the cluster.",
     "diff": "Show what a change does to the rendered manifests.",
+    "package-chart": "Package the chart, the same bytes from the same content.",
     "render": "Print the manifests of a release as Argo CD applies them.",
     "check": "Check everything under environments/.",
 }
@@ -37,7 +38,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"modelctl.commands.{cmd_name}")
+        module = importlib.import_module(f"modelctl.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 
