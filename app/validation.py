@@ -13,7 +13,7 @@ import numpy as np
 from app.errors import FieldError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -75,15 +75,22 @@ class Validator:
         self._positions: tuple[str | int, ...] = tuple(range(len(contract.inputs)))
         self._text = [index for index, entry in enumerate(contract.inputs) if entry.is_text]
 
-    def batch(self, rows: list[Any], places: list[tuple[str | int, ...]], limit: int) -> Batch:
+    def batch(
+        self,
+        rows: list[Any],
+        places: list[tuple[str | int, ...]],
+        limit: int,
+        noted: Sequence[FieldError] = (),
+    ) -> Batch:
         """Check and encode 1 to `limit` rows, which stand at `places`.
 
-        Raises RequestError 422 naming every wrong field.
+        Raises RequestError 422 naming every wrong field, after what was noted before.
         """
         if not 1 <= len(rows) <= limit:
             text = f"expected 1 to {limit} rows, found {len(rows)}"
-            raise contract_error([FieldError(places[0][:1] if places else ("instances",), text)])
-        errors: list[FieldError] = []
+            place = places[0][:1] if places else ("instances",)
+            raise contract_error([*noted, FieldError(place, text)])
+        errors = list(noted)
         encoded = [self._row(row, place, errors) for row, place in zip(rows, places, strict=True)]
         if errors:
             raise contract_error(errors)

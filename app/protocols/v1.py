@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.errors import FieldError, RequestError
+from app.errors import FieldError
 from app.protocols.call import Call
 from app.responses import Reply, json_reply
 from app.strict_json import parse
@@ -60,14 +60,9 @@ class V1:
             found = kind_of(rows) if "instances" in document else "nothing"
             errors.append(FieldError(("instances",), f"expected a list of rows, found {found}"))
             raise contract_error(errors)
-        try:
-            within = range(min(len(rows), self._max_rows))
-            places: list[tuple[str | int, ...]] = [("instances", row) for row in within]
-            batch = self._validator.batch(rows, places, self._max_rows)
-        except RequestError as error:
-            raise contract_error([*errors, *error.errors]) from error
-        if errors:
-            raise contract_error(errors)
+        within = range(min(len(rows), self._max_rows))
+        places: list[tuple[str | int, ...]] = [("instances", row) for row in within]
+        batch = self._validator.batch(rows, places, self._max_rows, errors)
         wants_probabilities = document.get("signature_name") == PREDICT_PROBA
 
         def write(prediction: Prediction, request_id: str) -> Reply:

@@ -1,4 +1,7 @@
-"""POST /predict: good rows in every form, and a precise refusal of everything else."""
+"""POST /predict: good rows in every form, and every wrong field of others named.
+
+What is wrong with a body in every protocol alike: robustness/test_bodies.py.
+"""
 
 from __future__ import annotations
 
@@ -120,49 +123,6 @@ def test_a_document_of_another_shape_is_refused(
     response = post(iris, document)
     assert response.status_code == 422
     assert errors(response)[-1][1] == message
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"", id="empty"),
-        pytest.param(b"{", id="truncated"),
-        pytest.param(b'{"features": [NaN, 1, 1, 1]}', id="nan"),
-        pytest.param(b'{"features": [Infinity, 1, 1, 1]}', id="infinity"),
-        pytest.param(b'{"features": [1e400, 1, 1, 1]}', id="overflow"),
-        pytest.param(b'{"features": ["\\ud800", 1, 1, 1]}', id="lone-surrogate"),
-        pytest.param(b'{"features": "\xff"}', id="not-utf8"),
-        pytest.param(b"[" * 100_000, id="open-brackets"),
-        pytest.param(b"[" * 2000 + b"]" * 2000, id="deep"),
-    ],
-)
-def test_what_is_not_json_is_a_400(iris: FlaskClient, body: bytes) -> None:
-    response = post(iris, body)
-    assert response.status_code == 400
-    assert response.get_json()["type"] == "urn:ml-model:problem:not-json"
-
-
-def test_deep_but_legal_nesting_is_a_422(iris: FlaskClient) -> None:
-    body = b'{"features": ' + b"[" * 1000 + b"]" * 1000 + b"}"
-    assert post(iris, body).status_code == 422
-
-
-def test_many_mistakes_give_an_answer_of_bounded_size(iris: FlaskClient) -> None:
-    response = post(iris, {"instances": [["x"] * 4] * 100})
-    assert len(errors(response)) == 100
-    assert "and 399 more" in response.get_json()["detail"]
-
-
-def test_a_large_body_is_a_413(iris: FlaskClient) -> None:
-    response = post(iris, b" " * 1_048_577)
-    assert response.status_code == 413
-    assert response.get_json()["title"] == "The body is too large"
-
-
-def test_another_content_type_is_a_415(iris: FlaskClient) -> None:
-    response = iris.post("/predict", data="{}", content_type="text/plain")
-    assert response.status_code == 415
-    assert "found text/plain" in response.get_json()["detail"]
 
 
 @pytest.mark.parametrize(
