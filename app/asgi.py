@@ -1,10 +1,10 @@
 """HTTP as the event loop sees it: bodies are read here, requests admitted, predictions answered.
 
 A prediction of microseconds is answered right in the loop, which saves the hand-over to a thread;
-one that takes longer goes to the worker's single thread through a bounded queue, so that probes
-and metrics stay answered. Slow clients cost a connection and nothing else: no thread waits for
-them, and their time is limited. Every other URL is Flask's. docs/decisions/0001-worker.md has the
-measurements behind this.
+if its request came whole and plain, even without a task (`at_once`). One that takes longer goes to
+the worker's single thread through a bounded queue, so that probes and metrics stay answered. Slow
+clients cost a connection and nothing else: no thread waits for them, and their time is limited.
+Every other URL is Flask's. docs/decisions/0001-worker.md has the measurements behind this.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import asyncio
 import functools
 import io
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from app import plain
 from app.admission import Deadline, requested_deadline
 from app.bodies import BodyReader, ClientGoneError, Receive
 from app.errors import RequestError
 from app.factory import INBOUND
 from app.inbound import Inbound
-from app.routes import Route, answer, prediction_routes
+from app.routes import Route, answer, attempt, prediction_routes
 
 if TYPE_CHECKING:
     from app.responses import Reply
@@ -45,14 +47,43 @@ class Bridge:
         self._most_ms = service.settings.request_timeout_ms
         self._predicting = prediction_routes(service)
         self._metrics_port = service.settings.metrics_port
-        self._bodies = BodyReader(service.settings.max_body_bytes)
+        self._most_bytes = service.settings.max_body_bytes
+        self._bodies = BodyReader(self._most_bytes)
+        self._by_line = {
+            f"POST {path} HTTP/1.1\r\n".encode(): (path, *found)
+            for path, found in self._predicting.items()
+        }
         self._thread: ThreadPoolExecutor | None = None
+
+    def at_once(self, data: bytes, port: int) -> bytes | None:
+        """The response to bytes that are one plain request for a quick prediction.
+
+        None: these bytes need the parser, or their answer needs the thread.
+        """
+        start = data.find(b"\n") + 1
+        found = self._by_line.get(data[:start])
+        if found is None or port == self._metrics_port:
+            return None
+        request = plain.read(data, start)
+        if request is None:
+            return None
+        headers, body = request
+        size = len(body)
+        service = self._service
+        if size > self._most_bytes or service.expected_seconds(size) > INLINE_SECONDS:
+            return None
+        path, route, arguments = found
+        inbound = self._inbound(path, port, headers)
+        inbound.arguments = arguments
+        inbound.read = lambda: body
+        return plain.response(answer(service, route, inbound))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Called by the worker for every request."""
         if scope["type"] != "http":
             raise ValueError(f"{scope['type']} is not served here")
-        inbound = self._inbound(scope)
+        port = (scope["server"] or ("", 0))[1] or 0
+        inbound = self._inbound(scope["path"], port, _headers(scope))
         body = b""
         if scope["method"] != "GET" and inbound.refused is None:
             try:
@@ -62,13 +93,14 @@ class Bridge:
             except ClientGoneError:
                 return
         inbound.read = lambda: body
+        inbound.received = time.perf_counter()
         route, arguments = self._predicting.get(scope["path"], (None, {}))
         if route is None or scope["method"] != "POST" or inbound.port == self._metrics_port:
             await self._through_flask(scope, inbound, body, send)
             return
         inbound.arguments = arguments
         reply = await self._predict(route, inbound, len(body))
-        await _send(send, reply.status, reply.headers.items(), reply.body)
+        await _send(send, reply.status, reply.fields().items(), reply.body)
 
     def drain(self) -> None:
         """The process will end soon: /ready says so from now on."""
@@ -85,10 +117,13 @@ class Bridge:
                 if self._thread is None:
                     self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
                 loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._thread, answer, service, route, inbound)
+                work = loop.run_in_executor(self._thread, attempt, service, route, inbound)
+                outcome, reply = await work
         except RequestError as error:
             inbound.refused = error
             return answer(service, route, inbound)
+        service.finish(outcome, predicted=route.predicts)
+        return reply
 
     async def _through_flask(self, scope: Scope, inbound: Inbound, body: bytes, send: Send) -> None:
         started: list[Any] = []
@@ -101,18 +136,22 @@ class Bridge:
         headers = [field for field in started[1] if field[0] != "Content-Length"]
         await _send(send, started[0], headers, content)
 
-    def _inbound(self, scope: Scope) -> Inbound:
-        headers: dict[str, str] = {}
-        for raw, value in scope["headers"]:
-            name, text = raw.decode("latin-1"), value.decode("latin-1")
-            headers[name] = f"{headers[name]},{text}" if name in headers else text
+    def _inbound(self, path: str, port: int, headers: dict[str, str]) -> Inbound:
         refused = None
         try:
             deadline = requested_deadline(headers.get("x-request-timeout-ms"), self._most_ms)
         except RequestError as error:
             deadline, refused = Deadline(self._most_ms), error
-        port = (scope["server"] or ("", 0))[1] or 0
-        return Inbound(scope["path"], port, headers, bytes, deadline, refused=refused)
+        return Inbound(path, port, headers, bytes, deadline, refused=refused)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The request's headers by lower-case name, those of one name joined."""
+    headers: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name, text = raw.decode("latin-1"), value.decode("latin-1")
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    return headers
 
 
 def _environ(scope: Scope, inbound: Inbound, body: bytes) -> dict[str, Any]:

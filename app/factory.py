@@ -63,7 +63,7 @@ def _respond(service: Service, route: Route, arguments: dict[str, str]) -> Respo
     inbound: Inbound = request.environ.get(INBOUND) or _inbound(service)
     inbound.arguments = arguments
     reply = answer(service, on_port(service, route, inbound), inbound)
-    return Response(reply.body, reply.status, reply.headers)
+    return Response(reply.body, reply.status, reply.fields())
 
 
 def _inbound(service: Service) -> Inbound:

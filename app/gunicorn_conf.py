@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.multiprocess import mark_process_dead
 
 from app import logs
-from app.worker import Worker
+from app.worker import Logger, Worker
 
 if TYPE_CHECKING:
     from app.service import Service
@@ -36,13 +36,15 @@ MARGIN = 3
 def options(settings: Settings, service: Service) -> dict[str, Any]:
     """gunicorn's configuration for these settings."""
     Worker.drain_seconds = settings.drain_seconds
-    Worker.finish_seconds = settings.graceful_timeout_seconds
     ports = [settings.port, *([settings.metrics_port] if settings.metrics_port else [])]
     return {
         "bind": [f"{settings.host}:{port}" for port in ports],
         "workers": settings.worker_count,
         "worker_class": Worker,
+        "logger_class": Logger,
         "asgi_lifespan": "off",
+        # The one whose state `app.worker` looks at; a faster one is not on the fast path anyway.
+        "http_parser": "python",
         "worker_connections": CONNECTIONS,
         "preload_app": True,
         "keepalive": KEEPALIVE_SECONDS,

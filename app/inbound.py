@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ class Inbound:
     arguments: Mapping[str, str] = field(default_factory=dict)
     # What was decided before the routes came into it: too slow, too large, too many.
     refused: RequestError | None = None
+    # When it was complete: what it then waits counts as ours, a slow client's time does not.
+    received: float = field(default_factory=time.perf_counter)
 
     @property
     def media_type(self) -> str:

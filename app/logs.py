@@ -106,7 +106,7 @@ class RequestLog:
 
     def failed(self, outcome: Outcome) -> None:
         """Log an exception of ours with its stack trace, which never reaches the client."""
-        self._logger.error("error", extra=self._fields(outcome), exc_info=True)
+        self._logger.error("error", extra=self._fields(outcome), exc_info=outcome.failure)
 
     def _fields(self, outcome: Outcome) -> dict[str, Any]:
         return {

@@ -47,7 +47,7 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._seconds = Histogram(
-            "ml_request_duration_seconds", "Time from the first byte read to the answer.",
+            "ml_request_duration_seconds", "Time from the whole request to its answer.",
             ["route"], buckets=SECONDS, registry=registry,
         )  # fmt: skip
         self._rows = Counter("ml_rows", "Rows predicted.", registry=registry)

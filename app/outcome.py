@@ -21,3 +21,5 @@ class Outcome:
     seconds: float = 0.0
     input_sha256: str = ""
     values: list[Label] = field(default_factory=list)
+    # An exception of ours; its stack trace is for the log only.
+    failure: Exception | None = None

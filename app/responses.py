@@ -16,18 +16,34 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+COMMON_HEADERS = {
+    # Which software answers, and in which version, is nobody's business.
+    "Server": "ml-model",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
 # Problems that fit into one readable text; `errors` has them all.
 MAX_LISTED = 10
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Reply:
-    """What goes back to the client."""
+    """What goes back to the client; `headers` only beside those that every reply has."""
 
     status: int
     body: bytes
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    request_id: str = ""
+
+    def fields(self) -> dict[str, str]:
+        """Every header of the response except the length, which is the server's to say."""
+        return {
+            **self.headers,
+            **COMMON_HEADERS,
+            "Content-Type": self.content_type,
+            "X-Request-ID": self.request_id,
+        }
 
 
 def json_reply(document: Any, status: int = 200) -> Reply:

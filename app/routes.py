@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 # What a caller may choose as request id: it goes into logs and headers as it is.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 Work = Callable[["Service", "Inbound", Outcome], Reply]
 
 
@@ -144,27 +143,29 @@ ROUTES: tuple[Route, ...] = (
 
 def answer(service: Service, route: Route, inbound: Inbound) -> Reply:
     """Run the work of a route; every error becomes a problem document, every outcome is counted."""
-    started = time.perf_counter()
-    given = inbound.headers.get("x-request-id", "")
-    request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+    outcome, reply = attempt(service, route, inbound)
+    service.finish(outcome, predicted=route.predicts)
+    return reply
+
+
+def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, Reply]:
+    """Run the work of a route without accounting for it: a thread may do this part."""
+    given = inbound.headers.get("x-request-id")
+    request_id = given if given and REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
     outcome = Outcome(route.path, request_id)
-    failed = False
     try:
         reply = _admitted(route, inbound)(service, inbound, outcome)
         outcome.kind = "ok"
     except RequestError as error:
         outcome.kind = error.kind
         reply = problem(error, request_id, with_error=route.open_protocol)
-    except Exception:
-        failed = True
+    except Exception as error:
+        outcome.failure = error
         reply = problem(_internal(), request_id, with_error=route.open_protocol)
+    reply.request_id = request_id
     outcome.status = reply.status
-    outcome.seconds = time.perf_counter() - started
-    service.finish(outcome, predicted=route.predicts, failed=failed)
-    reply.headers.update(COMMON_HEADERS)
-    reply.headers["Content-Type"] = reply.content_type
-    reply.headers["X-Request-ID"] = request_id
-    return reply
+    outcome.seconds = time.perf_counter() - inbound.received
+    return outcome, reply
 
 
 def unmatched(error: RequestError, path: str) -> Route:

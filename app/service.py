@@ -151,11 +151,11 @@ class Service:
         """Whether new requests should be sent here."""
         return self.ready and not self.draining
 
-    def finish(self, outcome: Outcome, *, predicted: bool, failed: bool = False) -> None:
+    def finish(self, outcome: Outcome, *, predicted: bool) -> None:
         """Count a finished request; log it when it asked for a prediction or failed."""
         if self.metrics is not None:
             self.metrics.record(outcome)
-        if failed:
+        if outcome.failure is not None:
             self._log.failed(outcome)
         elif predicted:
             self._log.completed(outcome)

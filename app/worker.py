@@ -9,19 +9,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from gunicorn import glogging
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 
 # An idle connection may carry a request that is on its way right now; it gets this long.
 LINGER_SECONDS = 1.0
 CLOSE_INTERVAL_SECONDS = 0.1
+# How often connections are looked at that have been idle for too long.
+LOOK_INTERVAL_SECONDS = 1.0
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's logger, which would gather an access line for every request and then drop it."""
+
+    access_log_enabled = False
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]
-    """A connection that its worker can find again."""
+    """A connection that answers plain requests itself, and that its worker can find again."""
 
     def connection_made(self, transport: Any) -> None:
         """Called by asyncio."""
+        self.idle_since = self.worker.loop.time()
+        self._port = transport.get_extra_info("sockname")[1]
         super().connection_made(transport)
         self.worker.connections.add(self)
 
@@ -30,10 +41,35 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self.worker.connections.discard(self)
         super().connection_lost(exc)
 
-    def close_if_idle(self) -> None:
-        """Close it unless a request is being received or answered."""
-        if self._awaiting_request and self.transport is not None:
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        """Called by asyncio. A plain request is answered at once, all others by the parser."""
+        if self._is_between_requests():
+            response = self.app.at_once(data, self._port)
+            if response is not None:
+                self.idle_since = self.worker.loop.time()
+                self.transport.write(response)
+                return
+        super().data_received(data)
+
+    def close_if_idle(self, since: float) -> None:
+        """Close it if it has waited for a whole request since then (the loop's time)."""
+        if self._awaiting_request and self.idle_since <= since:
+            self._keepalive_timeout()
+
+    def _is_between_requests(self) -> bool:
+        """Whether the next byte begins a request, and its answer may keep the connection open."""
+        parser = self._callback_parser
+        return (
+            self._awaiting_request
+            and parser._state == "request_line"
+            and not parser._buffer
+            and not self._flow_control.write_paused
+            and not self.worker.draining
+        )
+
+    def _arm_keepalive_timer(self) -> None:
+        """Note the time: the worker looks at all connections, there is no timer for each."""
+        self.idle_since = self.worker.loop.time()
 
     def _will_close(self, request: Any, response_requires_close: bool) -> bool:
         """While draining every answer ends its connection, so that clients look for another pod."""
@@ -43,10 +79,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
 
 class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
-    """One process that serves; `gunicorn_conf` sets the two times (seconds) on the class."""
+    """One process that serves; `gunicorn_conf` sets the time (seconds) on the class."""
 
     drain_seconds = 0
-    finish_seconds = 20
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,6 +93,11 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         # The worker makes its connections by this name and offers no other way to choose the class.
         gasgi.ASGIProtocol = Connection
         super().init_process()
+
+    def run(self) -> None:
+        """Called by gunicorn: serve until the end."""
+        self.loop.call_soon(self._close_forgotten)
+        super().run()
 
     def handle_exit_signal(self) -> None:
         """SIGTERM: drain first, then stop."""
@@ -72,7 +112,14 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         self.loop.call_later(LINGER_SECONDS, self._close_idle)
 
     def _close_idle(self) -> None:
-        for connection in list(self.connections):
-            connection.close_if_idle()
+        self._close_since(self.loop.time())
         if self.connections:
             self.loop.call_later(CLOSE_INTERVAL_SECONDS, self._close_idle)
+
+    def _close_forgotten(self) -> None:
+        self._close_since(self.loop.time() - self.cfg.keepalive)
+        self.loop.call_later(LOOK_INTERVAL_SECONDS, self._close_forgotten)
+
+    def _close_since(self, moment: float) -> None:
+        for connection in list(self.connections):
+            connection.close_if_idle(moment)
