@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelctl import gitrepo, history, rules
-from modelctl.environments import CHART, FILE
+from modelctl import charts, evidence, gitrepo, history, rules, yamlfile
+from modelctl.environments import CHART, FILE, Version
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,38 +33,71 @@ def touched(repository: Repository, base: str) -> set[str]:
     return found
 
 
-def problems(repository: Repository, base: str, now: datetime) -> list[str]:
+def problems(repository: Repository, base: str, now: datetime, *, live: bool = False) -> list[str]:
     """Why the version files that differ from `base` may not be merged; empty when they may.
 
-    Reads only what changed, so that the time does not grow with the number of models.
+    Reads only what changed, so that the time does not grow with the number of models. `live`
+    asks the cluster for the health of what is promoted.
     """
-    found: list[str] = []
+    found = charts.refuse_unreleased(repository.root, base)
     environments = {environment.name: environment for environment in repository.environments}
     for name in gitrepo.changed_since(repository.root, base, ("environments",)):
         parts = Path(name).parts
         if len(parts) == VERSION_FILE_PARTS and parts[-1] == "version.yaml":
             environment = environments.get(parts[1])
             if environment is not None:
-                refusals = _refusals(repository, base, environment, parts[2], now)
-                found.extend(f"{name}: {refusal}" for refusal in refusals)
+                change = _Change(repository, base, environment, parts[2], now, live)
+                found.extend(f"{name}: {refusal}" for refusal in change.refusals())
     return found
 
 
-def _refusals(
-    repository: Repository, base: str, environment: Environment, model: str, now: datetime
-) -> list[str]:
-    source = repository.before(environment)
-    earlier = [
-        entry.version
-        for entry in history.read(repository, environment, model, base)
-        if entry.version is not None
-    ]
-    return [
-        *rules.refuse_change(
-            environment,
-            repository.version(environment, model),
-            repository.version(source, model) if source else None,
-            earlier,
-        ),
-        *rules.refuse_frozen(model, environment, now),
-    ]
+@dataclass(frozen=True)
+class _Change:
+    """One version file that differs from a commit."""
+
+    repository: Repository
+    base: str
+    environment: Environment
+    model: str
+    now: datetime
+    live: bool
+
+    def refusals(self) -> list[str]:
+        """Why it may not be merged."""
+        version = self.repository.version(self.environment, self.model)
+        frozen = rules.refuse_frozen(self.model, self.environment, self.now)
+        if version is None:
+            later = [
+                other
+                for other in self.repository.after(self.environment)
+                if self.repository.version_file(other, self.model).is_file()
+            ]
+            return [*frozen, *rules.refuse_retirement(self.model, self.environment, later)]
+        earlier = [
+            entry.version
+            for entry in history.read(self.repository, self.environment, self.model, self.base)
+            if entry.version is not None
+        ]
+        source = self.repository.before(self.environment)
+        before = self._at_base(source) if source else None
+        found = [*frozen, *rules.refuse_change(self.environment, version, before, earlier)]
+        if source and version == before and version not in earlier:
+            found += self._unproven(source, version)
+        return found
+
+    def _at_base(self, source: Environment) -> Version | None:
+        """What the environment before ran at the base: a version that comes with the same change
+        has not been there yet."""
+        path = self.repository.version_file(source, self.model)
+        text = gitrepo.text_at(self.repository.root, self.base, path)
+        return yamlfile.validate(Version, path, yamlfile.parse(text, path)) if text else None
+
+    def _unproven(self, source: Environment, version: Version) -> list[str]:
+        if self.live:
+            found = evidence.of_cluster(self.repository, source, self.model, version)
+        else:
+            found = evidence.of_git(self.repository, source, self.model, version, self.base)
+        return [
+            *rules.refuse_unhealthy(self.model, source, version, found),
+            *rules.refuse_unsoaked(self.environment, source, version, found, self.now),
+        ]

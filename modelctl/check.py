@@ -56,6 +56,7 @@ def _environment(
     everything = bool(touched & {changes.EVERYTHING, environment.name})
     folder = repository.root / "environments" / environment.name
     common = folder / COMMON
+    pinned = repository.before(environment) is not None
     if not common.is_file():
         yield f"{common.relative_to(repository.root)}: missing; create it, it may be empty"
         return
@@ -64,7 +65,7 @@ def _environment(
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             if everything or f"{environment.name}/{path.name}" in touched:
-                yield from _model(repository, path, markers)
+                yield from _model(repository, path, markers, pinned=pinned)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
 
@@ -78,7 +79,7 @@ def _freezes(environment: Environment, now: datetime) -> Iterator[str]:
 
 
 def _model(
-    repository: Repository, folder: Path, markers: dict[placement.Keys, str]
+    repository: Repository, folder: Path, markers: dict[placement.Keys, str], *, pinned: bool
 ) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if path.name not in VALUE_FILES:
@@ -88,7 +89,7 @@ def _model(
         if path.is_file():
             yield from _values(repository, path, path.stem, markers)
             if path.stem == "version":
-                yield from _version(repository, path)
+                yield from _version(repository, path, pinned=pinned)
         elif path.stem != "version":
             yield f"{path.relative_to(repository.root)}: missing; create it, it may be empty"
 
@@ -111,11 +112,16 @@ def _values(
             yield f"{where}: belongs in {belongs}.yaml, not in {path.name}"
 
 
-def _version(repository: Repository, path: Path) -> Iterator[str]:
+def _version(repository: Repository, path: Path, *, pinned: bool) -> Iterator[str]:
+    """`pinned`: an environment after the first renders only a chart that is pinned."""
     try:
-        yamlfile.validate(Version, path)
+        version = yamlfile.validate(Version, path)
     except ModelctlError as error:
         yield _below_root(repository, error)
+        return
+    if pinned and version.chart is None:
+        name = path.relative_to(repository.root)
+        yield f"{name}: chart.version is missing; promote the version again"
 
 
 def _below_root(repository: Repository, error: ModelctlError) -> str:

@@ -7,6 +7,7 @@ import importlib
 import click
 
 COMMANDS = {
+    "new": "Write the files of a new model: training code that runs, and values.",
     "package": "Turn a fitted estimator and a sample into a verified bundle.",
     "verify": "Recompute every hash of a bundle and print its digest.",
     "serve": "Serve a bundle on this machine.",
@@ -15,6 +16,7 @@ COMMANDS = {
     "promote": "Copy a model's version file from the environment before.",
     "rollback": "Put an earlier version back, from git history.",
     "history": "List the versions that a model has had in an environment.",
+    "retire": "Take a model out of an environment: its version file and its Application.",
     "freeze": "Stop changes to an environment, or to one model in it, until a date.",
     "unfreeze": "End a freeze.",
     "status": "Show what runs where: git beside the cluster.",
@@ -22,6 +24,7 @@ COMMANDS = {
     "package-chart": "Package the chart, the same bytes from the same content.",
     "render": "Print the manifests of a release as Argo CD applies them.",
     "check": "Check everything under environments/.",
+    "bootstrap": "Let an existing Argo CD follow this repository.",
 }
 
 

@@ -18,6 +18,8 @@ from modelctl.errors import ModelctlError
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
+# As CODEOWNERS wants them: @user, @organisation/team or an address.
+Owner = Annotated[str, StringConstraints(pattern=r"^(@[\w.-]+(/[\w.-]+)?|[^@\s]+@[^@\s]+)$")]
 
 CHART = "charts/ml-model"
 FILE = Path("environments/environments.yaml")
@@ -51,22 +53,52 @@ class Freeze(_Strict):
 
 
 class Environment(_Strict):
-    """One place to run models: a namespace of a cluster and the way versions enter it.
-
-    `freezes` stop changes of a model by its name, or of all with `*`.
-    """
+    """One place to run models: a namespace of a cluster and the way versions enter it."""
 
     name: DnsLabel
     namespace: DnsLabel
-    cluster: Text
-    promotion: Literal["auto", "pull-request"]
-    freezes: dict[Literal["*"] | DnsLabel, Freeze] = {}
+    cluster: Annotated[Text, Field(description="Name of the cluster as Argo CD knows it.")]
+    promotion: Annotated[
+        Literal["auto", "pull-request"],
+        Field(
+            description="auto: new builds enter here (the first environment only). "
+            "pull-request: a version enters from the environment before, by review."
+        ),
+    ]
+    soak_minutes: Annotated[
+        int,
+        Field(
+            alias="soakMinutes",
+            ge=0,
+            description="How long a version has to run in the environment before this one "
+            "until it may enter.",
+        ),
+    ] = 0
+    approvals: Annotated[
+        list[Owner],
+        Field(
+            description="Who has to approve a change of this environment: written into "
+            ".github/CODEOWNERS by `make generate`."
+        ),
+    ] = []
+    freezes: Annotated[
+        dict[Literal["*"] | DnsLabel, Freeze],
+        Field(description="Stops on changes, by model; `*` means all. See `modelctl freeze`."),
+    ] = {}
 
 
 class Environments(_Strict):
     """All environments, in the order in which a version travels."""
 
     environments: Annotated[list[Environment], Field(min_length=1)]
+    chart_registry: Annotated[
+        str,
+        Field(
+            alias="chartRegistry",
+            description="Where released charts are, `host/path`: environments after the first "
+            "take the chart that their version file pins from there.",
+        ),
+    ] = ""
 
     @model_validator(mode="after")
     def _distinct(self) -> Environments:
@@ -103,11 +135,21 @@ class ModelVersion(_Strict):
     digest: Digest
 
 
+class ChartVersion(_Strict):
+    """The chart that renders the release, where it is not the folder of the checkout."""
+
+    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
+
+
 class Version(_Strict):
-    """The content of a version file: all that a promotion moves."""
+    """The content of a version file: all that a promotion moves.
+
+    Only the first environment does without `chart`: it renders the folder.
+    """
 
     image: ImageVersion
     model: ModelVersion
+    chart: ChartVersion | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +158,10 @@ class Repository:
 
     root: Path
     environments: tuple[Environment, ...]
+
+    def after(self, environment: Environment) -> tuple[Environment, ...]:
+        """The environments that a version reaches through this one."""
+        return self.environments[self.environments.index(environment) + 1 :]
 
     @classmethod
     def find(cls, start: Path | None = None) -> Repository:

@@ -62,6 +62,11 @@ def changed_since(root: Path, commit: str, paths: tuple[str, ...]) -> list[str]:
     return sorted({*differ.splitlines(), *unknown.splitlines()})
 
 
+def merge_base(root: Path, commit: str) -> str:
+    """Where the checkout's branch left that of `commit`: what happened there since is not ours."""
+    return git(root, "merge-base", commit, "HEAD").strip()
+
+
 def export(root: Path, commit: str, paths: tuple[str, ...], archive: Path) -> None:
     """Write those of `paths` that a commit has as a tar archive."""
     there = git(root, "ls-tree", "--name-only", commit, "--", *paths).splitlines()

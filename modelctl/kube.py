@@ -14,6 +14,11 @@ TIMEOUT_SECONDS = 10
 class UnreachableError(ModelctlError):
     """No answer from the cluster; what git says can still be shown."""
 
+    @property
+    def reason(self) -> str:
+        """The program's last words, which are the plain ones."""
+        return (self.found or self.what).splitlines()[-1]
+
 
 def get_json(*arguments: str) -> Any:
     """The JSON that `kubectl ARGUMENTS` prints.
@@ -33,6 +38,29 @@ def applications() -> dict[str, dict[str, Any]]:
     """Every Argo CD Application by name."""
     found = get_json("get", "applications.argoproj.io", "--all-namespaces", "--output=json")
     return {item["metadata"]["name"]: item for item in found["items"]}
+
+
+def application(name: str) -> dict[str, Any] | None:
+    """One Argo CD Application, in whichever namespace; None when there is none."""
+    found = get_json(
+        *("get", "applications.argoproj.io", "--all-namespaces"),
+        *(f"--field-selector=metadata.name={name}", "--output=json"),
+    )
+    items: list[dict[str, Any]] = found["items"]
+    return items[0] if items else None
+
+
+def rolled_out_at(namespace: str, model: str) -> str:
+    """When the pods of the present version were all available for the first time, in ISO 8601;
+    empty while they are not.
+
+    The Deployment's own record: scaling and lost pods do not move it, a new version does.
+    """
+    found = get_json("get", "deployment", model, f"--namespace={namespace}", "--output=json")
+    for condition in found.get("status", {}).get("conditions", []):
+        if condition["type"] == "Progressing" and condition["reason"] == "NewReplicaSetAvailable":
+            return str(condition["lastUpdateTime"])
+    return ""
 
 
 def model_info(namespace: str, model: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from modelctl import freezes
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelctl.environments import Environment, Version
+    from modelctl.evidence import Evidence
+
+MINUTE_SECONDS = 60
+HOUR_MINUTES = 60
+DAY_HOURS = 24
 
 
 def refuse_bump(environment: Environment) -> list[str]:
@@ -38,7 +44,77 @@ def refuse_promotion(
             f"'{model}' is not released in '{source.name}' yet, "
             f"and '{environment.name}' takes versions only from there"
         ]
+    if version.chart is None:
+        return [
+            f"'{model}' in '{source.name}' pins no chart, and '{environment.name}' renders only a "
+            f"pinned one: use `modelctl bump {model} --env {source.name}`"
+        ]
     return []
+
+
+def refuse_unhealthy(
+    model: str, source: Environment, version: Version, evidence: Evidence
+) -> list[str]:
+    """Why what runs in `source` says nothing good of the version; nothing when nobody was asked."""
+    release = f"'{model}' in '{source.name}'"
+    if evidence.health == "Missing":
+        return [f"Argo CD knows no {release}: push the commit that released it there first"]
+    found = []
+    if evidence.health not in ("", "Healthy"):
+        found.append(f"{release} is {evidence.health}, not Healthy")
+    if evidence.images and version.image.digest not in evidence.images:
+        found.append(
+            f"{release} does not run the image in git yet: expected {version.image.digest}, "
+            f"found {', '.join(evidence.images)}"
+        )
+    if evidence.bundle and version.model.digest != evidence.bundle:
+        found.append(
+            f"{release} does not serve the bundle in git yet: expected {version.model.digest}, "
+            f"found {evidence.bundle}"
+        )
+    return found
+
+
+def refuse_unsoaked(
+    environment: Environment,
+    source: Environment,
+    version: Version,
+    evidence: Evidence,
+    now: datetime,
+) -> list[str]:
+    """Why a version has not been long enough in `source` to enter `environment`."""
+    soak = timedelta(minutes=environment.soak_minutes)
+    age = now - evidence.since if evidence.since else timedelta()
+    if age >= soak:
+        return []
+    return [
+        f"'{environment.name}' takes a version after {span(soak)} in '{source.name}': "
+        f"{version.model.version} has been there for {span(age)} ({evidence.record}), "
+        f"try again in {span(soak - age + timedelta(seconds=59))}"
+    ]
+
+
+def refuse_retirement(
+    model: str, environment: Environment, later: Sequence[Environment]
+) -> list[str]:
+    """Why a model may not leave an environment: `later` ones still have a version of it."""
+    if not later:
+        return []
+    names = ", ".join(other.name for other in later)
+    return [
+        f"'{model}' still runs in {names}, and versions reach it only through "
+        f"'{environment.name}': retire it there first. To stop its pods in '{environment.name}' "
+        f"meanwhile, set `replicaCount: 0` in environments/{environment.name}/{model}/capacity.yaml"
+    ]
+
+
+def span(duration: timedelta) -> str:
+    """A duration in the largest unit that tells enough, rounded down: `3 d`, `5 h`, `12 min`."""
+    minutes = max(int(duration.total_seconds()), 0) // MINUTE_SECONDS
+    if minutes < 2 * HOUR_MINUTES:
+        return f"{minutes} min"
+    hours = minutes // HOUR_MINUTES
+    return f"{hours} h" if hours < 2 * DAY_HOURS else f"{hours // DAY_HOURS} d"
 
 
 def refuse_change(

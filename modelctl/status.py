@@ -59,7 +59,7 @@ def read(repository: Repository, *, live: bool = True) -> Status:
         try:
             applications = kube.applications()
         except kube.UnreachableError as error:
-            note = f"no cluster: {error.found or error.what}"
+            note = f"no cluster: {error.reason}"
     releases = [
         _release(environment, model, version, applications)
         for environment in repository.environments

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.bundles import Bundle, run_modelctl
-from sandbox.environments import Environment, models_of, read_releases
+from sandbox.environments import Environment, chart_version, models_of, read_releases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,21 +29,28 @@ def enter(
 
     A build enters directly where environments take builds, otherwise it comes from the
     environment `before`. What was there once does not enter again, so that a rollback stays.
+    The chart's version travels with it: another chart is another version, too.
     Does not push. Raises CommandError when modelctl refuses.
     """
-    images = {(r.environment, r.model): r.image for r in read_releases(gitops.worktree)}
+    known = {(r.environment, r.model): r for r in read_releases(gitops.worktree)}
     done = []
     for model in models_of(gitops.worktree, environment.name):
         path = version_file(environment.name, model)
         if environment.direct and model in builds:
             bundle, image = builds[model]
-            if not gitops.ever_held(path, image.digest):
+            if _is_new(gitops, path, image.digest, chart_version(gitops.worktree)):
                 done += bump(layout, gitops, environment.name, bundle, image)
-        elif before is not None and (before.name, model) in images:
-            digest = images[before.name, model].rpartition("@")[2]
-            if not gitops.ever_held(path, digest):
+        elif before is not None and (before.name, model) in known:
+            source = known[before.name, model]
+            if _is_new(gitops, path, source.image.rpartition("@")[2], source.chart):
                 done += promote(layout, gitops, environment.name, model)
     return done
+
+
+def _is_new(gitops: GitOps, path: str, image: str, chart: str) -> bool:
+    """Tell whether a version file never held that image, or never that chart."""
+    held = (image, f"chart:\n  version: {chart}\n") if chart else (image,)
+    return not all(gitops.ever_held(path, text) for text in held)
 
 
 def version_file(environment: str, model: str) -> str:
@@ -68,7 +75,7 @@ def bump(
 
 def promote(layout: Layout, gitops: GitOps, environment: str, model: str) -> list[str]:
     """Commit the promotion of a model into an environment; return the subject, if any."""
-    run_modelctl(layout, gitops.worktree, "promote", model, "--to", environment)
+    run_modelctl(layout, gitops.worktree, "promote", model, "--to", environment, "--no-live")
     release = next(
         entry
         for entry in read_releases(gitops.worktree)

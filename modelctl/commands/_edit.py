@@ -1,8 +1,10 @@
-"""What the commands that edit value files share: show the plan, then write it or not."""
+"""What the commands that edit files share: show the plan, then write it or not."""
 
 from __future__ import annotations
 
+import json
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -10,26 +12,86 @@ import click
 from modelctl import edits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelctl.environments import Repository
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Show the change, write nothing.")
+
+@dataclass(frozen=True)
+class Show:
+    """How a plan is shown; `brief` lists the files instead of their content."""
+
+    dry_run: bool
+    output: str = "table"
+    brief: bool = False
 
 
 def show_and_apply(
-    repository: Repository, *planned: edits.Edit, message: str, dry_run: bool
-) -> None:
-    """Print the changes and write them; `message` is the commit message that is suggested."""
+    repository: Repository,
+    planned: Sequence[edits.Edit],
+    *,
+    message: str,
+    show: Show,
+    notes: Sequence[str] = (),
+) -> bool:
+    """Print the changes and write them, unless it is a dry run; True when files were written.
+
+    `message` is the commit message that is suggested, `notes` what the user should know first.
+    """
     changing = [edit for edit in planned if edit.changes]
+    writes = bool(changing) and not show.dry_run
+    if writes:
+        edits.apply(repository, *changing)
+    if show.output == "json":
+        _print_json(repository, changing, writes, message, notes)
+        return writes
     if not changing:
-        names = " and ".join(str(edit.path.relative_to(repository.root)) for edit in planned)
+        names = " and ".join(_name(repository, edit) for edit in planned)
         click.echo(f"{names} says so already: nothing to change")
-        return
+        return False
+    for note in notes:
+        click.echo(note)
     for edit in changing:
-        click.echo(edit.diff(repository.root), nl=False)
-    if dry_run:
+        if show.brief:
+            click.echo(f"{edit.action} {_name(repository, edit)}")
+        else:
+            click.echo(edit.diff(repository.root), nl=False)
+    if show.dry_run:
         click.echo("dry run: nothing was written")
-        return
-    edits.apply(repository, *changing)
-    names = " ".join(str(edit.path.relative_to(repository.root)) for edit in changing)
-    commit = f"git commit -m {shlex.quote(message)}"
-    click.echo(f"wrote {names}; next:\n  git add {names} && {commit}")
+        return False
+    names = " ".join(shlex.quote(_name(repository, edit)) for edit in changing)
+    click.echo(f"{_summary(repository, changing)}; next:")
+    click.echo(f"  git add {names} && git commit -m {shlex.quote(message)}")
+    return True
+
+
+def _summary(repository: Repository, changing: Sequence[edits.Edit]) -> str:
+    parts = []
+    for verb, removed in (("wrote", False), ("removed", True)):
+        names = [_name(repository, e) for e in changing if (e.after is None) == removed]
+        if names:
+            parts.append(f"{verb} {' '.join(names)}")
+    return ", ".join(parts)
+
+
+def _name(repository: Repository, edit: edits.Edit) -> str:
+    return str(edit.path.relative_to(repository.root))
+
+
+def _print_json(
+    repository: Repository,
+    changing: Sequence[edits.Edit],
+    written: bool,
+    message: str,
+    notes: Sequence[str],
+) -> None:
+    changes = [
+        {
+            "file": _name(repository, edit),
+            "action": edit.action,
+            "diff": edit.diff(repository.root),
+        }
+        for edit in changing
+    ]
+    found = {"changes": changes, "written": written, "message": message, "notes": list(notes)}
+    click.echo(json.dumps(found, indent=2))

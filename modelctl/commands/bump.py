@@ -7,31 +7,57 @@ from pathlib import Path
 import click
 
 from modelctl import promote
-from modelctl.commands._edit import dry_run_option, show_and_apply
-from modelctl.environments import Repository, Version, parse_image
+from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._options import (
+    dry_run_option,
+    environment_option,
+    model_argument,
+    output_option,
+)
+from modelctl.environments import Repository, parse_image
 
 
 @click.command()
-@click.argument("model")
-@click.option("--env", "environment", required=True, help="An environment that takes new builds.")
-@click.option("--image", required=True, help="REPOSITORY:TAG@sha256:... as the registry knows it.")
+@model_argument
+@environment_option("--env", "An environment that takes new builds.")
+@click.option("--image", help="REPOSITORY:TAG@sha256:... as the registry knows it.")
 @click.option(
     "--bundle",
     "folder",
-    required=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The bundle that is in the image; its digest goes into git.",
 )
+@click.option("--chart-version", default="", help="The chart to pin; default: the checkout's.")
 @dry_run_option
-def command(model: str, environment: str, image: str, folder: Path, dry_run: bool) -> None:
-    """Write MODEL's new image and bundle digest into the environment's version file.
+@output_option
+def command(
+    model: str,
+    environment: str,
+    image: str | None,
+    folder: Path | None,
+    chart_version: str,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Write MODEL's new image, bundle digest and chart version into the version file.
 
-    The bundle is verified first.
+    The bundle is verified first. Without image and bundle only the chart's version is written:
+    what a later environment renders once it is promoted.
 
-    Example: modelctl bump iris --env dev --image IMAGE --bundle build/bundles/iris
+    \b
+    Examples:
+      modelctl bump iris --env dev --image IMAGE --bundle build/bundles/iris
+      modelctl bump iris --env dev
     """
     repository = Repository.find()
-    version = Version(image=parse_image(image), model=promote.bundle_version(model, folder))
+    version = promote.bumped(
+        repository,
+        model,
+        environment,
+        image=parse_image(image) if image else None,
+        bundle=promote.bundle_version(model, folder) if folder else None,
+        chart=chart_version,
+    )
     edit = promote.plan_bump(repository, model, environment, version)
     message = f"Bump {model} to {version.model.version} in {environment}"
-    show_and_apply(repository, edit, message=message, dry_run=dry_run)
+    show_and_apply(repository, [edit], message=message, show=Show(dry_run, output))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import click
 
-from modelctl import changes, check
+from modelctl import changes, check, gitrepo
+from modelctl.commands._options import output_option
 from modelctl.environments import Repository
 from modelctl.errors import RefusedError
 
 
 @click.command()
 @click.option("--base", help="Check only what differs from this commit, promotions included.")
-def command(base: str | None) -> None:
+@click.option("--live", is_flag=True, help="Ask the cluster for the health of what is promoted.")
+@output_option
+def command(base: str | None, live: bool, output: str) -> None:
     """Check everything under environments/ and print every problem with file and line.
 
-    With --base, every changed version file passes the rules of promotion, rollback and freeze,
-    whoever edited it: a required check of a pull request.
+    With --base (a commit, or the branch that the present one left), every changed version file
+    passes the rules of promotion, rollback and freeze, whoever edited it: a required check of a
+    pull request.
 
     \b
     Examples:
@@ -25,12 +30,20 @@ def command(base: str | None) -> None:
       modelctl check --base origin/main
     """
     repository = Repository.find()
-    found = check.problems(repository, base or "")
-    if base and not found:
-        found = changes.problems(repository, base, datetime.now(UTC))
+    start = gitrepo.merge_base(repository.root, base) if base else ""
+    found = check.problems(repository, start)
+    if start and not found:
+        found = changes.problems(repository, start, datetime.now(UTC), live=live)
+    if output == "json":
+        click.echo(json.dumps({"problems": found}, indent=2))
     if found:
         raise RefusedError(f"{len(found)} problems\n" + "\n".join(found))
-    click.echo(
+    if output == "table":
+        click.echo(_summary(repository))
+
+
+def _summary(repository: Repository) -> str:
+    return (
         f"environments/ is in order: {len(repository.environments)} environments, "
         f"{len(repository.models())} models"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl import compare
+from modelctl import compare, gitrepo
 from modelctl.environments import Repository
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def command(
     """
     repository = Repository.find()
     if base and not model:
-        found = {change.name: change.changes for change in compare.against(repository, base)}
+        start = gitrepo.merge_base(repository.root, base)
+        found = {change.name: change.changes for change in compare.against(repository, start)}
         empty = f"no release changes against {base}"
     elif model and first and second and not base:
         one, two = repository.environment(first), repository.environment(second)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import click
 
 from modelctl import freezes
-from modelctl.commands._edit import dry_run_option, show_and_apply
+from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._options import dry_run_option, output_option
 from modelctl.environments import Freeze, Repository
 
 
@@ -16,7 +17,8 @@ from modelctl.environments import Freeze, Repository
 @click.option("--until", required=True, help="2026-12-24 (inclusive) or 2026-12-24T18:00:00Z.")
 @click.option("--reason", required=True, help="Why; shown to everybody who is refused.")
 @dry_run_option
-def command(scope: str, until: str, reason: str, dry_run: bool) -> None:
+@output_option
+def command(scope: str, until: str, reason: str, dry_run: bool, output: str) -> None:
     """Stop bumps, promotions and rollbacks in an environment, or of one model in it.
 
     Argo CD does not sync what is frozen either, self-healing included; both end by themselves.
@@ -31,4 +33,4 @@ def command(scope: str, until: str, reason: str, dry_run: bool) -> None:
         repository, environment, model, Freeze(start=now, until=end, reason=reason)
     )
     message = f"Freeze {scope} until {end.strftime(freezes.TIME_FORMAT)}: {reason}"
-    show_and_apply(repository, edit, message=message, dry_run=dry_run)
+    show_and_apply(repository, [edit], message=message, show=Show(dry_run, output))

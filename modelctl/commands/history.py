@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from modelctl import history
+from modelctl.commands._options import environment_option, model_argument, output_option
 from modelctl.environments import Repository, short
 
 MINUTE = 16  # characters of an ISO date up to the minute
 
 
 @click.command()
-@click.argument("model")
-@click.option("--env", "environment", required=True)
-def command(model: str, environment: str) -> None:
+@model_argument
+@environment_option("--env", "The environment to look at.")
+@output_option
+def command(model: str, environment: str, output: str) -> None:
     """List every version of MODEL that git says was released in an environment, newest first.
 
     Example: modelctl history iris --env production
     """
-    from rich.console import Console
-    from rich.table import Table
-
     repository = Repository.find()
     found = repository.environment(environment)
     repository.require_model(found, model)
+    entries = history.read(repository, found, model)
+    if output == "json":
+        click.echo(json.dumps([_as_json(entry) for entry in entries], indent=2))
+    else:
+        _print_table(entries)
+
+
+def _as_json(entry: history.Entry) -> dict[str, object]:
+    version = entry.version
+    return {
+        "when": entry.commit.when,
+        "version": version.model.version if version else None,
+        "bundle": version.model.digest if version else None,
+        "image": str(version.image) if version else None,
+        "commit": entry.commit.id,
+        "author": entry.commit.author,
+        "why": entry.commit.subject,
+    }
+
+
+def _print_table(entries: list[history.Entry]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for name in ("when", "version", "bundle", "commit"):
         table.add_column(name, no_wrap=True)
     table.add_column("why")
-    for entry in history.read(repository, found, model):
+    for entry in entries:
         version = entry.version
         table.add_row(
             entry.commit.when[:MINUTE],

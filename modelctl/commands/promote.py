@@ -2,25 +2,74 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
-from modelctl import promote
-from modelctl.commands._edit import dry_run_option, show_and_apply
+from modelctl import promote, pullrequest
+from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._options import (
+    dry_run_option,
+    environment_option,
+    live_option,
+    model_argument,
+    output_option,
+)
 from modelctl.environments import Repository
 
 
 @click.command()
-@click.argument("model")
-@click.option("--to", "environment", required=True, help="The environment to enter.")
+@model_argument
+@environment_option("--to", "The environment to enter.")
+@click.option("--with-settings", is_flag=True, help="Copy settings.yaml's values as well.")
+@click.option(
+    "--pull-request", is_flag=True, help="Propose it on a branch; without `gh`, say how by hand."
+)
+@live_option
 @dry_run_option
-def command(model: str, environment: str, dry_run: bool) -> None:
+@output_option
+def command(
+    model: str,
+    environment: str,
+    with_settings: bool,
+    pull_request: bool,
+    live: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
     """Copy MODEL's version file from the environment before, and nothing else.
 
-    Settings and capacity stay as they are. A version cannot skip an environment.
+    Capacity stays as it is, settings too unless asked for. Refused are: a skipped environment, a
+    freeze, a version that has not been long enough where it comes from, and, when a cluster
+    answers, one that is not Healthy there or does not run yet.
 
-    Example: modelctl promote iris --to staging
+    \b
+    Examples:
+      modelctl promote iris --to staging
+      modelctl promote iris --to production --pull-request
     """
     repository = Repository.find()
-    edit = promote.plan_promotion(repository, model, environment)
-    message = f"Promote {model} to {environment}"
-    show_and_apply(repository, edit, message=message, dry_run=dry_run)
+    planned = promote.plan_promotion(
+        repository, model, environment, live=live, with_settings=with_settings
+    )
+    notes = planned.notes(datetime.now(UTC))
+    request = pullrequest.Request(
+        branch=f"promote/{environment}-{model}",
+        title=planned.message,
+        body="\n".join(
+            [f"Image `{planned.version.image}`", f"Bundle `{planned.version.model.digest}`", *notes]
+        ),
+        edits=planned.edits,
+    )
+    propose = pull_request and planned.changes and not dry_run
+    if propose and pullrequest.available():
+        click.echo("\n".join(notes))
+        click.echo(pullrequest.open_request(repository, request))
+        return
+    show = Show(dry_run, output)
+    written = show_and_apply(
+        repository, planned.edits, message=planned.message, show=show, notes=notes
+    )
+    if propose and written and output == "table":
+        click.echo("or, on a branch of its own (`gh` is not on PATH):")
+        click.echo(pullrequest.by_hand(repository, request))

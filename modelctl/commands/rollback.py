@@ -6,25 +6,41 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import freezes, history, rules
-from modelctl.commands._edit import dry_run_option, show_and_apply
-from modelctl.environments import Repository
+from modelctl import freezes, history, registry, rules
+from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._options import (
+    dry_run_option,
+    environment_option,
+    model_argument,
+    output_option,
+)
+from modelctl.environments import Repository, Version
 
 
 @click.command()
-@click.argument("model")
-@click.option("--env", "environment", required=True)
+@model_argument
+@environment_option("--env", "The environment to put right.")
 @click.option("--to", "wanted", help="The version to go back to; default: the one before.")
 @click.option("--reason", required=True, help="Why; it becomes part of the commit message.")
 @click.option("--break-freeze", is_flag=True, help="Lift a freeze for this model, in one commit.")
+@click.option(
+    "--registry/--no-registry",
+    "ask",
+    default=True,
+    show_default=True,
+    help="Ask the registry whether the image is still there.",
+)
 @dry_run_option
+@output_option
 def command(
     model: str,
     environment: str,
     wanted: str | None,
     reason: str,
     break_freeze: bool,
+    ask: bool,
     dry_run: bool,
+    output: str,
 ) -> None:
     """Put an earlier version of MODEL back into an environment's version file, from git history.
 
@@ -41,4 +57,15 @@ def command(
     else:
         rules.require(rules.refuse_frozen(model, found, datetime.now(UTC)))
     message = f"Roll back {model} to {version.model.version} in {environment}: {reason}"
-    show_and_apply(repository, *planned, message=message, dry_run=dry_run)
+    notes = _warnings(version) if ask else []
+    show_and_apply(repository, planned, message=message, show=Show(dry_run, output), notes=notes)
+
+
+def _warnings(version: Version) -> list[str]:
+    """What the registry says; only a warning, for it may be another than the nodes' own."""
+    presence, why = registry.look(version.image)
+    if presence is registry.Presence.GONE:
+        return [f"warning: {version.image} is gone from its registry: new pods will not start"]
+    if presence is registry.Presence.UNKNOWN:
+        return [f"could not look whether the image is still there: {why}"]
+    return []

@@ -5,14 +5,16 @@ from __future__ import annotations
 import click
 
 from modelctl import freezes
-from modelctl.commands._edit import dry_run_option, show_and_apply
+from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._options import dry_run_option, output_option
 from modelctl.environments import Repository
 
 
 @click.command()
 @click.argument("scope", metavar="ENV[/MODEL]")
 @dry_run_option
-def command(scope: str, dry_run: bool) -> None:
+@output_option
+def command(scope: str, dry_run: bool, output: str) -> None:
     """End the freeze of an environment, or of one model in it.
 
     Example: modelctl unfreeze production
@@ -20,4 +22,4 @@ def command(scope: str, dry_run: bool) -> None:
     repository = Repository.find()
     environment, model = freezes.parse_scope(repository, scope)
     edit = freezes.plan_unfreeze(repository, environment, model)
-    show_and_apply(repository, edit, message=f"Unfreeze {scope}", dry_run=dry_run)
+    show_and_apply(repository, [edit], message=f"Unfreeze {scope}", show=Show(dry_run, output))

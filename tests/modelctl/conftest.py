@@ -40,6 +40,9 @@ image:
 model:
   version: ""
   digest: ""
+# @file version
+chart:
+  version: ""
 # @file capacity
 replicaCount: 1
 # @file settings
@@ -57,6 +60,8 @@ image:
 model:
   version: 1.0.0
   digest: {DIGEST_B}
+chart:
+  version: 0.1.0
 """
 
 
@@ -74,12 +79,26 @@ def commit_all(root: Path, message: str) -> None:
     subprocess.run(["git", "-C", str(root), *identity, "commit", "-qm", message], check=True)
 
 
+@pytest.fixture(autouse=True)
+def no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster of whoever runs these tests is none of their business."""
+    empty = tmp_path / "kubeconfig"
+    empty.write_text("apiVersion: v1\nkind: Config\n")
+    monkeypatch.setenv("KUBECONFIG", str(empty))
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    # Commits made by the commands themselves need an identity.
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
+
+
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The checkout, committed and clean; the current folder is inside it."""
     folder = tmp_path / "repo"
     (folder / "charts/ml-model").mkdir(parents=True)
     (folder / "charts/ml-model/values.yaml").write_text(VALUES)
+    (folder / "charts/ml-model/Chart.yaml").write_text("name: ml-model\nversion: 0.1.0\n")
     for environment in ("dev", "staging", "production"):
         model = folder / "environments" / environment / "iris"
         model.mkdir(parents=True)

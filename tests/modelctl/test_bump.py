@@ -11,7 +11,7 @@ from app.bundle import canonical, digest_of
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError, RefusedError
 
-from .conftest import DIGEST_A
+from .conftest import DIGEST_A, VERSION, run
 
 IMAGE = f"10.88.0.1:5000/ml-model/iris:1.2.0@{DIGEST_A}"
 
@@ -52,7 +52,21 @@ def test_bump_writes_image_and_bundle_digest(repo: Path, bundle: Path) -> None:
         "model:\n"
         "  version: 1.2.0\n"
         f"  digest: {digest}\n"
+        "chart:\n"
+        "  version: 0.1.0\n"
     )
+
+
+def test_bump_alone_pins_the_chart_of_the_checkout(released: Path) -> None:
+    (released / "charts/ml-model/Chart.yaml").write_text("name: ml-model\nversion: 0.2.0\n")
+    run("bump", "iris", "--env", "dev")
+    path = released / "environments/dev/iris/version.yaml"
+    assert path.read_text() == VERSION.replace("version: 0.1.0", "version: 0.2.0")
+
+
+def test_bump_without_image_needs_a_release(repo: Path) -> None:
+    with pytest.raises(ModelctlError, match="no image and bundle for 'iris'"):
+        run("bump", "iris", "--env", "dev")
 
 
 def test_bump_refuses_a_damaged_bundle_and_writes_nothing(repo: Path, bundle: Path) -> None:

@@ -1,0 +1,92 @@
+"""What is known of a version where it runs: Argo CD's word when a cluster answers, else git's.
+
+Reads; judges nothing. The rules in `rules.py` do that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from modelctl import history, kube
+
+if TYPE_CHECKING:
+    from modelctl.environments import Environment, Repository, Version
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A version in an environment: since when, by which record, and what runs there.
+
+    `since` is None while the version is not committed. `health`, `images` (digests) and `bundle`
+    (digest) are empty where nobody was there to ask; `note` says why.
+    """
+
+    since: datetime | None
+    record: str
+    health: str = ""
+    images: tuple[str, ...] = ()
+    bundle: str = ""
+    note: str = ""
+
+
+def of_git(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    version: Version,
+    until: str = "HEAD",
+) -> Evidence:
+    """The commit since which git has had the version there without a break."""
+    since = None
+    for entry in history.read(repository, environment, model, until):
+        if entry.version != version:
+            break
+        since = datetime.fromisoformat(entry.commit.when)
+    record = "since its commit" if since else "not committed yet"
+    return Evidence(since, record, note="health was not looked at")
+
+
+def of_cluster(
+    repository: Repository, environment: Environment, model: str, version: Version
+) -> Evidence:
+    """What Argo CD, the Deployment and the service say; git's record when none answers."""
+    found = of_git(repository, environment, model, version)
+    try:
+        application = kube.application(f"{environment.name}-{model}")
+    except kube.UnreachableError as error:
+        return replace(found, note=f"health was not looked at, no cluster: {error.reason}")
+    if application is None:
+        return replace(found, health="Missing", note="")
+    status = application.get("status", {})
+    since, record = _healthy_since(environment, model, status)
+    return Evidence(
+        since=since or found.since,
+        record=record if since else found.record,
+        health=status.get("health", {}).get("status", "Unknown"),
+        images=tuple(
+            image.rpartition("@")[2]
+            for image in status.get("summary", {}).get("images", [])
+            if "@" in image
+        ),
+        bundle=_bundle(environment, model),
+    )
+
+
+def _healthy_since(
+    environment: Environment, model: str, status: dict[str, Any]
+) -> tuple[datetime | None, str]:
+    try:
+        text, record = kube.rolled_out_at(environment.namespace, model), "since its rollout"
+    except kube.UnreachableError:  # the model may run in another cluster than Argo CD
+        text = status.get("health", {}).get("lastTransitionTime", "")
+        record = "since Argo CD last called it Healthy"
+    return (datetime.fromisoformat(text).astimezone(UTC) if text else None), record
+
+
+def _bundle(environment: Environment, model: str) -> str:
+    try:
+        return str(kube.model_info(environment.namespace, model).get("digest", ""))
+    except kube.UnreachableError:
+        return ""

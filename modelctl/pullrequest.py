@@ -1,0 +1,111 @@
+"""A change as a branch and a pull request, made in a work tree of its own.
+
+The user's checkout is not touched: the branch starts at its HEAD, in a folder that goes away.
+Without `gh` (GitHub's command line) the same steps are printed, to be run by hand.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelctl import edits, gitrepo, proc, yamlfile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelctl.environments import Repository
+
+REMOTE = "origin"
+GH_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to propose, and where: one branch for each model and environment."""
+
+    branch: str
+    title: str
+    body: str
+    edits: Sequence[edits.Edit]
+
+
+def available() -> bool:
+    """Whether `gh` is there."""
+    return shutil.which("gh") is not None
+
+
+def by_hand(repository: Repository, request: Request) -> str:
+    """The commands that do the same after the files were written, one in a line."""
+    names = [str(edit.path.relative_to(repository.root)) for edit in request.edits if edit.changes]
+    steps = [
+        ["git", "switch", "--create", request.branch],
+        ["git", "add", "--", *names],
+        ["git", "commit", "--message", request.title],
+        ["git", "push", "--set-upstream", REMOTE, request.branch],
+    ]
+    return "\n".join(f"  {shlex.join(step)}" for step in steps)
+
+
+def open_request(repository: Repository, request: Request) -> str:
+    """Push the branch and open its pull request; returns the address of the pull request.
+
+    Run twice it changes nothing; a branch of an earlier proposal is replaced, its request kept.
+    Raises CommandError with git's or gh's own words.
+    """
+    root = repository.root
+    for edit in request.edits:
+        gitrepo.refuse_dirty(root, edit.path)
+    if not _is_pushed(repository, request):
+        _commit(repository, request)
+        # Replaces only what we have seen of that branch, never somebody else's work on it.
+        gitrepo.git(
+            root, "push", "--quiet", "--force-with-lease", "--set-upstream", REMOTE, request.branch
+        )
+    found = _gh(root, "pr", "list", "--head", request.branch, "--json", "url", "--jq", ".[].url")
+    if found.strip():
+        return found.strip().splitlines()[0]
+    created = _gh(
+        root,
+        *("pr", "create", "--head", request.branch),
+        *("--title", request.title, "--body", request.body),
+    )
+    return created.strip().splitlines()[-1]
+
+
+def _is_pushed(repository: Repository, request: Request) -> bool:
+    """Whether the remote's branch holds exactly this change of the present HEAD."""
+    root = repository.root
+    reference = f"refs/remotes/{REMOTE}/{request.branch}"
+    if not gitrepo.git(root, "for-each-ref", reference):
+        return False
+    if gitrepo.git(root, "merge-base", reference, "HEAD") != gitrepo.git(root, "rev-parse", "HEAD"):
+        return False
+    return all(gitrepo.text_at(root, reference, edit.path) == edit.after for edit in request.edits)
+
+
+def _commit(repository: Repository, request: Request) -> None:
+    """Put the change on the branch, on top of HEAD."""
+    root = repository.root
+    with tempfile.TemporaryDirectory(prefix="modelctl-") as name:
+        folder = Path(name) / "tree"
+        gitrepo.git(
+            root, "worktree", "add", "--quiet", "--force", "-B", request.branch, str(folder), "HEAD"
+        )
+        try:
+            for edit in request.edits:
+                path = folder / edit.path.relative_to(root)
+                if edit.after is not None:
+                    yamlfile.write(path, edit.after)
+            gitrepo.git(folder, "add", "--all")
+            gitrepo.git(folder, "commit", "--quiet", "--message", request.title)
+        finally:
+            gitrepo.git(root, "worktree", "remove", "--force", str(folder))
+
+
+def _gh(root: Path, *arguments: str) -> str:
+    return proc.run(["gh", *arguments], cwd=root, timeout_seconds=GH_SECONDS, fix="gh auth login")
