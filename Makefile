@@ -96,7 +96,13 @@ generate: $(VENV) ## write the chart's schema, README, recipes and golden render
 	$(PYTHON) -m tools build helm-schema helm-docs helm4
 	cd charts/ml-model && ../../.tools/bin/helm-schema
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
+	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
+
+.PHONY: package-chart
+package-chart: $(VENV) ## write build/charts/ml-model-<version>.tgz, the same bytes from the same commit
+	$(PYTHON) -m tools build helm4
+	HELM=.tools/bin/helm4 $(BIN)/modelctl package-chart
 
 ## --- Measurements (on a quiet machine with two cores)
 
@@ -107,6 +113,10 @@ bench: $(VENV) build/bundles/penguins/manifest.json ## our service beside its pe
 .PHONY: bench-exactness
 bench-exactness: $(VENV) ## which engine each estimator family gets, how exact and how fast
 	$(BIN)/python -m benchmarks.exactness
+
+.PHONY: bench-memory
+bench-memory: $(VENV) models ## how much memory each bundle needs, once and for each worker
+	$(BIN)/python -m benchmarks.memory
 
 ## --- Checks
 
