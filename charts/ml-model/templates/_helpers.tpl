@@ -55,9 +55,12 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 {{- toYaml (merge $selector $own $common) -}}
 {{- end -}}
 
-{{/* Labels of the pods: no chart version, or every chart upgrade would roll them. */}}
+{{/* Labels of the pods: no version of the chart or of its application, or every chart upgrade would roll them. */}}
 {{- define "ml-model.podLabels" -}}
-{{- $own := dict "app.kubernetes.io/version" (include "ml-model.versionLabel" .) -}}
+{{- $own := dict -}}
+{{- if .Values.model.version -}}
+{{- $_ := set $own "app.kubernetes.io/version" (include "ml-model.versionLabel" .) -}}
+{{- end -}}
 {{- $selector := include "ml-model.selectorLabels" . | fromYaml -}}
 {{- $pod := include "ml-model.compact" .Values.podLabels | fromYaml -}}
 {{- $common := include "ml-model.compact" .Values.commonLabels | fromYaml -}}
