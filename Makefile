@@ -93,6 +93,7 @@ down: ## stop the sandbox and leave nothing behind
 
 .PHONY: generate
 generate: $(VENV) ## write the chart's schema, README, recipes and golden renders
+	$(BIN)/python -m modelctl.generate
 	$(PYTHON) -m tools build helm-schema helm-docs helm4
 	cd charts/ml-model && ../../.tools/bin/helm-schema
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
@@ -121,12 +122,17 @@ bench-memory: $(VENV) models ## how much memory each bundle needs, once and for 
 ## --- Checks
 
 .PHONY: lint
-lint: $(VENV) ## format, lint, types and import rules
+lint: $(VENV) ## format, lint, types, import rules, workflows, Dockerfile and shell
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run $$(git ls-files '*.sh')
+	$(PYTHON) -m tools build actionlint
+	.tools/bin/actionlint -shellcheck $(BIN)/shellcheck
+	$(BIN)/zizmor --quiet --offline --persona auditor .github
 
 .PHONY: format
 format: $(VENV) ## let ruff rewrite what it can

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from modelctl import changes, placement, yamlfile
+from modelctl import changes, codeowners, placement, yamlfile
 from modelctl.environments import (
     ALL_MODELS,
     CHART,
@@ -41,6 +41,7 @@ def problems(repository: Repository, base: str = "") -> list[str]:
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name not in known
     ]
+    found.extend(_owners(repository))
     for environment in repository.environments:
         found.extend(_environment(repository, environment, markers, touched))
         found.extend(_freezes(environment, datetime.now(UTC)))
@@ -68,6 +69,15 @@ def _environment(
                 yield from _model(repository, path, markers, pinned=pinned)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
+
+
+def _owners(repository: Repository) -> Iterator[str]:
+    """Approvals count only once they are in the file that the forge reads."""
+    path = repository.root / codeowners.FILE
+    present = path.read_text(encoding="utf-8") if path.is_file() else ""
+    asked = any(environment.approvals for environment in repository.environments)
+    if (asked or present) and codeowners.text(present, repository.environments) != present:
+        yield f"{codeowners.FILE}: not what `approvals` in {FILE} ask for; `make generate`"
 
 
 def _freezes(environment: Environment, now: datetime) -> Iterator[str]:

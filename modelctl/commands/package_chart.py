@@ -22,6 +22,8 @@ def command(out: Path) -> None:
     """Package charts/ml-model into OUT and print the file and its digest.
 
     Its files are as old as the last commit that changed the chart, or as SOURCE_DATE_EPOCH says.
+
+    Example: modelctl package-chart --out build/charts
     """
     root = Repository.find().root
     made = chartpackage.package(root / CHART, out, find_helm(root))
