@@ -21,7 +21,12 @@ class CommandError(ModelctlError):
 
 
 def run(
-    argv: Sequence[str], *, cwd: Path | None = None, timeout_seconds: float = 60, fix: str = ""
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    timeout_seconds: float = 60,
+    fix: str = "",
+    stdin: str = "",
 ) -> str:
     """What the program printed; raises CommandError with the command and its own words."""
     command = shlex.join(argv)
@@ -29,7 +34,13 @@ def run(
         raise CommandError(f"{argv[0]} is not on PATH", fix=fix or f"install {argv[0]}")
     try:
         done = subprocess.run(
-            list(argv), cwd=cwd, check=True, capture_output=True, text=True, timeout=timeout_seconds
+            list(argv),
+            cwd=cwd,
+            check=True,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(

@@ -1,4 +1,4 @@
-"""Render a release exactly as Argo CD does: the chart with the release's four value files."""
+"""Render a release exactly as Argo CD does: its chart with the release's four value files."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from modelctl import proc
-from modelctl.environments import CHART, COMMON, VALUE_FILES
+from modelctl import charts, proc
+from modelctl.environments import COMMON, VALUE_FILES
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
@@ -60,9 +60,14 @@ def release_text(
             fix=f"modelctl bump {model} or modelctl promote {model} --to {environment.name}",
         )
     arguments = [part for file in files for part in ("--values", str(file))]
+    if repository.before(environment) is None:
+        # The first environment takes the chart of the commit, whichever one is pinned.
+        arguments += ["--set-string", "chart.version="]
+    helm = helm or find_helm(repository.root)
+    chart = charts.find(repository, environment, model, helm)
     return proc.run(
         [
-            *(helm or find_helm(repository.root), "template", model, str(repository.root / CHART)),
+            *(helm, "template", model, str(chart)),
             *("--namespace", environment.namespace, "--kube-version", KUBE_VERSION),
             *("--include-crds", *arguments),
         ],

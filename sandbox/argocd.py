@@ -9,11 +9,13 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from sandbox import kube, kubeconfig
+from sandbox.bundles import run_modelctl
+from sandbox.charts import CHARTS
 from sandbox.components import argocd
 from sandbox.components.argocd import NAMESPACE
 from sandbox.errors import SandboxError
+from sandbox.layout import NAME
 from sandbox.process import write_file
-from sandbox.wait import Answer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,52 +56,19 @@ def folder_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def configure(layout: Layout, worktree: Path) -> str:
-    """Merge our settings from git into Argo CD's own. Raises CommandError."""
-    names = []
-    for patch in sorted((worktree / "argocd" / "settings").glob("*.yaml")):
-        target = ["configmap", patch.stem, f"--namespace={NAMESPACE}"]
-        kube.kubectl(layout, ["patch", *target, "--type=merge", f"--patch-file={patch}"])
-        names.append(patch.stem)
-    return ", ".join(names)
+def follow(layout: Layout, worktree: Path, url: str, revision: str) -> str:
+    """Let Argo CD follow the branch, by the command that sets up any cluster. Raises CommandError.
 
-
-def root_application(url: str, revision: str) -> dict[str, Any]:
-    """Return the one Application that names the repository; everything else follows from git."""
-    parameters = {
-        "repoURL": "$ARGOCD_APP_SOURCE_REPO_URL",
-        "revision": "$ARGOCD_APP_SOURCE_TARGET_REVISION",
-        "requeueAfterSeconds": str(argocd.POLL_SECONDS),
-    }
-    return {
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {"name": ROOT, "namespace": NAMESPACE},
-        "spec": {
-            "project": "default",
-            "source": {
-                "repoURL": url,
-                "targetRevision": revision,
-                "path": "argocd",
-                "helm": {
-                    "valueFiles": ["../environments/environments.yaml"],
-                    "parameters": [
-                        {"name": name, "value": value} for name, value in parameters.items()
-                    ],
-                },
-            },
-            "destination": {"name": "in-cluster", "namespace": NAMESPACE},
-            "syncPolicy": {
-                "automated": {"prune": True, "selfHeal": True},
-                "retry": {
-                    "limit": -1,
-                    "refresh": True,
-                    "backoff": {"duration": "5s", "factor": 2, "maxDuration": "1m"},
-                },
-                "syncOptions": ["ServerSideApply=true"],
-            },
-        },
-    }
+    Only then is the repository named anywhere; everything else follows from git.
+    """
+    run_modelctl(
+        layout,
+        worktree,
+        *("bootstrap", "--context", NAME, "--settings"),
+        *("--repo", url, "--revision", revision, "--registry", f"http://{CHARTS}"),
+        *("--poll-seconds", str(argocd.POLL_SECONDS)),
+    )
+    return f"project and Application {ROOT}"
 
 
 def applications(layout: Layout) -> dict[str, dict[str, Any]]:
@@ -113,9 +82,3 @@ def applications(layout: Layout) -> dict[str, dict[str, Any]]:
             fix="run `make up`",
         )
     return {item["metadata"]["name"]: item for item in found["items"]}
-
-
-def default_project(layout: Layout) -> kube.ObjectProbe:
-    """Return the probe of the project of the root Application, which Argo CD's server creates."""
-    path = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/appprojects/default"
-    return kube.ObjectProbe(layout, path, lambda _: Answer(True, "exists"))

@@ -48,7 +48,13 @@ def python(layout: Layout) -> Path:
 def run_modelctl(layout: Layout, worktree: Path, *words: str | Path) -> Result:
     """Run the worktree's `modelctl WORDS...` in it. Raises CommandError."""
     argv = [python(layout), "-m", "modelctl", *words]
-    return run(argv, cwd=worktree, env=_environment(worktree), timeout_seconds=300)
+    env = {
+        **_environment(worktree),
+        "HELM": layout.tool("helm4"),
+        "KUBECONFIG": str(layout.kubeconfig),
+        "PATH": layout.path,
+    }
+    return run(argv, cwd=worktree, env=env, timeout_seconds=300)
 
 
 def make_bundles(layout: Layout, worktree: Path, models: Sequence[str]) -> list[Bundle]:

@@ -9,14 +9,14 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sandbox import addresses, argocd, kube, process
+from sandbox import addresses, argocd, process
 from sandbox.components import argocd as processes
 from sandbox.components.redis import redis
 from sandbox.components.registry import registry
 from sandbox.forwarder import forwarder
 from sandbox.forwards import Forward, api_forward
 from sandbox.gitops import BRANCH, open_gitops
-from sandbox.steps import Step, start, wait_for
+from sandbox.steps import Step, start
 
 if TYPE_CHECKING:
     from sandbox.buildah import Buildah
@@ -39,11 +39,11 @@ def steps(layout: Layout) -> list[Step]:
         start(layout, registry(layout)),
         Step("Argo CD's definitions", lambda: argocd.install(layout)),
         *(start(layout, component) for component in processes.components(layout)),
-        Step("Argo CD's settings", lambda: argocd.configure(layout, delivery.gitops.worktree)),
-        wait_for("default project", argocd.default_project(layout), 60),
+        Step("Argo CD follows the branch", delivery.follow),
         Step("base image", delivery.make_base),
         Step("models trained and packaged", delivery.make_bundles),
         Step("images in the registry", delivery.make_images),
+        Step("chart in the registry", delivery.make_chart),
         Step("releases", delivery.release),
         Step("addresses on this machine", delivery.open_addresses),
         Step("predictions", delivery.check_predictions),
@@ -80,6 +80,10 @@ class Delivery:
             return f"  {said}"
         return said
 
+    def follow(self) -> str:
+        """Let Argo CD follow the branch."""
+        return argocd.follow(self.layout, self.gitops.worktree, self.gitops.url, BRANCH)
+
     def make_base(self) -> str:
         """Make the base image exist."""
         from sandbox.base import ensure_base
@@ -115,6 +119,16 @@ class Delivery:
             print(f"  {image.repository}:{image.tag} {image.digest[:19]}", flush=True)
         return _TOOK
 
+    def make_chart(self) -> str:
+        """Push the chart, if its version is new."""
+        from sandbox.charts import ensure_chart
+
+        said = ensure_chart(self.layout, self.gitops)
+        if len(said) == 1:
+            return said[0]
+        print("".join(f"\n  {line}" for line in said))
+        return _TOOK
+
     def release(self) -> str:
         """Let every version travel through the environments, each Healthy before the next."""
         from sandbox import releases, rollout
@@ -130,7 +144,6 @@ class Delivery:
             for subject in done:
                 print(f"  committed: {subject}", flush=True)
             self.gitops.push()
-            kube.apply(self.layout, [argocd.root_application(self.gitops.url, BRANCH)])
             is_last = environment is environments[-1]
             if done or is_last:
                 # A broken later environment must not keep out what would mend it.

@@ -27,7 +27,10 @@ class Environment:
 
 @dataclass(frozen=True)
 class Release:
-    """One model in one environment, by its version file; `image` is `repository:tag@digest`."""
+    """One model in one environment, by its version file; `image` is `repository:tag@digest`.
+
+    `chart` is the version of the chart, empty when none is pinned.
+    """
 
     environment: str
     namespace: str
@@ -35,6 +38,7 @@ class Release:
     version: str
     digest: str
     image: str
+    chart: str = ""
 
     @property
     def name(self) -> str:
@@ -70,9 +74,15 @@ def read_releases(root: Path) -> list[Release]:
                     str(model["version"]),
                     model["digest"],
                     f"{image['repository']}:{image['tag']}@{image['digest']}",
+                    str(content.get("chart", {}).get("version", "")),
                 )
             )
     return releases
+
+
+def chart_version(root: Path) -> str:
+    """Return the version of the chart in the repository. Raises SandboxError."""
+    return str(_read(root / "charts" / "ml-model" / "Chart.yaml")["version"])
 
 
 def models_of(root: Path, environment: str) -> list[str]:

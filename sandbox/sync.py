@@ -41,7 +41,7 @@ def judge(expected: Expected, application: dict[str, Any] | None, revision: str)
     status = application.get("status", {})
     sync = status.get("sync", {}).get("status", "Unknown")
     health = status.get("health", {}).get("status", "Unknown")
-    seen = status.get("sync", {}).get("revision", "")
+    seen = revision_of(status.get("sync", {}))
     words = f"{sync}, {health}"
     for reason in problems(application):
         return Verdict(expected.name, False, f"{words}: {reason}")
@@ -52,6 +52,11 @@ def judge(expected: Expected, application: dict[str, Any] | None, revision: str)
         state = f"{words}: {cut(message)}" if message else words
         return Verdict(expected.name, False, state, degraded=health == "Degraded")
     return Verdict(expected.name, True, words)
+
+
+def revision_of(sync: dict[str, Any]) -> str:
+    """Return the commit of a sync status: the only revision, or that beside the chart's version."""
+    return str(next(reversed(sync.get("revisions") or [sync.get("revision", "")])))
 
 
 def problems(application: dict[str, Any]) -> list[str]:

@@ -43,3 +43,8 @@ ignoreApplicationDifferences:
   cluster: {{ .cluster }}
 {{- end }}
 {{- end -}}
+
+{{/* Before the names of the ApplicationSets; nothing for the first repository of an Argo CD. */}}
+{{- define "argocd.name" -}}
+{{- with .Values.name }}{{ . }}-{{ end -}}
+{{- end -}}

@@ -8,13 +8,14 @@ import yaml
 from tests import rendering
 
 REPOSITORY = "https://git.example/fork.git"
+REGISTRY = "registry.example:5000/charts"
 ENVIRONMENTS = rendering.environments()
 NAMES = [environment["name"] for environment in ENVIRONMENTS]
 EVERYTHING = rendering.ROOT / "tests" / "chart" / "values" / "everything.yaml"
 ARGUMENTS = [
     *rendering.values(rendering.ENVIRONMENTS / "environments.yaml"),
     "--set",
-    f"repoURL={REPOSITORY},revision=main",
+    f"repoURL={REPOSITORY},revision=main,chartRegistry={REGISTRY}",
 ]
 
 
@@ -53,11 +54,12 @@ def test_every_environment_has_two_projects(projects: dict[str, rendering.Manife
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=NAMES)
 @pytest.mark.parametrize("kind", ["baseline", "models"])
-def test_project_allows_one_repository_and_one_namespace(
+def test_project_allows_one_namespace_and_the_sources_it_needs(
     projects: dict[str, rendering.Manifest], environment: dict[str, str], kind: str
 ) -> None:
     project = projects[f"{environment['name']}-{kind}"]
-    assert project["sourceRepos"] == [REPOSITORY]
+    released = kind == "models" and environment is not ENVIRONMENTS[0]
+    assert project["sourceRepos"] == [REPOSITORY, *([REGISTRY] if released else [])]
     assert project["destinations"] == [
         {"name": environment["cluster"], "namespace": environment["namespace"]}
     ]
@@ -149,12 +151,6 @@ class TestEverySet:
         assert policy["retry"]["backoff"]["maxDuration"] == "1m"
         assert {"ServerSideApply=true", "ApplyOutOfSyncOnly=true"} <= set(policy["syncOptions"])
 
-    def test_takes_everything_from_the_roots_repository_and_revision(
-        self, sets: dict[str, rendering.Manifest], name: str
-    ) -> None:
-        source = sets[name]["template"]["spec"]["source"]
-        assert (source["repoURL"], source["targetRevision"]) == (REPOSITORY, "main")
-
 
 def test_baselines_come_one_for_each_environment(sets: dict[str, rendering.Manifest]) -> None:
     (generator,) = sets["baselines"]["generators"]
@@ -164,9 +160,11 @@ def test_baselines_come_one_for_each_environment(sets: dict[str, rendering.Manif
     ]
     template = sets["baselines"]["template"]
     assert template["metadata"]["name"] == "{{.environment}}-baseline"
-    assert template["spec"]["source"]["path"] == (
-        "kustomize/environments/overlays/{{.environment}}"
-    )
+    assert template["spec"]["source"] == {
+        "repoURL": REPOSITORY,
+        "targetRevision": "main",
+        "path": "kustomize/environments/overlays/{{.environment}}",
+    }
 
 
 def test_models_come_one_for_each_version_file(sets: dict[str, rendering.Manifest]) -> None:
@@ -179,19 +177,17 @@ def test_models_come_one_for_each_version_file(sets: dict[str, rendering.Manifes
     assert files["git"]["pathParamPrefix"] == "release"
 
 
-def test_model_reads_its_four_value_files_with_the_version_last(
+def test_first_environment_takes_the_chart_from_the_commit_and_the_others_from_the_registry(
     sets: dict[str, rendering.Manifest],
 ) -> None:
-    source = sets["models"]["template"]["spec"]["source"]
-    folder = "../../environments/{{.environment}}"
-    assert source["path"] == "charts/ml-model"
-    assert source["helm"]["valueFiles"] == [
-        f"{folder}/common.yaml",
-        f"{folder}/{{{{.release.path.basename}}}}/settings.yaml",
-        f"{folder}/{{{{.release.path.basename}}}}/capacity.yaml",
-        f"{folder}/{{{{.release.path.basename}}}}/version.yaml",
-    ]
-    assert source["helm"]["releaseName"] == "{{.release.path.basename}}"
+    (generator,) = sets["models"]["generators"]
+    elements = generator["matrix"]["generators"][0]["list"]["elements"]
+    assert [e["chartFrom"] for e in elements] == ["commit", *["registry"] * (len(NAMES) - 1)]
+    for element in elements:
+        assert (element["repoURL"], element["revision"]) == (REPOSITORY, "main")
+        assert element["chartRegistry"] == REGISTRY
+        # mergo lets a version file's own key win over an empty value.
+        assert all(element.values())
 
 
 def test_model_is_rendered_anew_only_when_its_own_files_change(
@@ -199,10 +195,18 @@ def test_model_is_rendered_anew_only_when_its_own_files_change(
 ) -> None:
     annotations = sets["models"]["template"]["metadata"]["annotations"]
     assert annotations["argocd.argoproj.io/manifest-generate-paths"].split(";") == [
-        "/charts/ml-model",
-        "/environments/{{.environment}}/common.yaml",
+        '{{ if eq .chartFrom "commit" }}/charts/ml-model',
+        "{{ end }}/environments/{{.environment}}/common.yaml",
         "/environments/{{.environment}}/{{.release.path.basename}}",
     ]
+
+
+def test_a_second_repository_of_an_argo_cd_has_sets_of_its_own() -> None:
+    manifests = rendering.template(
+        "helm4", rendering.ARGOCD_CHART, "fraud", "argocd", *ARGUMENTS, "--set", "name=fraud"
+    )
+    names = {m["metadata"]["name"] for m in rendering.of_kind(manifests, "ApplicationSet")}
+    assert names == {"fraud-baselines", "fraud-models"}
 
 
 def test_repository_is_named_by_the_root_application_alone() -> None:
@@ -218,6 +222,8 @@ def test_repository_is_named_by_the_root_application_alone() -> None:
         ("environments[0].names=a", "names"),
         ("environments[0].promotion=manual", "promotion"),
         ("requeueAfterSeconds=0", "requeueAfterSeconds"),
+        ("chartRegistry=", "chartRegistry"),
+        ("chartRegistry=oci://registry.example/charts", "chartRegistry"),
         ("repoUrl=a", "repoUrl"),
     ],
 )
@@ -230,7 +236,7 @@ def test_values_are_refused_by_name(setting: str, named: str) -> None:
 
 
 def test_health_of_an_application_counts_in_the_root_application() -> None:
-    settings = rendering.ARGOCD_CHART / "settings" / "argocd-cm.yaml"
+    settings = rendering.ARGOCD_CHART / "install" / "argocd-cm.yaml"
     data = yaml.safe_load(settings.read_text(encoding="utf-8"))["data"]
     assert (
         "obj.status.health.status"

@@ -17,7 +17,8 @@ FREEZES = {
 
 
 def windows(values: Path, helm: str) -> list[dict[str, Any]]:
-    arguments = [*rendering.values(values), "--set", "repoURL=https://git.example/fork.git"]
+    sources = "repoURL=https://git.example/fork.git,chartRegistry=registry.example/charts"
+    arguments = [*rendering.values(values), "--set", sources]
     manifests = rendering.template(helm, rendering.ARGOCD_CHART, "root", "argocd", *arguments)
     projects = {m["metadata"]["name"]: m for m in rendering.of_kind(manifests, "AppProject")}
     assert "syncWindows" not in projects["production-baseline"]["spec"]

@@ -66,19 +66,6 @@ def test_argo_cd_finds_helm_kustomize_and_its_two_scripts(layout: Layout) -> Non
     assert (processes.home(layout) / "gnupg").stat().st_mode & 0o777 == 0o700
 
 
-def test_only_the_root_application_names_the_repository(layout: Layout) -> None:
-    spec = argocd.root_application("file:///x/gitops.git", "sandbox")["spec"]
-    assert spec["source"]["repoURL"] == "file:///x/gitops.git"
-    helm = spec["source"]["helm"]
-    assert helm["valueFiles"] == ["../environments/environments.yaml"]
-    assert {entry["name"]: entry["value"] for entry in helm["parameters"]} == {
-        "repoURL": "$ARGOCD_APP_SOURCE_REPO_URL",
-        "revision": "$ARGOCD_APP_SOURCE_TARGET_REVISION",
-        "requeueAfterSeconds": "5",
-    }
-    assert spec["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
-
-
 def test_registry_keeps_images_as_long_as_git_names_them(layout: Layout) -> None:
     storage = settings(layout)["storage"]
     assert storage["filesystem"] == {"rootdirectory": str(layout.cache / "registry")}  # type: ignore[index]

@@ -51,6 +51,9 @@ def layout(tmp_path: Path) -> Layout:
     shutil.copytree(
         PROJECT / "environments", root / "environments", ignore=shutil.ignore_patterns("penguins")
     )
+    chart = root / "charts" / "ml-model"
+    chart.mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("name: ml-model\nversion: 1.0.0\n")
     (root / ".gitignore").write_text("/.venv\n/.sandbox\n")
     (root / ".venv").symlink_to(PROJECT / ".venv")
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
@@ -127,6 +130,19 @@ def test_a_rollback_by_hand_stays_until_there_is_a_new_build(
     assert versions(gitops)["production"] == "1.0.0"
     third = build(layout, gitops, tmp_path, "3.0.0")
     assert travel(layout, gitops, third)[-1] == "Promote iris 3.0.0 to production"
+
+
+def test_a_new_chart_travels_with_the_build_that_is_there(
+    layout: Layout, gitops: GitOps, tmp_path: Path
+) -> None:
+    made = build(layout, gitops, tmp_path, "1.0.0")
+    travel(layout, gitops, made)
+    path = "charts/ml-model/Chart.yaml"
+    (gitops.worktree / path).write_text("name: ml-model\nversion: 1.1.0\n")
+    gitops.commit([path], "Chart 1.1.0")
+    assert len(travel(layout, gitops, made)) == 3
+    assert {release.chart for release in read_releases(gitops.worktree)} == {"1.1.0"}
+    assert travel(layout, gitops, made) == []
 
 
 def test_a_run_that_was_killed_is_continued_where_it_stopped(
