@@ -6,6 +6,7 @@ is seen and logged by the one loop that makes them.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
@@ -81,8 +82,8 @@ class Remote:
             raise self._explained(name, error) from error
 
     def _explained(self, name: str, error: Exception) -> FetchRefusedError | TryAgainError:
-        """Which of our errors it is. The first line is for people, the rest names the causes."""
-        found, _, causes = str(error).partition("\n")
+        """Which of our errors it is."""
+        found, causes = told(error)
         place = f"{self.url}/{name}"
         if isinstance(error, FileNotFoundError):
             if any(word in str(error) for word in NO_BUCKET):
@@ -120,8 +121,16 @@ class Remote:
                     found=f"{found} ({word})",
                     fix=fix,
                 )
-        told = ", ".join(cause for cause in CAUSES if cause in causes)
-        return TryAgainError(cut(f"{found} ({told})" if told else found))
+        known = ", ".join(cause for cause in CAUSES if cause in causes)
+        return TryAgainError(cut(f"{found} ({known})" if known else found))
+
+
+def told(error: Exception) -> tuple[str, str]:
+    """What an error of obstore says to people in one line, and its chain of causes."""
+    text, _, causes = str(error).partition("\n\nDebug source:")
+    plain, _, document = text.partition("<")
+    facts = re.findall(r"<(?:Code|Message)>([^<\n]*)", f"<{document}")
+    return " ".join(" ".join([plain, *facts]).split()).removesuffix(":"), causes
 
 
 def _checked(settings: Settings) -> SplitResult:
@@ -179,7 +188,7 @@ def _open(settings: Settings, parts: SplitResult) -> ObjectStore:
         raise FetchRefusedError(
             f"the store of {settings.url} cannot be opened",
             expected="a URL, an endpoint and credentials that belong together",
-            found=str(error).partition("\n")[0],
+            found=told(error)[0],
             fix="correct what the message names",
         ) from error
 
