@@ -71,8 +71,8 @@ def test_rollback_breaks_the_freeze_for_its_model_only(released: Path) -> None:
     run("freeze", "dev", *UNTIL, "--reason", "inventory")
     commit_all(released, "freeze")
     with pytest.raises(RefusedError, match="is frozen for 'iris'"):
-        run("rollback", "iris", "--env", "dev", "--reason", "broken")
-    run("rollback", "iris", "--env", "dev", "--reason", "broken", "--break-freeze")
+        run("rollback", "iris", "--no-registry", "--env", "dev", "--reason", "broken")
+    run("rollback", "iris", "--no-registry", "--env", "dev", "--reason", "broken", "--break-freeze")
     assert version.read_text() == VERSION
     dev = Repository.find(released).environment("dev")
     assert set(dev.freezes) == {"penguins"}

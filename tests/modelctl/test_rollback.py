@@ -22,30 +22,30 @@ def third(released: Path) -> Path:
 
 
 def test_rollback_puts_the_version_before_back(third: Path) -> None:
-    output = run("rollback", "iris", "--env", "dev", "--reason", "it's wrong")
+    output = run("rollback", "iris", "--no-registry", "--env", "dev", "--reason", "it's wrong")
     assert third.read_text() == VERSION.replace("1.0.0", "1.1.0")
     assert "git commit -m 'Roll back iris to 1.1.0 in dev: it'\"'\"'s wrong'" in output
 
 
 def test_rollback_goes_to_a_named_version(third: Path) -> None:
-    run("rollback", "iris", "--env", "dev", "--to", "1.0.0", "--reason", "older")
+    run("rollback", "iris", "--no-registry", "--env", "dev", "--to", "1.0.0", "--reason", "older")
     assert third.read_text() == VERSION
 
 
 def test_rollback_with_dry_run_writes_nothing(third: Path) -> None:
     before = third.read_text()
-    run("rollback", "iris", "--env", "dev", "--reason", "try", "--dry-run")
+    run("rollback", "iris", "--no-registry", "--env", "dev", "--reason", "try", "--dry-run")
     assert third.read_text() == before
 
 
 def test_rollback_names_the_versions_there_are(third: Path) -> None:
     with pytest.raises(RefusedError, match=r"expected: one of 1\.0\.0, 1\.1\.0"):
-        run("rollback", "iris", "--env", "dev", "--to", "9", "--reason", "no such")
+        run("rollback", "iris", "--no-registry", "--env", "dev", "--to", "9", "--reason", "no such")
 
 
 def test_rollback_without_an_earlier_version_is_refused(released: Path) -> None:
     with pytest.raises(RefusedError, match="no earlier version in git"):
-        run("rollback", "iris", "--env", "dev", "--reason", "none")
+        run("rollback", "iris", "--no-registry", "--env", "dev", "--reason", "none")
 
 
 def test_history_lists_versions_newest_first(third: Path) -> None:
