@@ -31,10 +31,17 @@ class InFlight:
         # Told the new count each time; a gauge, once the worker has one.
         self.observe: Callable[[float], None] | None = None
 
+    def refusal(self) -> RequestError | None:
+        """503 with Retry-After when the limit is reached."""
+        if self._count < self._limit:
+            return None
+        return overloaded(f"this worker already holds {self._limit} requests")
+
     def __enter__(self) -> None:
-        """Raises RequestError 503 with Retry-After when the limit is reached."""
-        if self._count >= self._limit:
-            raise overloaded(f"this worker already holds {self._limit} requests")
+        """Raises the refusal, if there is one."""
+        refusal = self.refusal()
+        if refusal is not None:
+            raise refusal
         self._change(1)
 
     def __exit__(

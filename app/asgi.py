@@ -24,7 +24,7 @@ from app.bodies import BodyReader, ClientGoneError, Receive
 from app.errors import RequestError
 from app.factory import INBOUND
 from app.inbound import Inbound
-from app.routes import Route, answer, attempt, prediction_routes
+from app.routes import Route, account, answer, attempt, prediction_routes
 
 if TYPE_CHECKING:
     from app.responses import Reply
@@ -36,6 +36,8 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # What a prediction may take in the loop: every other client waits that long.
 INLINE_SECONDS = 0.002
+# What `Bridge.at_once` says of a request whose body has not arrived in full.
+REST = b""
 
 
 class Bridge:
@@ -56,9 +58,10 @@ class Bridge:
         self._thread: ThreadPoolExecutor | None = None
 
     def at_once(self, data: bytes, port: int) -> bytes | None:
-        """The response to bytes that are one plain request for a quick prediction.
+        """The response to bytes that are one plain request for a quick prediction, or a refusal.
 
-        None: these bytes need the parser, or their answer needs the thread.
+        Empty: the rest of the body must come first. None: these bytes need the parser, or their
+        answer the thread. The caller calls `flush` before it sends.
         """
         start = data.find(b"\n") + 1
         found = self._by_line.get(data[:start])
@@ -67,16 +70,29 @@ class Bridge:
         request = plain.read(data, start)
         if request is None:
             return None
-        headers, body = request
-        size = len(body)
-        service = self._service
-        if size > self._most_bytes or service.expected_seconds(size) > INLINE_SECONDS:
+        size = len(request.body) + request.missing
+        if size > self._most_bytes:
             return None
+        refused = None
+        service = self._service
+        if service.expected_seconds(size) > INLINE_SECONDS:
+            refused = service.in_flight.refusal()
+            if refused is None:
+                return None
+        if request.missing:
+            return REST
         path, route, arguments = found
-        inbound = self._inbound(path, port, headers)
+        inbound = self._inbound(path, port, request.headers)
         inbound.arguments = arguments
-        inbound.read = lambda: body
-        return plain.response(answer(service, route, inbound))
+        inbound.read = lambda: request.body
+        inbound.refused = inbound.refused or refused
+        outcome, reply = attempt(service, route, inbound)
+        service.finish(outcome, predicted=True)
+        return plain.response(reply)
+
+    def flush(self) -> None:
+        """Write the log of what was answered at once."""
+        self._service.flush()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Called by the worker for every request."""
@@ -122,7 +138,7 @@ class Bridge:
         except RequestError as error:
             inbound.refused = error
             return answer(service, route, inbound)
-        service.finish(outcome, predicted=route.predicts)
+        account(service, route, outcome)
         return reply
 
     async def _through_flask(self, scope: Scope, inbound: Inbound, body: bytes, send: Send) -> None:

@@ -2,16 +2,19 @@
 
 Inputs are never logged, only their hash: they may be personal data. Lines about a prediction are
 written here directly, with the keys that python-json-logger gives to all others: its general way
-costs as much as the prediction itself, and there is one for every request.
+costs as much as the prediction itself, and there is one for every request. They are gathered until
+`flush`, so that requests which arrive together share a write.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import random
 import sys
 import time
+from select import PIPE_BUF
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -67,6 +70,7 @@ class RequestLog:
         self._digest = digest
         self._descriptor = sys.stdout.fileno()
         self._pid = os.getpid()
+        self._lines: list[bytes] = []
 
     def start_worker(self) -> None:
         """Remember this process; call it after the fork."""
@@ -86,23 +90,32 @@ class RequestLog:
     def completed(self, outcome: Outcome) -> None:
         """Log a prediction that was answered (sampled), or the refusal of one (always)."""
         if outcome.kind != "ok":
-            self._line(logging.WARNING, "prediction_refused", outcome)
+            self._line(logging.WARNING, "WARNING", "prediction_refused", outcome)
         elif self._sample_ratio >= 1 or random.random() < self._sample_ratio:  # noqa: S311
-            self._line(logging.INFO, "prediction_completed", outcome)
+            self._line(logging.INFO, "INFO", "prediction_completed", outcome)
 
-    def _line(self, level: int, event: str, outcome: Outcome) -> None:
+    def flush(self) -> None:
+        """Write the gathered lines, whole ones at a time: lines of several workers do not mix."""
+        while self._lines:
+            block = self._lines.pop(0)
+            while self._lines and len(block) + len(self._lines[0]) <= PIPE_BUF:
+                block += self._lines.pop(0)
+            # A log that nobody reads any more, or that is full, is no reason to stop answering.
+            with contextlib.suppress(OSError):
+                os.write(self._descriptor, block)
+
+    def _line(self, level: int, name: str, event: str, outcome: Outcome) -> None:
         if not self._logger.isEnabledFor(level):
             return
         line = {
             "timestamp": time.strftime(TIME_FORMAT),
-            "level": logging.getLevelName(level),
+            "level": name,
             "logger": LOGGER,
             "pid": self._pid,
             "event": event,
             **self._fields(outcome),
         }
-        # One write per line: lines of several workers do not mix.
-        os.write(self._descriptor, orjson.dumps(line) + b"\n")
+        self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def failed(self, outcome: Outcome) -> None:
         """Log an exception of ours with its stack trace, which never reaches the client."""

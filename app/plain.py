@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 import time
+from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -29,13 +30,20 @@ MOST_HEAD_BYTES = 4000
 MOST_FIELDS = 50
 LENGTH_DIGITS = 7
 
-Headers = dict[str, str]
+
+@dataclass(slots=True)
+class Plain:
+    """A plain request; `missing`: how many bytes of its body are still on their way."""
+
+    headers: dict[str, str]
+    body: bytes
+    missing: int
 
 
-def read(data: bytes, start: int) -> tuple[Headers, bytes] | None:
-    """Headers (lower-case names) and body of a request; `start`: where its first line has ended.
+def read(data: bytes, start: int) -> Plain | None:
+    """The request whose first line ends at `start`, with lower-case names of its headers.
 
-    None unless `data` is one plain and complete HTTP/1.1 request and nothing more.
+    None unless `data` is one plain HTTP/1.1 request and nothing more.
     """
     end = data.find(END, start, MOST_HEAD_BYTES)
     if end < 0:
@@ -51,10 +59,11 @@ def read(data: bytes, start: int) -> tuple[Headers, bytes] | None:
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
     length = headers.get("content-length", "")
-    body = data[end + len(END) :]
-    if not length.isdigit() or len(length) > LENGTH_DIGITS or int(length) != len(body):
+    if not length.isdigit() or len(length) > LENGTH_DIGITS:
         return None
-    return headers, body
+    body = data[end + len(END) :]
+    missing = int(length) - len(body)
+    return None if missing < 0 else Plain(headers, body, missing)
 
 
 def response(reply: Reply) -> bytes:

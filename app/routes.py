@@ -144,8 +144,14 @@ ROUTES: tuple[Route, ...] = (
 def answer(service: Service, route: Route, inbound: Inbound) -> Reply:
     """Run the work of a route; every error becomes a problem document, every outcome is counted."""
     outcome, reply = attempt(service, route, inbound)
-    service.finish(outcome, predicted=route.predicts)
+    account(service, route, outcome)
     return reply
+
+
+def account(service: Service, route: Route, outcome: Outcome) -> None:
+    """Count and log what became of a request, before its client learns of it."""
+    service.finish(outcome, predicted=route.predicts)
+    service.flush()
 
 
 def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, Reply]:

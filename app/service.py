@@ -152,13 +152,20 @@ class Service:
         return self.ready and not self.draining
 
     def finish(self, outcome: Outcome, *, predicted: bool) -> None:
-        """Count a finished request; log it when it asked for a prediction or failed."""
+        """Count a finished request; log it when it asked for a prediction or failed.
+
+        A line about a prediction is only on its way until `flush`.
+        """
         if self.metrics is not None:
             self.metrics.record(outcome)
         if outcome.failure is not None:
             self._log.failed(outcome)
         elif predicted:
             self._log.completed(outcome)
+
+    def flush(self) -> None:
+        """Write the lines about predictions that have finished."""
+        self._log.flush()
 
     def _describe(self) -> bytes:
         """The OpenAPI document; its example is a row of the sample, a complete one if possible."""

@@ -7,17 +7,22 @@ until the graceful timeout.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn import glogging
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
+
+if TYPE_CHECKING:
+    import asyncio
 
 # An idle connection may carry a request that is on its way right now; it gets this long.
 LINGER_SECONDS = 1.0
 CLOSE_INTERVAL_SECONDS = 0.1
 # How often connections are looked at that have been idle for too long.
 LOOK_INTERVAL_SECONDS = 1.0
+# Many clients send head and body apart, one right after the other.
+REST_SECONDS = 0.005
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -33,27 +38,47 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         """Called by asyncio."""
         self.idle_since = self.worker.loop.time()
         self._port = transport.get_extra_info("sockname")[1]
+        # A request without the end of its body, and who sends it to the parser after a while.
+        self._begun = b""
+        self._patience: asyncio.TimerHandle | None = None
         super().connection_made(transport)
         self.worker.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
         self.worker.connections.discard(self)
+        self._take_begun()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio. A plain request is answered at once, all others by the parser."""
+        response = None
         if self._is_between_requests():
+            data = self._take_begun() + data
             response = self.app.at_once(data, self._port)
-            if response is not None:
-                self.idle_since = self.worker.loop.time()
-                self.transport.write(response)
-                return
-        super().data_received(data)
+        if response is None:
+            super().data_received(data)
+        elif response:
+            self.idle_since = self.worker.loop.time()
+            self.worker.respond(self, response)
+        else:
+            self._begun = data
+            self._patience = self.worker.loop.call_later(REST_SECONDS, self._stop_waiting)
+
+    def _stop_waiting(self) -> None:
+        """The rest of the body takes its time: let the parser wait for it, and its limits count."""
+        super().data_received(self._take_begun())
+
+    def _take_begun(self) -> bytes:
+        begun = self._begun
+        if self._patience is not None:
+            self._patience.cancel()
+            self._begun, self._patience = b"", None
+        return begun
 
     def close_if_idle(self, since: float) -> None:
         """Close it if it has waited for a whole request since then (the loop's time)."""
-        if self._awaiting_request and self.idle_since <= since:
+        if self._awaiting_request and not self._begun and self.idle_since <= since:
             self._keepalive_timeout()
 
     def _is_between_requests(self) -> bool:
@@ -87,6 +112,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.connections: set[Connection] = set()
         self.draining = False
+        self._responses: list[tuple[Connection, bytes]] = []
 
     def init_process(self) -> None:
         """Called by gunicorn in the new process."""
@@ -98,6 +124,18 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         """Called by gunicorn: serve until the end."""
         self.loop.call_soon(self._close_forgotten)
         super().run()
+
+    def respond(self, connection: Connection, response: bytes) -> None:
+        """Send it in the next turn of the loop, once what was answered in this one is logged."""
+        if not self._responses:
+            self.loop.call_soon(self._send_responses)
+        self._responses.append((connection, response))
+
+    def _send_responses(self) -> None:
+        responses, self._responses = self._responses, []
+        self.asgi.flush()
+        for connection, response in responses:
+            connection._safe_write(response)
 
     def handle_exit_signal(self) -> None:
         """SIGTERM: drain first, then stop."""
