@@ -75,7 +75,8 @@ class Client:
         self._last = time.monotonic()
         if response.will_close:
             self.close()
-        return Answer(name, response.status, dict(response.getheaders()), body)
+        headers = {key.lower(): value for key, value in response.getheaders()}
+        return Answer(name, response.status, headers, body)
 
     def close(self) -> None:
         """Forget the connection."""
@@ -87,18 +88,21 @@ class Client:
 
 @dataclass
 class Load:
-    """Clients that ask again as soon as they are answered, while the `with` block lasts."""
+    """Clients that ask again and again while the `with` block lasts.
+
+    They do so as soon as they are answered, or each once in `interval` seconds.
+    """
 
     port: int
     clients: int
+    interval: float = 0.0
     answers: list[Answer] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._stopped = threading.Event()
         self._threads = [
-            threading.Thread(target=self._run, args=(f"c{number}",))
-            for number in range(self.clients)
+            threading.Thread(target=self._run, args=(number,)) for number in range(self.clients)
         ]
 
     def __enter__(self) -> Load:
@@ -120,10 +124,13 @@ class Load:
         """The status of every answer so far."""
         return [answer.status for answer in list(self.answers)]
 
-    def _run(self, name: str) -> None:
-        client = Client(self.port, name)
-        while not self._stopped.is_set():
+    def _run(self, number: int) -> None:
+        client = Client(self.port, f"c{number}")
+        # Spread over the interval, or all would ask at the same moment.
+        due = time.monotonic() + self.interval * number / self.clients
+        while not self._stopped.wait(max(0.0, due - time.monotonic())):
             result = client.post()
+            due += self.interval
             if isinstance(result, Answer):
                 self.answers.append(result)
             else:
