@@ -3,8 +3,9 @@
     .venv/bin/python -m benchmarks.memory [BUNDLE]...
 
 Serves each bundle with one, two and four workers, asks for full batches on many connections at
-once, and reads the proportional memory (PSS) of all its processes at the end. The two figures go
-into `memoryBudget` of the capacity file; the chart refuses a limit that they do not fit into.
+once, and reads the memory of all its processes at the end, as a pod of its own would be charged:
+what they wrote, shared pages once, and the files of the process that has mapped most. The two
+figures go into `memoryBudget` of the capacity file; the chart refuses a limit that they do not fit.
 """
 
 from __future__ import annotations
@@ -110,7 +111,26 @@ def _loaded(bundle: Path, body: str, workers: int, folder: Path) -> float:
             client.join()
         if failed:
             raise RuntimeError(f"{bundle} did not answer: {failed[0]}")
-        return started.memory_mb()
+        return charged(started.processes())
+
+
+def charged(pids: list[int]) -> float:
+    """What these processes cost, MiB.
+
+    Not their PSS: of a library that strangers use as well it counts a share, and a pod's libraries
+    are its own.
+    """
+    written = sum(_kilobytes(pid, "smaps_rollup", "Pss_Anon") for pid in pids)
+    written += sum(_kilobytes(pid, "smaps_rollup", "Pss_Shmem") for pid in pids)
+    return (written + max(_kilobytes(pid, "status", "RssFile") for pid in pids)) / 1024
+
+
+def _kilobytes(pid: int, file: str, key: str) -> int:
+    """A line of a file that the kernel keeps on a process."""
+    for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1])
+    raise RuntimeError(f"the kernel says nothing of {key} in /proc/{pid}/{file}")
 
 
 def _ask(server: Server, deadline: float, failed: list[str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
+from app.gunicorn_conf import MARGIN
 from app.settings import Settings
 from tests import rendering
 
@@ -43,3 +45,16 @@ def test_application_starts_with_the_charts_defaults_and_they_are_its_own(
         for name, value in dataclasses.asdict(settings).items()
         if name not in changed and value != defaults[name]
     } == set()
+
+
+def test_chart_and_application_agree_on_the_seconds_a_worker_needs_to_end(
+    minimal: list[str],
+) -> None:
+    """gunicorn kills a worker that long after its time to finish; the pod has to outlive that."""
+    result = rendering.try_template(
+        *("helm4", rendering.CHART, "iris", "ml-dev"),
+        *(*minimal, "--set", "shutdown.gracePeriodSeconds=1"),
+    )
+    found = re.search(r"graceful 20 \+ (\d+) to end\)", result.stderr)
+    assert found, result.stderr
+    assert int(found[1]) == MARGIN

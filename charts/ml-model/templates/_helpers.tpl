@@ -24,11 +24,15 @@
 {{- .Values.serviceAccount.name | default (ternary (include "ml-model.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
 
-{{/* A map without its null entries: Helm keeps a null for a key that is not among the chart's defaults. */}}
+{{/* A map without its null entries at any depth: Helm keeps a null for a key that is not among the chart's defaults. */}}
 {{- define "ml-model.compact" -}}
 {{- $out := dict -}}
 {{- range $key, $value := . -}}
-{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $out $key $value -}}{{- end -}}
+{{- if kindIs "map" $value -}}
+{{- $_ := set $out $key (include "ml-model.compact" $value | fromYaml) -}}
+{{- else if not (kindIs "invalid" $value) -}}
+{{- $_ := set $out $key $value -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml $out -}}
 {{- end -}}

@@ -96,7 +96,7 @@ Their security context may say more than ours, never less.
 
 {{/* Affinity: the preset and what the user adds. */}}
 {{- define "ml-model.affinity" -}}
-{{- $affinity := deepCopy .Values.affinity -}}
+{{- $affinity := include "ml-model.compact" .Values.affinity | fromYaml -}}
 {{- if ne .Values.antiAffinity "none" -}}
 {{- $term := dict
       "topologyKey" "kubernetes.io/hostname"

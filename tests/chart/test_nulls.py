@@ -1,0 +1,172 @@
+"""A null takes an entry back, wherever it was added: in every map that users extend.
+
+Helm removes a null only for keys of the chart's own defaults. What one value file adds and a later
+one nulls reaches the templates as null, and there it has to vanish.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelctl import placement
+from tests import rendering
+from tests.chart.test_generated import EVERYTHING, defaults, merged
+
+PEER = {"podSelector": {"matchLabels": {"a": "b"}}}
+CONTAINER = {"image": "example/a:1", "env": {"A": "1"}, "ports": {"a": 81}}
+# Every map that users extend -> an entry that it takes.
+ENTRIES: dict[str, Any] = {
+    "affinity": {"preferredDuringSchedulingIgnoredDuringExecution": []},
+    "autoscaling.behavior": {"stabilizationWindowSeconds": 5},
+    "autoscaling.metrics": {"type": "External"},
+    "commonAnnotations": "text",
+    "commonLabels": "text",
+    "env": "text",
+    "envFrom": {"secretRef": {"name": "a"}},
+    "externalSecrets": {"store": {"name": "a"}, "keys": {"A": {"key": "a"}}},
+    "extraObjects": {"apiVersion": "v1", "kind": "ConfigMap"},
+    "httpRoute.annotations": "text",
+    "httpRoute.parents": {"namespace": "a"},
+    "ingress.annotations": "text",
+    "initContainers": CONTAINER,
+    "istio.allow": {"namespaces": ["a"]},
+    "istio.allowMetrics": {"namespaces": ["a"]},
+    "keda.triggers": {"type": "cron", "metadata": {}},
+    "metrics.monitorLabels": "text",
+    "model.download.egress.to": PEER,
+    "model.download.env": "text",
+    "model.download.resources.limits": "1",
+    "model.download.resources.requests": "1",
+    "networkPolicy.egress": {"ports": [{"port": 443}]},
+    "networkPolicy.from": PEER,
+    "networkPolicy.metricsFrom": PEER,
+    "nodeSelector": "text",
+    "podAnnotations": "text",
+    "podLabels": "text",
+    "resizePolicy": "NotRequired",
+    "resources.limits": "1",
+    "resources.requests": "1",
+    "service.annotations": "text",
+    "serviceAccount.annotations": "text",
+    "sidecars": CONTAINER,
+    "tolerations": {"operator": "Exists"},
+    "topologySpread": {"whenUnsatisfiable": "ScheduleAnyway"},
+    "verticalAutoscaling.maxAllowed": "1",
+    "verticalAutoscaling.minAllowed": "1",
+    "volumes": {"source": {"emptyDir": {}}},
+}
+# Maps whose entry needs another key.
+KEYS = {
+    "affinity": "nodeAffinity",
+    "autoscaling.behavior": "scaleUp",
+    # Two containers of one name are refused.
+    "sidecars": "beside",
+}
+# Part of a peer, which is itself an entry.
+NOT_MAPS = {"networkPolicy.from.same-namespace.podSelector"}
+
+
+def tree(values: dict[str, Any]) -> dict[str, Any]:
+    """Dotted paths of maps -> a tree of values with one more entry in each."""
+    result: dict[str, Any] = {}
+    for path, entry in values.items():
+        node: dict[str, Any] = {KEYS.get(path, "extra"): entry}
+        for key in reversed(path.split(".")):
+            node = {key: node}
+        result = merged(result, node)
+    return result
+
+
+def write(folder: Path, *parts: dict[str, Any]) -> list[str]:
+    """Value files over one that switches everything on, as arguments."""
+    files = [EVERYTHING]
+    for number, part in enumerate(parts):
+        files.append(folder / f"{number}.yaml")
+        files[-1].write_text(yaml.safe_dump(part), encoding="utf-8")
+    return rendering.values(*files)
+
+
+def render(helm: str, arguments: list[str]) -> list[rendering.Manifest]:
+    return rendering.template(helm, rendering.CHART, "iris", "ml-dev", *arguments)
+
+
+def test_every_map_that_users_extend_is_here() -> None:
+    maps = {".".join(keys) for keys in placement.leaves(defaults()) if at(keys) == {}}
+    assert maps - NOT_MAPS <= set(ENTRIES)
+
+
+def at(keys: placement.Keys) -> Any:
+    node: Any = defaults()
+    for key in keys:
+        node = node[key]
+    return node
+
+
+def test_entry_that_is_added_changed_and_nulled_leaves_nothing(helm: str, tmp_path: Path) -> None:
+    added = tree(ENTRIES)
+    changed = tree({path: entry for path, entry in ENTRIES.items() if entry == "text"})
+    nulled = tree(dict.fromkeys(ENTRIES))
+    without = render(helm, write(tmp_path))
+    assert render(helm, write(tmp_path, added, changed)) != without
+    assert render(helm, write(tmp_path, added, changed, nulled)) == without
+
+
+# Below an entry: what is added, what is nulled, and what is the same as having said so at once.
+WITHIN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "variable": (
+        {"env": {"A": {"value": "1"}}},
+        {"env": {"A": {"value": None, "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}}},
+        {"env": {"A": {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}}},
+    ),
+    "volume": (
+        {"volumes": {"a": {"source": {"emptyDir": {}}}}},
+        {"volumes": {"a": {"source": {"emptyDir": None, "configMap": {"name": "a"}}}}},
+        {"volumes": {"a": {"source": {"configMap": {"name": "a"}}}}},
+    ),
+    "sidecar": (
+        {"sidecars": {"a": CONTAINER | {"volumeMounts": {"b": {"mountPath": "/b"}}}}},
+        {
+            "sidecars": {
+                "a": {"env": {"A": None}, "ports": {"a": None}, "volumeMounts": {"b": None}}
+            }
+        },
+        {"sidecars": {"a": {"image": "example/a:1"}}},
+    ),
+    "secret": (
+        {"externalSecrets": {"a": {"store": {"name": "a"}, "keys": {"A": {"key": "a"}}}}},
+        {"externalSecrets": {"a": {"keys": {"A": None, "B": {"key": "b"}}}}},
+        {"externalSecrets": {"a": {"store": {"name": "a"}, "keys": {"B": {"key": "b"}}}}},
+    ),
+    "reference": (
+        {"envFrom": {"a": {"secretRef": {"name": "a"}}}},
+        {"envFrom": {"a": {"secretRef": None, "configMapRef": {"name": "a"}}}},
+        {"envFrom": {"a": {"configMapRef": {"name": "a"}}}},
+    ),
+    "behavior": (
+        {"autoscaling": {"behavior": {"scaleUp": {"tolerance": 0.1, "selectPolicy": "Max"}}}},
+        {"autoscaling": {"behavior": {"scaleUp": {"tolerance": None}}}},
+        {"autoscaling": {"behavior": {"scaleUp": {"selectPolicy": "Max"}}}},
+    ),
+    "affinity": (
+        {"affinity": {"podAffinity": {}, "nodeAffinity": {}}},
+        {"affinity": {"podAffinity": None}},
+        {"affinity": {"nodeAffinity": {}}},
+    ),
+    "default-resource": (
+        {"resources": {"limits": {"cpu": "1"}}},
+        {"resources": {"limits": {"cpu": None}}},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WITHIN.values(), ids=WITHIN)
+def test_null_within_an_entry_takes_that_part_back(
+    helm: str, tmp_path: Path, case: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+) -> None:
+    added, nulled, same = case
+    assert render(helm, write(tmp_path, added, nulled)) == render(helm, write(tmp_path, same))

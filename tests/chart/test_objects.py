@@ -1,0 +1,138 @@
+"""What holds for every object of a release, and for every number in its values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelctl import placement
+from tests import rendering
+from tests.chart.test_generated import CONTEXT, EVERYTHING, changed, defaults, merged
+
+MORE = {
+    "commonLabels": {"team": "flowers"},
+    "commonAnnotations": {"owner": "botany"},
+    "replicaCount": 2,
+    "extraObjects": {
+        "plain": {"apiVersion": "v1", "kind": "ConfigMap"},
+        "own-labels": {"apiVersion": "v1", "kind": "Secret", "metadata": {"labels": {"a": "b"}}},
+    },
+}
+LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+
+
+def everything() -> dict[str, Any]:
+    """The defaults with every switch on."""
+    return merged(defaults(), yaml.safe_load(EVERYTHING.read_text(encoding="utf-8")))
+
+
+def render(helm: str, values: dict[str, Any], folder: Path) -> list[rendering.Manifest]:
+    file = folder / "values.yaml"
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return rendering.template(helm, rendering.CHART, "iris", "ml-dev", *rendering.values(file))
+
+
+@pytest.fixture
+def objects(helm: str, tmp_path: Path) -> list[rendering.Manifest]:
+    """Every kind of object that the chart has."""
+    with_keda = {"autoscaling": {"enabled": False}, "keda": {"enabled": True}}
+    found = render(helm, merged(everything(), MORE), tmp_path)
+    found += rendering.of_kind(
+        render(
+            helm,
+            merged(
+                everything(),
+                with_keda
+                | {"commonLabels": MORE["commonLabels"]}
+                | {"commonAnnotations": MORE["commonAnnotations"]},
+            ),
+            tmp_path,
+        ),
+        "ScaledObject",
+    )
+    return found
+
+
+def test_all_kinds_are_looked_at(objects: list[rendering.Manifest]) -> None:
+    named = re.compile(r"^kind: (\w+)$", flags=re.MULTILINE)
+    files = (rendering.CHART / "templates").rglob("*.yaml")
+    kinds = {kind for file in files for kind in named.findall(file.read_text(encoding="utf-8"))}
+    assert len(kinds) > 12
+    assert kinds <= {manifest["kind"] for manifest in objects}
+
+
+def test_every_object_names_its_namespace_and_carries_what_is_common(
+    objects: list[rendering.Manifest],
+) -> None:
+    for manifest in objects:
+        metadata = manifest["metadata"]
+        assert metadata["namespace"] == "ml-dev", manifest["kind"]
+        assert metadata["labels"]["team"] == "flowers", manifest["kind"]
+        assert metadata["annotations"]["owner"] == "botany", manifest["kind"]
+        assert metadata["labels"]["app.kubernetes.io/instance"] == "iris", manifest["kind"]
+
+
+def test_every_label_is_one(objects: list[rendering.Manifest]) -> None:
+    values = [value for m in objects for value in m["metadata"]["labels"].values()]
+    assert [value for value in values if not LABEL.fullmatch(value)] == []
+
+
+def test_long_version_is_cut_to_a_label(helm: str, minimal: list[str]) -> None:
+    version = "1.2.0-" + "a.b-" * 20 + "+build"
+    manifests = rendering.template(
+        *(helm, rendering.CHART, "iris", "ml-dev"), *minimal, "--set", f"model.version={version}"
+    )
+    labels = rendering.only(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert LABEL.fullmatch(labels["app.kubernetes.io/version"])
+    assert len(labels["app.kubernetes.io/version"]) > 55
+
+
+# Numbers whose zero means that something is left out, as values.yaml says.
+ZERO_LEAVES_OUT = {
+    ("autoscaling", "cpuUtilization"),
+    ("autoscaling", "memoryUtilization"),
+    ("autoscaling", "requestsPerSecond"),
+    ("minReadySeconds",),
+    ("shutdown", "preStopSeconds"),
+}
+
+
+def zeros() -> Iterator[placement.Keys]:
+    """Every number that may be zero and is written into a manifest."""
+    schema = yaml.safe_load((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
+    for keys in placement.leaves(defaults()):
+        node = schema
+        for key in keys:
+            node = node.get("properties", {}).get(key, {})
+        kinds = [node, *node.get("oneOf", [])]
+        if any(kind.get("minimum", 1) == 0 for kind in kinds) and keys[0] != "memoryBudget":
+            yield keys
+
+
+@pytest.mark.parametrize("keys", list(zeros()), ids=".".join)
+def test_zero_is_a_value_like_any_other(tmp_path: Path, keys: placement.Keys) -> None:
+    """A template that asks for truth drops it, and Kubernetes puts its default there."""
+    values = merged(everything(), {"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 2}})
+    for length in range(1, len(keys) + 1):
+        values = merged(values, CONTEXT.get(keys[:length], {}))
+    zero, one = (
+        set(paths(render("helm4", changed(values, keys, value), tmp_path))) for value in (0, 1)
+    )
+    assert (zero == one) is (keys not in ZERO_LEAVES_OUT)
+
+
+def paths(node: Any, at: str = "") -> Iterator[str]:
+    """Where there is a value; which one does not matter."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from paths(value, f"{at}.{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from paths(value, f"{at}.{index}")
+    else:
+        yield at
