@@ -106,10 +106,11 @@ PIECES = (
 
 
 def test_whatever_is_plain_the_parser_reads_the_same_way() -> None:
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - the same requests every time
     plain_ones = 0
     for _ in range(20_000):
-        fields = b"".join(chance.sample(PIECES, chance.randint(2, 6)))
+        some = [HOST, LENGTH, *chance.sample(PIECES, chance.randint(0, 4))]
+        fields = b"".join(chance.sample(some, len(some)))
         if chance.random() < 0.3:
             at = chance.randrange(len(fields))
             fields = fields[:at] + bytes([chance.randrange(256)]) + fields[at + 1 :]
@@ -181,8 +182,8 @@ def test_the_answer_does_not_depend_on_how_a_request_arrives(service: LiveServic
     answers = {name: talk(service.port, *parts, wait=wait) for name, (parts, wait) in WAYS.items()}
     for headers, _ in answers.values():
         headers.pop("Date")
-    expected_headers, expected = {k.lower(): v for k, v in answers["whole"][0].items()}, BODY
-    expected = answers["whole"][1]
+    headers, expected = answers["whole"]
+    expected_headers = {key.lower(): value for key, value in headers.items()}
     assert expected["prediction"] == "setosa"
     for name, (headers, document) in answers.items():
         assert document == expected, name
