@@ -19,6 +19,7 @@ SCHEMAS = "v1.36.0-local-strict"
 def version_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A version file as `modelctl bump` writes it; a fresh fork has none."""
     path = tmp_path_factory.mktemp("version") / "version.yaml"
+    (chart,) = rendering.parse((rendering.CHART / "Chart.yaml").read_text(encoding="utf-8"))
     path.write_text(
         f"""\
 image:
@@ -28,6 +29,8 @@ image:
 model:
   version: "1.0.0"
   digest: sha256:{"b" * 64}
+chart:
+  version: {chart["version"]}
 """,
         encoding="utf-8",
     )
