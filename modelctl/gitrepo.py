@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# What git says, between two records, of a file that a commit does not have.
+_MISSING = re.compile(r"(?:^[0-9a-f]{40}:\./[^\n]* missing\n)+\Z", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,36 @@ def commits_of(root: Path, path: Path, until: str = "HEAD") -> list[Commit]:
         *("--", str(path.relative_to(root))),
     )
     return [Commit(*line.split("\x1f")) for line in text.splitlines()]
+
+
+def commits_of_each(root: Path, pattern: str) -> dict[str, list[Commit]]:
+    """The commits that changed each file below a pattern, newest first, in one question."""
+    text = git(
+        root,
+        *("log", "--first-parent", "--diff-merges=first-parent", "--name-only", "--relative"),
+        *("--format=%x1e%H%x1f%cI%x1f%an%x1f%s", "HEAD", "--", f":(glob){pattern}"),
+    )
+    found: dict[str, list[Commit]] = {}
+    for record in text.split("\x1e")[1:]:
+        head, *names = record.splitlines()
+        commit = Commit(*head.split("\x1f"))
+        for name in filter(None, names):
+            found.setdefault(name, []).append(commit)
+    return found
+
+
+def texts_at(root: Path, places: list[tuple[str, str]]) -> list[str | None]:
+    """Many files, each as it was in a commit (commit, name); None where it was not there.
+
+    One git process answers all. A record begins with a character that no YAML file may hold.
+    """
+    argv = ["git", "-C", str(root), "cat-file", "--batch=\x1e%(rest)"]
+    questions = [f"{commit}:./{name} {i}\n" for i, (commit, name) in enumerate(places)]
+    found: list[str | None] = [None] * len(places)
+    for record in proc.run(argv, stdin="".join(questions)).split("\x1e")[1:]:
+        index, _, text = record.partition("\n")
+        found[int(index)] = _MISSING.sub("", text).removesuffix("\n")
+    return found
 
 
 def text_at(root: Path, commit: str, path: Path) -> str | None:

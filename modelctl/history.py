@@ -10,7 +10,12 @@ from modelctl.environments import Version
 from modelctl.errors import ModelctlError, RefusedError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modelctl.environments import Environment, Repository
+
+VERSION_FILES = "environments/*/*/version.yaml"
+LATEST = 10  # commits of a version file that an overview looks at
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,33 @@ def read(
     entries = []
     for commit in gitrepo.commits_of(repository.root, path, until):
         text = gitrepo.text_at(repository.root, commit.id, path)
-        version = None
-        if text is not None:
-            try:
-                version = yamlfile.validate(Version, path, yamlfile.parse(text, path))
-            except ModelctlError:
-                version = None
-        entries.append(Entry(commit, version))
+        entries.append(Entry(commit, _parse(path, text)))
     return entries
+
+
+def read_all(repository: Repository) -> dict[str, dict[str, list[Entry]]]:
+    """The latest versions of every model by environment and model, newest first.
+
+    Two questions to git, however many models there are.
+    """
+    logs = gitrepo.commits_of_each(repository.root, VERSION_FILES)
+    wanted = [(name, commit) for name, log in logs.items() for commit in log[:LATEST]]
+    texts = gitrepo.texts_at(repository.root, [(commit.id, name) for name, commit in wanted])
+    found: dict[str, dict[str, list[Entry]]] = {}
+    for (name, commit), text in zip(wanted, texts, strict=True):
+        _, environment, model, _ = name.split("/")
+        entry = Entry(commit, _parse(repository.root / name, text))
+        found.setdefault(environment, {}).setdefault(model, []).append(entry)
+    return found
+
+
+def _parse(path: Path, text: str | None) -> Version | None:
+    if text is None:
+        return None
+    try:
+        return yamlfile.validate(Version, path, yamlfile.parse(text, path))
+    except ModelctlError:
+        return None
 
 
 def rollback_target(entries: list[Entry], current: Version, wanted: str | None) -> Version:

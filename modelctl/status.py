@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from modelctl import kube
+from modelctl import freezes, history, kube, registry
+from modelctl.environments import short
 
 if TYPE_CHECKING:
-    from modelctl.environments import Environment, Repository, Version
+    from datetime import datetime
+
+    from modelctl.environments import Environment, ImageVersion, Repository, Version
+
+QUESTIONS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,24 @@ class Live:
 
 @dataclass(frozen=True)
 class Release:
-    """One model in one environment."""
+    """One model in one environment.
+
+    `since` is the commit's time in ISO 8601, `previous` what a rollback would go back to and
+    `target` the registry's word on that (`there`, `gone`, `unknown`; empty when not asked).
+    `behind` says what the environment before has when it is another version.
+    """
 
     environment: str
     model: str
-    version: str
-    digest: str
+    version: str = ""
+    digest: str = ""
+    image: str = ""
+    chart: str = ""
+    since: str = ""
+    previous: str = ""
+    target: str = ""
+    behind: str = ""
+    frozen: str = ""
     live: Live | None = field(default=None)
 
     @property
@@ -38,9 +56,30 @@ class Release:
         return f"{self.environment}-{self.model}"
 
     @property
+    def released(self) -> bool:
+        """Whether git has a version for it."""
+        return bool(self.version)
+
+    @property
     def agrees(self) -> bool:
         """Whether the digest that serves is the digest in git."""
         return self.live is not None and self.digest == self.live.digest
+
+    @property
+    def remarks(self) -> list[str]:
+        """What somebody should know about it, in words."""
+        found = []
+        if self.behind:
+            found.append(self.behind)
+        if self.frozen:
+            found.append(f"frozen until {self.frozen}")
+        if self.target == registry.Presence.GONE.value:
+            found.append(f"rollback target {self.previous} is gone")
+        elif self.target == registry.Presence.UNKNOWN.value:
+            found.append(f"rollback target {self.previous}: no answer")
+        if self.live and self.live.digest and not self.agrees:
+            found.append("serves another bundle than git says")
+        return found
 
 
 @dataclass(frozen=True)
@@ -51,7 +90,9 @@ class Status:
     note: str = ""
 
 
-def read(repository: Repository, *, live: bool = True) -> Status:
+def read(
+    repository: Repository, now: datetime, *, live: bool = True, ask_registry: bool = False
+) -> Status:
     """The state of every release; without a cluster only what git says, and a note."""
     applications: dict[str, dict[str, Any]] | None = None
     note = "" if live else "the cluster was not asked"
@@ -60,28 +101,78 @@ def read(repository: Repository, *, live: bool = True) -> Status:
             applications = kube.applications()
         except kube.UnreachableError as error:
             note = f"no cluster: {error.reason}"
-    releases = [
-        _release(environment, model, version, applications)
+    places = [
+        (environment, model)
         for environment in repository.environments
         for model in repository.models()
-        if (version := repository.version(environment, model))
-        or (repository.folder(environment, model).is_dir())
+        if repository.folder(environment, model).is_dir()
     ]
-    return Status(tuple(releases), note)
+    pasts = history.read_all(repository)
+
+    def release(place: tuple[Environment, str]) -> Release:
+        environment, model = place
+        version = repository.version(environment, model)
+        if version is None:
+            return Release(environment.name, model, frozen=_frozen(environment, model, now))
+        past = pasts.get(place[0].name, {}).get(model, [])
+        found = _in_git(repository, environment, model, version, past, now)
+        if ask_registry and found.previous:
+            target = _previous(past, version)
+            found = replace(found, target=_look(target.image) if target else "")
+        if applications is not None:
+            known = applications.get(found.name, {})
+            found = replace(found, live=_live(environment, model, known))
+        return found
+
+    with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
+        return Status(tuple(pool.map(release, places)), note)
 
 
-def _release(
+def _in_git(
+    repository: Repository,
     environment: Environment,
     model: str,
-    version: Version | None,
-    applications: dict[str, dict[str, Any]] | None,
+    version: Version,
+    past: list[history.Entry],
+    now: datetime,
 ) -> Release:
-    git_version = version.model.version if version else ""
-    digest = version.model.digest if version else ""
-    live = None
-    if applications is not None and version is not None:
-        live = _live(environment, model, applications.get(f"{environment.name}-{model}", {}))
-    return Release(environment.name, model, git_version, digest, live)
+    since = ""
+    for entry in past:
+        if entry.version != version:
+            break
+        since = entry.commit.when
+    previous = _previous(past, version)
+    source = repository.before(environment)
+    before = repository.version(source, model) if source else None
+    behind = ""
+    if source and before and before != version:
+        behind = f"{source.name} has {before.model.version} {short(before.model.digest)}"
+    return Release(
+        environment.name,
+        model,
+        version=version.model.version,
+        digest=version.model.digest,
+        image=str(version.image),
+        chart=version.chart.version if version.chart else "",
+        since=since,
+        previous=previous.model.version if previous else "",
+        behind=behind,
+        frozen=_frozen(environment, model, now),
+    )
+
+
+def _previous(past: list[history.Entry], version: Version) -> Version | None:
+    """What `modelctl rollback` would go back to."""
+    return next((e.version for e in past if e.version not in (None, version)), None)
+
+
+def _frozen(environment: Environment, model: str, now: datetime) -> str:
+    freeze = freezes.active(environment, model, now)
+    return f"{freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.reason})" if freeze else ""
+
+
+def _look(image: ImageVersion) -> str:
+    return registry.look(image)[0].value
 
 
 def _live(environment: Environment, model: str, application: dict[str, Any]) -> Live:

@@ -5,43 +5,64 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
-from modelctl import status
+from modelctl import status, statuspage, yamlfile
+from modelctl.commands._options import live_option, output_option
 from modelctl.environments import Repository, short
 
-PIPED_WIDTH = 160  # columns when nobody says how wide the output is
+PIPED_WIDTH = 240  # columns when nobody says how wide the output is
 
 
 @click.command()
-@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("--live/--no-live", default=True, help="Ask the cluster, or only git.")
-def command(output: str, live: bool) -> None:
+@live_option
+@click.option(
+    "--registry", is_flag=True, help="Ask the registries whether rollback targets are there."
+)
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write one self-contained page instead.",
+)
+@output_option
+def command(live: bool, registry: bool, page: Path | None, output: str) -> None:
     """Show each model in each environment: git beside Argo CD and what really serves.
 
-    The cluster is the current context of your kubeconfig; without one, git alone is shown.
+    The cluster is the current context of your kubeconfig; without one, git alone is shown. The
+    remarks name what differs from the environment before, freezes, and what serves another bundle.
 
-    Example: modelctl status --output json
+    \b
+    Examples:
+      modelctl status --output json
+      modelctl status --registry --html status.html
     """
-    found = status.read(Repository.find(), live=live)
-    if output == "json":
+    now = datetime.now(UTC)
+    found = status.read(Repository.find(), now, live=live, ask_registry=registry)
+    if page:
+        yamlfile.write(page, statuspage.render(found, now))
+        click.echo(f"wrote {page}" + (f" ({found.note})" if found.note else ""))
+    elif output == "json":
         releases = [
             {**asdict(release), "name": release.name, "agrees": release.agrees}
             for release in found.releases
         ]
         click.echo(json.dumps({"releases": releases, "note": found.note}, indent=2))
     else:
-        _print_table(found)
+        _print_table(found, now)
 
 
-def _print_table(found: status.Status) -> None:
+def _print_table(found: status.Status, now: datetime) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for name in ("environment", "model", "git", "sync", "health", "live"):
+    for name in ("environment", "model", "git", "sync", "health", "live", "age", "chart"):
         table.add_column(name, no_wrap=True)
+    table.add_column("remarks")
     for release in found.releases:
         live = release.live or status.Live()
         table.add_row(
@@ -51,17 +72,18 @@ def _print_table(found: status.Status) -> None:
             live.sync,
             live.health,
             _version(live.version, live.digest),
+            statuspage.age(release, now),
+            release.chart,
+            "; ".join(release.remarks),
             style="" if release.live is None or release.agrees else "yellow",
         )
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
     console.print(table)
     for release in found.releases:
         for refusal in release.live.refusals if release.live else ():
-            console.print(
-                f"{release.name} refuses: {refusal}", style="red", highlight=False, soft_wrap=True
-            )
+            console.print(f"{release.name} refuses: {refusal}", style="red", soft_wrap=True)
     if found.note:
-        console.print(found.note, style="dim", highlight=False)
+        console.print(found.note, style="dim")
 
 
 def _version(version: str, digest: str) -> str:

@@ -72,7 +72,7 @@ def test_make_status_shows_that_git_and_the_cluster_agree(loop: Loop) -> None:
             for line in table.splitlines()
             if line.split()[:2] == [release.environment, release.model]
         )
-        assert row.split()[2:] == [
+        assert row.split()[2:8] == [
             *(release.version, short, "Synced", "Healthy", release.version, short)
         ]
 
