@@ -99,6 +99,7 @@ generate: $(VENV) ## write the chart's schema, README, recipes and golden render
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
 	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
+	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.kustomizebase
 
 .PHONY: package-chart
 package-chart: $(VENV) ## write build/charts/ml-model-<version>.tgz, the same bytes from the same commit

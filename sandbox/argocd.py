@@ -43,6 +43,11 @@ def install(layout: Layout) -> str:
         # Server-side, because the definitions are too large for client-side apply.
         options = ["--server-side", "--force-conflicts", f"--field-manager={kube.FIELD_MANAGER}"]
         kube.kubectl(layout, ["apply", *options, "-k", *(str(word) for word in words)])
+    # Applied is not served yet, and argocd-server ends when its first request finds no such kind.
+    names = [
+        f"crd/{kind}.argoproj.io" for kind in ("applications", "applicationsets", "appprojects")
+    ]
+    kube.kubectl(layout, ["wait", "--for=condition=Established", "--timeout=30s", *names])
     write_file(record, version)
     return "applied"
 

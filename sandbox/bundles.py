@@ -45,11 +45,16 @@ def python(layout: Layout) -> Path:
     return layout.root / ".venv" / "bin" / "python"
 
 
-def run_modelctl(layout: Layout, worktree: Path, *words: str | Path) -> Result:
-    """Run the worktree's `modelctl WORDS...` in it. Raises CommandError."""
+def run_modelctl(
+    layout: Layout, worktree: Path, *words: str | Path, code: Path | None = None
+) -> Result:
+    """Run the worktree's `modelctl WORDS...` in it; `code` is where modelctl is, if elsewhere.
+
+    Raises CommandError.
+    """
     argv = [python(layout), "-m", "modelctl", *words]
     env = {
-        **_environment(worktree),
+        **_environment(code or worktree),
         "HELM": layout.tool("helm4"),
         "KUBECONFIG": str(layout.kubeconfig),
         "PATH": layout.path,

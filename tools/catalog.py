@@ -283,6 +283,36 @@ CATALOG: tuple[Tool, ...] = (
         ldflags="-X main.version={bare}",
     ),
     Tool(
+        "actionlint",
+        "github.com/rhysd/actionlint",
+        (
+            Binary(
+                "actionlint",
+                "github.com/rhysd/actionlint/cmd/actionlint",
+                ("-version",),
+                "{bare}",
+            ),
+        ),
+        seconds=4,
+        ldflags="-X github.com/rhysd/actionlint.version={bare}",
+    ),
+    Tool(
+        "traefik",
+        "github.com/traefik/traefik/v3",
+        (
+            Binary(
+                "traefik",
+                "github.com/traefik/traefik/v3/cmd/traefik",
+                ("version",),
+                "Version: {bare}",
+            ),
+        ),
+        seconds=300,
+        ldflags="-X github.com/traefik/traefik/v3/pkg/version.Version={bare}",
+        # It runs in a pod, whose image need not have a C library.
+        cgo=False,
+    ),
+    Tool(
         "chart-testing",
         "github.com/helm/chart-testing/v3",
         (
@@ -298,15 +328,37 @@ CATALOG: tuple[Tool, ...] = (
             Asset("etc/lintconf.yaml", "lintconf.yaml"),
         ),
     ),
+    Tool(
+        "minio",
+        "github.com/minio/minio",
+        (Binary("minio", "github.com/minio/minio", ("--version",), "minio version {version}"),),
+        seconds=240,
+        ldflags="-X github.com/minio/minio/cmd.ReleaseTag={version}",
+        cgo=False,
+    ),
+    Tool(
+        "fake-gcs-server",
+        "github.com/fsouza/fake-gcs-server",
+        (Binary("fake-gcs-server", "github.com/fsouza/fake-gcs-server"),),
+        seconds=120,
+        cgo=False,
+    ),
     _definitions(
         "external-secrets",
         "github.com/external-secrets/external-secrets",
         "config/crds/bases/external-secrets.io_externalsecrets.yaml",
     ),
+    # The chart renders an HTTPRoute; a gateway wants the others to be there, used or not.
     _definitions(
         "gateway-api",
         "sigs.k8s.io/gateway-api",
-        "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+        *(
+            f"config/crd/standard/gateway.networking.k8s.io_{name}.yaml"
+            for name in (
+                *("backendtlspolicies", "gatewayclasses", "gateways", "grpcroutes", "httproutes"),
+                "referencegrants",
+            )
+        ),
     ),
     _definitions("istio", "istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
     _definitions(
@@ -316,6 +368,7 @@ CATALOG: tuple[Tool, ...] = (
         "prometheus",
         "github.com/prometheus-operator/prometheus-operator",
         "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+        "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
         "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
     ),
     _definitions("vpa", "k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-v1-crd-gen.yaml"),
@@ -327,6 +380,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("etcd", "kubernetes", "containerd", "helm4", "kustomize", "argocd", "coredns"),
         "metrics-server",
     ),
+    # The stores that the download of a bundle is tested against.
+    "stores": ("minio", "fake-gcs-server"),
+    # What only the end-to-end tests run, on top of the cluster and the chart's tools.
+    "e2e": ("traefik",),
     # All that the chart's tests run.
     "chart": (
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),

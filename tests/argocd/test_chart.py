@@ -111,6 +111,11 @@ def test_baseline_may_have_what_its_overlay_builds_and_no_other_namespace(
         {"group": "", "kind": "Namespace", "name": environment["namespace"]}
     ]
     built = rendering.build_overlay(rendering.OVERLAYS / environment["name"])
+    built += [
+        manifest
+        for path in (rendering.OVERLAYS.parent / "components").glob("*/[!k]*.yaml")
+        for manifest in rendering.parse(path.read_text(encoding="utf-8"))
+    ]
     needed = {manifest["kind"] for manifest in built if manifest["kind"] != "Namespace"}
     assert needed == {entry["kind"] for entry in project["namespaceResourceWhitelist"]}
 
