@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 120.0
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 INSTALL = "apt-get install --yes --no-install-recommends chromium"
 FLAGS = (

@@ -20,6 +20,7 @@ from app.factory import create_app
 from app.service import load_service
 from app.settings import Settings
 from tests import trained
+from tests.app.browser import Browser
 from tests.app.live import LiveService
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ def iris() -> FlaskClient:
 def penguins() -> FlaskClient:
     """Numbers and categories, all of which may be missing."""
     return make_client(trained.bundle("penguins"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
+    opened = Browser()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """An unmodified tritonclient[http] at its default arguments against a started service.
 
-Its defaults are what makes it a test: raw tensors there and back, an id, all outputs.
+Its defaults are what makes it a test: raw tensors there and back, an id, all outputs. Only its time
+limit is ours, for a busy machine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from tests import trained
+from tests.app import live
 from tests.app.live import LiveService
 from tests.app.test_predict import NAMED, PENGUIN, ROW
 
@@ -22,22 +23,21 @@ NUMBERS = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """One service and one client per model, for all tests of this module."""
-    running: dict[str, tuple[LiveService, InferenceServerClient]] = {}
+def serve() -> Iterator[Serve]:
+    """One client per model, for all tests of this module."""
+    clients: dict[str, InferenceServerClient] = {}
 
     def starter(name: str) -> tuple[LiveService, InferenceServerClient]:
-        if name not in running:
-            log = tmp_path_factory.mktemp(name) / "log"
-            service = LiveService(trained.bundle(name), log, {"WORKERS": "1"})
-            service.wait_ready()
-            running[name] = service, InferenceServerClient(f"127.0.0.1:{service.port}")
-        return running[name]
+        service = live.shared(name)
+        if name not in clients:
+            clients[name] = InferenceServerClient(
+                f"127.0.0.1:{service.port}", network_timeout=live.TIMEOUT_SECONDS
+            )
+        return service, clients[name]
 
     yield starter
-    for service, client in running.values():
+    for client in clients.values():
         client.close()
-        service.stop()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from app.openapi_parts import REASONS
 from app.routes import ROUTES
-from tests import trained
+from tests.app import live
 from tests.app.live import LiveService
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "http-api.md"
@@ -22,13 +21,10 @@ TEXT = PAGE.read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```(sh|python)\n(.*?)```\n```(?:json|text)\n(.*?)```", TEXT, re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+@pytest.fixture
+def service() -> LiveService:
     """The iris model."""
-    started = LiveService(trained.bundle("iris"), tmp_path_factory.mktemp("iris") / "log", {})
-    started.wait_ready()
-    yield started
-    started.stop()
+    return live.shared("iris")
 
 
 def assert_same(shown: Any, found: Any, place: str = "answer") -> None:

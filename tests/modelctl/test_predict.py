@@ -14,6 +14,7 @@ from modelctl.cli import cli
 from modelctl.errors import ModelctlError
 from modelctl.rows import read_rows
 from tests import trained
+from tests.app import live
 from tests.app.conftest import start as start  # the fixture, under its own name
 from tests.app.live import LiveService, free_port
 
@@ -28,8 +29,8 @@ def run(url: str, path: Path, *options: str) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
-def test_a_file_is_predicted_in_its_order(start: Start, tmp_path: Path) -> None:
-    service = start(trained.bundle("penguins"))
+def test_a_file_is_predicted_in_its_order(tmp_path: Path) -> None:
+    service = live.shared("penguins")
     sample = trained.training("penguins") / "sample.csv"
     out = tmp_path / "out.csv"
     options = ("--out", str(out), "--batch-rows", "7", "--connections", "3")
@@ -47,15 +48,15 @@ def test_a_file_is_predicted_in_its_order(start: Start, tmp_path: Path) -> None:
 
 def test_a_busy_service_is_asked_again(start: Start, tmp_path: Path) -> None:
     service = start(trained.slow_bundle(), MAX_IN_FLIGHT="1")
-    frame = pd.read_csv(trained.training("iris") / "sample.csv").head(8)
+    frame = pd.read_csv(trained.training("iris") / "sample.csv").head(12)
     frame.to_csv(tmp_path / "rows.csv", index=False)
     out = tmp_path / "out.csv"
-    options = ("--batch-rows", "2", "--connections", "4", "--out", str(out))
+    options = ("--batch-rows", "1", "--connections", "4", "--out", str(out))
     code, text = run(str(service.client.base_url), tmp_path / "rows.csv", *options)
     assert code == 0
-    assert "8 rows" in text
+    assert "12 rows" in text
     assert "retries" in text
-    assert len(out.read_text().splitlines()) == 9
+    assert len(out.read_text().splitlines()) == 13
 
 
 def test_wrong_cells_are_all_named(tmp_path: Path) -> None:
@@ -85,8 +86,8 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         read_rows(path, [{"name": "x", "dtype": "float"}])
 
 
-def test_a_refused_row_ends_the_command_with_the_reason(start: Start, tmp_path: Path) -> None:
-    service = start(trained.bundle("penguins"))
+def test_a_refused_row_ends_the_command_with_the_reason(tmp_path: Path) -> None:
+    service = live.shared("penguins")
     frame = pd.read_csv(trained.training("penguins") / "sample.csv").head(2)
     frame.assign(island="Atlantis").to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(ModelctlError) as refused:

@@ -15,9 +15,7 @@ from app.bundle import verify
 from modelctl.errors import RefusedError
 from modelctl.serve import environment
 from tests import trained
-from tests.app.live import free_port
-
-DEADLINE_SECONDS = 20.0
+from tests.app.live import DEADLINE_SECONDS, free_port
 
 
 def test_a_served_bundle_answers_and_stops_on_ctrl_c(tmp_path: Path) -> None:

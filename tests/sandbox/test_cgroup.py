@@ -60,12 +60,12 @@ def test_a_cgroup_that_does_not_exist_has_no_members(tmp_path: Path) -> None:
 
 
 def test_only_the_named_program_is_killed_when_its_children_shall_live(tmp_path: Path) -> None:
-    victim = subprocess.Popen(["sleep", "60"])
+    victim = subprocess.Popen(["sleep", "600"])
     bystander = subprocess.Popen(["tail", "-f", "/dev/null"])
     try:
         (tmp_path / "cgroup.procs").write_text(f"{victim.pid}\n{bystander.pid}\n")
-        assert kill(tmp_path, 10, "sleep") == 1
-        assert victim.wait(10) == -signal.SIGKILL
+        assert kill(tmp_path, 60, "sleep") == 1
+        assert victim.wait(60) == -signal.SIGKILL
         assert bystander.poll() is None
     finally:
         bystander.kill()

@@ -58,11 +58,11 @@ async def forwarding(layout: Layout, target: str) -> AsyncIterator[int]:
 async def settle() -> None:
     """Connections live on in tasks of their own; each must come to its end by itself."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
-    await asyncio.wait_for(asyncio.gather(*others), 10)
+    await asyncio.wait_for(asyncio.gather(*others), 60)
 
 
 async def ask(port: int, text: bytes) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(text)
         writer.write_eof()
@@ -106,7 +106,7 @@ def test_a_caller_that_goes_away_ends_the_far_side(layout: Layout) -> None:
 
         server = await asyncio.start_server(read_to_the_end, "127.0.0.1", 0)
         target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, forwarding(layout, target) as port, asyncio.timeout(10):
+        async with server, forwarding(layout, target) as port, asyncio.timeout(60):
             _, caller = await asyncio.open_connection("127.0.0.1", port)
             caller.write(b"begun")
             first = await ended.get()  # the connection that waited for the forwarder

@@ -14,7 +14,7 @@ from sandbox.layout import Layout
 from sandbox.wait import Answer, wait_until
 from tests.sandbox.conftest import Always, MakeComponent
 
-SLEEP = "import time; time.sleep(60)"
+SLEEP = "import time; time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); "
 
 
@@ -91,7 +91,7 @@ def test_stop_kills_a_process_that_ignores_sigterm(layout: Layout, python: MakeC
     component = python(STUBBORN + SLEEP, "deaf")
     process.ensure(layout, component)
     log = layout.log_file("deaf")
-    wait_until("deaf", lambda: Answer("deaf" in log.read_text(), "quiet"), 10)
+    wait_until("deaf", lambda: Answer("deaf" in log.read_text(), "quiet"), 60)
     record = record_of(layout, "deaf")
     assert process.stop(layout, "deaf", deadline_seconds=0.1) is True
     assert not process.is_alive(record)
@@ -102,7 +102,7 @@ def test_a_killed_process_is_started_again(layout: Layout, python: MakeComponent
     process.ensure(layout, component)
     before = record_of(layout, "one")
     os.kill(before.pid, signal.SIGKILL)
-    wait_until("dead", lambda: Answer(not process.is_alive(before), "alive"), 10)
+    wait_until("dead", lambda: Answer(not process.is_alive(before), "alive"), 60)
     process.ensure(layout, component)
     assert record_of(layout, "one").pid != before.pid
 
@@ -133,7 +133,7 @@ def test_the_environment_is_the_plan_and_nothing_of_the_shell(
     component = python(f"{code}; {SLEEP}", "one", env={"KUBECONFIG": "/k"})
     process.ensure(layout, component)
     log = layout.log_file("one")
-    wait_until("printed", lambda: Answer("}" in log.read_text(), "quiet"), 10)
+    wait_until("printed", lambda: Answer("}" in log.read_text(), "quiet"), 60)
     environment = eval(log.read_text())  # noqa: S307 - printed by the line above
     assert environment.pop("LC_CTYPE", None) in (None, "C.UTF-8")
     assert environment == {
@@ -151,7 +151,7 @@ def test_configuration_files_are_written_before_the_start(
     code = f"print(open({str(path)!r}).read(), flush=True); {SLEEP}"
     process.ensure(layout, python(code, "one", files={path: "settings"}))
     log = layout.log_file("one")
-    wait_until("printed", lambda: Answer("settings" in log.read_text(), "quiet"), 10)
+    wait_until("printed", lambda: Answer("settings" in log.read_text(), "quiet"), 60)
     assert path.stat().st_mode & 0o777 == 0o600
 
 

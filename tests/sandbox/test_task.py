@@ -49,12 +49,20 @@ def test_task_fails_with_the_end_of_its_log(tmp_path: Path) -> None:
 
 
 def test_task_ends_a_command_that_takes_too_long(tmp_path: Path) -> None:
-    started = tmp_path / "started"
-    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)"
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    # There before the command, which would otherwise wait for a reader. The command may not even
+    # get to write within its time; what counts is that nobody holds the writing end any more.
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    argv = ["sh", "-c", f"exec >{fifo}; echo started; exec sleep 600"]
     with pytest.raises(CommandError) as caught:
-        run_task("task", [sys.executable, "-c", code], log=tmp_path / "log", timeout_seconds=1.5)
-    assert caught.value.found == "no end after 1.5 s"
-    assert started.exists()
+        run_task("task", argv, log=tmp_path / "log", timeout_seconds=0.5)
+    assert caught.value.found == "no end after 0.5 s"
+    with os.fdopen(reader, "rb", buffering=0) as stream:
+        os.set_blocking(reader, True)
+        ended, _, _ = select.select([stream], [], [], 60)
+        assert ended, "the command goes on"
+        assert stream.readall() in (b"", b"started\n")
 
 
 def test_task_ends_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
@@ -63,7 +71,7 @@ def test_task_ends_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
     # Whoever holds the writing end is alive: the pipe ends when the last of them does.
     code = (
         "from pathlib import Path; from sandbox.task import run_task; "
-        f"run_task('task', ['sh', '-c', 'exec >{fifo}; echo started; exec sleep 60'], "
+        f"run_task('task', ['sh', '-c', 'exec >{fifo}; echo started; exec sleep 600'], "
         f"log=Path({str(tmp_path / 'log')!r}))"
     )
     with (
@@ -72,7 +80,7 @@ def test_task_ends_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
     ):
         assert reader.readline() == "started\n"
         ours.kill()
-        ended, _, _ = select.select([reader], [], [], 10)
+        ended, _, _ = select.select([reader], [], [], 60)
         assert ended, "the command goes on without us"
         assert reader.read() == ""
 

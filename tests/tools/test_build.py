@@ -174,14 +174,14 @@ def test_a_build_that_is_stopped_leaves_no_half_binary(
         'if [ "$1" = env ]; then echo go1.30.0; exit; fi\n'
         'while [ "$1" != -o ]; do shift; done\nprintf half > "$2"\n'
         # Like Go, whose compilers are processes of their own.
-        'sleep 60 &\necho $! > "$2.pid"\n[ -d "$GOTMPDIR" ] || exit\n: > "$GOTMPDIR/left"\nwait'
+        'sleep 600 &\necho $! > "$2.pid"\n[ -d "$GOTMPDIR" ] || exit\n: > "$GOTMPDIR/left"\nwait'
     )
     write_script(fake_go, half)
     argv = [sys.executable, "-c", BUILD_IN_ANOTHER_PROCESS, str(tool.root), str(places.home)]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         pid = int(wait_for_one(places.home, "new-*/hello.pid").read_text(encoding="utf-8"))
         process.send_signal(sent)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     if sent == signal.SIGKILL:
         os.kill(pid, signal.SIGKILL)
     else:
@@ -197,7 +197,7 @@ def test_a_build_that_is_stopped_leaves_no_half_binary(
 
 
 def wait_for_one(folder: Path, pattern: str) -> Path:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for path in folder.glob(pattern):
             if path.stat().st_size:
@@ -207,7 +207,7 @@ def wait_for_one(folder: Path, pattern: str) -> Path:
 
 
 def wait_until_ended(pid: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while is_running(pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -262,10 +262,10 @@ def test_a_second_build_waits_for_the_first_and_says_so(
     with (places.home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         second.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "another build is running; waiting for it\n" not in said():
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert not places.bin.exists()
-    second.join(timeout=20)
+    second.join(timeout=60)
     assert state.is_built(tool, places)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,11 +56,12 @@ def test_a_long_build_is_heard_of_every_now_and_then(
     stream = io.StringIO()
     with Progress(stream).building("slow", "v1", 60) as step:
         step.run(["sleep", "1.2"], cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
-    assert stream.getvalue().splitlines() == [
-        "[1/0] slow v1: 0 s of about 60 s",
-        "[1/0] slow v1: 1 s of about 60 s",
-        "[1/0] slow v1: built in 1 s",
-    ]
+    # How many seconds it takes is the machine's affair.
+    begun, *between, ended = re.sub(r": (.*?)\d+ s", r": \1N s", stream.getvalue()).splitlines()
+    assert begun == "[1/0] slow v1: N s of about 60 s"
+    assert between
+    assert set(between) == {begun}
+    assert ended == "[1/0] slow v1: built in N s"
 
 
 def test_a_terminal_gets_one_line_that_changes(tmp_path: Path) -> None:
@@ -73,6 +75,7 @@ def test_a_terminal_gets_one_line_that_changes(tmp_path: Path) -> None:
         Progress(stream).building("one", "v1", 60) as step,
     ):
         step.run(["sh", "-c", "exit 3"], cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
-    assert stream.getvalue() == (
-        "\r\033[K[1/0] one v1: 0 s of about 60 s\r\033[K[1/0] one v1: stopped after 0 s\n"
-    )
+    said = re.sub(r"\d+ s\b", "N s", stream.getvalue())
+    running = "\r\033[K[1/0] one v1: N s of about N s"
+    assert said.startswith(running)
+    assert said.replace(running, "") == "\r\033[K[1/0] one v1: stopped after N s\n"
