@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from app.contract import Contract
     from app.validation import Batch
 
+# Moves a factor into the product before or after it, where it is kept as a 32-bit float: eight
+# digits of the double are lost.
+INEXACT_OPTIMIZERS = ["MatMulScaleFusion"]
+
 
 class OnnxEngine:
     """Runs one ONNX model on one thread; a worker process is the unit of parallelism."""
@@ -38,7 +42,10 @@ class OnnxEngine:
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
+                model,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=INEXACT_OPTIMIZERS,
             )
         except Exception as error:  # onnxruntime has no common error class
             raise BundleRefusedError(

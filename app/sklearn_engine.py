@@ -6,6 +6,7 @@ It unpickles one file, and only after that file's hash matched the manifest whos
 from __future__ import annotations
 
 import io
+import math
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ class SklearnEngine:
         use_one_thread(estimator)
         self._estimator = estimator
         self._contract = contract
-        self._as_frame = hasattr(estimator, "feature_names_in_")
+        self._as_frame = wants_frame(estimator)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, contract: Contract) -> SklearnEngine:
@@ -83,6 +84,15 @@ class SklearnEngine:
         return pd.DataFrame(columns, columns=list(self._contract.names))
 
 
+def wants_frame(estimator: Any) -> bool:
+    """Whether rows go in by column name.
+
+    So they do where names were fitted, and where the first step is a class of the user's own that
+    recorded neither names nor a number of columns: such steps are written for DataFrames.
+    """
+    return hasattr(estimator, "feature_names_in_") or not hasattr(estimator, "n_features_in_")
+
+
 def use_one_thread(estimator: Any) -> None:
     """Set `n_jobs` of the estimator and of every step inside it to 1.
 
@@ -114,7 +124,11 @@ def _column(feature: Feature, numbers: NDArray[np.float64], batch: Batch) -> Any
         ]
         return pd.Series(names, dtype="str")
     if feature.dtype == "boolean":
-        return numbers.astype(object) if missing.any() else numbers.astype(bool)
+        if not missing.any():
+            return numbers.astype(bool)
+        # NaN, not None: an imputer that waits for NaN does not see None.
+        pairs = zip(numbers.tolist(), missing.tolist(), strict=True)
+        return pd.Series([math.nan if gone else bool(flag) for flag, gone in pairs], dtype=object)
     if feature.dtype == "integer" and not missing.any():
         return numbers.astype(np.int64)
     return numbers

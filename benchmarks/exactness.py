@@ -16,8 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.families import FAMILIES, Case, cases
 from benchmarks.machine import describe
+from modelctl.alignment import align
 from modelctl.candidates import json_rows
-from modelctl.contracts import align, infer
+from modelctl.contracts import infer
 from modelctl.engines import attempt_all, chosen
 from modelctl.parity import Parity, encode
 

@@ -49,12 +49,13 @@ def perturbed(rows: list[list[Any]], contract: Contract) -> list[list[Any]]:
 
 
 def split_neighbours(
-    model: Any, rows: NDArray[np.float64]
+    model: Any, rows: NDArray[np.float64], among: set[int] | None = None
 ) -> tuple[NDArray[np.float64], float] | None:
     """Rows that sit on, just below and just above every split threshold of a tree model.
 
     `rows` are real inputs of that model, one of which surrounds each threshold. Returns the rows
-    and the share of all neighbours that they are; None for a model without trees.
+    and the share of all neighbours that they are; None for a model without trees. `among` limits
+    the features.
     """
     points = split_points(model)
     if points is None or not points[0]:
@@ -66,6 +67,8 @@ def split_neighbours(
     values = np.concatenate([at, np.nextafter(at, low), np.nextafter(at, high)]).astype(np.float64)
     columns = np.tile(np.array(features), 3)
     usable = np.flatnonzero(np.isfinite(values))
+    if among is not None:
+        usable = usable[np.isin(columns[usable], list(among))]
     taken = usable
     if len(usable) > MAX_NEIGHBOUR_ROWS:
         taken = np.sort(random.choice(usable, MAX_NEIGHBOUR_ROWS, replace=False))
@@ -93,6 +96,9 @@ def _shaken(
         ]
     present = [value for value in source if value is not None]
     spread = float(np.std(present)) * 0.2 if present else 1.0
+    if not spread:
+        # One row, or a constant column: requests will bring other values all the same.
+        spread = max(1.0, abs(float(present[0]))) * 0.1
     noise = random.normal(0.0, spread, size=len(values)).tolist()
     moved = [None if v is None else v + n for v, n in zip(values, noise, strict=True)]
     if feature.dtype == "integer":

@@ -9,65 +9,26 @@ import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 
 from app.contract import Contract, Dtype, Feature, Output
+from app.sklearn_engine import wants_frame
+from modelctl.alignment import fitted_names, known_categories
 from modelctl.errors import ModelctlError
 from modelctl.lowering.columns import is_missing
-from modelctl.lowering.walk import kind
+from modelctl.lowering.walk import unwrapped
 
 # More distinct strings than this are free text, not categories.
 MAX_CATEGORIES = 1000
 
 
-def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns of the sample that the estimator knows, in its order. Raises ModelctlError."""
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is not None:
-        missing = [name for name in names if name not in frame.columns]
-        if missing:
-            raise ModelctlError(
-                "the sample lacks columns the model was fitted on",
-                expected=", ".join(map(str, names)),
-                found=", ".join(map(str, frame.columns)),
-                fix="write the sample from the frame that was passed to fit",
-            )
-        return frame[list(names)]
-    count = getattr(estimator, "n_features_in_", len(frame.columns))
-    if count != len(frame.columns):
-        raise ModelctlError(
-            "the sample has another number of columns than the model was fitted on",
-            expected=f"{count} columns beside the target",
-            found=f"{len(frame.columns)}: {', '.join(map(str, frame.columns))}",
-            fix="pass the target's column with --target, and remove what is no feature",
-        )
-    return frame
-
-
 def infer(estimator: Any, frame: pd.DataFrame, target: str) -> Contract:
     """The contract of an estimator over an aligned sample. Raises ModelctlError."""
-    known = known_categories(estimator, list(frame.columns))
+    known = known_categories(estimator, fitted_names(estimator) or list(frame.columns))
     inputs = tuple(_feature(name, frame[name], known.get(name, [])) for name in frame.columns)
-    return Contract(inputs=inputs, output=_output(estimator, target))
+    return Contract(inputs=inputs, output=_output(estimator, frame, target))
 
 
-def known_categories(estimator: Any, names: list[str]) -> dict[str, list[Any]]:
-    """Feature -> the categories that encoders directly on it were fitted with.
-
-    A sample may lack a rare category that the model knows; requests may still use it.
-    """
-    found: dict[str, list[Any]] = {}
-    current = list(names)
-    for step in [entry for _, entry in getattr(estimator, "steps", [])] or [estimator]:
-        if kind(step) == "ColumnTransformer":
-            for name, inner, _ in step.transformers_:
-                at = [int(index) for index in step._transformer_to_input_indices[name]]
-                if not isinstance(inner, str):
-                    found.update(known_categories(inner, [current[index] for index in at]))
-            break
-        if kind(step) in ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder"):
-            found.update(zip(current, map(list, step.categories_), strict=True))
-            break
-        if kind(step) != "SimpleImputer":
-            break
-    return found
+def as_fitted(estimator: Any, frame: pd.DataFrame) -> Any:
+    """The rows in the form that the estimator was fitted on: a frame, or a plain array."""
+    return frame if wants_frame(estimator) else frame.to_numpy()
 
 
 def _feature(name: str, column: pd.Series[Any], known: list[Any]) -> Feature:
@@ -98,34 +59,78 @@ def _dtype(name: str, column: pd.Series[Any]) -> Dtype:
     if pd.api.types.is_integer_dtype(column):
         return "integer"
     if pd.api.types.is_float_dtype(column):
-        if len(present) and not np.isfinite(present).all():
-            raise ModelctlError(f"column {name!r} of the sample holds an infinite number")
+        if len(present) and not np.isfinite(present.to_numpy(dtype=np.float64)).all():
+            raise ModelctlError(
+                f"column {name!r} of the sample holds an infinite number",
+                expected="finite numbers, or missing values",
+                fix="replace it before the pipeline; JSON has no infinity",
+            )
         return "float"
     if all(isinstance(value, str) for value in present):
         return "string"
+    mixed = sorted({type(value).__name__ for value in present})
+    is_mixed = column.dtype == object and len(mixed) > 1
     raise ModelctlError(
         f"column {name!r} of the sample has a type that JSON rows cannot carry",
-        expected="numbers, booleans or strings",
-        found=str(column.dtype),
-        fix="turn dates and durations into numbers before the pipeline",
+        expected="numbers, booleans or strings, of one kind in a column",
+        found=f"{column.dtype}, a mixture of {', '.join(mixed)}" if is_mixed else str(column.dtype),
+        fix="make them one type before fit"
+        if is_mixed
+        else "turn dates and durations into numbers before the pipeline, or leave the column out",
     )
 
 
-def _output(estimator: Any, target: str) -> Output:
-    if is_classifier(estimator):
-        classes = np.asarray(estimator.classes_)
-        if classes.ndim != 1:
-            raise ModelctlError("a model with several targets cannot be packaged", expected="one")
-        return Output(
-            kind="classifier",
-            target=target,
-            classes=tuple(classes.tolist()),
-            probabilities=hasattr(estimator, "predict_proba"),
+def _output(estimator: Any, frame: pd.DataFrame, target: str) -> Output:
+    if not (_is(is_classifier, estimator) or _is(is_regressor, estimator)):
+        raise ModelctlError(
+            "the model is neither a classifier nor a regressor",
+            expected="predict that gives a class or a number per row",
+            found=_what(estimator),
+            fix="clusterers and outlier detectors have no engine here; a classifier trained on "
+            "their labels does",
         )
-    if is_regressor(estimator):
+    _refuse_several(estimator, frame)
+    if _is(is_regressor, estimator):
         return Output(kind="regressor", target=target, classes=None, probabilities=False)
-    raise ModelctlError(
-        "the model is neither a classifier nor a regressor",
-        found=type(estimator).__name__,
-        fix="put it into a pipeline that ends with one",
-    )
+    classes = np.asarray(getattr(estimator, "classes_", [])).tolist()
+    if not classes or not all(isinstance(label, str | int | float) for label in classes):
+        raise ModelctlError(
+            "the model's classes cannot be written as JSON",
+            expected="classes_ with strings, numbers or booleans",
+            found=repr(classes)[:200],
+            fix="fit it on labels of one of those types",
+        )
+    has_probabilities = hasattr(estimator, "predict_proba")
+    return Output("classifier", target, tuple(classes), has_probabilities)
+
+
+def _refuse_several(estimator: Any, frame: pd.DataFrame) -> None:
+    """One class or number per row: an answer with several would be served as garbage."""
+    several = isinstance(getattr(estimator, "classes_", None), list)
+    if not several:
+        try:
+            answer = np.asarray(estimator.predict(as_fitted(estimator, frame.head(1))))
+        except Exception:  # said with its reason when the whole sample is predicted
+            return
+        several = answer.ndim > 1 and answer.shape[1] > 1
+    if several:
+        raise ModelctlError(
+            "a model with several targets cannot be packaged",
+            expected="one class or number per row",
+            found=f"{_what(estimator)} with several answers per row (multi-output or multi-label)",
+            fix="fit one model per target and package each",
+        )
+
+
+def _is(kind_of_estimator: Any, estimator: Any) -> bool:
+    try:
+        return bool(kind_of_estimator(estimator))
+    except Exception:  # not a scikit-learn estimator at all
+        return False
+
+
+def _what(estimator: Any) -> str:
+    last = unwrapped(estimator)
+    while getattr(last, "steps", None):
+        last = unwrapped(last.steps[-1][1])
+    return type(last).__name__

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sklearn.exceptions import NotFittedError
+
 from app.errors import AppError
 from app.onnx_engine import OnnxEngine
 from app.sklearn_engine import SklearnEngine
@@ -15,6 +17,8 @@ from modelctl.lowering import CannotLowerError, lower
 from modelctl.parity import Parity, compare, compare_splits, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.contract import Contract
     from app.engine import Engine
     from app.validation import Batch
@@ -39,16 +43,25 @@ class Attempt:
 
 
 def attempt_all(
-    estimator: Any, contract: Contract, rows: list[list[Any]], *, wanted: str, tolerance: float
+    estimator: Any,
+    contract: Contract,
+    rows: list[list[Any]],
+    *,
+    wanted: str,
+    tolerance: float,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Attempt]:
     """Try engines in order of speed; the first accepted one serves. Raises ModelctlError.
 
-    `wanted`: auto, onnx (refuse when it is not exact) or sklearn (do not try onnx).
+    `wanted`: auto, onnx (refuse when it is not exact) or sklearn (do not try onnx). `say` is told
+    what is being done.
     """
     reference = SklearnEngine(estimator, contract)
+    sample = _sample(reference, contract, rows)
     attempts = []
     if wanted != "sklearn":
-        attempts.append(_try_onnx(estimator, contract, rows, reference, tolerance))
+        say("translating to ONNX and comparing it with scikit-learn")
+        attempts.append(_try_onnx(estimator, contract, rows, sample, reference, tolerance))
         if wanted == "onnx" and attempts[0].reason:
             raise RefusedError(
                 "the onnx engine was asked for, but it is not exact for this model",
@@ -75,10 +88,38 @@ def seconds_per_call(engine: Engine, batch: Batch) -> float:
     return best
 
 
+def _sample(reference: SklearnEngine, contract: Contract, rows: list[list[Any]]) -> Batch:
+    """The sample as a request would bring it, once scikit-learn has predicted it.
+
+    Raises ModelctlError: what fails here would fail in the pod, whichever engine serves.
+    """
+    try:
+        batch = encode(rows, contract)
+    except AppError as error:
+        raise ModelctlError(
+            "a row of the sample could not be sent as a request",
+            found=str(error),
+            fix="leave the column out of the model, or scale it down before the pipeline",
+        ) from error
+    try:
+        reference.predict(batch)
+    except Exception as error:  # a pipeline runs whatever its steps do
+        raise ModelctlError(
+            "the model cannot predict its own sample",
+            expected="a sample with the columns and types that the model was fitted on",
+            found=f"{type(error).__name__}: {error}"[:500],
+            fix="call fit before joblib.dump"
+            if isinstance(error.__context__, NotFittedError)
+            else "write the sample from the frame that was passed to fit (parquet keeps types)",
+        ) from error
+    return batch
+
+
 def _try_onnx(
     estimator: Any,
     contract: Contract,
     rows: list[list[Any]],
+    sample: Batch,
     reference: SklearnEngine,
     tolerance: float,
 ) -> Attempt:
@@ -87,15 +128,16 @@ def _try_onnx(
         engine = OnnxEngine(model, contract)
     except (CannotLowerError, AppError) as error:
         return Attempt("onnx", None, str(error))
+    except Exception as error:  # an estimator may be fitted in ways nobody has thought of
+        return Attempt("onnx", None, f"translation failed: {type(error).__name__}: {error}"[:300])
     parity = Parity(tolerance, is_regression=contract.output.kind == "regressor")
-    sample = encode(rows, contract)
     try:
         for what, batch in (
             ("sample", sample),
             ("perturbed", encode(perturbed(rows, contract), contract)),
         ):
             compare(parity, what, reference.predict(batch), engine.predict(batch))
-        compare_splits(parity, estimator, contract, reference, sample)
+        compare_splits(parity, estimator, contract, reference, engine, sample)
     except AppError as error:
         raise ModelctlError(
             "the model refuses rows made from its own sample", found=str(error)

@@ -14,13 +14,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import joblib
-import pandas as pd
 from ruamel.yaml import YAML
 
+from modelctl.alignment import text_columns
 from modelctl.errors import ModelctlError
+from modelctl.samples import read_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def gather(request: Request) -> Material:
             fix="pass --name and --version, or --config models/<name>/model.yaml",
         )
     model_bytes = _read(model, "the fitted estimator")
-    frame = _frame(sample)
+    estimator = _estimator(model)
+    frame = read_sample(sample, text_columns(estimator))
     target = request.target or str(config.get("target", ""))
     commit, created = _origin(request.config.parent if request.config else folder)
     return Material(
@@ -78,7 +82,7 @@ def gather(request: Request) -> Material:
         version=version,
         description=str(config.get("description", "")),
         target=target or "prediction",
-        estimator=_estimator(model),
+        estimator=estimator,
         model_bytes=model_bytes,
         features=frame.drop(columns=[target]) if target in frame.columns else frame,
         metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
@@ -117,7 +121,7 @@ def _estimator(path: Path) -> Any:
             f"{path} cannot be loaded",
             expected="a fitted estimator written by joblib.dump, its classes installed here",
             found=f"{type(error).__name__}: {error}"[:500],
-            fix="install the package with its classes, or train with the locked scikit-learn",
+            fix=_remedy(error),
         ) from error
     if not hasattr(estimator, "predict"):
         raise ModelctlError(
@@ -128,18 +132,16 @@ def _estimator(path: Path) -> Any:
     return estimator
 
 
-def _frame(path: Path) -> pd.DataFrame:
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    reader = readers.get(path.suffix)
-    if reader is None:
-        raise ModelctlError(f"{path} is no sample", expected=".csv or .parquet", found=path.suffix)
-    try:
-        frame: pd.DataFrame = reader(path)
-    except (OSError, ValueError, ImportError) as error:
-        raise ModelctlError(f"{path} cannot be read", found=str(error)[:500]) from error
-    if frame.empty:
-        raise ModelctlError(f"{path} has no rows", expected="rows as the model was trained on")
-    return frame
+def _remedy(error: Exception) -> str:
+    if "__main__" in str(error):
+        return (
+            "that class or function was defined in the training script itself: move it into a "
+            "module of its own (steps.py), import it from there, train again, and run "
+            "`PYTHONPATH=<its folder> modelctl package ...`"
+        )
+    if isinstance(error, ImportError):
+        return "install that module here, or run `PYTHONPATH=<its folder> modelctl package ...`"
+    return "train with the locked scikit-learn (requirements/), or pass the file joblib.dump wrote"
 
 
 def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:

@@ -14,18 +14,22 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from app.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
 from app.engine import SAMPLE
+from modelctl.alignment import align
 from modelctl.candidates import json_rows
-from modelctl.contracts import align, infer
+from modelctl.contracts import as_fitted, infer
 from modelctl.engines import Attempt, attempt_all, chosen, seconds_per_call
 from modelctl.errors import ModelctlError
 from modelctl.foreign import foreign_modules
+from modelctl.notes import notes_on
 from modelctl.parity import check_reference, encode
 from modelctl.reference import reference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from app.contract import Contract
@@ -45,6 +49,7 @@ class Plan:
     files: dict[str, bytes]
     report: dict[str, Any]
     attempts: list[Attempt]
+    notes: list[str]
 
     @property
     def digest(self) -> str:
@@ -52,13 +57,30 @@ class Plan:
         return digest_of(canonical(self.manifest))
 
 
-def plan(material: Material, *, engine: str, tolerance: float) -> Plan:
-    """Infer the contract, choose the engine by the gate. Raises ModelctlError."""
+def plan(
+    material: Material,
+    *,
+    engine: str,
+    tolerance: float,
+    say: Callable[[str], None] = lambda _: None,
+) -> Plan:
+    """Infer the contract, choose the engine by the gate. Raises ModelctlError.
+
+    `say` is told what is being done: a large forest takes a while.
+    """
+    # As in a worker, and the timings mean something on a busy machine.
+    with threadpool_limits(1):
+        return _plan(material, engine, tolerance, say)
+
+
+def _plan(material: Material, engine: str, tolerance: float, say: Callable[[str], None]) -> Plan:
     estimator = material.estimator
+    say("reading the contract from the estimator and the sample")
     frame = align(estimator, material.features)
     contract = infer(estimator, frame, material.target)
     rows = json_rows(frame, contract)
-    attempts = attempt_all(estimator, contract, rows, wanted=engine, tolerance=tolerance)
+    attempts = attempt_all(estimator, contract, rows, wanted=engine, tolerance=tolerance, say=say)
+    say("comparing the sample as JSON with the sample as read")
     _check_sample(material, frame, contract, rows, attempts)
     winner = chosen(attempts)
     foreign = foreign_modules(estimator)
@@ -87,7 +109,10 @@ def plan(material: Material, *, engine: str, tolerance: float) -> Plan:
         "parity": None if winner.parity is None else winner.parity.as_manifest(),
         "reference": reference(frame, contract),
     }
-    return Plan(manifest, files, _report(attempts, rows, contract), attempts)
+    say("measuring the speed of each engine")
+    report = _report(attempts, rows, contract)
+    notes = notes_on(material, frame, winner.name, foreign)
+    return Plan(manifest, files, report, attempts, notes)
 
 
 def write(planned: Plan, out: Path) -> str:
@@ -132,8 +157,7 @@ def _check_sample(
     sklearn = attempts[-1].engine
     if sklearn is None:
         return
-    named = hasattr(material.estimator, "feature_names_in_")
-    given = frame if named else frame.to_numpy()
+    given = as_fitted(material.estimator, frame)
     wrong = check_reference(material.estimator, given, sklearn, encode(rows, contract))
     if wrong:
         raise ModelctlError(

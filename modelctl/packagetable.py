@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -18,14 +19,19 @@ def print_attempts(planned: Plan) -> None:
     for attempt in planned.attempts:
         times = timings.get(attempt.name, {})
         parity = attempt.parity
+        is_chosen = attempt.name == planned.manifest["engine"]
+        verdict = "chosen" if is_chosen else "what onnx is compared with"
         table.add_row(
             attempt.name,
-            attempt.reason or ("chosen" if attempt.name == planned.manifest["engine"] else "exact"),
+            escape(attempt.reason) or verdict,
             "" if parity is None else f"{sum(parity.rows.values()):,}",
-            "reference" if parity is None else f"{parity.max_abs_diff:.1e}",
+            "" if parity is None else f"{parity.max_abs_diff:.1e}",
             *(
                 f"{times[key]:,.0f} µs" if times else ""
                 for key in ("one_row_us", "hundred_rows_us")
             ),
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for note in planned.notes:
+        console.print(f"[yellow]note[/]: {escape(note)}", highlight=False)

@@ -14,6 +14,7 @@ from app.onnx_engine import OnnxEngine
 from app.validation import Batch, Validator
 from modelctl.candidates import split_neighbours
 from modelctl.lowering.lower import lower_numeric
+from modelctl.lowering.walk import unwrapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,22 +83,49 @@ def compare(parity: Parity, what: str, expected: Prediction, found: Prediction) 
 
 
 def compare_splits(
-    parity: Parity, estimator: Any, contract: Contract, engine: SklearnEngine, batch: Batch
+    parity: Parity,
+    estimator: Any,
+    contract: Contract,
+    engine: SklearnEngine,
+    onnx: Engine,
+    batch: Batch,
 ) -> None:
     """At the last step's own input: rows on and beside every split threshold of its trees."""
+    estimator = unwrapped(estimator)
     steps = getattr(estimator, "steps", None)
-    last = steps[-1][1] if steps else estimator
+    last = unwrapped(steps[-1][1]) if steps else estimator
     inputs = engine.decode(batch)
     if steps and len(steps) > 1:
         inputs = estimator[:-1].transform(inputs)
     matrix = _dense(inputs)
-    neighbours = split_neighbours(last, matrix) if matrix is not None else None
+    if matrix is None:
+        if not steps:
+            _compare_whole(parity, last, contract, engine, onnx, batch)
+        return
+    neighbours = split_neighbours(last, matrix)
     if neighbours is None:
         return
     rows, parity.threshold_share = neighbours
     model = lower_numeric(last, rows.shape[1])
     found = OnnxEngine(model.SerializeToString(deterministic=True), contract).predict(Batch(rows))
     compare(parity, "thresholds", _reference(last, rows, contract), found)
+
+
+def _compare_whole(
+    parity: Parity,
+    model: Any,
+    contract: Contract,
+    engine: SklearnEngine,
+    onnx: Engine,
+    batch: Batch,
+) -> None:
+    """The same for trees that take categories by name: their input is the request itself."""
+    numbers = {at for at, entry in enumerate(contract.inputs) if entry.dtype == "float"}
+    neighbours = split_neighbours(model, batch.matrix, among=numbers)
+    if neighbours is not None:
+        rows, parity.threshold_share = neighbours
+        found = Batch(rows)
+        compare(parity, "thresholds", engine.predict(found), onnx.predict(found))
 
 
 def _reference(model: Any, rows: NDArray[np.float64], contract: Contract) -> Prediction:

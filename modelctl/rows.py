@@ -1,41 +1,68 @@
-"""CSV rows -> the JSON values of a model's contract. Knows nothing of HTTP."""
+"""Rows of a CSV or Parquet file -> the JSON values of a model's contract. Knows nothing of HTTP."""
 
 from __future__ import annotations
 
 import csv
+import math
 from typing import TYPE_CHECKING, Any
 
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 # Spellings of a boolean that spreadsheets and pandas write.
-BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "1.0": True, "0.0": False}
 # Cells that mean "no value", as pandas writes and reads them.
-MISSING = frozenset({"", "NA", "NaN", "nan", "null", "None"})
+MISSING = frozenset({"", "NA", "N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"})
 MAX_SHOWN = 10
 
 
 def read_rows(path: Path, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every row of a CSV file by feature name; other columns are left out.
+    """Every row of a file by feature name; other columns are left out.
 
     Raises ModelctlError naming every cell that cannot be converted, at most MAX_SHOWN.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            _check_columns(path, list(reader.fieldnames or []), inputs)
-            wrong: list[str] = []
-            rows = [_row(record, number, inputs, wrong) for number, record in enumerate(reader, 2)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ModelctlError(f"{path} cannot be read as CSV", found=str(error)) from error
+    wrong: list[str] = []
+    if path.suffix == ".parquet":
+        rows = [_row(record, f"row {at}", inputs, wrong) for at, record in _parquet(path, inputs)]
+    else:
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as stream:
+                reader = csv.DictReader(stream)
+                _check_columns(path, list(reader.fieldnames or []), inputs)
+                lines = enumerate(reader, 2)
+                rows = [_row(record, f"line {at}", inputs, wrong) for at, record in lines]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise ModelctlError(f"{path} cannot be read as CSV", found=str(error)) from error
     if wrong:
         more = f" and {len(wrong) - MAX_SHOWN} more" if len(wrong) > MAX_SHOWN else ""
-        raise ModelctlError(f"{path} has cells of another type", found="; ".join(wrong[:10]) + more)
+        shown = "; ".join(wrong[:MAX_SHOWN])
+        raise ModelctlError(f"{path} has cells of another type", found=shown + more)
     if not rows:
         raise ModelctlError(f"{path} has no rows")
     return rows
+
+
+def _parquet(
+    path: Path, inputs: list[dict[str, Any]]
+) -> Iterable[tuple[int, dict[str, str | None]]]:
+    """Every row as the texts that CSV would hold, so that both formats mean the same."""
+    from modelctl.samples import read_sample
+
+    frame = read_sample(path, {}).rename(columns=str)
+    _check_columns(path, list(frame.columns), inputs)
+    columns = {}
+    for name in (entry["name"] for entry in inputs):
+        column = frame[name].astype(object)
+        columns[name] = [
+            None if gone else str(value)
+            for value, gone in zip(column.tolist(), column.isna().tolist(), strict=True)
+        ]
+    names = list(columns)
+    for at, values in enumerate(zip(*columns.values(), strict=True), 1):
+        yield at, dict(zip(names, values, strict=True))
 
 
 def _check_columns(path: Path, found: list[str], inputs: list[dict[str, Any]]) -> None:
@@ -49,15 +76,20 @@ def _check_columns(path: Path, found: list[str], inputs: list[dict[str, Any]]) -
 
 
 def _row(
-    record: dict[str, str], number: int, inputs: list[dict[str, Any]], wrong: list[str]
+    record: dict[str, str | None], place: str, inputs: list[dict[str, Any]], wrong: list[str]
 ) -> dict[str, Any]:
     row = {}
     for entry in inputs:
-        text = (record[entry["name"]] or "").strip()
+        name, dtype = entry["name"], entry["dtype"]
+        text = record[name] or ""
+        # A category may have the name of a missing value, or a space at its end.
+        is_category = text in (entry.get("categories") or ())
+        text = text if is_category else text.strip()
         try:
-            row[entry["name"]] = None if text in MISSING else _value(text, entry["dtype"])
+            absent = not is_category and text in MISSING
+            row[name] = None if absent else _value(text, dtype)
         except (ValueError, KeyError):
-            wrong.append(f"line {number}, {entry['name']}: {text[:40]!r} is no {entry['dtype']}")
+            wrong.append(f"{place}, {name}: {text[:40]!r} is no {dtype}")
     return row
 
 
@@ -66,4 +98,16 @@ def _value(text: str, dtype: str) -> Any:
         return text
     if dtype == "boolean":
         return BOOLEANS[text.lower()]
-    return int(text) if dtype == "integer" else float(text)
+    if dtype == "integer":
+        # A column of whole numbers with gaps is written as 3.0 by pandas.
+        return int(text) if text.lstrip("+-").isdigit() else _whole(float(text))
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _whole(number: float) -> int:
+    if not number.is_integer():
+        raise ValueError(number)
+    return int(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -40,15 +41,22 @@ def command(
     Example:
       modelctl package build/training/iris --config models/iris/model.yaml --out build/bundles/iris
     """
-    from modelctl.material import Request, gather
-    from modelctl.package import plan, write
-    from modelctl.packagetable import print_attempts
+    from rich.console import Console
 
-    material = gather(
-        Request(path, sample, config, metrics, name=name, version=version_, target=target)
-    )
-    planned = plan(material, engine=engine, tolerance=tolerance)
-    digest = write(planned, out)
+    started = time.monotonic()
+    # On stderr, and only on a terminal: stdout is for what was found.
+    with Console(stderr=True).status("loading scikit-learn") as status:
+        from modelctl.material import Request, gather
+        from modelctl.package import plan, write
+        from modelctl.packagetable import print_attempts
+
+        status.update("reading the model and the sample")
+        material = gather(
+            Request(path, sample, config, metrics, name=name, version=version_, target=target)
+        )
+        planned = plan(material, engine=engine, tolerance=tolerance, say=status.update)
+        digest = write(planned, out)
     print_attempts(planned)
-    click.echo(f"{material.name} {material.version} -> {out}")
+    seconds = time.monotonic() - started
+    click.echo(f"{material.name} {material.version} -> {out} in {seconds:.1f} s")
     click.echo(digest)

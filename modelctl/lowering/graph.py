@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,21 +19,38 @@ IR_VERSION = 10
 INPUT = "rows"
 
 
+# One round of `Graph.repeat`: (graph of the round, state) -> (new state, whether to go on).
+Step = Callable[["Graph", str], tuple[str, str]]
+
+
 class CannotLowerError(Exception):
-    """An estimator, or a setting of one, that has no exact translation here."""
+    """An estimator, or a setting of one, that has no exact translation here.
+
+    On its way up it gathers the names of the steps that it is in.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.steps: list[str] = []
+
+    def __str__(self) -> str:
+        where = "/".join(reversed(self.steps))
+        return f"step {where}: {self.reason}" if where else self.reason
 
 
 class Graph:
     """A growing graph; every method that adds something returns the name of its result."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
 
     def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output."""
-        result = f"{operator.lower()}_{len(self._nodes)}"
+        result = f"{self._prefix}{operator.lower()}_{len(self._nodes)}"
         node = helper.make_node(
             operator, list(inputs), [result], name=result, domain=domain, **attributes
         )
@@ -46,7 +64,7 @@ class Graph:
         array = array.reshape(np.shape(values))
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
-            name = f"constant_{len(self._constants)}"
+            name = f"{self._prefix}constant_{len(self._constants)}"
             self._constants[key] = name
             self._initializers.append(numpy_helper.from_array(array, name))
         return self._constants[key]
@@ -73,15 +91,40 @@ class Graph:
 
     def smallest(self, source: str, count: int) -> str:
         """[n, count]: the positions of the smallest values of every row, nearest first."""
-        name = f"topk_{len(self._nodes)}"
+        name = f"{self._prefix}topk_{len(self._nodes)}"
         inputs = [source, self.integers([count])]
         outputs = [f"{name}_values", name]
         self._nodes.append(helper.make_node("TopK", inputs, outputs, name=name, axis=1, largest=0))
         return name
 
+    def smallest_with_values(self, source: str, count: int) -> tuple[str, str]:
+        """The smallest values of every row, nearest first, and their positions."""
+        name = self.smallest(source, count)
+        return f"{name}_values", name
+
     def through_float32(self, source: str) -> str:
         """Round to float32 and back: what scikit-learn's own trees do to their input."""
         return self.double(self.add("Cast", source, to=TensorProto.FLOAT))
+
+    def repeat(self, rounds: int, start: str, go_on: str, step: Step) -> str:
+        """Change a float64 tensor again and again, at most `rounds` times.
+
+        `step` adds one round's nodes to the graph it is given and returns the changed tensor and
+        a boolean, whether to go on; names of this graph may be used in it.
+        """
+        body = Graph(prefix=f"{self._prefix}round_")
+        result, more = step(body, "round_state")
+        infos = [
+            helper.make_tensor_value_info("round_number", TensorProto.INT64, []),
+            helper.make_tensor_value_info("round_go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("round_state", TensorProto.DOUBLE, None),
+        ]
+        outputs = [
+            helper.make_tensor_value_info(more, TensorProto.BOOL, []),
+            helper.make_tensor_value_info(result, TensorProto.DOUBLE, None),
+        ]
+        inner = helper.make_graph(body._nodes, "round", infos, outputs, body._initializers)
+        return self.add("Loop", self.integers(rounds), go_on, start, body=inner)
 
     def model(self, width: int, outputs: dict[str, str]) -> onnx.ModelProto:
         """The finished model: input `rows` [n, width]; `outputs` maps public names to results."""

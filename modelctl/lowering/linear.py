@@ -36,6 +36,20 @@ def log_linear_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
     return {"value": graph.add("Exp", linear_regressor(graph, model, block)["value"])}
 
 
+def tweedie_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
+    """A generalised linear model whose link follows from its power, unless it is given."""
+    by_identity = model.link == "identity" or (model.link == "auto" and model.power <= 0)
+    return (linear_regressor if by_identity else log_linear_regressor)(graph, model, block)
+
+
+def partial_least_squares(graph: Graph, model: Any, block: Block) -> Outputs:
+    """(x - mean) · coef + intercept."""
+    if np.shape(model.coef_)[0] != 1:
+        raise CannotLowerError("PLSRegression with several targets")
+    rows = graph.add("Sub", block.numbers("PLSRegression"), graph.constant(model._x_mean))
+    return linear_regressor(graph, model, block.replaced(rows))
+
+
 def logistic_regression(graph: Graph, model: Any, block: Block) -> Outputs:
     """Two classes: the logistic function of the decision value; more: softmax."""
     outputs = linear_classifier(graph, model, block)
@@ -50,10 +64,14 @@ def logistic_regression(graph: Graph, model: Any, block: Block) -> Outputs:
 def sgd_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     """Like a linear classifier; log loss gives probabilities, one against the rest."""
     outputs = linear_classifier(graph, model, block)
-    if model.loss == "modified_huber":
-        raise CannotLowerError("SGDClassifier(loss='modified_huber')")
-    if model.loss == "log_loss":
-        probability = graph.add("Sigmoid", outputs["decision"])
+    if model.loss in ("log_loss", "modified_huber"):
+        if model.loss == "log_loss":
+            probability = graph.add("Sigmoid", outputs["decision"])
+        else:
+            low, high = (graph.constant(np.float64(bound)) for bound in (-1, 1))
+            moved = graph.add("Clip", outputs["decision"], low, high)
+            moved = graph.add("Add", moved, graph.constant(np.float64(1)))
+            probability = graph.add("Div", moved, graph.constant(np.float64(2)))
         if len(model.classes_) == 2:
             outputs["probability"] = with_complement(graph, probability)
         else:

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from modelctl.lowering import (
     bayes,
+    calibration,
     composite,
+    encoders,
+    functions,
+    imputing,
     linear,
     neighbors,
     neural,
+    piecewise,
     preprocessing,
     svm,
     trees,
@@ -36,16 +41,30 @@ walk.TRANSFORMS.update(
         "MinMaxScaler": preprocessing.min_max_scaler,
         "MaxAbsScaler": preprocessing.max_abs_scaler,
         "RobustScaler": preprocessing.robust_scaler,
-        "SimpleImputer": preprocessing.simple_imputer,
-        "OneHotEncoder": preprocessing.one_hot_encoder,
-        "OrdinalEncoder": preprocessing.ordinal_encoder,
+        "Normalizer": preprocessing.normalizer,
+        "Binarizer": preprocessing.binarizer,
+        "PowerTransformer": functions.power_transformer,
+        "QuantileTransformer": piecewise.quantile_transformer,
+        "KBinsDiscretizer": piecewise.bins,
+        "SimpleImputer": imputing.simple_imputer,
+        "MissingIndicator": imputing.missing_indicator,
+        "OneHotEncoder": encoders.one_hot_encoder,
+        "OrdinalEncoder": encoders.ordinal_encoder,
+        "TargetEncoder": encoders.target_encoder,
         "PolynomialFeatures": preprocessing.polynomial_features,
-        "FunctionTransformer": preprocessing.function_transformer,
+        "FunctionTransformer": functions.function_transformer,
         "PCA": preprocessing.pca,
+        "TruncatedSVD": preprocessing.truncated_svd,
         "SelectKBest": preprocessing.selector,
         "SelectPercentile": preprocessing.selector,
+        "SelectFpr": preprocessing.selector,
+        "SelectFdr": preprocessing.selector,
+        "SelectFwe": preprocessing.selector,
+        "GenericUnivariateSelect": preprocessing.selector,
+        "SequentialFeatureSelector": preprocessing.selector,
         "SelectFromModel": preprocessing.selector,
         "RFE": preprocessing.selector,
+        "RFECV": preprocessing.selector,
         "VarianceThreshold": preprocessing.selector,
     }
 )
@@ -70,6 +89,18 @@ walk.PREDICTORS.update(
         "HuberRegressor": linear.linear_regressor,
         "SGDRegressor": linear.linear_regressor,
         "LinearSVR": linear.linear_regressor,
+        "ARDRegression": linear.linear_regressor,
+        "Lars": linear.linear_regressor,
+        "LarsCV": linear.linear_regressor,
+        "LassoLars": linear.linear_regressor,
+        "LassoLarsCV": linear.linear_regressor,
+        "LassoLarsIC": linear.linear_regressor,
+        "OrthogonalMatchingPursuit": linear.linear_regressor,
+        "OrthogonalMatchingPursuitCV": linear.linear_regressor,
+        "QuantileRegressor": linear.linear_regressor,
+        "TheilSenRegressor": linear.linear_regressor,
+        "PLSRegression": linear.partial_least_squares,
+        "TweedieRegressor": linear.tweedie_regressor,
         "PoissonRegressor": linear.log_linear_regressor,
         "GammaRegressor": linear.log_linear_regressor,
         "GaussianNB": bayes.gaussian,
@@ -99,7 +130,12 @@ walk.PREDICTORS.update(
         "VotingRegressor": composite.voting_regressor,
         "StackingClassifier": composite.stacking_classifier,
         "StackingRegressor": composite.stacking_regressor,
-        "CalibratedClassifierCV": composite.calibrated_classifier,
+        "CalibratedClassifierCV": calibration.calibrated_classifier,
+        "TransformedTargetRegressor": composite.transformed_target,
+        "FixedThresholdClassifier": composite.threshold_classifier,
+        "TunedThresholdClassifierCV": composite.threshold_classifier,
+        "OneVsRestClassifier": composite.one_against_rest,
+        "AdaBoostClassifier": composite.ada_boost_classifier,
         "BaggingClassifier": composite.bagging_classifier,
         "BaggingRegressor": composite.bagging_regressor,
     }
@@ -113,10 +149,20 @@ def lower(estimator: Any, contract: Contract) -> onnx.ModelProto:
         if feature.is_text:
             raise CannotLowerError(f"free text in feature {feature.name!r}")
     block = Block(INPUT, tuple(Column(feature.categories) for feature in contract.inputs))
+    block = _with_unused(graph, estimator, contract, block)
     outputs = walk.predict(graph, estimator, block)
     if not contract.output.probabilities:
         outputs.pop("probability", None)
     return model(graph, len(contract.inputs), outputs)
+
+
+def _with_unused(graph: Graph, estimator: Any, contract: Contract, block: Block) -> Block:
+    """The columns as the estimator counts them: any stands in for one that its first step drops."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None or len(names) == len(contract.inputs):
+        return block
+    places = {name: at for at, name in enumerate(contract.names)}
+    return block.pick(graph, [places.get(str(name), 0) for name in names])
 
 
 def lower_numeric(estimator: Any, width: int) -> onnx.ModelProto:

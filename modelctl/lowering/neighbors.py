@@ -42,24 +42,50 @@ def regressor(graph: Graph, model: Any, block: Block) -> Outputs:
 
 def _mean_of_nearest(graph: Graph, model: Any, block: Block, meaning: NDArray[np.float64]) -> str:
     name = type(model).__name__
-    if model.weights != "uniform":
-        raise CannotLowerError(f"{name}(weights={model.weights!r})")
-    if model.effective_metric_ != "euclidean":
-        raise CannotLowerError(f"{name}(metric={model.effective_metric_!r})")
+    if model.weights not in ("uniform", "distance", None):
+        raise CannotLowerError(f"{name} with weights by a function of one's own")
     if model._fit_X.size > MAX_VALUES:
         raise CannotLowerError(f"{name} with {model._fit_X.shape[0]:,} training rows")
-    distances = _squared_distances(graph, block.numbers(name), model._fit_X)
-    nearest = graph.smallest(distances, model.n_neighbors)
+    distances = _distances(graph, model, block.numbers(name))
+    values, nearest = graph.smallest_with_values(distances, model.n_neighbors)
     found = graph.add("Gather", graph.constant(meaning), nearest, axis=0)
-    total = graph.add("ReduceSum", found, graph.integers([1]), keepdims=0)
-    return graph.add("Div", total, graph.constant(np.float64(model.n_neighbors)))
+    axis = graph.integers([1])
+    if model.weights != "distance":
+        total = graph.add("ReduceSum", found, axis, keepdims=0)
+        return graph.add("Div", total, graph.constant(np.float64(model.n_neighbors)))
+    if model.effective_metric_ == "euclidean":
+        values = graph.add("Sqrt", values)
+    weights = _closeness(graph, values)
+    total = graph.add("ReduceSum", weights, axis, keepdims=0 if meaning.ndim == 1 else 1)
+    if meaning.ndim > 1:
+        weights = graph.add("Unsqueeze", weights, graph.integers([2]))
+    weighted = graph.add("ReduceSum", graph.add("Mul", found, weights), axis, keepdims=0)
+    return graph.add("Div", weighted, total)
 
 
-def _squared_distances(graph: Graph, rows: str, known: Any) -> str:
-    """[n, training rows], added up feature by feature as scikit-learn's trees do."""
+def _closeness(graph: Graph, distances: str) -> str:
+    """1 / distance; where a neighbour is the row itself, only such neighbours count."""
+    zero, one = graph.constant(np.float64(0)), graph.constant(np.float64(1))
+    same = graph.double(graph.add("Equal", distances, zero))
+    has_same = graph.add("ReduceMax", same, graph.integers([1]), keepdims=1)
+    safe = graph.add("Add", distances, same)
+    return graph.add(
+        "Where", graph.add("Greater", has_same, zero), same, graph.add("Div", one, safe)
+    )
+
+
+def _distances(graph: Graph, model: Any, rows: str) -> str:
+    """[n, training rows], added up feature by feature as scikit-learn's trees do.
+
+    Euclidean distances are left squared: the order is the same.
+    """
+    metric = model.effective_metric_
+    if metric not in ("euclidean", "manhattan", "chebyshev"):
+        raise CannotLowerError(f"{type(model).__name__}(metric={metric!r})")
     total = ""
-    for feature, values in enumerate(np.asarray(known, dtype=np.float64).T):
-        difference = graph.add("Sub", graph.columns(rows, [feature]), graph.constant([values]))
-        square = graph.add("Mul", difference, difference)
-        total = graph.add("Add", total, square) if total else square
+    for feature, values in enumerate(np.asarray(model._fit_X, dtype=np.float64).T):
+        part = graph.add("Sub", graph.columns(rows, [feature]), graph.constant([values]))
+        part = graph.add("Mul", part, part) if metric == "euclidean" else graph.add("Abs", part)
+        combine = "Max" if metric == "chebyshev" else "Add"
+        total = graph.add(combine, total, part) if total else part
     return total

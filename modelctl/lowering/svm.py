@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelctl.lowering.coupling import coupled
 from modelctl.lowering.graph import CannotLowerError, Graph
 from modelctl.lowering.scores import best_label, scalar, vector
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from modelctl.lowering.columns import Block
     from modelctl.lowering.walk import Outputs
 
+# libsvm never lets a pair be surer than this.
+SURE = 1e-7
+
 
 def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     """Every pair of classes votes by the sign of its decision value; most votes win."""
-    if model.probability not in (False, "deprecated"):
-        raise CannotLowerError(f"{type(model).__name__}(probability=True)")
     if model.break_ties:
         raise CannotLowerError(f"{type(model).__name__}(break_ties=True)")
     pairs = list(combinations(range(len(model.classes_)), 2))
@@ -40,6 +42,10 @@ def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     if len(model.classes_) == 2:
         # libsvm counts towards the first class, scikit-learn towards the second.
         outputs["decision"] = graph.add("Neg", decision)
+    elif model.decision_function_shape == "ovr":
+        outputs["decision"] = _one_against_rest(graph, decision, first, second)
+    if model.probability not in (False, "deprecated"):
+        outputs["probability"] = coupled(graph, _pairwise(graph, model, decision), pairs)
     return outputs
 
 
@@ -48,6 +54,27 @@ def regressor(graph: Graph, model: Any, block: Block) -> Outputs:
     weights = model._dual_coef_.reshape(-1, 1)
     product = graph.add("MatMul", _kernel(graph, model, block), graph.constant(weights))
     return {"value": vector(graph, graph.add("Add", product, graph.constant(model._intercept_)))}
+
+
+def _one_against_rest(
+    graph: Graph, decision: str, first: NDArray[np.float64], second: NDArray[np.float64]
+) -> str:
+    """[n, classes]: the votes, and below one vote the summed decision values as tie-break."""
+    won = graph.double(graph.add("GreaterOrEqual", decision, scalar(graph, 0.0)))
+    votes = graph.add("MatMul", won, graph.constant(first - second))
+    votes = graph.add("Add", votes, graph.constant(second.sum(axis=0)))
+    total = graph.add("MatMul", decision, graph.constant(first - second))
+    size = graph.add("Add", graph.add("Abs", total), scalar(graph, 1.0))
+    part = graph.add("Div", total, graph.add("Mul", size, scalar(graph, 3.0)))
+    return graph.add("Add", votes, part)
+
+
+def _pairwise(graph: Graph, model: Any, decision: str) -> str:
+    """[n, pairs]: the probability of each pair's first class, by its fitted logistic function."""
+    slopes, shifts = graph.constant([-model._probA]), graph.constant([-model._probB])
+    moved = graph.add("Add", graph.add("Mul", decision, slopes), shifts)
+    low, high = scalar(graph, SURE), scalar(graph, 1 - SURE)
+    return graph.add("Clip", graph.add("Sigmoid", moved), low, high)
 
 
 def _pair_weights(model: Any, pairs: list[tuple[int, int]]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelctl.lowering import histogram
 from modelctl.lowering.ensemble import TreeArrays, WeightedTree, leaf_numbers, tree_sums
 from modelctl.lowering.graph import CannotLowerError, Graph
 from modelctl.lowering.scores import best_label, positive_label, vector, with_complement
@@ -74,12 +75,12 @@ def gradient_boosting_regressor(graph: Graph, model: Any, block: Block) -> Outpu
 
 def hist_boosting_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     """Like gradient boosting, but its trees compare in float64 and know missing values."""
-    return _classify(graph, model, _hist_boosted(graph, model, block))
+    return _classify(graph, model, histogram.raw(graph, model, block))
 
 
 def hist_boosting_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
     """The raw sum for losses without a link; their exponential for the others."""
-    raw = vector(graph, _hist_boosted(graph, model, block))
+    raw = vector(graph, histogram.raw(graph, model, block))
     if model.loss in ("poisson", "gamma"):
         return {"value": graph.add("Exp", raw)}
     return {"value": raw}
@@ -91,13 +92,7 @@ def split_points(model: Any) -> tuple[list[int], list[float], type] | None:
     None for a model without trees.
     """
     if hasattr(model, "_predictors"):
-        features: list[int] = []
-        thresholds: list[float] = []
-        for predictor in (entry for stage in model._predictors for entry in stage):
-            inner = predictor.nodes[predictor.nodes["is_leaf"] == 0]
-            features.extend(inner["feature_idx"].tolist())
-            thresholds.extend(inner["num_threshold"].tolist())
-        return features, thresholds, np.float64
+        return *histogram.split_points(model), np.float64
     # Gradient boosting keeps an array of trees per stage.
     stages = [m if isinstance(m, np.ndarray) else [m] for m in _members(model)]
     trees = [member.tree_ for stage in stages for member in stage if hasattr(member, "tree_")]
@@ -142,28 +137,6 @@ def _constant_start(model: Any) -> Any:
     if model.init is not None and model.init != "zero":
         raise CannotLowerError("gradient boosting that starts from another estimator")
     return np.ravel(model._raw_predict_init(np.zeros((1, model.n_features_in_))))
-
-
-def _hist_boosted(graph: Graph, model: Any, block: Block) -> str:
-    """[n, 1 or classes]: the raw prediction."""
-    if model.is_categorical_ is not None and np.any(model.is_categorical_):
-        raise CannotLowerError("hist gradient boosting with categorical features")
-    trees = []
-    for stage in model._predictors:
-        for target, predictor in enumerate(stage):
-            nodes = predictor.nodes
-            leaf = nodes["is_leaf"].astype(bool)
-            tree = TreeArrays(
-                left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
-                right=np.where(leaf, -1, nodes["right"].astype(np.int64)),
-                feature=nodes["feature_idx"].astype(np.int64),
-                threshold=nodes["num_threshold"].astype(np.float64),
-                missing_left=nodes["missing_go_to_left"].astype(bool),
-            )
-            trees.append(WeightedTree(tree, target, nodes["value"][tree.leaves]))
-    start = np.ravel(model._baseline_prediction)
-    total = tree_sums(graph, block.numbers(type(model).__name__), trees, len(start))
-    return graph.add("Add", total, graph.constant(start))
 
 
 def _classify(graph: Graph, model: Any, raw: str) -> Outputs:

@@ -71,18 +71,20 @@ def test_the_contract_of_mixed_columns_is_inferred() -> None:
 
 
 def test_a_new_bundle_replaces_the_old_one_and_leaves_nothing(tmp_path: Path) -> None:
-    out = tmp_path / "bundle"
+    out = tmp_path / "bundles" / "bundle"
     shutil.copytree(trained.bundle("penguins"), out)
     package("iris", out)
     assert verify(out).manifest["name"] == "iris"
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    assert [path.name for path in out.parent.iterdir()] == ["bundle"]
 
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
     with pytest.raises(ModelctlError, match="exists and is no bundle"):
-        package("iris", tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+        package("iris", folder)
+    assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
 
 
 def test_the_command_prints_the_digest_last(tmp_path: Path) -> None:
@@ -107,7 +109,9 @@ def test_a_sample_without_a_fitted_column_is_refused(tmp_path: Path) -> None:
     request = Request(trained.training("iris"), sample=sample, name="x", version="1")
     with pytest.raises(ModelctlError) as refused:
         plan(gather(request), engine="auto", tolerance=1e-6)
-    assert refused.value.what == "the sample lacks columns the model was fitted on"
+    assert refused.value.what == (
+        "the sample lacks columns the model was fitted on: sepal_width, petal_length, petal_width"
+    )
     assert refused.value.expected == "sepal_length, sepal_width, petal_length, petal_width"
 
 

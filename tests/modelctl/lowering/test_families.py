@@ -9,8 +9,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.families import Case, cases
 from modelctl import candidates
+from modelctl.alignment import align
 from modelctl.candidates import json_rows
-from modelctl.contracts import align, infer
+from modelctl.contracts import infer
 from modelctl.engines import attempt_all
 
 # Scaling columns changes numbers, not the translation; `make bench-exactness` runs those as well.

@@ -9,25 +9,32 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import SelectKBest
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import (
+    Binarizer,
     FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
+    Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
     PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 
 from benchmarks.families import NUMBERS, load
+from modelctl.alignment import align
 from modelctl.candidates import json_rows
-from modelctl.contracts import align, infer
+from modelctl.contracts import infer
 from modelctl.engines import Attempt, attempt_all
 from modelctl.errors import RefusedError
 from modelctl.foreign import foreign_modules
@@ -41,7 +48,8 @@ class Doubler(TransformerMixin, BaseEstimator):
     """A user's own class: nobody else can know what it does."""
 
     def fit(self, _rows: Any, _target: Any = None) -> Doubler:
-        """Nothing to learn."""
+        """Nothing to learn but that it was called, which pipelines ask for."""
+        self.is_fitted_ = True
         return self
 
     def transform(self, rows: Any) -> Any:
@@ -74,6 +82,24 @@ NUMERIC_STEPS = {
     "union": make_pipeline(FILL, make_union(MinMaxScaler(), PCA(1))),
     "logarithm": make_pipeline(FILL, FunctionTransformer(np.log1p)),
     "imputed": FILL,
+    "imputed with indicator": SimpleImputer(add_indicator=True),
+    "indicator alone": make_union(FILL, MissingIndicator(features="all")),
+    "imputed for a marker": make_pipeline(FILL, SimpleImputer(missing_values=190.0)),
+    "yeo-johnson": make_pipeline(FILL, PowerTransformer()),
+    "box-cox": make_pipeline(FILL, PowerTransformer(method="box-cox", standardize=False)),
+    "quantiles": make_pipeline(FILL, QuantileTransformer(n_quantiles=50)),
+    "bins one-hot": make_pipeline(
+        FILL, KBinsDiscretizer(4, quantile_method="averaged_inverted_cdf")
+    ),
+    "bins ordinal": make_pipeline(FILL, KBinsDiscretizer(4, encode="ordinal", strategy="uniform")),
+    "binarized": make_pipeline(FILL, Binarizer(threshold=45)),
+    "normalized": make_pipeline(FILL, Normalizer(), Normalizer("l1"), Normalizer("max")),
+    "truncated svd": make_pipeline(FILL, TruncatedSVD(2)),
+    "weighted union": make_pipeline(
+        FILL, FeatureUnion([("a", MinMaxScaler()), ("b", PCA(1))], transformer_weights={"a": 3.0})
+    ),
+    "square root": make_pipeline(FILL, FunctionTransformer(np.sqrt)),
+    "base 10": make_pipeline(FILL, FunctionTransformer(np.log10)),
 }
 STRING_STEPS = {
     "one-hot with missing as category": ONE_HOT,
@@ -84,6 +110,23 @@ STRING_STEPS = {
         handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
     ),
     "dropped": "drop",
+    "one-hot with rare ones together": OneHotEncoder(min_frequency=100, sparse_output=False),
+    "one-hot with unknown as rare": OneHotEncoder(
+        max_categories=2, handle_unknown="infrequent_if_exist", sparse_output=False
+    ),
+    "one-hot without the first, unknown as zeros": OneHotEncoder(
+        drop="first", handle_unknown="ignore", sparse_output=False
+    ),
+    "one-hot without the first of groups": OneHotEncoder(
+        drop="first", min_frequency=60, sparse_output=False
+    ),
+    "ordinal with rare ones together": OrdinalEncoder(
+        max_categories=2,
+        handle_unknown="use_encoded_value",
+        unknown_value=-1,
+        encoded_missing_value=-2,
+    ),
+    "target means": TargetEncoder(),
 }
 
 
@@ -104,28 +147,37 @@ def test_a_step_on_strings_is_exact(step: Any) -> None:
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        (SimpleImputer(add_indicator=True), "SimpleImputer(add_indicator=True)"),
-        (make_pipeline(FILL, Doubler()), "no exact translation of Doubler"),
+        (KNNImputer(), "numbers: no exact translation of KNNImputer"),
+        (
+            make_pipeline(FILL, Doubler()),
+            "numbers/doubler: no exact translation of Doubler",
+        ),
         (
             make_pipeline(FILL, FunctionTransformer(abs)),
-            "FunctionTransformer with a function of one's own",
+            "numbers/functiontransformer: FunctionTransformer with a function of one's own (abs)",
+        ),
+        (
+            make_pipeline(FILL, FunctionTransformer(lambda rows: rows * 2)),
+            "numbers/functiontransformer: FunctionTransformer with a function of one's own "
+            "(a lambda)",
         ),
     ],
-    ids=["indicator", "own-class", "function"],
+    ids=["neighbours", "own-class", "function", "lambda"],
 )
 def test_what_has_no_exact_translation_falls_back_with_the_reason(step: Any, reason: str) -> None:
     model, attempts = attempt(step, ONE_HOT)
     assert [entry.as_manifest() for entry in attempts] == [
-        {"engine": "onnx", "accepted": False, "reason": reason},
+        {"engine": "onnx", "accepted": False, "reason": f"step columntransformer/{reason}"},
         {"engine": "sklearn", "accepted": True, "reason": ""},
     ]
-    assert foreign_modules(model) == ([__name__] if "Doubler" in reason else [])
+    is_own = "Doubler" in reason or "lambda" in reason
+    assert foreign_modules(model) == ([__name__] if is_own else [])
 
 
 def test_asking_for_onnx_is_refused_with_the_reason() -> None:
     with pytest.raises(RefusedError) as refused:
         attempt(make_pipeline(FILL, Doubler()), ONE_HOT, wanted="onnx")
-    assert refused.value.found == "no exact translation of Doubler"
+    assert refused.value.found.endswith("numbers/doubler: no exact translation of Doubler")
 
 
 def test_an_inexact_engine_is_refused_by_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
