@@ -49,9 +49,9 @@ def first_row(workload: str) -> dict[str, Any]:
     raise RuntimeError(f"no complete row in the sample of {workload}")
 
 
-def ours(workload: str, port: int, workers: int = 1, **env: str) -> Server:
+def ours(workload: str, port: int, workers: int = 1, bundle_name: str = "", **env: str) -> Server:
     """This project's service over its bundle, as `modelctl serve` starts it."""
-    bundle = str((BENCH / "bundles" / workload).absolute())
+    bundle = str((BENCH / "bundles" / (bundle_name or workload)).absolute())
     variables = {"MODEL_DIR": bundle, "HOST": "127.0.0.1", "PORT": str(port)}
     variables |= {"WORKERS": str(workers), **env}
     body = json.dumps({"features": _features(workload)})

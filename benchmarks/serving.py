@@ -15,13 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import page
-from benchmarks.load import CONNECTIONS, Paced, Peak, paced, peak
+from benchmarks.clients import Measured, open_loop, post
+from benchmarks.load import CONNECTIONS, Peak, peak
+from benchmarks.overload import Overload, overload
 from benchmarks.running import answer_of, running
 from benchmarks.servers import BENCH, PEERS, Server, echo, ours, peer
 from modelctl.material import Request, gather
 from modelctl.package import plan, write
 
 WORKLOADS = ("lr", "rf", "penguins")
+# The random forest on the scikit-learn engine: a model that takes milliseconds.
+SLOW = "rf-sklearn"
 FIRST_PORT = 19400
 PENGUINS = Path("build/training/penguins/sample.csv")
 
@@ -39,10 +43,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Extra:
-    """What only our own service is asked for."""
+    """What only our own service is asked for, and the floor of it."""
 
-    half_load: Paced
+    half_load: Measured
+    half_load_of_echo: Measured
     private_mb: list[float]
+    overloads: list[Overload]
 
 
 def prepare() -> None:
@@ -60,6 +66,9 @@ def prepare() -> None:
         folder = BENCH / "flask" / "models" / workload
         request = Request(folder, name=workload, version="1.0.0", target="target")
         write(plan(gather(request), engine="auto", tolerance=1e-6), BENCH / "bundles" / workload)
+        if workload == "rf":
+            slow = plan(gather(request), engine="sklearn", tolerance=1e-6)
+            write(slow, BENCH / "bundles" / SLOW)
 
 
 def measure(server: Server, workload: str, seconds: int) -> Result:
@@ -85,26 +94,48 @@ def measure(server: Server, workload: str, seconds: int) -> Result:
     return result
 
 
+ASGI = ["-k", "asgi", "--asgi-lifespan", "off"]
+
+
 def floors(workload: str, ports: itertools.count[int]) -> list[Server]:
-    """Flask that only echoes, on the usual worker, and on ours by its ASGI bridge."""
+    """Echoes: Flask on the usual worker and on ours, and bare ASGI on ours."""
     usual = ["-k", "gthread", "--threads", "4", "benchmarks.echo:app"]
-    inline = ["-k", "asgi", "--asgi-lifespan", "off", "benchmarks.echo_inline:app"]
     return [
         echo(usual, "Flask echo, gthread(4)", next(ports), workload),
-        echo(inline, "Flask echo, inline", next(ports), workload),
+        echo([*ASGI, "benchmarks.echo_inline:app"], "Flask echo, inline", next(ports), workload),
+        bare_echo(next(ports), workload),
     ]
 
 
-def extras(port: int, peak_rps: float, seconds: int) -> Extra:
-    """Latencies at half of the peak, and the private memory of each of three workers."""
-    server = ours("lr", port)
+def bare_echo(port: int, workload: str) -> Server:
+    """gunicorn's ASGI worker as it is, with next to nothing to do."""
+    return echo([*ASGI, "benchmarks.echo_raw:app"], "ASGI echo", port, workload)
+
+
+def half_load(server: Server, rps: float, seconds: int) -> Measured:
+    """Latencies at a fixed rate, after a second of warm-up."""
     with running(server, BENCH / "half.log"):
-        peak(server.url, server.body, BENCH, 1)
-        half = paced(port, server.path, server.body, peak_rps / 2, seconds, CONNECTIONS)
-    server = ours("rf", port + 1, workers=3)
+        request = post(server.path, server.body)
+        open_loop(server.port, request, rps, 1, CONNECTIONS)
+        found = open_loop(server.port, request, rps, seconds, CONNECTIONS)
+    print(
+        f"half      {server.name:22} {rps:8,.0f} rps  p50 {found.percentile(0.5) * 1e3:7.2f} ms  "
+        f"p99 {found.percentile(0.99) * 1e3:7.2f} ms  {dict(found.answered)}",
+        flush=True,
+    )
+    return found
+
+
+def extras(ports: itertools.count[int], peak_rps: float, seconds: int) -> Extra:
+    """Latencies at half of the peak, private memory of each of three workers, and overloads."""
+    half = half_load(ours("lr", next(ports)), peak_rps / 2, seconds)
+    half_of_echo = half_load(bare_echo(next(ports), "lr"), peak_rps / 2, seconds)
+    server = ours("rf", next(ports), workers=3)
     with running(server, BENCH / "workers.log") as instance:
         peak(server.url, server.body, BENCH, 1)
-        return Extra(half, instance.private_mb())
+        private = instance.private_mb()
+    slow = ours("rf", next(ports), bundle_name=SLOW)
+    return Extra(half, half_of_echo, private, overload(slow, ours("lr", next(ports)), seconds))
 
 
 def main() -> None:
@@ -129,7 +160,7 @@ def main() -> None:
         servers += [peer(name, workload, next(ports)) for name in PEERS]
         results += [measure(server, workload, arguments.seconds) for server in servers]
     lr = next(r for r in results if r.server == "ml-model" and r.workload == "lr")
-    extra = extras(next(ports), lr.peak.rps, arguments.seconds)
+    extra = extras(ports, lr.peak.rps, arguments.seconds)
     text = page.render(results, extra, load_before)
     arguments.out.write_text(text, encoding="utf-8")
     print(text)

@@ -1,0 +1,88 @@
+"""Our service with more requests than it can answer: what it still answers, and how it refuses.
+
+The slow model is the random forest on its scikit-learn engine: several milliseconds of Python for
+every prediction, the worst case for the loop that has to refuse meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.clients import Measured, closed_loop, open_loop, post
+from benchmarks.running import running
+from benchmarks.servers import BENCH
+
+if TYPE_CHECKING:
+    from benchmarks.servers import Server
+
+LIMIT = 64  # MAX_IN_FLIGHT's default
+TIMES = 5
+# Enough connections for everything that waits and everything that is refused meanwhile.
+OPEN_CONNECTIONS = 512
+PEAK_CLIENTS = 16
+# More than this the generator does not send.
+MOST_RPS = 20_000.0
+
+
+@dataclass(frozen=True)
+class Overload:
+    """One way to overload a model, beside the peak that its own clients reach."""
+
+    model: str
+    load: str
+    peak: float
+    measured: Measured
+    has_target: bool
+
+    @property
+    def share(self) -> float:
+        """Goodput as a share of the peak."""
+        return self.measured.goodput / self.peak
+
+    @property
+    def slowest_probe(self) -> float:
+        """The longest that /health or /metrics took, in seconds."""
+        return max(max(times) for times in self.measured.probes.values())
+
+    @property
+    def lost(self) -> int:
+        """Answers that are neither a prediction nor a 503 with Retry-After, or missing."""
+        answered = self.measured.answered
+        return sum(answered.values()) - answered[200] - answered[503] + self.measured.silent
+
+    @property
+    def reached(self) -> bool:
+        """Whether the guide's target holds."""
+        return self.share >= 0.9 and self.slowest_probe <= 1 and self.lost == 0
+
+
+def overload(slow: Server, quick: Server, seconds: float) -> list[Overload]:
+    """Both overloads of a slow model, and the open one of a quick model."""
+    found = []
+    with running(slow, BENCH / "overload-slow.log"):
+        request = post(slow.path, slow.body)
+        closed_loop(slow.port, request, 1, PEAK_CLIENTS)
+        peak = closed_loop(slow.port, request, seconds, PEAK_CLIENTS).goodput
+        model = f"random forest on scikit-learn, {1000 / peak:.1f} ms"
+        crowd = closed_loop(slow.port, request, seconds, TIMES * LIMIT, probing=True)
+        name = f"{TIMES * LIMIT} clients that honour Retry-After"
+        found.append(Overload(model, name, peak, crowd, has_target=True))
+        rate = TIMES * peak
+        flood = open_loop(slow.port, request, rate, seconds, OPEN_CONNECTIONS, probing=True)
+        found.append(Overload(model, f"{rate:,.0f}/s", peak, flood, has_target=True))
+    with running(quick, BENCH / "overload-quick.log"):
+        request = post(quick.path, quick.body)
+        closed_loop(quick.port, request, 1, PEAK_CLIENTS)
+        peak = closed_loop(quick.port, request, seconds, PEAK_CLIENTS).goodput
+        rate = min(MOST_RPS, TIMES * peak)
+        flood = open_loop(quick.port, request, rate, seconds, OPEN_CONNECTIONS, probing=True)
+        model = "logistic regression, microseconds"
+        found.append(Overload(model, f"{rate:,.0f}/s", peak, flood, has_target=False))
+    for one in found:
+        print(
+            f"overload {one.model:45} {one.load:40} goodput {one.share:4.0%} of {one.peak:,.0f}/s"
+            f"  {dict(one.measured.answered)}  probes {one.slowest_probe * 1e3:.0f} ms",
+            flush=True,
+        )
+    return found
