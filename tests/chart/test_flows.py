@@ -137,6 +137,16 @@ EGRESS = (
     "networkPolicy.egress.store.to[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name"
     "=storage,networkPolicy.egress.store.ports[0].port=9000"
 )
+DOWNLOAD = ",".join(
+    (
+        "model.download.url=s3://bundles/iris",
+        "model.download.endpoint=https://minio.storage:9000",
+        "model.download.image.repository=a",
+        "model.download.image.tag=b",
+        "model.download.egress.to.store.namespaceSelector.matchLabels."
+        "kubernetes\\.io/metadata\\.name=storage",
+    )
+)
 
 # What is set, who calls whom, on what, and whether that is allowed.
 FLOWS = {
@@ -166,6 +176,11 @@ FLOWS = {
     "model-downloads-without-a-rule": ((), "model", STORE, "TCP", 9000, False),
     "model-downloads-with-a-rule": ((EGRESS,), "model", STORE, "TCP", 9000, True),
     "model-calls-another-port-there": ((EGRESS,), "model", STORE, "TCP", 22, False),
+    "download-reaches-its-store": ((DOWNLOAD,), "model", STORE, "TCP", 9000, True),
+    "download-calls-another-port-there": ((DOWNLOAD,), "model", STORE, "TCP", 443, False),
+    "download-calls-a-stranger": ((DOWNLOAD,), "model", STRANGER, "TCP", 9000, False),
+    "download-opens-no-way-in": ((DOWNLOAD,), STRANGER, "model", "TCP", 8080, False),
+    "test-pod-downloads-too": ((DOWNLOAD,), "tester", STORE, "TCP", 9000, True),
 }
 
 

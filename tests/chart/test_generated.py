@@ -29,6 +29,18 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
     ("model", "imageVolume"): {
         "model": {"claim": {"name": "", "path": ""}, "imageVolume": {"repository": "a"}}
     },
+    ("model", "download"): {
+        "model": {
+            "claim": {"name": "", "path": ""},
+            "download": {
+                "url": "s3://bundles/iris",
+                "endpoint": "https://store.example:9000",
+                "image": {"repository": "a", "digest": f"sha256:{'c' * 64}"},
+                "ca": {"configMap": "b"},
+                "egress": {"to": {"store": {"podSelector": {"matchLabels": {"app": "c"}}}}},
+            },
+        }
+    },
     ("keda",): {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
 }

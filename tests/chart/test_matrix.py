@@ -37,6 +37,16 @@ OPTIONS: dict[str, dict[str, Values]] = {
         "image": {},
         "image-volume": {"model": {"imageVolume": {"repository": "example/bundle"}}},
         "claim": {"model": {"claim": {"name": "bundles", "path": "{{ .Values.model.version }}"}}},
+        "download": {
+            "model": {
+                "download": {
+                    "url": "gs://bundles/{{ .Values.model.version }}",
+                    "image": {"repository": "example/fetch", "tag": "1"},
+                    "secretName": "store",
+                    "egress": {"to": {"all": {"ipBlock": {"cidr": "0.0.0.0/0"}}}},
+                }
+            }
+        },
     },
     "way-in": {
         "none": {},

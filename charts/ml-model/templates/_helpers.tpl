@@ -85,13 +85,17 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* The image's reference: registry/repository:tag@digest, of which the digest decides. */}}
-{{- define "ml-model.image" -}}
-{{- $registry := .Values.image.registry | default .Values.global.imageRegistry -}}
+{{/* An image's reference: registry/repository:tag@digest, of which the digest decides. */}}
+{{- define "ml-model.reference" -}}
+{{- $registry := .image.registry | default .root.Values.global.imageRegistry -}}
 {{- with $registry -}}{{- trimSuffix "/" . -}}/{{- end -}}
-{{- .Values.image.repository -}}
-{{- with .Values.image.tag -}}:{{- . -}}{{- end -}}
-{{- with .Values.image.digest -}}@{{- . -}}{{- end -}}
+{{- .image.repository -}}
+{{- with .image.tag -}}:{{- . -}}{{- end -}}
+{{- with .image.digest -}}@{{- . -}}{{- end -}}
+{{- end -}}
+
+{{- define "ml-model.image" -}}
+{{- include "ml-model.reference" (dict "root" . "image" .Values.image) -}}
 {{- end -}}
 
 {{/* Most pods that the release can have. */}}
@@ -179,10 +183,15 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- if kindIs "string" . -}}{{ . | quote }}{{- else -}}{{ int64 . }}{{- end -}}
 {{- end -}}
 
-{{/* Seconds after which a rollout counts as failed: the start budget and a minute to be scheduled and pulled. */}}
+{{/* Most seconds from a pod's start until it is ready: first it may have to download. */}}
+{{- define "ml-model.startSeconds" -}}
+{{- add .Values.startBudgetSeconds (ternary .Values.model.download.timeoutSeconds 0 (ne .Values.model.download.url "")) -}}
+{{- end -}}
+
+{{/* Seconds after which a rollout counts as failed: the time to start and a minute to be scheduled and pulled. */}}
 {{- define "ml-model.progressDeadlineSeconds" -}}
 {{- if eq (toString .Values.progressDeadlineSeconds) "auto" -}}
-{{- add .Values.startBudgetSeconds .Values.minReadySeconds 60 -}}
+{{- add (include "ml-model.startSeconds" .) .Values.minReadySeconds 60 -}}
 {{- else -}}
 {{- int64 .Values.progressDeadlineSeconds -}}
 {{- end -}}
@@ -264,6 +273,8 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
   persistentVolumeClaim:
     claimName: {{ .Values.model.claim.name }}
     readOnly: true
+{{- else if .Values.model.download.url -}}
+{{- include "ml-model.downloadVolumes" . -}}
 {{- end -}}
 {{- end -}}
 

@@ -71,8 +71,11 @@ Their security context may say more than ours, never less.
 - {{ toYaml $container | indent 2 | trim }}
 {{- end -}}
 
-{{/* All containers that users add: those that end before the model starts, then those beside it. */}}
+{{/* What runs before the model: the download, what users add to run to its end, then what runs beside the model. */}}
 {{- define "ml-model.initContainers" -}}
+{{- if .Values.model.download.url }}
+{{ include "ml-model.downloadContainer" . }}
+{{- end }}
 {{- range $name, $container := include "ml-model.compact" .Values.initContainers | fromYaml }}
 {{ include "ml-model.container" (dict "name" $name "container" $container "native" false) }}
 {{- end }}

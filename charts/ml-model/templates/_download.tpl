@@ -1,0 +1,94 @@
+{{/* Where the bundle is downloaded from; empty when it is not. */}}
+{{- define "ml-model.downloadUrl" -}}
+{{- tpl .Values.model.download.url . -}}
+{{- end -}}
+
+{{/* Variables of the container that downloads, by name; users extend them by .Values.model.download.env. */}}
+{{- define "ml-model.downloadEnv" -}}
+{{- $download := .Values.model.download -}}
+FETCH_ALLOW_HTTP: {{ $download.allowHttp | quote }}
+FETCH_ANONYMOUS: {{ $download.anonymous | quote }}
+FETCH_CA_FILE: {{ ternary (printf "/etc/fetch/%s" $download.ca.key) "" (ne $download.ca.configMap "") | quote }}
+FETCH_ENDPOINT: {{ $download.endpoint | quote }}
+FETCH_MAX_BYTES: {{ include "ml-model.mebibytes" $download.sizeLimit | float64 | mulf 1048576 | int64 | quote }}
+FETCH_TIMEOUT_SECONDS: {{ int64 $download.timeoutSeconds | quote }}
+MODEL_DIGEST: {{ .Values.model.digest | quote }}
+MODEL_DIR: /model
+MODEL_URL: {{ include "ml-model.downloadUrl" . | quote }}
+{{- end -}}
+
+{{/* The container that downloads the bundle before the model starts, and before that of `helm test`. */}}
+{{- define "ml-model.downloadContainer" -}}
+{{- $download := .Values.model.download -}}
+- name: fetch
+  image: {{ include "ml-model.reference" (dict "root" . "image" $download.image) }}
+  {{- with $download.image.pullPolicy }}
+  imagePullPolicy: {{ . }}
+  {{- end }}
+  # The line that says why the bundle was refused ends up in the pod's status.
+  terminationMessagePolicy: FallbackToLogsOnError
+  securityContext:
+    {{- include "ml-model.containerSecurityContext" . | nindent 4 }}
+  {{- with $download.secretName }}
+  envFrom:
+    - secretRef:
+        name: {{ . }}
+  {{- end }}
+  env:
+    {{- $own := dict }}
+    {{- range $name, $value := include "ml-model.downloadEnv" . | fromYaml }}
+    {{- with $value }}{{ $_ := set $own $name . }}{{ end }}
+    {{- end }}
+    {{- include "ml-model.env" (merge $own $download.env) | trim | nindent 4 }}
+  resources:
+    {{- range $kind := list "requests" "limits" }}
+    {{- with include "ml-model.compact" (index $download.resources $kind) | fromYaml }}
+    {{ $kind }}:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- end }}
+  volumeMounts:
+    - name: model
+      mountPath: /model
+    {{- if $download.ca.configMap }}
+    - name: fetch-ca
+      mountPath: /etc/fetch
+      readOnly: true
+    {{- end }}
+{{- end -}}
+
+{{/* Its volumes: the model's container mounts the first of them too, read-only. */}}
+{{- define "ml-model.downloadVolumes" -}}
+{{- $download := .Values.model.download -}}
+- name: model
+  emptyDir:
+    sizeLimit: {{ $download.sizeLimit }}
+{{- with $download.ca.configMap }}
+- name: fetch-ca
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Port of the store: the one in its address, else that of the scheme. */}}
+{{- define "ml-model.downloadPort" -}}
+{{- $egress := .Values.model.download.egress -}}
+{{- if ne (toString $egress.port) "auto" -}}
+{{- int64 $egress.port -}}
+{{- else -}}
+{{- $address := urlParse (.Values.model.download.endpoint | default (include "ml-model.downloadUrl" .)) -}}
+{{- $named := regexFind ":[0-9]+$" $address.host | trimPrefix ":" -}}
+{{- $named | default (ternary "80" "443" (eq $address.scheme "http")) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Egress rule that lets a pod reach the store and nothing else. */}}
+{{- define "ml-model.downloadEgress" -}}
+- ports:
+    - port: {{ include "ml-model.downloadPort" . }}
+      protocol: TCP
+  to:
+    {{- range include "ml-model.compact" .Values.model.download.egress.to | fromYaml }}
+    - {{ toYaml . | indent 6 | trim }}
+    {{- end }}
+{{- end -}}
