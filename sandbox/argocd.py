@@ -47,7 +47,7 @@ def install(layout: Layout) -> str:
     names = [
         f"crd/{kind}.argoproj.io" for kind in ("applications", "applicationsets", "appprojects")
     ]
-    kube.kubectl(layout, ["wait", "--for=condition=Established", "--timeout=30s", *names])
+    kube.kubectl(layout, ["wait", "--for=condition=Established", "--timeout=120s", *names])
     write_file(record, version)
     return "applied"
 
