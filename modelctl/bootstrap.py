@@ -31,12 +31,12 @@ HTTP = "http://"
 class Source:
     """Something that Argo CD reads, and where its credentials are; none for what is public.
 
-    `secret` is a Secret in Argo CD's namespace; `key` is an entry of the secret store.
+    `credentials` is a Secret in Argo CD's namespace; `key` is an entry of the secret store.
     """
 
     kind: Literal["git", "helm"]
     url: str
-    secret: str = ""
+    credentials: str = ""
     key: str = ""
 
     @property
@@ -69,7 +69,7 @@ class Plan:
     def _credentials(self, source: Source) -> list[Object]:
         """The object by which Argo CD knows a source; none where one exists or none is needed."""
         name = f"{self.name}-{'repository' if source.kind == 'git' else 'charts'}"
-        if source.secret or (source.kind == "git" and not source.key):
+        if source.credentials or (source.kind == "git" and not source.key):
             return []
         metadata = {"name": name, "namespace": self.namespace}
         labels = {TYPE_LABEL: "repository"}
@@ -177,7 +177,7 @@ def unknown_clusters(wanted: Iterable[str], secrets: Iterable[Object]) -> list[s
 
 def refuse_secret(source: Source, secret: Object | None, namespace: str) -> None:
     """Refuse a Secret that is to hold credentials of a source and that Argo CD would not use."""
-    name = f"Secret '{source.secret}' in namespace '{namespace}'"
+    name = f"Secret '{source.credentials}' in namespace '{namespace}'"
     if secret is None:
         raise ModelctlError(f"{name} does not exist", fix="create it, or name a secret store")
     label = secret["metadata"].get("labels", {}).get(TYPE_LABEL, "")
@@ -186,7 +186,7 @@ def refuse_secret(source: Source, secret: Object | None, namespace: str) -> None
             f"{name} is no credential of a repository",
             expected=f"label {TYPE_LABEL}: repository or repo-creds",
             found=label or "no such label",
-            fix=f"kubectl -n {namespace} label secret {source.secret} {TYPE_LABEL}=repository",
+            fix=f"kubectl -n {namespace} label secret {source.credentials} {TYPE_LABEL}=repository",
         )
     url = _decoded(secret, "url")
     if not (source.address == url or (label == "repo-creds" and source.address.startswith(url))):

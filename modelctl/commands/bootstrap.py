@@ -97,8 +97,8 @@ def _refuse_unready(repository: Repository, cluster: Cluster, plan: bootstrap.Pl
             fix="install External Secrets, or create the Secrets and name them",
         )
     for source in (plan.repository, plan.registry):
-        if source.secret:
-            found = cluster.get("secret", source.secret, f"--namespace={plan.namespace}")
+        if source.credentials:
+            found = cluster.get("secret", source.credentials, f"--namespace={plan.namespace}")
             bootstrap.refuse_secret(source, found, plan.namespace)
     selector = f"--selector={bootstrap.TYPE_LABEL}=cluster"
     secrets = cluster.get("secrets", f"--namespace={plan.namespace}", selector) or {"items": []}

@@ -28,6 +28,7 @@ SERVER_METRICS_PORT = 8083
 REPO_METRICS_PORT = 8084
 GENERATOR_METRICS_PORT = 12345
 GENERATOR_PROBE_PORT = 12346
+NOTIFICATIONS_METRICS_PORT = 9001
 WEBHOOK_PORT = 7001
 
 # How soon a commit is seen. Three minutes by default, where webhooks do the rest.
@@ -39,6 +40,7 @@ _BINARIES = {
     "argocd-server": "argocd-server",
     "argocd-applicationsets": "argocd-applicationset-controller",
     "argocd-controller": "argocd-application-controller",
+    "argocd-notifications": "argocd-notifications",
 }
 
 # Folders that Argo CD wants to exist, empty or not; see `ensure_folders`.
@@ -121,6 +123,18 @@ def application_controller(layout: Layout) -> Component:
         ("--self-heal-timeout-seconds", "1", "--self-heal-backoff-timeout-seconds", "0"),
         ready=Http(f"http://{HOST}:{CONTROLLER_METRICS_PORT}/healthz"),
         after=("redis", "argocd-repo-server"),
+    )
+
+
+def notifications_controller(layout: Layout) -> Component:
+    """Return the component that tells people and the forge; not part of `up`: nobody is there."""
+    return _component(
+        layout,
+        "argocd-notifications",
+        ("--argocd-repo-server", f"{HOST}:{REPO_PORT}"),
+        ("--metrics-port", str(NOTIFICATIONS_METRICS_PORT)),
+        ready=Http(f"http://{HOST}:{NOTIFICATIONS_METRICS_PORT}/metrics"),
+        after=("argocd-repo-server",),
     )
 
 
