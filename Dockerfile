@@ -1,4 +1,5 @@
-# Two images from one file:
+# Three images from one file:
+#   fetch    downloads a bundle before the service starts (REQUIREMENTS=fetch; the chart's model.download)
 #   runtime  code and locked dependencies, no model (for charts that bring the bundle themselves)
 #   model    runtime plus one verified bundle at /model
 #
@@ -24,6 +25,22 @@ RUN python3 -m venv --without-pip /opt/venv \
     --compile-bytecode --require-hashes -r requirements/${REQUIREMENTS}.txt
 COPY app /srv/app
 RUN /opt/venv/bin/python -m compileall -q /srv/app
+
+# Of the service's code only what knows a bundle; of its libraries only orjson.
+FROM ${PYTHON_IMAGE} AS fetch
+RUN echo 'model:x:10001:10001::/nonexistent:/usr/sbin/nologin' >> /etc/passwd \
+ && echo 'model:x:10001:' >> /etc/group
+COPY --from=builder /opt/venv /opt/venv
+COPY --from=builder /srv/app/__init__.py /srv/app/bundle.py /srv/app/errors.py /srv/app/variables.py /srv/app/
+COPY --from=builder /srv/app/fetch /srv/app/fetch
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/srv \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MODEL_DIR=/model
+WORKDIR /srv
+USER 10001:10001
+CMD ["python", "-m", "app.fetch"]
 
 FROM ${PYTHON_IMAGE} AS runtime
 # Written by hand because a slim base may lack useradd; a UID >= 10000 never meets a host account.

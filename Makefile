@@ -48,6 +48,16 @@ checkov: .tools/checkov/.installed ## install the scanner of manifests that the 
 	$(BIN)/uv pip install --quiet --python .tools/checkov/bin/python --require-hashes -r requirements/checkov.txt
 	touch $@
 
+# An emulator of Azure's blob storage, which is published as a package of npm only.
+.PHONY: azurite
+azurite: .tools/azurite/.installed ## install the Azure emulator that tests of downloads run (needs npm)
+
+.tools/azurite/.installed: tests/fetch/azurite/package.json tests/fetch/azurite/package-lock.json
+	mkdir -p $(@D)
+	cp $^ $(@D)/
+	npm ci --prefix $(@D) --ignore-scripts --omit=dev --no-audit --no-fund --loglevel=error
+	touch $@
+
 ## --- A model on this machine: no cluster, no root
 
 .PHONY: models

@@ -63,7 +63,7 @@ def table(kind: type[Any]) -> list[str]:
     lines = ["| variable | default | range | meaning |", "|---|---|---|---|"]
     for entry in fields(kind):
         about = entry.metadata
-        default = "" if entry.default is None else f"`{str(entry.default).lower()}`"
+        default = "" if entry.default in (None, "") else f"`{str(entry.default).lower()}`"
         bounds = [
             f"{sign} {bound:,}"
             for sign, bound in (("≥", about["low"]), ("≤", about["high"]))
