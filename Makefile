@@ -55,6 +55,7 @@ azurite: .tools/azurite/.installed ## install the Azure emulator that tests of d
 .tools/azurite/.installed: tests/fetch/azurite/package.json tests/fetch/azurite/package-lock.json
 	mkdir -p $(@D)
 	cp $^ $(@D)/
+	@command -v npm > /dev/null || { echo "npm is missing: apt-get install npm"; exit 1; }
 	npm ci --prefix $(@D) --ignore-scripts --omit=dev --no-audit --no-fund --loglevel=error
 	touch $@
 
