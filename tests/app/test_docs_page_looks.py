@@ -67,7 +67,7 @@ def test_every_text_has_enough_contrast(browser: Browser, scheme: str) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [320, 375])
+@pytest.mark.parametrize("width", [320, 390])
 def test_nothing_overflows_on_a_phone(browser: Browser, width: int) -> None:
     open_page(browser, live.shared("penguins").port)
     browser.resize(width, 700, phone=True)
@@ -75,6 +75,8 @@ def test_nothing_overflows_on_a_phone(browser: Browser, width: int) -> None:
     browser.js("document.getElementById('predict').click()")
     browser.wait(ANSWERED)
     assert browser.js("document.documentElement.scrollWidth") == width
+    command = "document.getElementById('curl')"
+    assert browser.js(f"{command}.scrollWidth <= {command}.clientWidth")
     heights = browser.js(
         "[...document.querySelectorAll('button, input:not([type=range]), select')]"
         ".map(element => element.offsetHeight)"
