@@ -1,13 +1,20 @@
-"""The sample models, trained and packaged once per test run by the very files users run."""
+"""The sample models, trained and packaged once per test run by the very files users run.
+
+Several processes of one run share them when TRAINED_FOLDER names a folder, as `run.py` does.
+"""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import fcntl
 import functools
+import os
 import runpy
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -24,9 +31,24 @@ NAMES = sorted(path.parent.name for path in ROOT.glob("models/*/train.py"))
 
 @functools.cache
 def _folder() -> Path:
+    if shared := os.environ.get("TRAINED_FOLDER"):
+        return Path(shared)
     folder = Path(tempfile.mkdtemp(prefix="ml-model-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+@contextlib.contextmanager
+def _once(out: Path) -> Iterator[bool]:
+    """Whether this process is the one that makes the folder; others wait until it is there."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    made = out.with_name(f"{out.name}.made")
+    with out.with_name(f"{out.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = not made.exists()
+        yield missing
+        if missing:
+            made.touch()
 
 
 @functools.cache
@@ -34,8 +56,9 @@ def training(name: str) -> Path:
     """The folder that models/<name>/train.py wrote."""
     out = _folder() / "training" / name
     script = ROOT / "models" / name / "train.py"
-    with mock.patch.object(sys, "argv", [str(script), "--out", str(out)]):
-        runpy.run_path(str(script), run_name="__main__")
+    with _once(out) as missing, mock.patch.object(sys, "argv", [str(script), "--out", str(out)]):
+        if missing:
+            runpy.run_path(str(script), run_name="__main__")
     return out
 
 
@@ -43,16 +66,18 @@ def training(name: str) -> Path:
 def slow_bundle() -> Path:
     """Iris by a forest of 500 stumps on the sklearn engine: tens of milliseconds for one row."""
     out = _folder() / "bundles" / "slow"
-    frame = pd.read_csv(training("iris") / "sample.csv")
-    forest = ExtraTreesClassifier(n_estimators=500, max_depth=1, random_state=0)
-    folder = _folder() / "training" / "slow"
-    folder.mkdir(parents=True)
-    joblib.dump(
-        forest.fit(frame.drop(columns="species"), frame["species"]), folder / "model.joblib"
-    )
-    frame.to_csv(folder / "sample.csv", index=False)
-    request = Request(folder, name="slow", version="1.0.0", target="species")
-    write(plan(gather(request), engine="sklearn", tolerance=1e-6), out)
+    sample = training("iris") / "sample.csv"
+    with _once(out) as missing:
+        if missing:
+            frame = pd.read_csv(sample)
+            forest = ExtraTreesClassifier(n_estimators=500, max_depth=1, random_state=0)
+            forest.fit(frame.drop(columns="species"), frame["species"])
+            folder = _folder() / "training" / "slow"
+            folder.mkdir(parents=True)
+            joblib.dump(forest, folder / "model.joblib")
+            shutil.copy(sample, folder / "sample.csv")
+            request = Request(folder, name="slow", version="1.0.0", target="species")
+            write(plan(gather(request), engine="sklearn", tolerance=1e-6), out)
     return out
 
 
@@ -61,5 +86,7 @@ def bundle(name: str, engine: str = "auto") -> Path:
     """The bundle of a sample model. Shared by tests: copy it before changing it."""
     out = _folder() / "bundles" / f"{name}-{engine}"
     request = Request(training(name), config=ROOT / "models" / name / "model.yaml")
-    write(plan(gather(request), engine=engine, tolerance=1e-6), out)
+    with _once(out) as missing:
+        if missing:
+            write(plan(gather(request), engine=engine, tolerance=1e-6), out)
     return out
