@@ -83,13 +83,22 @@ preflight: ## say what `make up` would miss on this machine
 tools: ## build every pinned command-line tool that is missing (TOOLS="helm4 ..." for some)
 	$(PYTHON) -m tools build $(TOOLS)
 
+# Of the cluster that KUBE_CONTEXT names; see `modelctl bootstrap --help` for BOOTSTRAP_ARGS.
+REPO_URL ?= $(shell git remote get-url origin 2>/dev/null)
+CHART_REGISTRY ?= $(shell sed -n 's/^chartRegistry: *//p' environments/environments.yaml)
+
 .PHONY: up
-up: ## start the sandbox and serve every model in every environment
+up: ## start the sandbox and serve every model; with KUBE_CONTEXT=NAME set up that cluster's Argo CD instead
+ifdef KUBE_CONTEXT
+	$(MAKE) --no-print-directory venv
+	$(BIN)/modelctl bootstrap --context '$(KUBE_CONTEXT)' --repo '$(REPO_URL)' --registry '$(CHART_REGISTRY)' $(BOOTSTRAP_ARGS)
+else
 	$(PYTHON) -m sandbox preflight
 	$(PYTHON) -m sandbox packages
 	$(PYTHON) -m tools build cluster
 	$(MAKE) --no-print-directory venv
 	$(BIN)/python -m sandbox up
+endif
 
 .PHONY: status
 status: $(VENV) ## show what runs where: git beside the cluster
@@ -122,6 +131,10 @@ package-chart: $(VENV) ## write build/charts/ml-model-<version>.tgz, the same by
 .PHONY: bench
 bench: $(VENV) build/bundles/penguins/manifest.json ## our service beside its peers: requests/s, latency, memory (needs wrk)
 	$(BIN)/python -m benchmarks.serving
+
+.PHONY: bench-scale
+bench-scale: $(VENV) ## 100 models in three environments on the sandbox's Argo CD: time and memory
+	SCALE_MODELS=100 $(BIN)/python -m pytest tests/e2e/test_scale.py -v --capture=no
 
 .PHONY: bench-exactness
 bench-exactness: $(VENV) ## which engine each estimator family gets, how exact and how fast
