@@ -73,6 +73,8 @@ def _begin(service: Service) -> None:
     """
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
     service.start_worker()
+    # What the warm-up made stays until the end as well.
+    gc.freeze()
 
 
 def _freeze(_server: Any) -> None:

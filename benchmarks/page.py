@@ -22,7 +22,8 @@ Written by `make bench`; do not edit. One run: every server pinned to one core w
 process, wrk with 16 connections on the other, one row of JSON a request, servers one after the
 other. Peers run in environments of their own by their default way to serve a joblib file
 (`benchmarks/peers/`). Our service runs with its defaults: every prediction validated, counted and
-logged. Memory is proportional (PSS) over all processes of a server, under load.
+logged. Servers and load have priority over other work on the machine. Memory is proportional (PSS)
+over all processes of a server, under load.
 """
 
 

@@ -18,7 +18,7 @@ from benchmarks import page
 from benchmarks.clients import Measured, open_loop, post
 from benchmarks.load import CONNECTIONS, Peak, peak
 from benchmarks.overload import Overload, overload
-from benchmarks.running import answer_of, running
+from benchmarks.running import answer_of, prefer, running
 from benchmarks.servers import BENCH, PEERS, Server, echo, ours, peer
 from modelctl.material import Request, gather
 from modelctl.package import plan, write
@@ -153,6 +153,7 @@ def main() -> None:
         return
     ports = itertools.count(FIRST_PORT, 5)
     load_before = os.getloadavg()[0]
+    prefer(os.getpid())
     results = []
     for workload in WORKLOADS:
         servers = floors(workload, ports) if workload == "lr" else []
