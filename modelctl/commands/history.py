@@ -7,6 +7,7 @@ import json
 import click
 
 from modelctl import history
+from modelctl.commands import _table
 from modelctl.commands._options import environment_option, model_argument, output_option
 from modelctl.environments import Repository, short
 
@@ -46,13 +47,7 @@ def _as_json(entry: history.Entry) -> dict[str, object]:
 
 
 def _print_table(entries: list[history.Entry]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("when", "version", "bundle", "commit"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("why")
+    table = _table.table("when", "version", "bundle", "commit", last="why")
     for entry in entries:
         version = entry.version
         table.add_row(
@@ -62,4 +57,4 @@ def _print_table(entries: list[history.Entry]) -> None:
             short(entry.commit.id),
             entry.commit.subject,
         )
-    Console().print(table)
+    _table.console().print(table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +10,9 @@ from pathlib import Path
 import click
 
 from modelctl import status, statuspage, yamlfile
+from modelctl.commands import _table
 from modelctl.commands._options import live_option, output_option
 from modelctl.environments import Repository, short
-
-PIPED_WIDTH = 240  # columns when nobody says how wide the output is
 
 
 @click.command()
@@ -56,13 +54,8 @@ def command(live: bool, registry: bool, page: Path | None, output: str) -> None:
 
 
 def _print_table(found: status.Status, now: datetime) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("environment", "model", "git", "sync", "health", "live", "age", "chart"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("remarks")
+    columns = ("environment", "model", "git", "sync", "health", "live", "age", "chart")
+    table = _table.table(*columns, last="remarks")
     for release in found.releases:
         live = release.live or status.Live()
         table.add_row(
@@ -77,7 +70,7 @@ def _print_table(found: status.Status, now: datetime) -> None:
             "; ".join(release.remarks),
             style="" if release.live is None or release.agrees else "yellow",
         )
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    console = _table.console()
     console.print(table)
     for release in found.releases:
         for refusal in release.live.refusals if release.live else ():

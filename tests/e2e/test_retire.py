@@ -1,0 +1,158 @@
+"""`modelctl retire` and `promote` on the real Argo CD: what leaves git leaves the cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.proc import Result, run
+
+from .loop import Loop, eventually, measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MODEL = "leaver"
+NAME = f"dev-{MODEL}"
+FOLDER = f"environments/dev/{MODEL}"
+RETIRE_SECONDS = 30
+FILES = ("settings.yaml", "capacity.yaml", "version.yaml")
+
+
+def modelctl(loop: Loop, *words: str, check: bool = True) -> Result:
+    """Run modelctl in the clone as a user with a kubeconfig does."""
+    environ = {
+        "KUBECONFIG": str(loop.layout.kubeconfig),
+        "PATH": f"{loop.layout.bin}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(loop.worktree),
+    }
+    argv = [sys.executable, "-m", "modelctl", *words]
+    return run(argv, cwd=loop.worktree, env=environ, timeout_seconds=300, check=check)
+
+
+def applications(loop: Loop) -> dict[str, dict[str, Any]]:
+    items = loop.get("applications", "--namespace=argocd")["items"]
+    return {item["metadata"]["name"]: item for item in items}
+
+
+def pods(loop: Loop) -> list[str]:
+    items = loop.get(
+        *("pods", f"--namespace={loop.release('dev-iris').namespace}"),
+        f"--selector=app.kubernetes.io/instance={MODEL}",
+    )["items"]
+    return [item["metadata"]["name"] for item in items]
+
+
+def healthy(loop: Loop) -> tuple[bool, str]:
+    found = applications(loop).get(NAME, {}).get("status", {}).get("health", {})
+    return found.get("status") == "Healthy", str(found)
+
+
+@pytest.fixture
+def leaver(loop: Loop) -> Iterator[str]:
+    """A second model with the image of iris in dev, Healthy; whatever is left of it goes."""
+    folder = loop.worktree / FOLDER
+    shutil.copytree(loop.worktree / "environments/dev/iris", folder)
+    loop.push(f"Release {MODEL} in dev", FOLDER)
+    try:
+        eventually(f"{NAME} is Healthy", lambda: healthy(loop), 180)
+        yield NAME
+    finally:
+        if folder.exists():
+            loop.gitops.git("rm", "-rq", "--force", FOLDER)
+            loop.push(f"Remove {MODEL}", FOLDER)
+        modelctl(loop, "retire", MODEL, "--env", "dev", check=False)
+        for kind in ("deployment", "service", "serviceaccount", "configmap", "networkpolicy"):
+            loop.kubectl(
+                *("delete", kind, "--ignore-not-found", "--namespace=ml-dev"),
+                f"--selector=app.kubernetes.io/instance={MODEL}",
+            )
+
+
+def retire_in_git(loop: Loop) -> None:
+    modelctl(loop, "retire", MODEL, "--env", "dev")
+    loop.push(f"Retire {MODEL} from dev", FOLDER)
+
+
+def test_a_retired_model_leaves_no_application_and_no_pod(loop: Loop, leaver: str) -> None:
+    others = {name: item["metadata"]["uid"] for name, item in applications(loop).items()}
+    others.pop(leaver)
+    retire_in_git(loop)
+    started = time.monotonic()
+    output = modelctl(loop, "retire", MODEL, "--env", "dev").stdout
+    assert f"Application {leaver} is gone" in output
+    eventually("its pods are gone", lambda: (not pods(loop), pods(loop)), 3 * RETIRE_SECONDS)
+    measured("retired: Application and pods gone", time.monotonic() - started, RETIRE_SECONDS)
+    left = {name: item["metadata"]["uid"] for name, item in applications(loop).items()}
+    assert left == others, "another Application was touched"
+    erring = [
+        name
+        for name, item in applications(loop).items()
+        if any("Error" in c["type"] for c in item["status"].get("conditions", []))
+    ]
+    assert erring == []
+    again = modelctl(loop, "retire", MODEL, "--env", "dev", check=False)
+    assert "nothing to change" in again.stdout or "is not set up" in again.stderr
+
+
+def test_a_model_may_go_on_without_its_application(loop: Loop, leaver: str) -> None:
+    before = pods(loop)
+    assert before
+    retire_in_git(loop)
+    output = modelctl(loop, "retire", MODEL, "--env", "dev", "--keep-running").stdout
+    assert f"Application {leaver} is gone, its pods go on" in output
+    assert leaver not in applications(loop)
+    assert pods(loop) == before
+
+
+def test_what_is_not_pushed_is_not_deleted(loop: Loop, leaver: str) -> None:
+    """Deleted too early, the model would stop and be created again by the next look at git."""
+    before = pods(loop)
+    modelctl(loop, "retire", MODEL, "--env", "dev")
+    loop.gitops.commit([FOLDER], f"Retire {MODEL} from dev")
+    done = run(
+        [sys.executable, "-c", EAGER, "retire", MODEL, "--env", "dev"],
+        cwd=loop.worktree,
+        env={
+            "KUBECONFIG": str(loop.layout.kubeconfig),
+            "PATH": f"{loop.layout.bin}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(loop.worktree),
+        },
+        check=False,
+    )
+    assert done.code == 1
+    assert f"does not say that the version file of '{leaver}' is gone" in done.stderr
+    assert leaver in applications(loop)
+    assert pods(loop) == before
+    loop.gitops.git("revert", "--no-edit", "HEAD")
+    loop.gitops.push()
+
+
+# modelctl with less patience than a person has.
+EAGER = """
+from modelctl import retire
+retire.DEADLINE_SECONDS = 15
+from modelctl.__main__ import main
+main()
+"""
+
+
+def test_promotion_believes_the_cluster(loop: Loop) -> None:
+    """What refuses or allows a promotion comes from Argo CD, the Deployment and the pod."""
+    words = ("promote", "iris", "--to", "staging", "--output", "json", "--dry-run")
+    folder = loop.worktree / "environments/staging/iris/version.yaml"
+    text = folder.read_text()
+    release = loop.release("dev-iris")
+    folder.write_text(text.replace(release.version, f"{release.version}-older"))
+    try:
+        (note, *_) = json.loads(modelctl(loop, *words).stdout)["notes"]
+    finally:
+        folder.write_text(text)
+    assert "since its rollout" in note
+    assert note.endswith("Healthy")
