@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from modelctl.errors import ModelctlError
@@ -125,7 +126,16 @@ def _first_step(estimator: Any) -> Any:
 
 
 def _values(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A categorical column as what its categories are: a request brings values, not codes."""
+    """A column as scikit-learn takes it: values for categories, NaN for pandas' own NA."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.astype(column.dtype.categories.dtype)
+        column = column.astype(column.dtype.categories.dtype)
+    if not pd.api.types.is_extension_array_dtype(column.dtype):
+        return column
+    missing = column.isna()
+    if pd.api.types.is_bool_dtype(column.dtype):
+        plain = column.astype(object).where(~missing, np.nan)
+        return plain if missing.any() else column.astype(bool)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        whole = pd.api.types.is_integer_dtype(column.dtype) and not missing.any()
+        return column.astype("int64" if whole else "float64")
     return column

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.exceptions import NotFittedError
 
-from app.errors import AppError
+from app.errors import AppError, RequestError
 from app.onnx_engine import OnnxEngine
 from app.sklearn_engine import SklearnEngine
 from modelctl.candidates import perturbed
@@ -95,10 +95,10 @@ def _sample(reference: SklearnEngine, contract: Contract, rows: list[list[Any]])
     """
     try:
         batch = encode(rows, contract)
-    except AppError as error:
+    except RequestError as error:
         raise ModelctlError(
             "a row of the sample could not be sent as a request",
-            found=str(error),
+            found=_wrong_cells(error, contract),
             fix="leave the column out of the model, or scale it down before the pipeline",
         ) from error
     try:
@@ -113,6 +113,18 @@ def _sample(reference: SklearnEngine, contract: Contract, rows: list[list[Any]])
             else "write the sample from the frame that was passed to fit (parquet keeps types)",
         ) from error
     return batch
+
+
+def _wrong_cells(error: RequestError, contract: Contract) -> str:
+    """The first cell that a request could not bring, by row and column, and how many more."""
+    if not error.errors:
+        return error.detail
+    first = error.errors[0]
+    place = ".".join(map(str, first.loc))
+    if len(first.loc) == 3:
+        place = f"row {first.loc[1]}, column {contract.names[int(first.loc[2])]!r}"
+    more = f" (and {len(error.errors) - 1} more)" if len(error.errors) > 1 else ""
+    return f"{place}: {first.msg}{more}"
 
 
 def _try_onnx(

@@ -31,8 +31,9 @@ def notes_on(material: Material, frame: pd.DataFrame, engine: str, foreign: list
     if strange:
         notes.append(f"the sample's columns {listed(strange)} are no features and were ignored")
     if len(frame) < FEW_ROWS:
+        rows = "1 row" if len(frame) == 1 else f"{len(frame)} rows"
         notes.append(
-            f"the sample has only {len(frame)} rows: ranges, categories and the comparison of "
-            "engines know no more than those"
+            f"the sample has only {rows}: ranges, categories and the comparison of engines know "
+            "no more than those"
         )
     return notes

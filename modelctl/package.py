@@ -158,7 +158,14 @@ def _check_sample(
     if sklearn is None:
         return
     given = as_fitted(material.estimator, frame)
-    wrong = check_reference(material.estimator, given, sklearn, encode(rows, contract))
+    try:
+        wrong = check_reference(material.estimator, given, sklearn, encode(rows, contract))
+    except Exception as error:  # a pipeline runs whatever its steps do
+        raise ModelctlError(
+            "the model cannot predict its sample as it was read from the file",
+            found=f"{type(error).__name__}: {error}"[:500],
+            fix="write the sample from the frame that was passed to fit",
+        ) from error
     if wrong:
         raise ModelctlError(
             "the model predicts rows of the sample differently once they were sent as JSON",
