@@ -52,16 +52,18 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio. A plain request is answered at once, all others by the parser."""
+        begun = self._take_begun()
+        data = begun + data
         response = None
         if self._is_between_requests():
-            data = self._take_begun() + data
             response = self.app.at_once(data, self._port)
-        if response is None:
-            super().data_received(data)
-        elif response:
+        if response:
             self.idle_since = self.worker.loop.time()
             self.worker.respond(self, response)
+        elif response is None or begun:
+            super().data_received(data)
         else:
+            # Waits once: who sends in drops is for the parser and its time limits.
             self._begun = data
             self._patience = self.worker.loop.call_later(REST_SECONDS, self._stop_waiting)
 

@@ -172,6 +172,7 @@ WAYS = {
     "head and body apart": ((HEAD, BODY), 0.0),
     "body in two": ((HEAD + BODY[:5], BODY[5:]), 0.0),
     "head in two": ((HEAD[:30], HEAD[30:] + BODY), 0.0),
+    "body in drops": ((HEAD, BODY[:5], BODY[5:9], BODY[9:]), 0.0),
     "body late": ((HEAD, BODY), 0.1),
     "body in two, late": ((HEAD + BODY[:5], BODY[5:]), 0.1),
     "not plain": ((LINE + HOST + TYPE + LENGTH + b"X-Request-ID: same\r\nX_A: b\r\n\r\n", BODY), 0),
