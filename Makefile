@@ -136,6 +136,10 @@ bench: $(VENV) build/bundles/penguins/manifest.json ## our service beside its pe
 bench-scale: $(VENV) ## 100 models in three environments on the sandbox's Argo CD: time and memory
 	SCALE_MODELS=100 $(BIN)/python -m pytest tests/e2e/test_scale.py -v --capture=no
 
+.PHONY: bench-check
+bench-check: $(VENV) ## time `modelctl check` with 2, 100 and 1,000 models
+	$(BIN)/python -m benchmarks.check
+
 .PHONY: bench-exactness
 bench-exactness: $(VENV) ## which engine each estimator family gets, how exact and how fast
 	$(BIN)/python -m benchmarks.exactness

@@ -19,34 +19,51 @@ READ_PATHS = (CHART, "environments")
 EVERYTHING = "*"
 
 
-def touched(repository: Repository, base: str) -> set[str]:
-    """What differs from a commit: `environment/model`, `environment` for all models of it, or
-    `*` for everything (the chart, or the list of environments).
-    """
-    found = set()
-    for name in gitrepo.changed_since(repository.root, base, READ_PATHS):
-        parts = Path(name).parts
-        if parts[0] != "environments" or len(parts) == len(FILE.parts):
-            found.add(EVERYTHING)
-        else:
-            found.add("/".join(parts[1:3]) if len(parts) >= VERSION_FILE_PARTS else parts[1])
-    return found
+@dataclass(frozen=True)
+class Changes:
+    """The files that differ from the commit `base`, those that git does not know included."""
+
+    base: str
+    names: tuple[str, ...]
+
+    @property
+    def touched(self) -> set[str]:
+        """What they belong to: `environment/model`, `environment` for all models of it, or `*`
+        for everything (the chart, or the list of environments).
+        """
+        found = set()
+        for name in self.names:
+            parts = Path(name).parts
+            if parts[0] != "environments" or len(parts) == len(FILE.parts):
+                found.add(EVERYTHING)
+            else:
+                found.add("/".join(parts[1:3]) if len(parts) >= VERSION_FILE_PARTS else parts[1])
+        return found
 
 
-def problems(repository: Repository, base: str, now: datetime, *, live: bool = False) -> list[str]:
-    """Why the version files that differ from `base` may not be merged; empty when they may.
+def since(repository: Repository, base: str) -> Changes:
+    """What differs from a commit, asked of git once."""
+    return Changes(base, tuple(gitrepo.changed_since(repository.root, base, READ_PATHS)))
+
+
+def problems(
+    repository: Repository, changed: Changes, now: datetime, *, live: bool = False
+) -> list[str]:
+    """Why the version files that changed may not be merged; empty when they may.
 
     Reads only what changed, so that the time does not grow with the number of models. `live`
     asks the cluster for the health of what is promoted.
     """
-    found = charts.refuse_unreleased(repository.root, base)
+    found: list[str] = []
+    if any(name.startswith(f"{CHART}/") for name in changed.names):
+        found += charts.refuse_unreleased(repository.root, changed.base)
     environments = {environment.name: environment for environment in repository.environments}
-    for name in gitrepo.changed_since(repository.root, base, ("environments",)):
+    for name in changed.names:
         parts = Path(name).parts
         if len(parts) == VERSION_FILE_PARTS and parts[-1] == "version.yaml":
             environment = environments.get(parts[1])
-            if environment is not None:
-                change = _Change(repository, base, environment, parts[2], now, live)
+            if environment is not None and parts[0] == "environments":
+                change = _Change(repository, changed.base, environment, parts[2], now, live)
                 found.extend(f"{name}: {refusal}" for refusal in change.refusals())
     return found
 

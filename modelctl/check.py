@@ -19,19 +19,20 @@ from modelctl.environments import (
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
+
+    from ruamel.yaml.comments import CommentedMap
 
 CHART_VALUES = f"{CHART}/values.yaml"
 
 
-def problems(repository: Repository, base: str = "") -> list[str]:
+def problems(repository: Repository, changed: changes.Changes | None = None) -> list[str]:
     """All problems of all environments; empty when everything is in order.
 
-    With `base` only what differs from that commit is read, so that the time does not grow with
-    the number of models.
+    With `changed` nothing else is read, so that the time does not grow with the number of models.
     """
-    touched = changes.touched(repository, base) if base else {changes.EVERYTHING}
+    touched = changed.touched if changed else {changes.EVERYTHING}
     markers = placement.read_markers(repository.root / CHART_VALUES)
     folder = repository.root / "environments"
     known = {environment.name for environment in repository.environments}
@@ -63,12 +64,20 @@ def _environment(
         return
     if everything:
         yield from _values(repository, common, "settings", markers)
-    for path in sorted(folder.iterdir()):
+    paths = folder.iterdir() if everything else _touched_models(folder, touched)
+    for path in sorted(paths):
         if path.is_dir():
-            if everything or f"{environment.name}/{path.name}" in touched:
-                yield from _model(repository, path, markers, pinned=pinned)
+            yield from _model(repository, path, markers, pinned=pinned)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
+
+
+def _touched_models(folder: Path, touched: set[str]) -> Iterator[Path]:
+    """The models of an environment that changed and are still there; none is looked for."""
+    for place in touched:
+        environment, _, model = place.partition("/")
+        if model and environment == folder.name and (folder / model).is_dir():
+            yield folder / model
 
 
 def _owners(repository: Repository) -> Iterator[str]:
@@ -97,22 +106,23 @@ def _model(
             yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
     for path in (folder / name for name in VALUE_FILES):
         if path.is_file():
-            yield from _values(repository, path, path.stem, markers)
-            if path.stem == "version":
-                yield from _version(repository, path, pinned=pinned)
+            content = yield from _values(repository, path, path.stem, markers)
+            if path.stem == "version" and content is not None:
+                yield from _version(repository, path, content, pinned=pinned)
         elif path.stem != "version":
             yield f"{path.relative_to(repository.root)}: missing; create it, it may be empty"
 
 
 def _values(
     repository: Repository, path: Path, kind: str, markers: dict[placement.Keys, str]
-) -> Iterator[str]:
+) -> Generator[str, None, CommentedMap | None]:
+    """Yields the keys that stand in the wrong file; returns what the file holds, if anything."""
     name = path.relative_to(repository.root)
     try:
         content = yamlfile.read(path)
     except ModelctlError as error:
         yield _below_root(repository, error)
-        return
+        return None
     for keys in placement.leaves(content):
         belongs = placement.kind_of(keys, markers)
         where = f"{name}:{yamlfile.line_of(content, keys)}: {'.'.join(keys)}"
@@ -120,12 +130,15 @@ def _values(
             yield f"{where}: not a value of the chart; see {CHART_VALUES}"
         elif belongs != kind:
             yield f"{where}: belongs in {belongs}.yaml, not in {path.name}"
+    return content
 
 
-def _version(repository: Repository, path: Path, *, pinned: bool) -> Iterator[str]:
+def _version(
+    repository: Repository, path: Path, content: CommentedMap, *, pinned: bool
+) -> Iterator[str]:
     """`pinned`: an environment after the first renders only a chart that is pinned."""
     try:
-        version = yamlfile.validate(Version, path)
+        version = yamlfile.validate(Version, path, content)
     except ModelctlError as error:
         yield _below_root(repository, error)
         return

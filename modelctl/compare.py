@@ -46,7 +46,7 @@ def against(repository: Repository, base: str) -> list[ReleaseChange]:
 
     Only releases whose files changed are rendered; all of them when the chart changed.
     """
-    touched = changes.touched(repository, base)
+    touched = changes.since(repository, base).touched
     if not touched:
         return []
     helm = render.find_helm(repository.root)

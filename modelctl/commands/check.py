@@ -31,18 +31,22 @@ def command(base: str | None, live: bool, output: str) -> None:
     """
     repository = Repository.find()
     start = gitrepo.merge_base(repository.root, base) if base else ""
-    found = check.problems(repository, start)
-    if start and not found:
-        found = changes.problems(repository, start, datetime.now(UTC), live=live)
+    changed = changes.since(repository, start) if start else None
+    found = check.problems(repository, changed)
+    if changed and not found:
+        found = changes.problems(repository, changed, datetime.now(UTC), live=live)
     if output == "json":
         click.echo(json.dumps({"problems": found}, indent=2))
     if found:
         raise RefusedError(f"{len(found)} problems\n" + "\n".join(found))
     if output == "table":
-        click.echo(_summary(repository))
+        click.echo(_summary(repository, changed))
 
 
-def _summary(repository: Repository) -> str:
+def _summary(repository: Repository, changed: changes.Changes | None) -> str:
+    if changed:
+        count = len(changed.names)
+        return f"{count} file{'' if count == 1 else 's'} changed, all in order"
     return (
         f"environments/ is in order: {len(repository.environments)} environments, "
         f"{len(repository.models())} models"
