@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
+from benchmarks import steps
 from benchmarks.families import FAMILIES, Case, cases
 from benchmarks.machine import describe
 from modelctl.alignment import align
@@ -143,14 +144,23 @@ def main() -> None:
     """Measure every case and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
-    out = parser.parse_args().out
-    rows = []
+    parser.add_argument(
+        "--steps", action="store_true", help="only the table of steps, which holds no times"
+    )
+    arguments = parser.parse_args()
+    out = arguments.out
+    rows: list[Row] = []
     with threadpool_limits(1):
+        if arguments.steps:
+            families = out.read_text(encoding="utf-8").partition(steps.TITLE)[0].rstrip()
+            out.write_text(f"{families}\n\n{steps.section()}", encoding="utf-8")
+            return
         for case in cases():
             row = measure(case)
             rows.append(row)
             print(_line(row), flush=True)
-    out.write_text(f"{HEAD}{describe()}\n\n{table(rows)}", encoding="utf-8")
+        section = steps.section()
+    out.write_text(f"{HEAD}{describe()}\n\n{table(rows)}\n{section}", encoding="utf-8")
     print(f"{len(rows)} combinations of {len(FAMILIES)} families -> {out}")
 
 
