@@ -17,7 +17,7 @@ import click
 @click.option("--batch-rows", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--connections", type=click.IntRange(1, 64), default=4, show_default=True)
 def command(url: str, path: Path, out: Path | None, batch_rows: int, connections: int) -> None:
-    """Predict every row of a CSV file by the service at URL; the answer is CSV too.
+    """Predict every row of a CSV or Parquet file by the service at URL; the answer is CSV too.
 
     \b
     Example:

@@ -79,6 +79,45 @@ def test_wrong_cells_are_all_named(tmp_path: Path) -> None:
     ]
 
 
+def test_parquet_rows_are_the_rows_of_the_same_csv(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "x": [1.5, None],
+            "count": pd.array([3, None], dtype="Int64"),
+            "flag": pd.array([True, None], dtype="boolean"),
+            # A category with the name of a missing value stays one.
+            "garage": ["None", None],
+        }
+    )
+    inputs = [
+        {"name": "x", "dtype": "float"},
+        {"name": "count", "dtype": "integer"},
+        {"name": "flag", "dtype": "boolean"},
+        {"name": "garage", "dtype": "string", "categories": ["Attached", "None"]},
+    ]
+    frame.to_parquet(tmp_path / "rows.parquet")
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    expected = [
+        {"x": 1.5, "count": 3, "flag": True, "garage": "None"},
+        {"x": None, "count": None, "flag": None, "garage": None},
+    ]
+    for ending in ("parquet", "csv"):
+        assert read_rows(tmp_path / f"rows.{ending}", inputs) == expected
+
+
+def test_whole_numbers_with_a_point_are_whole_and_infinity_is_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    inputs = [{"name": "count", "dtype": "integer"}, {"name": "x", "dtype": "float"}]
+    path.write_text("count,x\n3.0,1\n")
+    assert read_rows(path, inputs) == [{"count": 3, "x": 1.0}]
+    path.write_text("count,x\n3.5,inf\n")
+    with pytest.raises(ModelctlError) as refused:
+        read_rows(path, inputs)
+    assert refused.value.found == (
+        "line 2, count: '3.5' is no integer; line 2, x: 'inf' is no float"
+    )
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("y\n1\n")
