@@ -67,9 +67,21 @@ def _environment(
     paths = folder.iterdir() if everything else _touched_models(folder, touched)
     for path in sorted(paths):
         if path.is_dir():
+            yield from _source(repository, environment, path)
             yield from _model(repository, path, markers, pinned=pinned)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
+
+
+def _source(repository: Repository, environment: Environment, folder: Path) -> Iterator[str]:
+    """A model that is not set up in the environment before can never get a version here."""
+    before = repository.before(environment)
+    if before is not None and not repository.folder(before, folder.name).is_dir():
+        name = folder.relative_to(repository.root)
+        yield (
+            f"{name}: '{folder.name}' is not set up in '{before.name}', where its versions come "
+            f"from; create environments/{before.name}/{folder.name}"
+        )
 
 
 def _touched_models(folder: Path, touched: set[str]) -> Iterator[Path]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from modelctl import compare, gitrepo
+from modelctl.commands._options import output_option
 from modelctl.environments import Repository
 
 if TYPE_CHECKING:
@@ -19,8 +22,14 @@ if TYPE_CHECKING:
 @click.argument("second", required=False)
 @click.option("--base", help="Compare the checkout with this commit, release by release.")
 @click.option("--markdown", is_flag=True, help="For a pull request's comment.")
+@output_option
 def command(
-    model: str | None, first: str | None, second: str | None, base: str | None, markdown: bool
+    model: str | None,
+    first: str | None,
+    second: str | None,
+    base: str | None,
+    markdown: bool,
+    output: str,
 ) -> None:
     """Compare rendered manifests: MODEL in environment FIRST with SECOND, or all with --base.
 
@@ -43,6 +52,10 @@ def command(
         empty = f"{model} is the same in {first} and {second}"
     else:
         raise click.UsageError("give MODEL FIRST SECOND, or --base COMMIT")
+    if output == "json":
+        changed = {name: [asdict(change) for change in found[name]] for name in found}
+        click.echo(json.dumps(changed, indent=2))
+        return
     if not found:
         click.echo(empty)
     for name, changes in found.items():

@@ -52,6 +52,13 @@ def test_check_finds_nothing_in_a_good_repository(released: Path) -> None:
             id="missing-tag",
         ),
         pytest.param(
+            "staging/penguins/settings.yaml",
+            "{}\n",
+            "environments/staging/penguins: 'penguins' is not set up in 'dev', where its versions "
+            "come from; create environments/dev/penguins",
+            id="model-of-nowhere",
+        ),
+        pytest.param(
             "qa/iris/settings.yaml",
             "{}\n",
             "environments/qa: not an environment of environments.yaml; "
