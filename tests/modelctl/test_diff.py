@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from modelctl import compare
 from modelctl.diff import changes
+
+from .conftest import run
 
 CONFIG: dict[str, Any] = {
     "kind": "ConfigMap",
@@ -52,3 +59,12 @@ def test_a_secret_shows_that_it_changed_and_never_what_it_is() -> None:
     (change,) = changes([SECRET], [changed(SECRET, ("stringData", "a"), "hunter3")])
     assert "-  a: (secret, before)\n+  a: (secret, after)\n   b: (secret)" in change.text
     assert "hunter" not in change.text
+
+
+def test_the_command_says_it_in_json_too(released: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"dev-iris": changes([CONFIG], [changed(CONFIG, ("data", "LOG_LEVEL"), "debug")])}
+    rows = [compare.ReleaseChange("dev", "iris", found["dev-iris"])]
+    monkeypatch.setattr(compare, "against", lambda *_: rows)
+    answer = json.loads(run("diff", "--base", "HEAD", "--output", "json"))
+    assert answer["dev-iris"][0]["object"] == "ConfigMap/iris"
+    assert run("diff", "--base", "HEAD").startswith("=== dev-iris\nchanged ConfigMap/iris\n")
