@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         elif arguments.command == "list":
             for tool in CATALOG:
                 mark = "built" if state.is_built(tool, places) else "missing"
-                print(f"{tool.name:<22}{tool.version:<12}{mark}")
+                print(f"{tool.name:<22}{tool.version:<12} {mark}")
         else:
             print(_path(arguments.binary, places))
     except ToolsError as error:
