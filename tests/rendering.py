@@ -51,7 +51,9 @@ def run(*argv: str | Path, stdin: str | None = None) -> Result:
 def tool(name: str) -> Path:
     """The pinned tool; an AssertionError with the command that builds it when it is missing."""
     path = TOOLS / name
-    assert path.exists(), f"{path.relative_to(ROOT)} is missing: run `python3 -m tools build chart`"
+    assert path.exists(), (
+        f"{path.relative_to(ROOT)} is missing: run `python3 -m tools build chart e2e`"
+    )
     return path
 
 

@@ -18,6 +18,7 @@ import pytest
 from sandbox import netns, process
 from sandbox.layout import find_layout
 
+from .ad_hoc import NAMESPACE, AdHocReleases, applied, restricted_namespace
 from .leftovers import snapshot
 from .loop import Loop, measured
 
@@ -57,3 +58,10 @@ def sample(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sample") / "body.json"
     path.write_text(json.dumps({"features": rows[0]}))
     return path
+
+
+@pytest.fixture(scope="session")
+def ad_hoc(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdHocReleases]:
+    """How tests install releases of their own, held to what an environment is held to."""
+    with applied(loop, [restricted_namespace(NAMESPACE)]):
+        yield AdHocReleases(loop, tmp_path_factory.mktemp("values"))

@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox import addresses, netns, rollout
 from sandbox.environments import Environment, Release, read_environments, read_releases
@@ -29,6 +29,16 @@ HERE = Path(__file__).resolve().parent
 def measured(what: str, seconds: float, target: float) -> None:
     """Print a timing beside its target; a test's own deadline is three times the target."""
     print(f"\n    measured: {what}: {seconds:.1f} s (target {target:.0f} s)", flush=True)
+
+
+class Served(Protocol):
+    """Something with a Service: a release in git, or one that a test installed."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def namespace(self) -> str: ...
 
 
 class Loop:
@@ -125,11 +135,14 @@ class Loop:
     # --- clients
 
     @contextmanager
-    def probing(self, release: Release, body: Path) -> Iterator[dict[str, Any]]:
-        """Ask the release's Service without a pause; the report is filled in at the end."""
+    def probing(self, release: Served, body: Path, *options: str) -> Iterator[dict[str, Any]]:
+        """Ask the release's Service all the time; the report is filled in at the end.
+
+        The options are those of `prober.py`.
+        """
         service = self.get("service", release.model, f"--namespace={release.namespace}")["spec"]
         argv = netns.enter_argv(
-            [sys.executable, HERE / "prober.py", service["clusterIP"], "80", body]
+            [sys.executable, HERE / "prober.py", service["clusterIP"], "80", body, *options]
         )
         report: dict[str, Any] = {}
         with subprocess.Popen(

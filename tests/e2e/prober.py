@@ -1,6 +1,6 @@
-"""Ask a service for predictions without a pause and without a retry, and count what fails.
+"""Ask a service for predictions all the time and without a retry, and count what fails.
 
-    python prober.py HOST PORT BODY_FILE [--connections N]
+    python prober.py HOST PORT BODY_FILE [--connections N] [--pause SECONDS] [--url URL]
 
 Runs inside the sandbox's network namespace, as a client in the cluster would. Each connection is
 kept alive; a request that fails in any way counts, whatever the reason. Ends when its standard
@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 15
 SHOWN_FAILURES = 5
@@ -26,9 +27,12 @@ SHOWN_FAILURES = 5
 class Prober:
     """What all connections have seen so far."""
 
-    def __init__(self, host: str, port: int, body: bytes) -> None:
+    def __init__(self, host: str, port: int, body: bytes, url: str, pause: float) -> None:
         self._address = (host, port)
         self._body = body
+        self._path = urlsplit(url).path
+        self._headers = {"Host": urlsplit(url).netloc, "Content-Type": "application/json"}
+        self._pause = pause
         self._lock = threading.Lock()
         self.stop = threading.Event()
         self.requests = 0
@@ -51,6 +55,8 @@ class Prober:
                 connection.close()
                 connection = self._connect()
             self._count(time.monotonic() - started, version, failure)
+            if self._pause:
+                self.stop.wait(self._pause)
         connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -60,8 +66,7 @@ class Prober:
         if connection.sock is None:
             connection.connect()
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        headers = {"Content-Type": "application/json"}
-        connection.request("POST", "/predict", self._body, headers)
+        connection.request("POST", self._path, self._body, self._headers)
         response = connection.getresponse()
         content = response.read()
         if response.status != http.client.OK:
@@ -84,8 +89,11 @@ def main() -> int:
     parser.add_argument("port", type=int)
     parser.add_argument("body", type=Path)
     parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--pause", type=float, default=0, help="seconds between two requests")
+    parser.add_argument("--url", default="http://model/predict", help="what a gateway routes by")
     arguments = parser.parse_args()
-    prober = Prober(arguments.host, arguments.port, arguments.body.read_bytes())
+    body = arguments.body.read_bytes()
+    prober = Prober(arguments.host, arguments.port, body, arguments.url, arguments.pause)
     threads = [threading.Thread(target=prober.work) for _ in range(arguments.connections)]
     for thread in threads:
         thread.start()

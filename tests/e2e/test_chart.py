@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,8 @@ import yaml
 
 from tests import rendering
 from tests.chart import goldens
+
+from .ad_hoc import applied, restricted_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,28 +23,10 @@ NAMESPACE = "chart-test"
 EXAMPLES = goldens.examples()
 
 
-@contextmanager
-def applied(loop: Loop, manifests: list[rendering.Manifest]) -> Iterator[None]:
-    """Those objects exist meanwhile, and are gone afterwards."""
-    if not manifests:
-        yield
-        return
-    stream = yaml.safe_dump_all(manifests)
-    loop.kubectl("apply", "--server-side", "--filename=-", stdin=stream)
-    try:
-        yield
-    finally:
-        loop.kubectl("delete", "--ignore-not-found", "--wait", "--filename=-", stdin=stream)
-
-
 @pytest.fixture(scope="module")
 def namespace(loop: Loop) -> Iterator[str]:
     """A namespace with the baseline's Pod Security labels and an account for the test pod."""
-    (labelled,) = rendering.of_kind(
-        rendering.build_overlay(rendering.OVERLAYS / "dev"), "Namespace"
-    )
-    labelled["metadata"] = {"name": NAMESPACE, "labels": labelled["metadata"]["labels"]}
-    with applied(loop, [labelled]):
+    with applied(loop, [restricted_namespace(NAMESPACE)]):
         yield NAMESPACE
 
 
