@@ -121,6 +121,8 @@ def application_controller(layout: Layout) -> Component:
         ("--app-resync", str(POLL_SECONDS), "--app-resync-jitter", "0"),
         # Without the second, the first is ignored and healing backs off.
         ("--self-heal-timeout-seconds", "1", "--self-heal-backoff-timeout-seconds", "0"),
+        # For that long it says nothing of a commit that does not render; three minutes by default.
+        ("--repo-error-grace-period-seconds", str(2 * POLL_SECONDS)),
         ready=Http(f"http://{HOST}:{CONTROLLER_METRICS_PORT}/healthz"),
         after=("redis", "argocd-repo-server"),
     )
