@@ -46,6 +46,8 @@ def options(settings: Settings, service: Service) -> dict[str, Any]:
         # The one whose state `app.worker` looks at; a faster one is not on the fast path anyway.
         "http_parser": "python",
         "worker_connections": CONNECTIONS,
+        # Who has gone waits for nothing: what is queued for them is dropped at once.
+        "asgi_disconnect_grace_period": 0,
         "preload_app": True,
         "keepalive": KEEPALIVE_SECONDS,
         "timeout": HEARTBEAT_SECONDS,
