@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SETTINGS = "argocd/install"
 TYPE_LABEL = "argocd.argoproj.io/secret-type"
 IN_CLUSTER = "in-cluster"
+ROOT = "root"
 HTTP = "http://"
 
 
@@ -52,7 +53,7 @@ class Plan:
     repository: Source
     registry: Source
     revision: str = "HEAD"
-    name: str = "root"
+    name: str = ROOT
     namespace: str = "argocd"
     requeue_seconds: int = 180
     store: str = ""
@@ -125,9 +126,11 @@ class Plan:
             "revision": "$ARGOCD_APP_SOURCE_TARGET_REVISION",
             "chartRegistry": self.registry.address,
             "requeueAfterSeconds": str(self.requeue_seconds),
-            # The first repository of an Argo CD needs no name of its own.
-            "name": "" if self.name == "root" else self.name,
         }
+        # The first repository of an Argo CD needs none; and Argo CD drops an empty value, which
+        # would differ from ours for ever.
+        if self.name != ROOT:
+            parameters["name"] = self.name
         return {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Application",
@@ -173,6 +176,20 @@ def unknown_clusters(wanted: Iterable[str], secrets: Iterable[Object]) -> list[s
     """Which of the clusters that environments name Argo CD does not know, in order."""
     known = {IN_CLUSTER, *(_decoded(secret, "name") for secret in secrets)}
     return sorted(set(wanted) - known)
+
+
+def refuse_foreign(plan: Plan, application: Object | None) -> None:
+    """Refuse to take over an Application of our name that follows another repository."""
+    if application is None:
+        return
+    found = application["spec"].get("source", {}).get("repoURL", "")
+    if found != plan.repository.address:
+        raise ModelctlError(
+            f"Application '{plan.name}' in namespace '{plan.namespace}' is there already",
+            expected=f"one that follows {plan.repository.address}",
+            found=found or "one without a single source",
+            fix="choose another name: --name NAME",
+        )
 
 
 def refuse_secret(source: Source, secret: Object | None, namespace: str) -> None:

@@ -74,7 +74,8 @@ def command(
     if settings:
         wanted = bootstrap.settings(repository.root, namespace)
         lines += cluster.apply(wanted, dry_run=dry_run, force=True)
-    lines += cluster.apply(plan.objects(), dry_run=dry_run)
+    # Nobody else has a say in these; Argo CD itself writes to its Application.
+    lines += cluster.apply(plan.objects(), dry_run=dry_run, force=True)
     click.echo("\n".join(lines))
     if dry_run:
         click.echo("dry run: nothing was changed")
@@ -91,6 +92,8 @@ def _refuse_unready(repository: Repository, cluster: Cluster, plan: bootstrap.Pl
                 expected="Argo CD 3.x, installed",
                 fix="install Argo CD: https://argo-cd.readthedocs.io/en/stable/getting_started/",
             )
+    place = f"--namespace={plan.namespace}"
+    bootstrap.refuse_foreign(plan, cluster.get("applications.argoproj.io", plan.name, place))
     if plan.store and not cluster.knows("externalsecrets.external-secrets.io"):
         raise ModelctlError(
             "the cluster has no externalsecrets.external-secrets.io",
@@ -98,10 +101,10 @@ def _refuse_unready(repository: Repository, cluster: Cluster, plan: bootstrap.Pl
         )
     for source in (plan.repository, plan.registry):
         if source.credentials:
-            found = cluster.get("secret", source.credentials, f"--namespace={plan.namespace}")
+            found = cluster.get("secret", source.credentials, place)
             bootstrap.refuse_secret(source, found, plan.namespace)
     selector = f"--selector={bootstrap.TYPE_LABEL}=cluster"
-    secrets = cluster.get("secrets", f"--namespace={plan.namespace}", selector) or {"items": []}
+    secrets = cluster.get("secrets", place, selector) or {"items": []}
     wanted = [environment.cluster for environment in repository.environments]
     if unknown := bootstrap.unknown_clusters(wanted, secrets["items"]):
         raise RefusedError(

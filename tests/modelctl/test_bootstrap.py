@@ -87,8 +87,9 @@ def test_only_the_root_application_names_the_repository() -> None:
         "revision": "$ARGOCD_APP_SOURCE_TARGET_REVISION",
         "chartRegistry": "registry.example/charts",
         "requeueAfterSeconds": "180",
-        "name": "",
     }
+    # Argo CD drops them, and a second run would find a difference.
+    assert all(entry["value"] for entry in helm["parameters"])
     assert spec["project"] == "root"
     assert spec["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
 
@@ -98,6 +99,16 @@ def test_a_second_repository_has_a_name_of_its_own_everywhere() -> None:
     assert {item["metadata"]["name"] for item in plan.objects()} == {"fraud", "fraud-charts"}
     parameters = only(plan, "Application")["spec"]["source"]["helm"]["parameters"]
     assert {"name": "name", "value": "fraud"} in parameters
+
+
+def test_an_application_of_another_repository_is_not_taken_over() -> None:
+    plan = bootstrap.Plan(GIT, REGISTRY)
+    ours = only(plan, "Application")
+    bootstrap.refuse_foreign(plan, None)
+    bootstrap.refuse_foreign(plan, ours)
+    theirs = {"spec": {"source": {"repoURL": "https://git.example/other.git"}}}
+    with pytest.raises(ModelctlError, match="choose another name: --name NAME"):
+        bootstrap.refuse_foreign(plan, theirs)
 
 
 def secret(label: str, url: str) -> dict[str, Any]:
