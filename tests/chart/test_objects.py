@@ -77,6 +77,33 @@ def test_every_object_names_its_namespace_and_carries_what_is_common(
         assert metadata["labels"]["app.kubernetes.io/instance"] == "iris", manifest["kind"]
 
 
+def test_texts_of_users_arrive_whole(helm: str, tmp_path: Path) -> None:
+    """Line breaks at the end too, wherever the text stands and however often it is parsed."""
+    text = "first\nlast\n"
+    values = {
+        "extraObjects": {
+            "a": {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": text, "b": "c"}},
+            "b": {"apiVersion": "v1", "kind": "Secret", "stringData": {"a": "a", "z": text}},
+        },
+        "env": {"A": {"value": text}, "Z": text},
+        "sidecars": {"z": {"image": "a:1", "args": ["-c", text], "env": {"Z": text}}},
+        "keda": {"triggers": {"z": {"type": "cron", "metadata": {"z": text}}}},
+        "podAnnotations": {"z": text},
+    }
+    manifests = render(helm, merged(everything(), values), tmp_path)
+    config, secret = (
+        next(m for m in rendering.of_kind(manifests, kind) if m["metadata"]["name"] == name)
+        for kind, name in (("ConfigMap", "iris-a"), ("Secret", "iris-b"))
+    )
+    assert (config["data"]["a"], secret["stringData"]["z"]) == (text, text)
+    template = rendering.only(manifests, "Deployment")["spec"]["template"]
+    assert template["metadata"]["annotations"]["z"] == text
+    (sidecar,) = template["spec"]["initContainers"]
+    assert sidecar["args"][1] == sidecar["env"][0]["value"] == text
+    variables = {e["name"]: e.get("value") for e in template["spec"]["containers"][0]["env"]}
+    assert (variables["A"], variables["Z"]) == (text, text)
+
+
 def test_every_label_is_one(objects: list[rendering.Manifest]) -> None:
     values = [value for m in objects for value in m["metadata"]["labels"].values()]
     assert [value for value in values if not LABEL.fullmatch(value)] == []

@@ -24,7 +24,10 @@
 {{- .Values.serviceAccount.name | default (ternary (include "ml-model.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
 
-{{/* A map without its null entries at any depth: Helm keeps a null for a key that is not among the chart's defaults. */}}
+{{/*
+A map without its null entries at any depth: Helm keeps a null for a key that is not among the chart's defaults.
+As JSON, for fromYaml: toYaml drops the last line break, which a text at the end would lose.
+*/}}
 {{- define "ml-model.compact" -}}
 {{- $out := dict -}}
 {{- range $key, $value := . -}}
@@ -34,7 +37,7 @@
 {{- $_ := set $out $key $value -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml $out -}}
+{{- toJson $out -}}
 {{- end -}}
 
 {{/* What a Service selects by. Frozen: a Deployment's selector cannot be changed. */}}

@@ -24,7 +24,7 @@ readOnlyRootFilesystem: true
 {{- range $name, $entry := . }}
 {{- if kindIs "map" $entry }}
 - name: {{ $name }}
-  {{- include "ml-model.compact" $entry | nindent 2 }}
+  {{- include "ml-model.compact" $entry | fromYaml | toYaml | nindent 2 }}
 {{- else if not (kindIs "invalid" $entry) }}
 - name: {{ $name }}
   {{- /* A whole number from a value file is a float64: %v would print 1e+06. */}}
@@ -89,7 +89,7 @@ Their security context may say more than ours, never less.
 - configMapRef:
     name: {{ include "ml-model.fullname" . }}
 {{- range $name, $source := include "ml-model.compact" .Values.envFrom | fromYaml }}
-- {{ include "ml-model.compact" $source | indent 2 | trim }}
+- {{ include "ml-model.compact" $source | fromYaml | toYaml | indent 2 | trim }}
 {{- end }}
 {{- range $name, $_ := include "ml-model.compact" .Values.externalSecrets | fromYaml }}
 - secretRef:
@@ -258,6 +258,6 @@ spec:
     {{- end }}
     {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
     - name: {{ $name }}
-      {{- include "ml-model.compact" $volume.source | nindent 6 }}
+      {{- include "ml-model.compact" $volume.source | fromYaml | toYaml | nindent 6 }}
     {{- end }}
 {{- end -}}
