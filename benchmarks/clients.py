@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: (\d+)")
-PROBE_INTERVAL_SECONDS = 0.1
+PROBE_INTERVAL_SECONDS = 0.5
 # What is still unanswered this long after the last request was sent counts as lost.
 PATIENCE_SECONDS = 20.0
 

@@ -7,6 +7,7 @@ every prediction, the worst case for the loop that has to refuse meanwhile.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from benchmarks.clients import Measured, closed_loop, open_loop, post
@@ -63,14 +64,20 @@ def overload(slow: Server, quick: Server, seconds: float) -> list[Overload]:
     with running(slow, BENCH / "overload-slow.log"):
         request = post(slow.path, slow.body)
         closed_loop(slow.port, request, 1, PEAK_CLIENTS)
-        peak = closed_loop(slow.port, request, seconds, PEAK_CLIENTS).goodput
-        model = f"random forest on scikit-learn, {1000 / peak:.1f} ms"
+        # Before, between and after, because the machine is not equally quick all the time.
+        peaks = [closed_loop(slow.port, request, seconds, PEAK_CLIENTS).goodput]
         crowd = closed_loop(slow.port, request, seconds, TIMES * LIMIT, probing=True)
-        name = f"{TIMES * LIMIT} clients that honour Retry-After"
-        found.append(Overload(model, name, peak, crowd, has_target=True))
-        rate = TIMES * peak
+        # The crowd has left; what it had running ends first.
+        closed_loop(slow.port, request, 1, PEAK_CLIENTS)
+        peaks.append(closed_loop(slow.port, request, seconds, PEAK_CLIENTS).goodput)
+        rate = TIMES * peaks[-1]
         flood = open_loop(slow.port, request, rate, seconds, OPEN_CONNECTIONS, probing=True)
-        found.append(Overload(model, f"{rate:,.0f}/s", peak, flood, has_target=True))
+        peaks.append(closed_loop(slow.port, request, seconds, PEAK_CLIENTS).goodput)
+        peak = mean(peaks)
+        model = f"random forest on scikit-learn, {1000 / peak:.1f} ms"
+        name = f"{TIMES * LIMIT} clients that honour Retry-After"
+        found.append(Overload(model, name, mean(peaks[:2]), crowd, has_target=True))
+        found.append(Overload(model, f"{rate:,.0f}/s", mean(peaks[1:]), flood, has_target=True))
     with running(quick, BENCH / "overload-quick.log"):
         request = post(quick.path, quick.body)
         closed_loop(quick.port, request, 1, PEAK_CLIENTS)

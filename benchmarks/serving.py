@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -47,6 +48,8 @@ class Extra:
 
     half_load: Measured
     half_load_of_echo: Measured
+    # Median and 99th percentile (ms) of what our log says of the same requests.
+    handling: tuple[float, float]
     private_mb: list[float]
     overloads: list[Overload]
 
@@ -114,7 +117,7 @@ def bare_echo(port: int, workload: str) -> Server:
 
 def half_load(server: Server, rps: float, seconds: int) -> Measured:
     """Latencies at a fixed rate, after a second of warm-up."""
-    with running(server, BENCH / "half.log"):
+    with running(server, BENCH / f"half-{server.name}.log"):
         request = post(server.path, server.body)
         open_loop(server.port, request, rps, 1, CONNECTIONS)
         found = open_loop(server.port, request, rps, seconds, CONNECTIONS)
@@ -126,16 +129,26 @@ def half_load(server: Server, rps: float, seconds: int) -> Measured:
     return found
 
 
+def handling(count: int) -> tuple[float, float]:
+    """How long our own code took for the last requests at half load, by their log lines."""
+    lines = (BENCH / "half-ml-model.log").read_bytes().splitlines()[-count:]
+    found = (json.loads(line).get("duration_ms") for line in lines)
+    durations = sorted(duration for duration in found if duration is not None)
+    return durations[len(durations) // 2], durations[int(len(durations) * 0.99)]
+
+
 def extras(ports: itertools.count[int], peak_rps: float, seconds: int) -> Extra:
     """Latencies at half of the peak, private memory of each of three workers, and overloads."""
     half = half_load(ours("lr", next(ports)), peak_rps / 2, seconds)
+    ours_alone = handling(half.answered[200])
     half_of_echo = half_load(bare_echo(next(ports), "lr"), peak_rps / 2, seconds)
     server = ours("rf", next(ports), workers=3)
     with running(server, BENCH / "workers.log") as instance:
         peak(server.url, server.body, BENCH, 1)
         private = instance.private_mb()
     slow = ours("rf", next(ports), bundle_name=SLOW)
-    return Extra(half, half_of_echo, private, overload(slow, ours("lr", next(ports)), seconds))
+    overloads = overload(slow, ours("lr", next(ports)), seconds)
+    return Extra(half, half_of_echo, ours_alone, private, overloads)
 
 
 def main() -> None:
