@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: (\d+)")
 PROBE_INTERVAL_SECONDS = 0.5
+SETTLE_SECONDS = 0.5
 # What is still unanswered this long after the last request was sent counts as lost.
 PATIENCE_SECONDS = 20.0
 
@@ -240,6 +241,8 @@ def _alone(everyone: Field) -> Iterator[Field]:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     gc.disable()
+    # Every connection is accepted before the first request.
+    time.sleep(SETTLE_SECONDS)
     try:
         yield everyone
     finally:
