@@ -98,7 +98,7 @@ def test_every_channel_is_told_of_a_release_that_is_deployed(
     assert message["path"] == "/slack/chat.postMessage"
     assert message["body"]["channel"] == ["models"]
     assert message["body"]["text"] == [f"{name} serves what git says"]
-    assert json.loads(message["body"]["attachments"][0])[0]["color"] == "2eb67d"
+    assert json.loads(message["body"]["attachments"][0])[0]["color"] == "#2eb67d"
 
 
 def test_a_release_with_a_chart_from_the_registry_names_the_commit_not_the_chart(
