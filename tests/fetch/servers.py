@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -25,6 +26,8 @@ from typing import TYPE_CHECKING
 import pytest
 from obstore import store
 
+from sandbox import pki
+from sandbox.layout import Layout
 from sandbox.wait import Answer, wait_until
 from tests import rendering
 
@@ -90,23 +93,27 @@ def answers(url: str) -> bool:
         urllib.request.urlopen(url, timeout=5).close()
     except urllib.error.HTTPError:
         return True
+    except urllib.error.URLError as error:
+        # A certificate that we do not know is an answer too.
+        return isinstance(error.reason, ssl.SSLError)
     except OSError:
         return False
     return True
 
 
 @contextmanager
-def minio(folder: Path, port: int, **environ: str) -> Iterator[Server]:
-    """An S3 store. It makes a bucket of every folder that it finds."""
+def minio(folder: Path, port: int, authority: Path | None = None) -> Iterator[Server]:
+    """An S3 store, over TLS with an authority. It makes a bucket of every folder that it finds."""
     (folder / "data" / BUCKET).mkdir(parents=True)
-    scheme = "https" if (folder / "certs").is_dir() else "http"
+    scheme = "https" if authority else "http"
+    trusted = {"root_certificate": authority.read_bytes()} if authority else {}
     address = f"{scheme}://127.0.0.1:{port}"
     argv = [
         *(rendering.tool("minio"), "server", folder / "data"),
         *("--address", f"127.0.0.1:{port}", "--certs-dir", folder / "certs"),
     ]
     own = {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET, "MINIO_BROWSER": "off"}
-    with running(argv, f"{address}/minio/health/ready", folder / "minio.log", **own, **environ):
+    with running(argv, f"{address}/minio/health/ready", folder / "minio.log", **own):
         yield Server(
             f"s3://{BUCKET}",
             port,
@@ -115,7 +122,7 @@ def minio(folder: Path, port: int, **environ: str) -> Iterator[Server]:
                 endpoint=address,
                 access_key_id=KEY,
                 secret_access_key=SECRET,
-                client_options=CLIENT,
+                client_options=CLIENT | trusted,
             ),
             {
                 "FETCH_ENDPOINT": address,
@@ -124,6 +131,16 @@ def minio(folder: Path, port: int, **environ: str) -> Iterator[Server]:
                 "AWS_SECRET_ACCESS_KEY": SECRET,
             },
         )
+
+
+def certificates(folder: Path) -> Path:
+    """A key and a certificate for 127.0.0.1 where minio looks for them; returns the authority's."""
+    layout = Layout(folder.parent)
+    pki.make_pki(layout)
+    folder.mkdir()
+    shutil.copy(layout.pki / "apiserver.crt", folder / "public.crt")
+    shutil.copy(layout.pki / "apiserver.key", folder / "private.key")
+    return layout.pki / "ca.crt"
 
 
 @contextmanager

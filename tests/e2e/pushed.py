@@ -1,0 +1,74 @@
+"""Images that only tests need, in the sandbox's registry: the runtime alone, a bundle alone."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from sandbox.base import ensure_base
+from sandbox.buildah import open_storage
+from sandbox.images import CONTEXT, Image, host_ca_bundle
+from sandbox.layout import REGISTRY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.bundle import Bundle
+
+    from .loop import Loop
+
+
+def runtime(loop: Loop, folder: Path) -> Image:
+    """The `runtime` target of the Dockerfile, with what both engines need, and no model."""
+    context = folder / "runtime"
+    loop.gitops.export(CONTEXT, context)
+    arguments = {
+        "PYTHON_IMAGE": ensure_base(loop.layout, open_storage(loop.layout)),
+        "REQUIREMENTS": "serve-sklearn",
+    }
+    return _push(loop, context, "runtime", "test", target="runtime", arguments=arguments)
+
+
+def fetch(loop: Loop, folder: Path) -> Image:
+    """The `fetch` target of the Dockerfile, which downloads bundles."""
+    context = folder / "fetch"
+    loop.gitops.export(CONTEXT, context)
+    arguments = {
+        "PYTHON_IMAGE": ensure_base(loop.layout, open_storage(loop.layout)),
+        "REQUIREMENTS": "fetch",
+    }
+    return _push(loop, context, "fetch", "test", target="fetch", arguments=arguments)
+
+
+def bundle(loop: Loop, bundle: Bundle, folder: Path) -> Image:
+    """An image that holds a bundle's files and nothing else, under its version."""
+    context = folder / "context"
+    shutil.copytree(bundle.path, context / "bundle")
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY bundle /\n", encoding="utf-8")
+    return _push(loop, context, f"bundles/{bundle.manifest['name']}", bundle.manifest["version"])
+
+
+def _push(
+    loop: Loop,
+    context: Path,
+    name: str,
+    tag: str,
+    *,
+    target: str = "",
+    arguments: dict[str, str] | None = None,
+) -> Image:
+    buildah, layout = open_storage(loop.layout), loop.layout
+    local = f"localhost/ml-model-sandbox/tests/{name}:{tag}"
+    log = layout.logs / f"tests-{name.replace('/', '-')}.log"
+    buildah.build(
+        f"{name}: build",
+        context,
+        log=log,
+        tag=local,
+        target=target,
+        arguments=arguments,
+        ca_bundle=host_ca_bundle() if arguments else None,
+    )
+    repository = f"{REGISTRY}/{name}"
+    digest = buildah.push(f"{name}: push", local, f"{repository}:{tag}", log=log)
+    return Image(repository, tag, digest)
