@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from modelctl.charts import folder_version
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError
 from tests import rendering
 from tests.modelctl.conftest import VERSION, commit_all, run
+
+PINNED = VERSION.replace("0.1.0", folder_version(rendering.ROOT))
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("charts/ml-model", "environments"):
         shutil.copytree(rendering.ROOT / name, tmp_path / name)
     for release in ("dev/iris", "staging/iris", "dev/penguins"):
-        (tmp_path / "environments" / release / "version.yaml").write_text(VERSION)
+        (tmp_path / "environments" / release / "version.yaml").write_text(PINNED)
     rendering.run("git", "init", "-q", tmp_path)
     commit_all(tmp_path, "start")
     monkeypatch.chdir(tmp_path)

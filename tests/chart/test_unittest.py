@@ -18,7 +18,8 @@ def test_cases_of_the_chart_pass() -> None:
 
 def test_every_guard_has_a_case() -> None:
     guards = (rendering.CHART / "templates" / "requirements.yaml").read_text(encoding="utf-8")
-    cases = (rendering.CHART / "tests" / "requirements_test.yaml").read_text(encoding="utf-8")
+    files = (rendering.CHART / "tests").glob("requirements*_test.yaml")
+    cases = "".join(path.read_text(encoding="utf-8") for path in files)
     heads = [head.split("%")[0] for head in re.findall(r'"(ERROR: [^"]+)"', guards)]
     assert len(heads) == guards.count("{{- fail ")
     assert [head for head in heads if head not in cases] == []
