@@ -126,6 +126,16 @@ package-chart: $(VENV) ## write build/charts/ml-model-<version>.tgz, the same by
 	$(PYTHON) -m tools build helm4
 	HELM=.tools/bin/helm4 $(BIN)/modelctl package-chart
 
+## --- What a workflow asks for, printed and nothing else (after `make venv`)
+
+.PHONY: changed-models
+changed-models: ## print the models whose image is another one than at the commit BASE=...
+	@$(BIN)/python -m modelctl.builds changed '$(BASE)'
+
+.PHONY: build-inputs
+build-inputs: ## print what the build of the image of MODEL=... is told, from build/bundles
+	@$(BIN)/python -m modelctl.builds inputs '$(MODEL)'
+
 ## --- Measurements (on a quiet machine with two cores)
 
 .PHONY: bench

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from modelctl import promote
-from modelctl.commands._edit import Show, show_and_apply
+from modelctl import promote, pullrequest
+from modelctl.commands._edit import Show
 from modelctl.commands._options import (
     dry_run_option,
     environment_option,
     model_argument,
     output_option,
 )
+from modelctl.commands._propose import propose_or_write, pull_request_option
 from modelctl.environments import Repository, parse_image
 
 
@@ -28,6 +29,7 @@ from modelctl.environments import Repository, parse_image
     help="The bundle that is in the image; its digest goes into git.",
 )
 @click.option("--chart-version", default="", help="The chart to pin; default: the checkout's.")
+@pull_request_option
 @dry_run_option
 @output_option
 def command(
@@ -36,6 +38,7 @@ def command(
     image: str | None,
     folder: Path | None,
     chart_version: str,
+    pull_request: bool,
     dry_run: bool,
     output: str,
 ) -> None:
@@ -48,6 +51,7 @@ def command(
     Examples:
       modelctl bump iris --env dev --image IMAGE --bundle build/bundles/iris
       modelctl bump iris --env dev
+      modelctl bump iris --env dev --image IMAGE --bundle build/bundles/iris --pull-request
     """
     repository = Repository.find()
     version = promote.bumped(
@@ -60,4 +64,11 @@ def command(
     )
     edit = promote.plan_bump(repository, model, environment, version)
     message = f"Bump {model} to {version.model.version} in {environment}"
-    show_and_apply(repository, [edit], message=message, show=Show(dry_run, output))
+    request = pullrequest.Request(
+        # One for each model and environment: a newer build replaces what an older one proposed.
+        branch=f"bump/{environment}-{model}",
+        title=message,
+        body=f"Image `{version.image}`\nBundle `{version.model.digest}`",
+        edits=[edit],
+    )
+    propose_or_write(repository, request, wanted=pull_request, show=Show(dry_run, output))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from modelctl import promote, pullrequest
-from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._edit import Show
 from modelctl.commands._options import (
     dry_run_option,
     environment_option,
@@ -15,6 +15,7 @@ from modelctl.commands._options import (
     model_argument,
     output_option,
 )
+from modelctl.commands._propose import propose_or_write, pull_request_option
 from modelctl.environments import Repository
 
 
@@ -22,9 +23,7 @@ from modelctl.environments import Repository
 @model_argument
 @environment_option("--to", "The environment to enter.")
 @click.option("--with-settings", is_flag=True, help="Copy settings.yaml's values as well.")
-@click.option(
-    "--pull-request", is_flag=True, help="Propose it on a branch; without `gh`, say how by hand."
-)
+@pull_request_option
 @live_option
 @dry_run_option
 @output_option
@@ -61,15 +60,5 @@ def command(
         ),
         edits=planned.edits,
     )
-    propose = pull_request and planned.changes and not dry_run
-    if propose and pullrequest.available():
-        click.echo("\n".join(notes))
-        click.echo(pullrequest.open_request(repository, request))
-        return
     show = Show(dry_run, output)
-    written = show_and_apply(
-        repository, planned.edits, message=planned.message, show=show, notes=notes
-    )
-    if propose and written and output == "table":
-        click.echo("or, on a branch of its own (`gh` is not on PATH):")
-        click.echo(pullrequest.by_hand(repository, request))
+    propose_or_write(repository, request, wanted=pull_request, show=show, notes=notes)

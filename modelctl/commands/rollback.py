@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import freezes, history, registry, rules
-from modelctl.commands._edit import Show, show_and_apply
+from modelctl import freezes, history, pullrequest, registry, rules
+from modelctl.commands._edit import Show
 from modelctl.commands._options import (
     dry_run_option,
     environment_option,
     model_argument,
     output_option,
 )
+from modelctl.commands._propose import propose_or_write, pull_request_option
 from modelctl.environments import Repository, Version
 
 
@@ -30,6 +31,7 @@ from modelctl.environments import Repository, Version
     show_default=True,
     help="Ask the registry whether the image is still there.",
 )
+@pull_request_option
 @dry_run_option
 @output_option
 def command(
@@ -39,6 +41,7 @@ def command(
     reason: str,
     break_freeze: bool,
     ask: bool,
+    pull_request: bool,
     dry_run: bool,
     output: str,
 ) -> None:
@@ -58,7 +61,16 @@ def command(
         rules.require(rules.refuse_frozen(model, found, datetime.now(UTC)))
     message = f"Roll back {model} to {version.model.version} in {environment}: {reason}"
     notes = _warnings(version) if ask else []
-    show_and_apply(repository, planned, message=message, show=Show(dry_run, output), notes=notes)
+    request = pullrequest.Request(
+        branch=f"rollback/{environment}-{model}",
+        title=message,
+        body="\n".join(
+            [f"Image `{version.image}`", f"Bundle `{version.model.digest}`", reason, *notes]
+        ),
+        edits=planned,
+    )
+    show = Show(dry_run, output)
+    propose_or_write(repository, request, wanted=pull_request, show=show, notes=notes)
 
 
 def _warnings(version: Version) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from app.bundle import canonical, digest_of
 from modelctl.cli import cli
 
 ENVIRONMENTS = """\
@@ -77,6 +78,22 @@ def commit_all(root: Path, message: str) -> None:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     subprocess.run(["git", "-C", str(root), "add", "-A"], check=True)
     subprocess.run(["git", "-C", str(root), *identity, "commit", "-qm", message], check=True)
+
+
+def make_bundle(folder: Path, version: str, engine: str = "onnx") -> str:
+    """A small bundle of iris that verifies; returns its digest."""
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(b"model")
+    entry = {"sha256": digest_of(b"model").removeprefix("sha256:"), "bytes": 5}
+    manifest = {
+        "schema_version": 1,
+        "name": "iris",
+        "version": version,
+        "engine": engine,
+        "files": {"model.onnx": entry},
+    }
+    (folder / "manifest.json").write_bytes(canonical(manifest))
+    return digest_of((folder / "manifest.json").read_bytes())
 
 
 @pytest.fixture(autouse=True)

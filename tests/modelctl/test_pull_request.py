@@ -1,4 +1,4 @@
-"""`modelctl promote --pull-request`: a branch, a commit and a request; the checkout stays as it is.
+"""`--pull-request` of promote, bump and rollback: a branch and a request, the checkout untouched.
 
 GitHub is played by a `gh` that writes down what it was told.
 """
@@ -16,7 +16,7 @@ import pytest
 
 from modelctl.errors import ModelctlError
 
-from .conftest import DIGEST_B, VERSION, commit_all, run
+from .conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, make_bundle, run
 
 TARGET = "environments/staging/iris/version.yaml"
 BRANCH = "promote/staging-iris"
@@ -147,3 +147,33 @@ def test_without_gh_the_printed_commands_do_the_same(
     for line in lines[start:]:
         subprocess.run(shlex.split(line), check=True, capture_output=True)
     assert git("-C", str(remote), "show", f"{BRANCH}:{TARGET}") == VERSION
+
+
+def test_a_bump_is_proposed_and_the_newer_of_two_builds_wins(forge: Forge, tmp_path: Path) -> None:
+    branch, target = "bump/dev-iris", "environments/dev/iris/version.yaml"
+    for version in ("1.1.0", "1.2.0"):
+        bundle = tmp_path / version
+        make_bundle(bundle, version)
+        image = f"registry.example/iris:{version}@{DIGEST_A}"
+        output = run(
+            *("bump", "iris", "--env", "dev", "--image", image),
+            *("--bundle", str(bundle), "--pull-request"),
+        )
+        assert output.splitlines()[-1] == "https://forge.example/pull/1"
+    assert "tag: 1.2.0\n" in forge.show(f"{branch}:{target}")
+    assert [words[1] for words in forge.told()] == ["list", "create", "list"]
+    assert git("status", "--porcelain") == ""
+
+
+def test_a_rollback_is_proposed_with_its_reason(forge: Forge) -> None:
+    target = forge.checkout / "environments/dev/iris/version.yaml"
+    target.write_text(VERSION.replace("1.0.0", "1.1.0"))
+    commit_all(forge.checkout, "newer")
+    run(
+        *("rollback", "iris", "--env", "dev", "--no-registry"),
+        *("--reason", "wrong labels", "--pull-request"),
+    )
+    assert forge.show("rollback/dev-iris:environments/dev/iris/version.yaml") == VERSION
+    create = forge.told()[-1]
+    assert "Roll back iris to 1.0.0 in dev: wrong labels" in create
+    assert git("status", "--porcelain") == ""
