@@ -7,10 +7,12 @@ here, and only once Argo CD itself has said that the file is gone.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from modelctl import edits, kube, proc, rules
+from modelctl.environments import VALUE_FILES
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
@@ -50,7 +52,20 @@ def plan(
     return planned
 
 
-def delete_application(application: dict[str, Any], *, keep_running: bool) -> None:
+def missing_files(repository: Repository, environment: Environment, model: str) -> re.Pattern[str]:
+    """What Argo CD says once it sees the same as we do: which of our value files are gone.
+
+    The words of any other failure name the version file too, as an argument of Helm.
+    """
+    folder = repository.folder(environment, model)
+    names = "|".join(re.escape(name) for name in VALUE_FILES if not (folder / name).is_file())
+    place = re.escape(str(folder.relative_to(repository.root)))
+    return re.compile(rf"{place}/({names}): no such file")
+
+
+def delete_application(
+    application: dict[str, Any], missing: re.Pattern[str], *, keep_running: bool
+) -> None:
     """Delete an Application whose version file is gone, with its objects or without.
 
     Raises ModelctlError when Argo CD still sees the file, or does not finish in two minutes.
@@ -60,7 +75,7 @@ def delete_application(application: dict[str, Any], *, keep_running: bool) -> No
     _refresh(*target, f"{REFRESH}=normal")
     _wait(
         f"Argo CD does not say that the version file of '{name}' is gone",
-        lambda: _misses_version(name),
+        lambda: _says(name, missing),
         fix="push the commit that removed it to the branch that Argo CD follows, then run this "
         "again; nothing was deleted",
     )
@@ -92,10 +107,10 @@ def by_hand(name: str, *, keep_running: bool) -> str:
     return f"argocd app delete {name}   # its pods end"
 
 
-def _misses_version(name: str) -> bool:
+def _says(name: str, missing: re.Pattern[str]) -> bool:
     application = kube.application(name)
     conditions = (application or {}).get("status", {}).get("conditions", [])
-    return any("version.yaml" in condition.get("message", "") for condition in conditions)
+    return any(missing.search(condition.get("message", "")) for condition in conditions)
 
 
 def _forget(owner: str, namespace: str, name: str) -> None:

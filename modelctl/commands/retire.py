@@ -69,7 +69,8 @@ def command(
         click.echo(f"dry run: Application {name} would be deleted")
     else:
         click.echo(f"git has no {name}; deleting its Application ...")
-        retire.delete_application(application, keep_running=keep_running)
+        missing = retire.missing_files(repository, found, model)
+        retire.delete_application(application, missing, keep_running=keep_running)
         click.echo(f"Application {name} is gone" + (", its pods go on" if keep_running else ""))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from modelctl import retire
+from modelctl.environments import Repository
 from modelctl.errors import ModelctlError, RefusedError
 
 from . import cluster
@@ -89,6 +90,26 @@ def test_an_application_whose_file_argo_cd_still_sees_is_not_deleted(
     questions = asked.read_text().splitlines()
     assert any("annotate" in question for question in questions)
     assert not any("delete" in q or "patch" in q for q in questions)
+
+
+HELM = "`helm template . --values environments/dev/iris/version.yaml` failed: Error: "
+
+
+@pytest.mark.parametrize(
+    ("message", "gone"),
+    [
+        (f"{HELM}open cached/environments/dev/iris/version.yaml: no such file or directory", True),
+        (f"{HELM}values don't meet the specifications", False),
+        (f"{HELM}open cached/environments/dev/iris/settings.yaml: no such file", False),
+        (f"{HELM}open cached/environments/staging/iris/version.yaml: no such file", False),
+    ],
+)
+def test_only_a_missing_version_file_counts_and_not_any_failure(
+    retired: Path, message: str, gone: bool
+) -> None:
+    repository = Repository.find(retired)
+    pattern = retire.missing_files(repository, repository.environment("dev"), "iris")
+    assert bool(pattern.search(message)) is gone
 
 
 def test_a_dry_run_asks_and_touches_nothing(
