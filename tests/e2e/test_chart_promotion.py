@@ -31,10 +31,13 @@ def marked(loop: Loop, environment: str) -> tuple[bool, Any]:
     return MARK in found, found
 
 
-def generations(loop: Loop) -> dict[str, int]:
-    """The generation of every Deployment of the environments after the first."""
+def rendered(loop: Loop) -> dict[str, Any]:
+    """What git decides of each Deployment after the first environment; replicas are not its own."""
     return {
-        f"{environment}-{item['metadata']['name']}": item["metadata"]["generation"]
+        f"{environment}-{item['metadata']['name']}": {
+            "labels": item["metadata"]["labels"],
+            "spec": {k: v for k, v in item["spec"].items() if k != "replicas"},
+        }
         for environment in ENVIRONMENTS[1:]
         for item in loop.get("deployments", f"--namespace=ml-{environment}")["items"]
     }
@@ -56,7 +59,7 @@ def edit_template(loop: Loop, version: str) -> None:
 
 
 def test_an_edited_template_reaches_each_environment_by_promotion_only(loop: Loop) -> None:
-    before = generations(loop)
+    before = rendered(loop)
     head = loop.gitops.head()
     # Released charts stay in the registry, so each run needs a version of its own.
     version = f"{chart_version(loop.worktree)}-e2e.{head[:8]}.{int(time.time())}"
@@ -70,7 +73,7 @@ def test_an_edited_template_reaches_each_environment_by_promotion_only(loop: Loo
         assert MARK in annotations(loop, "dev", "penguins")
         for environment in ENVIRONMENTS[1:]:
             assert not marked(loop, environment)[0], environment
-        assert generations(loop) == before
+        assert rendered(loop) == before
 
         charts.ensure_chart(loop.layout, loop.gitops)
         run_modelctl(loop.layout, loop.worktree, "bump", "iris", "--env", "dev")
@@ -86,7 +89,7 @@ def test_an_edited_template_reaches_each_environment_by_promotion_only(loop: Loo
         assert values["ref"] == "values"
         assert MARK not in annotations(loop, "staging", "penguins")
         assert not marked(loop, "production")[0]
-        changed = {name for name, value in generations(loop).items() if value != before[name]}
+        changed = {name for name, value in rendered(loop).items() if value != before[name]}
         assert changed <= {"staging-iris"}
     finally:
         loop.gitops.git("checkout", head, "--", TEMPLATE, CHART, *versions)
