@@ -89,7 +89,7 @@ def test_registry_without_the_chart_is_an_error_and_leaves_nothing_in_the_cache(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(charts.REGISTRY_VARIABLE, "registry.example/charts")
-    with pytest.raises(ModelctlError, match="or push the chart: version 0.1.0 has to be there"):
+    with pytest.raises(ModelctlError, match=r"or push the chart: version 0\.1\.0 has to be there"):
         found(repository, "staging", "/bin/false")
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 
@@ -99,7 +99,7 @@ def test_version_file_without_a_pin_is_refused_in_a_later_environment(
 ) -> None:
     version = repository.root / "environments/staging/iris/version.yaml"
     version.write_text(VERSION.partition("chart:")[0])
-    with pytest.raises(ModelctlError, match="staging/iris/version.yaml pins no chart"):
+    with pytest.raises(ModelctlError, match=r"staging/iris/version\.yaml pins no chart"):
         found(repository, "staging")
 
 

@@ -95,6 +95,7 @@ def test_draining_comes_to_its_end(start: Start) -> None:
 
 def test_sigkill_of_a_worker_fails_requests_on_its_own_connections_only(start: Start) -> None:
     service = start(trained.bundle("iris"), WORKERS="2")
+    service.wait_until("two workers", lambda: len(service.events("model_loaded")) == 2)
     victim, survivor = service.workers()
 
     def answered_by() -> dict[str, int]:
