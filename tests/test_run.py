@@ -1,0 +1,67 @@
+"""The runner itself: what passes when it is run once more is named, what fails again fails."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import run
+
+PYTEST = (sys.executable, "-m", "pytest")
+UNSTEADY = """
+from pathlib import Path
+
+def test_unsteady():
+    flag = Path(__file__).with_name("seen")
+    if not flag.exists():
+        flag.touch()
+        raise AssertionError("the first time")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own, with a file of passing tests."""
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "PYTEST", PYTEST)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_good.py").write_text("def test_good():\n    pass\n")
+    return tmp_path
+
+
+def suite() -> run.Suite:
+    return run.Suite("demo", (*PYTEST, "."))
+
+
+def test_what_passes_when_run_again_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "test_late.py").write_text(UNSTEADY)
+    assert run.run(suite())
+    output = capsys.readouterr().out
+    assert "the first time" in output
+    assert "UNSTEADY, passed when run again: test_late.py::test_unsteady" in output
+
+
+def test_what_fails_twice_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "test_bad.py").write_text("def test_bad():\n    assert False\n")
+    assert not run.run(suite())
+    assert "FAILED demo (exit code 1" in capsys.readouterr().out
+
+
+def test_many_failures_are_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = "".join(f"def test_bad_{i}():\n    assert False\n" for i in range(6))
+    (folder / "test_bad.py").write_text(bad)
+    assert not run.run(suite())
+    assert "once more" not in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_read_is_no_accident(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "test_broken.py").write_text("def test_\n")
+    assert not run.run(suite())
+    assert "once more" not in capsys.readouterr().out
