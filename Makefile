@@ -85,6 +85,7 @@ tools: ## build every pinned command-line tool that is missing (TOOLS="helm4 ...
 
 # Of the cluster that KUBE_CONTEXT names; see `modelctl bootstrap --help` for BOOTSTRAP_ARGS.
 REPO_URL ?= $(shell git remote get-url origin 2>/dev/null)
+CHART_VERSION = $(shell sed -n 's/^version: *//p' charts/ml-model/Chart.yaml)
 CHART_REGISTRY ?= $(shell sed -n 's/^chartRegistry: *//p' environments/environments.yaml)
 
 .PHONY: up
@@ -125,6 +126,16 @@ generate: $(VENV) ## write the chart's schema, README, recipes and golden render
 package-chart: $(VENV) ## write build/charts/ml-model-<version>.tgz, the same bytes from the same commit
 	$(PYTHON) -m tools build helm4
 	HELM=.tools/bin/helm4 $(BIN)/modelctl package-chart
+
+.PHONY: push-chart
+push-chart: package-chart ## push the packaged chart to REGISTRY=host/path; its digest goes into build/charts/pushed
+	.tools/bin/helm4 push $(PUSH_ARGS) build/charts/ml-model-$(CHART_VERSION).tgz 'oci://$(REGISTRY)' 2>&1 \
+	  | tee /dev/stderr | sed -n 's/^Digest: //p' > build/charts/pushed
+	test -s build/charts/pushed
+
+.PHONY: release-notes
+release-notes: ## print what changed in the newest version of the chart
+	@awk '/^## / {part++} part == 1' charts/ml-model/CHANGELOG.md
 
 ## --- What a workflow asks for, printed and nothing else (after `make venv`)
 

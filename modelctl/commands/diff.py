@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from modelctl.diff import Change
 
 
+# GitHub refuses a comment of more than 65,536 characters.
+COMMENT_CHARACTERS = 60_000
+NAMED = 50
+
+
 @click.command()
 @click.argument("model", required=False)
 @click.argument("first", required=False)
@@ -58,8 +63,27 @@ def command(
         return
     if not found:
         click.echo(empty)
+    if markdown:
+        click.echo(comment(found), nl=False)
+        return
     for name, changes in found.items():
-        click.echo(_markdown(name, changes) if markdown else _plain(name, changes))
+        click.echo(_plain(name, changes))
+
+
+def comment(found: dict[str, list[Change]]) -> str:
+    """All of it as far as a comment can hold it, and the names of what it cannot."""
+    shown, left, size = [], [], 0
+    for name, changes in found.items():
+        text = _markdown(name, changes)
+        if size + len(text) > COMMENT_CHARACTERS:
+            left.append(f"`{name}` ({len(changes)} objects)")
+        else:
+            shown.append(f"{text}\n")
+            size += len(text) + 1
+    if left:
+        names = ", ".join(left[:NAMED]) + (", ..." if len(left) > NAMED else "")
+        shown.append(f"{len(left)} more change, too long for a comment: {names}\n")
+    return "".join(shown)
 
 
 def _plain(name: str, changes: list[Change]) -> str:

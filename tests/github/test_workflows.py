@@ -1,0 +1,204 @@
+"""What every workflow keeps to, and that the commands in them exist.
+
+`make lint` runs actionlint and zizmor over the same files; none of it runs them on GitHub.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from modelctl.cli import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):.*## ", MAKEFILE, re.MULTILINE))
+PROGRAMS = {"make", ".venv/bin/modelctl", "gh", "docker", "cosign", "jq", "echo", "test", "timeout"}
+PIN = re.compile(r"uses: ([\w-]+/[\w./-]+)@([0-9a-f]{40})  # v\d+\.\d+\.\d+")
+each = pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A workflow; every value is text, so that the key `on` stays what it is."""
+    # It makes nothing but text.
+    found: dict[str, Any] = yaml.load(path.read_text(), yaml.BaseLoader)  # noqa: S506
+    return found
+
+
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = read(path)["jobs"]
+    return found
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    return [step for job in jobs(path).values() for step in job.get("steps", [])]
+
+
+def lines(step: dict[str, Any]) -> list[str]:
+    """The commands of a step; nothing for a step that is an action."""
+    return [line for line in step.get("run", "").splitlines() if line.strip()]
+
+
+def calls(path: Path, program: str) -> list[str]:
+    """What follows every call of a program up to the end of the command; NAME=value left out."""
+    found = [
+        call
+        for step in steps(path)
+        for line in lines(step)
+        for call in re.findall(rf"(?<![\w./-]){re.escape(program)} ([^|;>]*)", line)
+    ]
+    return [re.sub(r"\b[A-Z_]+=(\"[^\"]*\"|\S+)", "", call) for call in found]
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[Any]]]:
+    """A server on this machine that keeps what is posted to it."""
+    received: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append(json.loads(body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments: Any) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", received
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@each
+def test_nothing_is_granted_but_to_a_job(path: Path) -> None:
+    assert read(path)["permissions"] == {}
+    assert [name for name, job in jobs(path).items() if "permissions" not in job] == []
+
+
+@each
+def test_every_action_is_a_commit_that_says_its_version(path: Path) -> None:
+    uses = [line.strip() for line in path.read_text().splitlines() if "uses: " in line]
+    remote = [line.removeprefix("- ") for line in uses if "uses: ./" not in line]
+    assert [line for line in remote if not PIN.fullmatch(line)] == []
+
+
+def test_an_action_has_one_version_everywhere() -> None:
+    """A file that was forgotten would keep an old one, with the faults that were mended since."""
+    found: dict[str, set[str]] = {}
+    for path in FILES:
+        for action, commit in PIN.findall(path.read_text()):
+            found.setdefault(action, set()).add(commit)
+    assert {action: commits for action, commits in found.items() if len(commits) > 1} == {}
+
+
+@each
+def test_a_checkout_leaves_no_token_behind(path: Path) -> None:
+    found = [step["with"] for step in steps(path) if "actions/checkout@" in step.get("uses", "")]
+    assert all(options["persist-credentials"] == "false" for options in found)
+
+
+@each
+def test_every_job_ends_and_every_workflow_queues(path: Path) -> None:
+    assert read(path)["concurrency"].keys() == {"group", "cancel-in-progress"}
+    for name, job in jobs(path).items():
+        assert "uses" in job or int(job["timeout-minutes"]) <= 60, name
+
+
+@each
+def test_nothing_is_interpolated_into_a_script(path: Path) -> None:
+    assert [step["run"] for step in steps(path) if "${{" in step.get("run", "")] == []
+
+
+@each
+def test_a_step_is_one_command_that_runs_anywhere(path: Path) -> None:
+    """Two lines where the second passes the answer of the first on."""
+    for step in steps(path):
+        found = lines(step)
+        if len(found) == 2:
+            assert re.match(r'echo "(\w+)=\$\1" >> "\$GITHUB_OUTPUT"$', found[1])
+        assert len(found) <= 2
+        if found:
+            assert re.sub(r"^\w+=\$\(", "", found[0]).split()[0] in PROGRAMS
+
+
+@each
+def test_every_make_target_in_it_exists(path: Path) -> None:
+    for call in calls(path, "make"):
+        named = {word for word in call.split() if re.fullmatch(r"[a-z][a-z-]*", word)}
+        assert named <= TARGETS, call
+        assert named or "build/bundles/$MODEL/manifest.json" in call
+    assert "\nbuild/bundles/%/manifest.json:" in MAKEFILE
+
+
+@each
+def test_every_option_of_modelctl_in_it_exists(path: Path) -> None:
+    for call in calls(path, ".venv/bin/modelctl"):
+        command = cli.get_command(click.Context(cli), call.split()[0])
+        assert command is not None, call
+        known = {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", call)) <= known, call
+
+
+@each
+def test_every_module_it_takes_its_go_from_exists(path: Path) -> None:
+    options = [step.get("with", {}) for step in steps(path)]
+    files = [found["go-version-file"] for found in options if "go-version-file" in found]
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+
+
+@each
+def test_a_job_with_the_bots_key_is_in_a_protected_environment(path: Path) -> None:
+    for name, job in jobs(path).items():
+        if "BOT_PRIVATE_KEY" in json.dumps(job):
+            assert job.get("environment"), name
+
+
+def test_a_bump_does_not_start_the_build_again() -> None:
+    watched = read(ROOT / ".github/workflows/image.yml")["on"]["push"]["paths"]
+    assert not [pattern for pattern in watched if pattern.startswith(("environments", "*"))]
+
+
+def test_no_commits_build_is_dropped_for_that_of_a_later_one() -> None:
+    """GitHub keeps one waiting run of a group; what only a dropped one changed would be lost."""
+    group = read(ROOT / ".github/workflows/image.yml")["concurrency"]["group"]
+    assert "github.sha" in group
+
+
+def test_what_may_write_the_comment_runs_nothing_of_the_pull_request() -> None:
+    job = jobs(ROOT / ".github/workflows/ci.yml")["comment"]
+    assert job["permissions"] == {"pull-requests": "write"}
+    assert not [step for step in job["steps"] if "checkout" in step.get("uses", "")]
+
+
+def test_a_failure_reaches_the_webhook() -> None:
+    if not (shutil.which("jq") and shutil.which("curl")):
+        pytest.skip("*** LEFT OUT: the webhook of notify.yml: it needs jq and curl ***")
+    (step,) = steps(ROOT / ".github/workflows/notify.yml")
+    text = 'The "nightly" checks failed: $(id) `id`'
+    with receiver() as (address, received):
+        environ = {"PATH": "/usr/bin:/bin", "TEXT": text, "WEBHOOK": address}
+        subprocess.run(["bash", "-euo", "pipefail", "-c", step["run"]], check=True, env=environ)
+    assert received == [{"text": text}]
+    assert step["if"] == "env.WEBHOOK != ''"
