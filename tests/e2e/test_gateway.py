@@ -53,14 +53,11 @@ def gateway(loop: Loop) -> Iterator[Gateway]:
     binary = rendering.tool("traefik")
     there = {item["metadata"]["name"] for item in loop.get("crd")["items"]}
     missing = [part for part in traefik.definitions() if part["metadata"]["name"] not in there]
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": traefik.NAMESPACE}}
     with ExitStack() as stack:
         stack.enter_context(applied(loop, missing))
         names = [f"crd/{part['metadata']['name']}" for part in traefik.definitions()]
         loop.kubectl("wait", "--for=condition=Established", "--timeout=50s", *names)
-        stack.enter_context(applied(loop, [namespace]))
-        stack.enter_context(applied(loop, [*traefik.classes(), *traefik.rights()]))
-        stack.enter_context(applied(loop, [traefik.gateway(), *traefik.workload(binary, image)]))
+        stack.enter_context(applied(loop, traefik.objects(binary, image)))
         here = f"--namespace={traefik.NAMESPACE}"
         loop.kubectl("wait", "--for=condition=Ready", "--timeout=50s", "pod/traefik", here)
         service = loop.get("service", traefik.NAME, here)

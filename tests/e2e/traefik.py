@@ -32,6 +32,12 @@ def definitions() -> list[Object]:
     return [part for file in sorted(folder.iterdir()) for part in rendering.parse(file.read_text())]
 
 
+def objects(binary: Path, image: str) -> list[Object]:
+    """All of it, in an order in which it can be applied; needs the definitions."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    return [namespace, *classes(), *rights(), gateway(), *workload(binary, image)]
+
+
 def classes() -> list[Object]:
     """What makes Traefik responsible for Gateways and for Ingresses."""
     return [
