@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import obstore
 import orjson
 import pytest
 
@@ -42,7 +41,7 @@ class Made:
     def put(self, server: Server, place: str) -> str:
         """Upload it below a path; returns the URL of its folder."""
         for name, data in self.files.items():
-            obstore.put(server.objects, f"{place}/{name}", data)
+            server.put(f"{place}/{name}", data)
         return f"{server.url}/{place}"
 
 

@@ -16,13 +16,16 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
+import obstore
 import pytest
 from obstore import store
 
@@ -32,7 +35,7 @@ from sandbox.wait import Answer, wait_until
 from tests import rendering
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore
+    from obstore.store import ClientConfig
 
 ROOT = rendering.ROOT
 AZURITE = ROOT / ".tools" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
@@ -52,7 +55,7 @@ class Server:
 
     url: str
     port: int
-    objects: ObjectStore
+    put: Callable[[str, bytes], object]
     environ: dict[str, str] = field(default_factory=dict)
 
 
@@ -117,12 +120,15 @@ def minio(folder: Path, port: int, authority: Path | None = None) -> Iterator[Se
         yield Server(
             f"s3://{BUCKET}",
             port,
-            store.S3Store(
-                BUCKET,
-                endpoint=address,
-                access_key_id=KEY,
-                secret_access_key=SECRET,
-                client_options=CLIENT | trusted,
+            partial(
+                obstore.put,
+                store.S3Store(
+                    BUCKET,
+                    endpoint=address,
+                    access_key_id=KEY,
+                    secret_access_key=SECRET,
+                    client_options=CLIENT | trusted,
+                ),
             ),
             {
                 "FETCH_ENDPOINT": address,
@@ -145,21 +151,29 @@ def certificates(folder: Path) -> Path:
 
 @contextmanager
 def gcs(folder: Path, port: int) -> Iterator[Server]:
-    """A Google Cloud Storage emulator."""
-    (folder / "data" / BUCKET).mkdir(parents=True)
+    """A Google Cloud Storage emulator. It takes no writes of the kind that obstore makes."""
     address = f"http://127.0.0.1:{port}"
     argv = [
-        *(rendering.tool("fake-gcs-server"), "-scheme", "http", "-host", "127.0.0.1"),
-        *("-port", str(port), "-data", folder / "data", "-backend", "memory"),
-        *("-public-host", f"127.0.0.1:{port}", "-external-url", address),
+        *(rendering.tool("fake-gcs-server"), "-scheme", "http", "-backend", "memory"),
+        *("-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"),
     ]
+
+    def put(name: str, data: bytes) -> None:
+        asked = urlencode({"uploadType": "media", "name": name})
+        post(f"{address}/upload/storage/v1/b/{BUCKET}/o?{asked}", data)
+
     with running(argv, f"{address}/_internal/healthcheck", folder / "gcs.log"):
-        yield Server(
-            f"gs://{BUCKET}",
-            port,
-            store.GCSStore(BUCKET, base_url=address, skip_signature=True, client_options=CLIENT),
-            {"FETCH_ENDPOINT": address, "FETCH_ALLOW_HTTP": "true", "FETCH_ANONYMOUS": "true"},
-        )
+        post(f"{address}/storage/v1/b", f'{{"name": "{BUCKET}"}}'.encode())
+        environ = {"FETCH_ENDPOINT": address, "FETCH_ALLOW_HTTP": "true", "FETCH_ANONYMOUS": "true"}
+        yield Server(f"gs://{BUCKET}", port, put, environ)
+
+
+def post(url: str, data: bytes) -> None:
+    """Send something that has to be taken."""
+    headers = {"Content-Type": "application/octet-stream"}
+    request = urllib.request.Request(url, data=data, headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
 
 
 @contextmanager
@@ -178,12 +192,15 @@ def azurite(folder: Path, port: int) -> Iterator[Server]:
         yield Server(
             f"az://{BUCKET}",
             port,
-            store.AzureStore(
-                BUCKET,
-                endpoint=endpoint,
-                account_name=ACCOUNT,
-                account_key=ACCOUNT_KEY,
-                client_options=CLIENT,
+            partial(
+                obstore.put,
+                store.AzureStore(
+                    BUCKET,
+                    endpoint=endpoint,
+                    account_name=ACCOUNT,
+                    account_key=ACCOUNT_KEY,
+                    client_options=CLIENT,
+                ),
             ),
             {
                 "FETCH_ENDPOINT": endpoint,
@@ -217,4 +234,9 @@ def files(folder: Path, port: int) -> Iterator[Server]:
     argv = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     url = f"http://127.0.0.1:{port}"
     with running([*argv, "--directory", folder / "data"], url, folder / "files.log"):
-        yield Server(url, port, store.LocalStore(folder / "data"), {"FETCH_ALLOW_HTTP": "true"})
+        yield Server(
+            url,
+            port,
+            partial(obstore.put, store.LocalStore(folder / "data")),
+            {"FETCH_ALLOW_HTTP": "true"},
+        )

