@@ -34,8 +34,12 @@ PACKAGES = (
     "util-linux",
 )
 
-# Services among them: the sandbox runs its own, with data of its own.
-_SERVICES = {"redis-server": "redis-server.service", "docker-registry": "docker-registry.service"}
+# Services among them and those of the tests: each runs its own, with data of its own.
+_SERVICES = {
+    "docker-registry": "docker-registry.service",
+    "nginx-light": "nginx.service",
+    "redis-server": "redis-server.service",
+}
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _NO_SERVICE_STARTS = """\

@@ -62,8 +62,9 @@ FAST = (
     Suite("chart", (*PYTEST, "tests/chart", "tests/argocd")),
 )
 AZURITE = Suite("azure emulator", ("make", "--no-print-directory", "azurite"))
-# The tests of the page that tries a model drive a real browser.
-BROWSER = Suite("browser", ("python3", "-m", "sandbox", "packages", "chromium"))
+# Programs that tests drive, and Debian's packages of them: a browser for the page that tries a
+# model, a gateway for deploy/compose.
+DEBIAN = {"chromium": "chromium", "nginx": "nginx-light"}
 SANDBOX = (
     Suite("end-to-end tools", ("python3", "-m", "tools", "build", "e2e"), live=True),
     Suite("end to end", (*PYTEST, "tests/e2e", "-v", "--capture=no", "--tb=short"), live=True),
@@ -127,6 +128,11 @@ def run(suite: Suite) -> bool:
     return True
 
 
+def found(program: str) -> bool:
+    """Whether a program is there; Debian keeps some where only root looks."""
+    return bool(shutil.which(program) or shutil.which(program, path="/usr/sbin"))
+
+
 def sandbox_missing() -> str:
     """Why the sandbox cannot run here; empty when it can."""
     if platform.system() != "Linux":
@@ -145,8 +151,10 @@ def main() -> int:
     trained = tempfile.TemporaryDirectory(prefix="ml-model-tests-")
     os.environ["TRAINED_FOLDER"] = trained.name
     suites = FAST
-    if shutil.which("chromium") is None and not sandbox_missing():
-        suites = (BROWSER, *suites)
+    packages = [package for program, package in DEBIAN.items() if not found(program)]
+    if packages and not sandbox_missing():
+        install = ("python3", "-m", "sandbox", "packages", *packages)
+        suites = (Suite("Debian packages", install), *suites)
     # Without npm the tests of downloads from Azure are skipped.
     npm = shutil.which("npm") is not None
     if npm:
@@ -160,6 +168,9 @@ def main() -> int:
         print("\n*** LEFT OUT: downloads from the emulator of Azure: it needs npm ***\n")
         if os.environ.get("CI") == "true":
             failed.append("azure emulator (left out)")
+    for program in DEBIAN:
+        if not found(program):
+            print(f"\n*** LEFT OUT: what needs {program} ***\n")
     if missing:
         print(f"\n*** LEFT OUT: the end-to-end suite on the sandbox: {missing} ***\n")
         if os.environ.get("CI") == "true":
