@@ -24,6 +24,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = (".venv/bin/python", "-m", "pytest")
+# A file's tests stay together: they share what was started for them.
+PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
 TESTS_FAILED = 1
 # More than this is no accident of the moment.
 MOST_RUN_AGAIN = 5
@@ -42,12 +44,10 @@ FAST = (
     Suite("lint", ("make", "--no-print-directory", "lint")),
     Suite(
         "unit",
-        # A file's tests stay together: they share what was started for them.
         (
             *PYTEST,
             "tests",
-            "--numprocesses=auto",
-            "--dist=loadfile",
+            *PARALLEL,
             "--durations=10",
             "--ignore=tests/chart",
             "--ignore=tests/argocd",
@@ -59,7 +59,7 @@ FAST = (
     Suite("downloads", (*PYTEST, "tests/fetch")),
     Suite("chart tools", ("python3", "-m", "tools", "build", "chart"), live=True),
     Suite("chart scanner", ("make", "--no-print-directory", "checkov")),
-    Suite("chart", (*PYTEST, "tests/chart", "tests/argocd")),
+    Suite("chart", (*PYTEST, "tests/chart", "tests/argocd", *PARALLEL)),
 )
 AZURITE = Suite("azure emulator", ("make", "--no-print-directory", "azurite"))
 # Programs that tests drive, and Debian's packages of them: a browser for the page that tries a
