@@ -64,9 +64,17 @@ def stored(loop: Loop, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory)
             *("--address", f"{NODE_IP}:{PORT}", "--certs-dir", folder / "certs"),
         ]
     )
-    environ = {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET, "HOME": str(folder)}
+    environ = {
+        "HOME": str(folder),
+        "MINIO_BROWSER": "off",
+        "MINIO_ROOT_PASSWORD": SECRET,
+        "MINIO_ROOT_USER": KEY,
+    }
     log = folder / "log"
-    with log.open("wb") as output, subprocess.Popen(argv, env=environ, stdout=output) as process:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(argv, env=environ, stdout=output, stderr=output) as process,
+    ):
         try:
 
             def ready() -> Answer:
@@ -160,7 +168,7 @@ def test_a_wrong_digest_in_git_never_serves_and_the_log_says_why(
         release.install(wait=False)
         eventually("the new pod is refused", lambda: refused(release, serving), 120)
         (name,) = set(release.pods()) - {serving}
-        line = lines(release, name)[-1]
+        line = reason(release, name)
         assert line["event"] == "fetch_refused"
         assert (line["expected"], line["found"]) == (WRONG, bundle.digest)
         assert "correct the digest in git" in line["fix"]
@@ -169,6 +177,18 @@ def test_a_wrong_digest_in_git_never_serves_and_the_log_says_why(
         assert "terminated" not in status["lastState"]
         assert release.ready_pods() == [serving]
     assert report["failed"] == 0, report
+
+
+def reason(release: AdHoc, pod: str) -> dict[str, Any]:
+    """The line of its log that says why; a container that was just started again has none yet."""
+    found: list[dict[str, Any]] = []
+
+    def probe() -> tuple[bool, Any]:
+        found[:] = [line for line in lines(release, pod) if line["event"] == "fetch_refused"]
+        return bool(found), found
+
+    eventually("its log says why", probe, 120)
+    return found[-1]
 
 
 def refused(release: AdHoc, serving: str) -> tuple[bool, Any]:
