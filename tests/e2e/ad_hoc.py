@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from sandbox import web
 from tests import rendering
 
 from .loop import eventually
@@ -46,6 +47,8 @@ class AdHoc:
     def install(self, *, wait: bool = True) -> None:
         """Install it, from the image that runs in dev unless the values name another."""
         self._helm("upgrade", "--install", self.model, *self._arguments(wait))
+        if wait:
+            self._wait_served()
 
     def upgrade(self, values: Values) -> float:
         """Add these values to what was set before; returns seconds until Helm calls it ready."""
@@ -63,13 +66,14 @@ class AdHoc:
         self._helm("uninstall", self.model)
 
     def wait_ready(self) -> None:
-        """Wait until the rollout is complete."""
+        """Wait until the rollout is complete and the Service leads to its pods."""
         words = ("rollout", "status", f"deployment/{self.model}", "--timeout=50s")
         eventually(
             f"{self.model} ready",
             lambda: ("successfully" in (said := self.kubectl(*words, check=False)), said),
             DEADLINE_SECONDS,
         )
+        self._wait_served()
 
     def get(self, kind: str, *words: str) -> Any:
         """An object of the release as JSON; without more words the one that has its name."""
@@ -98,6 +102,16 @@ class AdHoc:
             return judge(pods), {name: pod["status"]["phase"] for name, pod in pods.items()}
 
         return eventually(what, probe, DEADLINE_SECONDS)
+
+    def _wait_served(self) -> None:
+        """Wait for kube-proxy, which hears of the first ready pod a moment after everybody else."""
+        url = f"http://{self.get('service')['spec']['clusterIP']}/ready"
+
+        def probe() -> tuple[bool, Any]:
+            reply = web.request("GET", url, in_netns=True)
+            return reply.status == 200, reply.text
+
+        eventually(f"the Service of {self.model}", probe, DEADLINE_SECONDS)
 
     def _arguments(self, wait: bool) -> list[str]:
         dev = self.loop.worktree / "environments" / "dev" / "iris"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from sandbox import lock
 from sandbox.base import ensure_base
 from sandbox.buildah import open_storage
 from sandbox.images import CONTEXT, Image, host_ca_bundle
@@ -60,15 +61,17 @@ def _push(
     buildah, layout = open_storage(loop.layout), loop.layout
     local = f"localhost/ml-model-sandbox/tests/{name}:{tag}"
     log = layout.logs / f"tests-{name.replace('/', '-')}.log"
-    buildah.build(
-        f"{name}: build",
-        context,
-        log=log,
-        tag=local,
-        target=target,
-        arguments=arguments,
-        ca_bundle=host_ca_bundle() if arguments else None,
-    )
     repository = f"{REGISTRY}/{name}"
-    digest = buildah.push(f"{name}: push", local, f"{repository}:{tag}", log=log)
+    # A build throws away what it finds of others.
+    with lock.exclusive():
+        buildah.build(
+            f"{name}: build",
+            context,
+            log=log,
+            tag=local,
+            target=target,
+            arguments=arguments,
+            ca_bundle=host_ca_bundle() if arguments else None,
+        )
+        digest = buildah.push(f"{name}: push", local, f"{repository}:{tag}", log=log)
     return Image(repository, tag, digest)
