@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import socket
 import sys
 import tempfile
 import threading
@@ -86,7 +87,8 @@ def measure(bundle: Path) -> Need:
 
 
 def _loaded(bundle: Path, body: str, workers: int, folder: Path) -> float:
-    port = 18470 + workers
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     env = {
         "MODEL_DIR": str(bundle.absolute()),
         "HOST": "127.0.0.1",

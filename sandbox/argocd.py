@@ -16,6 +16,7 @@ from sandbox.components.argocd import NAMESPACE
 from sandbox.errors import SandboxError
 from sandbox.layout import NAME
 from sandbox.process import write_file
+from sandbox.wait import Answer, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from sandbox.layout import Layout
 
 ROOT = "root"
-APPLICATIONS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/applications"
+API = "/apis/argoproj.io/v1alpha1"
+APPLICATIONS = f"{API}/namespaces/{NAMESPACE}/applications"
+# What its definitions define.
+KINDS = ("applications", "applicationsets", "appprojects")
+SERVED_SECONDS = 120
 
 
 def install(layout: Layout) -> str:
@@ -44,10 +49,9 @@ def install(layout: Layout) -> str:
         options = ["--server-side", "--force-conflicts", f"--field-manager={kube.FIELD_MANAGER}"]
         kube.kubectl(layout, ["apply", *options, "-k", *(str(word) for word in words)])
     # Applied is not served yet, and argocd-server ends when its first request finds no such kind.
-    names = [
-        f"crd/{kind}.argoproj.io" for kind in ("applications", "applicationsets", "appprojects")
-    ]
-    kube.kubectl(layout, ["wait", "--for=condition=Established", "--timeout=120s", *names])
+    for kind in KINDS:
+        served = kube.ObjectProbe(layout, f"{API}/{kind}", lambda _: Answer(True, "served"))
+        wait_until(f"{kind} served", served.check, SERVED_SECONDS)
     write_file(record, version)
     return "applied"
 

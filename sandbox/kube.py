@@ -95,7 +95,7 @@ def condition(kind: str, since: float = 0) -> Callable[[dict[str, Any]], Answer]
     """
 
     def judge(found: dict[str, Any]) -> Answer:
-        for entry in found.get("status", {}).get("conditions", []):
+        for entry in found.get("status", {}).get("conditions") or []:
             if entry["type"] == kind:
                 reported = entry.get("lastHeartbeatTime")
                 state = f"{kind}={entry['status']} {entry.get('message', '')} ({reported})"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sandbox import addresses, netns, rollout
+from sandbox import addresses, kube, netns, rollout
 from sandbox.environments import Environment, Release, read_environments, read_releases
 from sandbox.gitops import GitOps, open_gitops
 from sandbox.layout import Layout, find_layout
@@ -104,12 +104,27 @@ class Loop:
     def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
         """What kubectl prints (errors included when `check` is off)."""
         argv = [self.layout.tool("kubectl"), f"--kubeconfig={self.layout.kubeconfig}", *words]
-        result = run(argv, stdin=stdin, check=check, timeout_seconds=60)
+        result = run(argv, stdin=stdin, check=check, timeout_seconds=120)
         return result.stdout if check else result.stdout + result.stderr
 
     def get(self, *words: str) -> Any:
         """An object of the cluster as JSON."""
         return json.loads(self.kubectl("get", *words, "--output=json"))
+
+    def wait_defined(self, definitions: list[dict[str, Any]]) -> None:
+        """Wait until the API server serves what they define.
+
+        `kubectl wait` ends with an error when it looks before there is any condition.
+        """
+        names = {item["metadata"]["name"] for item in definitions}
+
+        def probe() -> tuple[bool, Any]:
+            judge = kube.condition("Established")
+            found = [item for item in self.get("crd")["items"] if item["metadata"]["name"] in names]
+            missing = names - {item["metadata"]["name"] for item in found if judge(item).ready}
+            return not missing, sorted(missing)
+
+        eventually("definitions served", probe, 120)
 
     def application(self, name: str) -> dict[str, Any]:
         """The status of an Argo CD Application."""

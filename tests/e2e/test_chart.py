@@ -42,8 +42,7 @@ def extensions(loop: Loop) -> Iterator[None]:
     there = {item["metadata"]["name"] for item in loop.get("crd")["items"]}
     missing = [part for part in definitions if part["metadata"]["name"] not in there]
     with applied(loop, missing):
-        names = [f"crd/{definition['metadata']['name']}" for definition in definitions]
-        loop.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+        loop.wait_defined(definitions)
         yield
 
 

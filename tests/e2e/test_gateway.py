@@ -55,8 +55,7 @@ def gateway(loop: Loop) -> Iterator[Gateway]:
     missing = [part for part in traefik.definitions() if part["metadata"]["name"] not in there]
     with ExitStack() as stack:
         stack.enter_context(applied(loop, missing))
-        names = [f"crd/{part['metadata']['name']}" for part in traefik.definitions()]
-        loop.kubectl("wait", "--for=condition=Established", "--timeout=50s", *names)
+        loop.wait_defined(traefik.definitions())
         stack.enter_context(applied(loop, traefik.objects(binary, image)))
         here = f"--namespace={traefik.NAMESPACE}"
         loop.kubectl("wait", "--for=condition=Ready", "--timeout=50s", "pod/traefik", here)
