@@ -108,19 +108,23 @@ def test_a_version_file_that_is_no_yaml_takes_nothing_away(loop: Loop) -> None:
     path = "environments/dev/iris/version.yaml"
     before = loop.pods()
     others = {release.name for release in loop.releases} - {"dev-iris"}
-    with loop.change(
-        lambda: (loop.worktree / path).write_text("image: [unclosed\n"), "No YAML", path
-    ):
+    with changed(loop, path, lambda: (loop.worktree / path).write_text("image: [unclosed\n")):
         eventually(
             "the generator says so",
-            lambda: (
-                "ErrorOccurred" in (text := failing(loop)),
-                text,
-            ),
+            lambda: ("ErrorOccurred" in (text := failing(loop)), text),
             90,
         )
         names = {item["metadata"]["name"] for item in loop.get("applications", "-A")["items"]}
         assert others <= names
+    # After an error the generator looks again in three minutes, or as soon as it is asked to.
+    refresh = "argocd.argoproj.io/application-set-refresh=true"
+    loop.kubectl("annotate", "--overwrite", "applicationset/models", "--namespace=argocd", refresh)
+    eventually(
+        "the generator has recovered",
+        lambda: ("ErrorOccurred" not in (text := failing(loop)), text),
+        240,
+    )
+    loop.wait_synced()
     assert loop.pods() == before
 
 
