@@ -26,13 +26,13 @@ from modelctl.errors import ModelctlError
 from modelctl.foreign import foreign_modules
 from modelctl.notes import notes_on
 from modelctl.parity import check_reference, encode
-from modelctl.reference import reference
+from modelctl.reference import prediction_reference, reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from app.contract import Contract
+    from app.contract import Contract, Label
     from modelctl.material import Material
 
 REPORT = "report.json"
@@ -84,7 +84,10 @@ def _plan(material: Material, engine: str, tolerance: float, say: Callable[[str]
     _check_sample(material, frame, contract, rows, attempts)
     winner = chosen(attempts)
     foreign = foreign_modules(estimator)
-    files = {SAMPLE: _sample(rows, contract, winner)}
+    if winner.engine is None:
+        raise ModelctlError("no engine was accepted")
+    predictions = winner.engine.predict(encode(rows, contract)).values
+    files = {SAMPLE: _sample(rows, predictions)}
     if winner.model is not None:
         files["model.onnx"] = winner.model
     else:
@@ -108,6 +111,7 @@ def _plan(material: Material, engine: str, tolerance: float, say: Callable[[str]
         "training": material.training,
         "parity": None if winner.parity is None else winner.parity.as_manifest(),
         "reference": reference(frame, contract),
+        "prediction_reference": prediction_reference(predictions, contract.output),
     }
     say("measuring the speed of each engine")
     report = _report(attempts, rows, contract)
@@ -175,13 +179,14 @@ def _check_sample(
         )
 
 
-def _sample(rows: list[list[Any]], contract: Contract, winner: Attempt) -> bytes:
+def _sample(rows: list[list[Any]], predictions: list[Label]) -> bytes:
     step = max(1, len(rows) // SAMPLE_ROWS)
-    picked = rows[::step][:SAMPLE_ROWS]
-    if winner.engine is None:
-        raise ModelctlError("no engine was accepted")
-    predictions = winner.engine.predict(encode(picked, contract)).values
-    return canonical({"rows": picked, "predictions": predictions})
+    return canonical(
+        {
+            "rows": rows[::step][:SAMPLE_ROWS],
+            "predictions": predictions[::step][:SAMPLE_ROWS],
+        }
+    )
 
 
 def _entry(data: bytes) -> dict[str, Any]:
