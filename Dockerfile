@@ -31,7 +31,7 @@ FROM ${PYTHON_IMAGE} AS fetch
 RUN echo 'model:x:10001:10001::/nonexistent:/usr/sbin/nologin' >> /etc/passwd \
  && echo 'model:x:10001:' >> /etc/group
 COPY --from=builder /opt/venv /opt/venv
-COPY --from=builder /srv/app/__init__.py /srv/app/bundle.py /srv/app/errors.py /srv/app/variables.py /srv/app/
+COPY --from=builder /srv/app/__init__.py /srv/app/bundle.py /srv/app/errors.py /srv/app/timestamps.py /srv/app/variables.py /srv/app/
 COPY --from=builder /srv/app/fetch /srv/app/fetch
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/srv \

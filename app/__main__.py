@@ -47,11 +47,19 @@ def main() -> int:
     from app.errors import RefusedError
     from app.server import run
     from app.settings import Settings
+    from app.timestamps import timestamp
 
     try:
         run(Settings.from_environ(os.environ), started)
     except RefusedError as error:
-        print(orjson.dumps({"level": "ERROR", **error.fields()}).decode(), flush=True)
+        line = {
+            "timestamp": timestamp(time.time()),
+            "level": "ERROR",
+            "logger": "app",
+            "pid": master,
+            **error.fields(),
+        }
+        print(orjson.dumps(line).decode(), flush=True)
         return REFUSED
     finally:
         # Workers leave through here as well; only the master may take the folder away.

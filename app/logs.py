@@ -18,12 +18,24 @@ from select import PIPE_BUF
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from app.timestamps import timestamp
 
 if TYPE_CHECKING:
     from app.outcome import Outcome
 
 LOGGER = "app"
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%z"
+# Predicted values that a line shows; the metrics count all of them.
+MOST_VALUES = 10
+
+
+class Formatter(OrjsonFormatter):
+    """python-json-logger's lines, with the time as all of ours have it."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
+        """Called by logging."""
+        return timestamp(record.created)
 
 
 def config(level: str) -> dict[str, Any]:
@@ -33,9 +45,8 @@ def config(level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "json": {
-                "()": "pythonjsonlogger.orjson.OrjsonFormatter",
+                "()": "app.logs.Formatter",
                 "fmt": "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s",
-                "datefmt": TIME_FORMAT,
                 "rename_fields": {
                     "asctime": "timestamp",
                     "levelname": "level",
@@ -88,9 +99,9 @@ class RequestLog:
         self._logger.info("model_loaded", extra=fields)
 
     def completed(self, outcome: Outcome) -> None:
-        """Log a prediction that was answered (sampled), or the refusal of one (always)."""
+        """Log a prediction that was answered (sampled), or the rejection of one (always)."""
         if outcome.kind != "ok":
-            self._line(logging.WARNING, "WARNING", "prediction_refused", outcome)
+            self._line(logging.WARNING, "WARNING", "request_rejected", outcome)
         elif self._sample_ratio >= 1 or random.random() < self._sample_ratio:  # noqa: S311
             self._line(logging.INFO, "INFO", "prediction_completed", outcome)
 
@@ -108,7 +119,7 @@ class RequestLog:
         if not self._logger.isEnabledFor(level):
             return
         line = {
-            "timestamp": time.strftime(TIME_FORMAT),
+            "timestamp": timestamp(time.time()),
             "level": name,
             "logger": LOGGER,
             "pid": self._pid,
@@ -122,7 +133,7 @@ class RequestLog:
         self._logger.error("error", extra=self._fields(outcome), exc_info=outcome.failure)
 
     def _fields(self, outcome: Outcome) -> dict[str, Any]:
-        return {
+        fields: dict[str, Any] = {
             "request_id": outcome.request_id,
             "route": outcome.route,
             "status": outcome.status,
@@ -130,7 +141,11 @@ class RequestLog:
             "rows": outcome.rows,
             "duration_ms": round(outcome.seconds * 1000, 3),
             "input_sha256": outcome.input_sha256,
-            "prediction": outcome.values[:10],
+            "prediction": outcome.values[:MOST_VALUES],
             "model_version": self._version,
             "model_digest": self._digest,
         }
+        if outcome.trace is not None:
+            fields["trace_id"] = outcome.trace.trace_id
+            fields["span_id"] = outcome.trace.span_id
+        return fields

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.contract import Label
+    from app.tracecontext import TraceContext
 
 
 @dataclass(slots=True)
@@ -21,5 +22,7 @@ class Outcome:
     seconds: float = 0.0
     input_sha256: str = ""
     values: list[Label] = field(default_factory=list)
+    # The caller's, if the request named one.
+    trace: TraceContext | None = None
     # An exception of ours; its stack trace is for the log only.
     failure: Exception | None = None

@@ -32,6 +32,7 @@ from app.protocols.routes import (
     v2_server,
 )
 from app.responses import Reply, json_reply, problem
+from app.tracecontext import HEADER, parse
 
 if TYPE_CHECKING:
     from app.inbound import Inbound
@@ -159,6 +160,9 @@ def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, 
     given = inbound.headers.get("x-request-id")
     request_id = given if given and REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
     outcome = Outcome(route.path, request_id)
+    traceparent = inbound.headers.get(HEADER)
+    if traceparent:
+        outcome.trace = parse(traceparent)
     try:
         reply = _admitted(route, inbound)(service, inbound, outcome)
         outcome.kind = "ok"

@@ -88,7 +88,8 @@ def refusals(namespace: str, model: str) -> list[dict[str, str]]:
                 for line in message.splitlines():
                     refusal = _refusal(line)
                     if refusal:
-                        found[line] = refusal
+                        # Not by the line: each start writes its own time into it.
+                        found[json.dumps(refusal)] = refusal
     return list(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -9,15 +10,18 @@ from typing import Any
 
 import orjson
 
+from app.timestamps import timestamp
+
 INTERVAL_SECONDS = 5
 
 
 def say(event: str, level: str = "INFO", **fields: Any) -> None:
     """Write one line, in one piece."""
     line = {
-        "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "timestamp": timestamp(time.time()),
         "level": level,
         "logger": "fetch",
+        "pid": os.getpid(),
         "event": event,
         **fields,
     }
