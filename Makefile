@@ -36,6 +36,7 @@ lock: ## write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for n
 	$(COMPILE) --group serve --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve.txt
 	$(COMPILE) --group serve-sklearn --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn.txt
 	$(COMPILE) --group fetch --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/fetch.txt
+	$(COMPILE) --group train --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/train.txt
 	echo 'uv==$(UV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/uv.txt
 	echo 'checkov==$(CHECKOV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/checkov.txt
 
@@ -68,6 +69,10 @@ models: $(MODELS:%=build/bundles/%/manifest.json) ## train and package every mod
 build/bundles/%/manifest.json: models/%/train.py models/%/model.yaml $(wildcard modelctl/*.py modelctl/*/*.py app/*.py) $(VENV)
 	$(BIN)/python models/$*/train.py --out build/training/$*
 	$(BIN)/modelctl package build/training/$* --config models/$*/model.yaml --out build/bundles/$*
+
+.PHONY: check-models
+check-models: models ## hold every model to models/<model>/data.yaml and baseline.yaml (MODELS=iris for one)
+	for model in $(MODELS); do $(BIN)/modelctl validate $$model; $(BIN)/modelctl gate $$model; done
 
 .PHONY: run
 run: build/bundles/iris/manifest.json ## serve the iris model on 127.0.0.1:8080 (PORT=...)
@@ -158,7 +163,7 @@ bench-scale: $(VENV) ## 100 models in three environments on the sandbox's Argo C
 	SCALE_MODELS=100 $(BIN)/python -m pytest tests/e2e/test_scale.py -v --capture=no
 
 .PHONY: bench-check
-bench-check: $(VENV) ## time `modelctl check` with 2, 100 and 1,000 models
+bench-check: $(VENV) ## time `modelctl check` with 2 to 1,000 models
 	$(BIN)/python -m benchmarks.check
 
 .PHONY: bench-exactness
