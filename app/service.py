@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app import docs_page, openapi
+from app import capture, docs_page, openapi
 from app import engine as engines
 from app.admission import Deadline, InFlight
 from app.bundle import Bundle, verify
@@ -46,7 +46,7 @@ class Service:
     def __init__(self, settings: Settings, bundle: Bundle, started: float) -> None:
         """Load the engine. `started`: time.perf_counter() when the process began.
 
-        Raises BundleRefusedError.
+        Raises BundleRefusedError, or SettingRefusedError for a setting that this model refutes.
         """
         self.settings = settings
         self.bundle = bundle
@@ -64,6 +64,8 @@ class Service:
         self.v2 = V2(self.name, self.version, *common)
         self.openapi = self._describe()
         self.docs = docs_page.load() if settings.docs_enabled else None
+        facts = {"model": self.name, "version": self.version, "digest": bundle.digest}
+        self._capture = capture.from_settings(settings, self.contract, facts)
         self._started = started
         self._base_seconds = 0.0
         self._seconds_per_byte = 0.0
@@ -83,6 +85,8 @@ class Service:
             classes=self.contract.output.classes or (),
         )
         self.in_flight.observe = self.metrics.in_flight.set
+        if self._capture is not None:
+            self._capture.start_worker()
         engines.self_test(self.bundle, self.contract, self.engine)
         self._calibrate()
         self.ready = True
@@ -107,6 +111,8 @@ class Service:
         deadline.check()
         outcome.rows = len(call.batch)
         outcome.values = prediction.values
+        if self._capture is not None:
+            self._capture.take(call.batch, prediction.values, outcome.request_id)
         return call.write(prediction, outcome.request_id)
 
     def expected_seconds(self, body_bytes: int) -> float:

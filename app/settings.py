@@ -80,6 +80,28 @@ class Settings:
         low=0,
     )
 
+    capture_ratio: float = variable(
+        "CAPTURE_RATIO",
+        0.0,
+        "Share of predictions whose rows are kept in CAPTURE_DIR; 0 keeps none.",
+        low=0,
+        high=1,
+    )
+    capture_dir: Path | None = variable(
+        "CAPTURE_DIR", None, "Folder of the kept rows; needed when CAPTURE_RATIO is above 0."
+    )
+    capture_exclude: str | None = variable(
+        "CAPTURE_EXCLUDE", None, "Features that are never kept: names separated by commas."
+    )
+    capture_max_bytes: int = variable(
+        "CAPTURE_MAX_BYTES",
+        104_857_600,
+        "Most bytes this pod keeps; the oldest rows go first.",
+        low=1_048_576,
+    )
+    capture_max_age_hours: float = variable(
+        "CAPTURE_MAX_AGE_HOURS", 168.0, "Hours after which kept rows are deleted.", low=0.01
+    )
     metrics_folder: Path | None = variable(
         "PROMETHEUS_MULTIPROC_DIR",
         None,
