@@ -82,6 +82,8 @@ def leaver(loop: Loop) -> Iterator[str]:
                 *("delete", kind, "--ignore-not-found", "--namespace=ml-dev"),
                 f"--selector=app.kubernetes.io/instance={MODEL}",
             )
+        # The next leaver has the same name: its pods must not be taken for these.
+        eventually("no pod is left", lambda: (not (left := pods(loop)), str(left)), 120)
 
 
 def retire_in_git(loop: Loop) -> None:
