@@ -13,10 +13,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from enum import Enum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from modelctl.environments import ImageVersion
 
 TIMEOUT_SECONDS = 5
 ACCEPT = ", ".join(
@@ -39,10 +35,10 @@ class Presence(Enum):
     UNKNOWN = "unknown"
 
 
-def look(image: ImageVersion) -> tuple[Presence, str]:
-    """Whether the registry has the image, and for `unknown` the reason."""
-    host, _, name = image.repository.partition("/")
-    path = f"/v2/{name}/manifests/{image.digest}"
+def look(repository: str, reference: str) -> tuple[Presence, str]:
+    """Whether the registry has an image by its digest or tag, and for `unknown` the reason."""
+    host, _, name = repository.partition("/")
+    path = f"/v2/{name}/manifests/{reference}"
     reason = ""
     # A registry inside a network often has no certificate; nothing secret is sent either way.
     for scheme in ("https", "http"):

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from modelctl import freezes, history, kube, registry
+from modelctl import freezes, history, kube, needs, registry
 from modelctl.environments import short
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelctl.environments import Environment, ImageVersion, Repository, Version
+    from modelctl.environments import Environment, Repository, Version
 
 QUESTIONS_AT_ONCE = 8
 
@@ -118,7 +118,8 @@ def read(
         found = _in_git(repository, environment, model, version, past, now)
         if ask_registry and found.previous:
             target = _previous(past, version)
-            found = replace(found, target=_look(target.image) if target else "")
+            looked = needs.look(repository, environment, model, target) if target else []
+            found = replace(found, target=needs.worst(looked).value if looked else "")
         if applications is not None:
             known = applications.get(found.name, {})
             found = replace(found, live=_live(environment, model, known))
@@ -169,10 +170,6 @@ def _previous(past: list[history.Entry], version: Version) -> Version | None:
 def _frozen(environment: Environment, model: str, now: datetime) -> str:
     freeze = freezes.active(environment, model, now)
     return f"{freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.reason})" if freeze else ""
-
-
-def _look(image: ImageVersion) -> str:
-    return registry.look(image)[0].value
 
 
 def _live(environment: Environment, model: str, application: dict[str, Any]) -> Live:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import freezes, history, pullrequest, registry, rules
+from modelctl import freezes, history, needs, pullrequest, rules
 from modelctl.commands._edit import Show
 from modelctl.commands._options import (
     dry_run_option,
@@ -15,7 +15,7 @@ from modelctl.commands._options import (
     output_option,
 )
 from modelctl.commands._propose import propose_or_write, pull_request_option
-from modelctl.environments import Repository, Version
+from modelctl.environments import Repository
 
 
 @click.command()
@@ -29,7 +29,7 @@ from modelctl.environments import Repository, Version
     "ask",
     default=True,
     show_default=True,
-    help="Ask the registry whether the image is still there.",
+    help="Ask registries and downloads whether image and bundle are still there.",
 )
 @pull_request_option
 @dry_run_option
@@ -60,7 +60,8 @@ def command(
     else:
         rules.require(rules.refuse_frozen(model, found, datetime.now(UTC)))
     message = f"Roll back {model} to {version.model.version} in {environment}: {reason}"
-    notes = _warnings(version) if ask else []
+    looked = needs.look(repository, found, model, version) if ask else []
+    notes = [finding.note for finding in looked if finding.note]
     request = pullrequest.Request(
         branch=f"rollback/{environment}-{model}",
         title=message,
@@ -71,13 +72,3 @@ def command(
     )
     show = Show(dry_run, output)
     propose_or_write(repository, request, wanted=pull_request, show=show, notes=notes)
-
-
-def _warnings(version: Version) -> list[str]:
-    """What the registry says; only a warning, for it may be another than the nodes' own."""
-    presence, why = registry.look(version.image)
-    if presence is registry.Presence.GONE:
-        return [f"warning: {version.image} is gone from its registry: new pods will not start"]
-    if presence is registry.Presence.UNKNOWN:
-        return [f"could not look whether the image is still there: {why}"]
-    return []

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from modelctl import registry
-from modelctl.environments import ImageVersion
 from modelctl.registry import Presence
 
 from .conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, run
@@ -46,7 +45,7 @@ def host() -> Iterator[str]:
 
 
 def look(host: str, name: str = "iris", digest: str = DIGEST_A) -> tuple[Presence, str]:
-    return registry.look(ImageVersion(repository=f"{host}/{name}", tag="1.0.0", digest=digest))
+    return registry.look(f"{host}/{name}", digest)
 
 
 @pytest.mark.parametrize(

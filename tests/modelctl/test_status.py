@@ -98,7 +98,7 @@ def test_status_tells_age_difference_freeze_and_what_a_rollback_would_take(ahead
 def test_status_asks_the_registry_only_on_request(
     ahead: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "look", lambda _: (Presence.GONE, ""))
+    monkeypatch.setattr(registry, "look", lambda *_: (Presence.GONE, ""))
     assert releases("--no-live")["staging-iris"]["target"] == ""
     assert releases("--no-live", "--registry")["staging-iris"]["target"] == "gone"
     assert "rollback target 0.9.0 is gone" in run("status", "--no-live", "--registry")
