@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app import logschema
 from modelctl import clireference, codeowners, schema, yamlfile
 from modelctl.environments import Repository
 
@@ -22,6 +23,8 @@ def files(repository: Repository) -> dict[Path, str]:
         repository.root / schema.FILE: schema.text(),
         owners: codeowners.text(before, repository.environments),
         repository.root / clireference.FILE: clireference.text(),
+        repository.root / logschema.FILE: logschema.text(),
+        repository.root / logschema.PAGE: logschema.page(),
     }
 
 

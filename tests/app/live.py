@@ -63,6 +63,8 @@ def run_to_end(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
 class LiveService:
     """One running service: its client, its log, its end."""
 
+    command = (sys.executable, "-m", "app")
+
     def __init__(self, bundle: Path, log: Path, environ: dict[str, str]) -> None:
         self.port = free_port()
         self.log_path = log
@@ -72,7 +74,7 @@ class LiveService:
         own["TMPDIR"] = str(temporary)
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app"],
+                self.command,
                 env={**base_environment(), **own, **environ},
                 stdout=stream,
                 stderr=subprocess.STDOUT,

@@ -19,6 +19,7 @@ from app.bundle import canonical, digest_of
 from tests import rendering
 from tests.fetch import servers
 from tests.fetch.servers import Server
+from tests.observability import loglines
 
 Start = Callable[[Path, int], AbstractContextManager[Server]]
 STORES: dict[str, Start] = {
@@ -89,7 +90,9 @@ def start(environ: dict[str, str], **options: Any) -> subprocess.Popen[str]:
 def heard(process: subprocess.Popen[str]) -> Said:
     """Everything it says until its end."""
     output, errors = process.communicate(timeout=120)
-    return Said(process.returncode, [orjson.loads(line) for line in output.splitlines()], errors)
+    lines = [orjson.loads(line) for line in output.splitlines()]
+    loglines.check(lines)
+    return Said(process.returncode, lines, errors)
 
 
 def fetch(environ: dict[str, str], **options: Any) -> Said:
