@@ -9,6 +9,8 @@ import click
 COMMANDS = {
     "new": "Write the files of a new model: training code that runs, and values.",
     "package": "Turn a fitted estimator and a sample into a verified bundle.",
+    "validate": "Compare the rows that a model is trained on with what is expected of them.",
+    "gate": "Compare a new build's metrics with the model's baseline.",
     "verify": "Recompute every hash of a bundle and print its digest.",
     "serve": "Serve a bundle on this machine.",
     "predict": "Predict the rows of a file by a running service.",

@@ -1,4 +1,4 @@
-"""Every model folder keeps to the form that `make models` expects."""
+"""Every model folder keeps to the form that `make models` expects, and to what it is held to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from modelctl import baselines, expectations
 from tests import trained
 
 
@@ -32,3 +33,20 @@ def test_training_writes_what_packaging_reads(name: str) -> None:
     evaluation = json.loads((out / "evaluation.json").read_text())
     assert all(isinstance(value, float) for value in evaluation.values())
     assert evaluation
+
+
+@pytest.mark.parametrize("name", trained.NAMES)
+def test_training_is_as_good_as_its_baseline(name: str) -> None:
+    found = json.loads((trained.training(name) / "evaluation.json").read_text())
+    folder = trained.ROOT / "models" / name
+    verdicts = baselines.judge(baselines.read(folder / baselines.FILE, name), found)
+    assert [verdict.problem for verdict in verdicts if verdict.problem] == []
+    # A metric that is held to nothing would slide unseen.
+    assert [verdict.name for verdict in verdicts if verdict.metric is None] == []
+
+
+@pytest.mark.parametrize("name", trained.NAMES)
+def test_the_rows_of_a_model_are_as_expected(name: str) -> None:
+    expected = expectations.read(trained.ROOT / "models" / name / expectations.FILE, name)
+    rows = expectations.read_rows(trained.training(name) / "sample.csv", expected)
+    assert expectations.problems(rows, expected) == []
