@@ -1,8 +1,8 @@
 """`python -m app`: the container's command.
 
 A refusal is one JSON line, the last of the process, and exit code 3: Kubernetes puts it into the
-pod's status. Sets what must be in the environment before numpy, onnxruntime and prometheus-client
-are imported, which is why nothing is imported at the top.
+pod's status. Sets what must be in the environment before numpy and onnxruntime are imported, which
+is why nothing is imported at the top.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REFUSED = 3
 
 
 def prepare_environment() -> str | None:
-    """One thread per library, no telemetry, an empty metrics folder.
+    """One thread per library, no telemetry, a metrics folder.
 
     Returns the folder to remove at the end when it was made here.
     """
@@ -29,11 +29,6 @@ def prepare_environment() -> str | None:
     made = None
     if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         made = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="ml-model-metrics-")
-    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-    folder.mkdir(parents=True, exist_ok=True)
-    # Files of an earlier run would be counted again under recycled process ids.
-    for stale in folder.glob("*.db"):
-        stale.unlink()
     return made
 
 
@@ -44,14 +39,19 @@ def main() -> int:
     master = os.getpid()
     import orjson
 
-    from app.errors import RefusedError
+    from app.errors import BundleRefusedError, RefusedError
+    from app.metrics import board
     from app.server import run
     from app.settings import Settings
     from app.timestamps import timestamp
 
+    folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    board.begin(folder)
     try:
         run(Settings.from_environ(os.environ), started)
     except RefusedError as error:
+        if isinstance(error, BundleRefusedError):
+            board.count_refusal(folder)
         line = {
             "timestamp": timestamp(time.time()),
             "level": "ERROR",

@@ -56,6 +56,9 @@ class FieldError:
 
     loc: tuple[str | int, ...]
     msg: str
+    # The feature and the bin (`missing`, `unseen`) of a value that no contract could take: metrics
+    # count it as drift although its row is refused.
+    unusable: tuple[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which a client reads it."""
@@ -66,8 +69,8 @@ class FieldError:
 class RequestError(AppError):
     """A request that gets a problem document instead of a prediction.
 
-    `kind` is a short stable word for logs, metrics and the problem's `type`; `retry_after` is in
-    seconds.
+    `kind` is a short stable word for logs and the problem's `type`; metrics use `reason` if that
+    tells more. `retry_after` is in seconds.
     """
 
     status: int
@@ -76,6 +79,7 @@ class RequestError(AppError):
     detail: str
     errors: list[FieldError] = field(default_factory=list)
     retry_after: int | None = None
+    reason: str = ""
 
     def __str__(self) -> str:
         return f"{self.status} {self.title}: {self.detail}"

@@ -39,8 +39,8 @@ def create_app(service: Service) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
     app.url_map.converters["default"] = Segment
     for route in ROUTES:
-        view = _view(service, route)
-        app.add_url_rule(route.path, endpoint=route.path, view_func=view, methods=[route.method])
+        url, view = route.url, _view(service, route)
+        app.add_url_rule(url.path, endpoint=url.path, view_func=view, methods=[url.method])
 
     def unrouted(error: HTTPException) -> Response:
         response = _respond(service, unmatched(_from_http(error), request.path), {})

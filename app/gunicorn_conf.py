@@ -5,13 +5,13 @@ Loaded by `app.server`, after the environment was read and the bundle accepted.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from prometheus_client.multiprocess import mark_process_dead
 
 from app import logs
 from app.worker import Logger, Worker
@@ -58,23 +58,31 @@ def options(settings: Settings, service: Service) -> dict[str, Any]:
         "control_socket_disable": True,
         "logconfig_dict": logs.config(settings.log_level),
         "when_ready": _freeze,
-        "post_worker_init": lambda _worker: _begin(service),
-        "child_exit": _forget_worker,
+        "pre_fork": functools.partial(_prepare, service),
+        "post_worker_init": functools.partial(_begin, service),
+        "child_exit": functools.partial(_forget, service),
     }
 
 
-def _forget_worker(_server: Any, worker: Any) -> None:
+def _prepare(service: Service, _server: Any, worker: Any) -> None:
+    """Give a worker its place among the metrics, and note when its life begins."""
+    worker.place = service.metrics.take()
+    worker.since = time.perf_counter()
+
+
+def _forget(service: Service, _server: Any, worker: Any) -> None:
     """Take a dead worker's gauges out of the sums; its counters stay, as they must."""
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    service.metrics.release(worker.place)
 
 
-def _begin(service: Service) -> None:
+def _begin(service: Service, worker: Any) -> None:
     """Complete the service in its worker, and look for garbage less often than by default.
 
     Requests leave no reference cycles; each collection is a pause for everybody.
     """
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
-    service.start_worker()
+    first = worker.age <= service.settings.worker_count
+    service.start_worker(worker.place, None if first else worker.since)
     # What the warm-up made stays until the end as well.
     gc.freeze()
 

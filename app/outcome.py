@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.contract import Label
+    from app.errors import FieldError
+    from app.metrics.tally import Tally
     from app.tracecontext import TraceContext
 
 
@@ -20,6 +22,14 @@ class Outcome:
     kind: str = "internal"
     rows: int = 0
     seconds: float = 0.0
+    # Of a request for a prediction: how long nobody worked on it, and what each phase took
+    # (preprocess, inference, postprocess), all in seconds.
+    waited: float = 0.0
+    phases: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    # What the answer adds to the metrics, or what was wrong with the request.
+    tally: Tally | None = None
+    errors: list[FieldError] = field(default_factory=list)
+    reason: str = ""
     input_sha256: str = ""
     values: list[Label] = field(default_factory=list)
     # The caller's, if the request named one.

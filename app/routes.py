@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from app import docs_page
 from app.errors import RequestError
-from app.metrics import CONTENT_TYPE, exposition
+from app.metrics import CONTENT_TYPE
 from app.outcome import Outcome
 from app.protocols.routes import (
     v1_models,
@@ -33,6 +33,7 @@ from app.protocols.routes import (
 )
 from app.responses import Reply, json_reply, problem
 from app.tracecontext import HEADER, parse
+from app.urls import UNMATCHED, URLS, V2_MODEL, Url
 
 if TYPE_CHECKING:
     from app.inbound import Inbound
@@ -45,16 +46,10 @@ Work = Callable[["Service", "Inbound", Outcome], Reply]
 
 @dataclass(frozen=True)
 class Route:
-    """One URL. Only `predicts` routes are counted as in flight, shed and logged.
+    """A URL and what answers it."""
 
-    `open_protocol`: its clients read a problem's text from the key `error`.
-    """
-
-    path: str
-    method: str
+    url: Url
     work: Work
-    predicts: bool = False
-    open_protocol: bool = False
 
 
 def health(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
@@ -69,9 +64,9 @@ def ready(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     return json_reply({"status": "ready", "digest": service.bundle.digest})
 
 
-def metrics(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def metrics(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     """Prometheus metrics, summed over the workers."""
-    return Reply(200, exposition(), CONTENT_TYPE)
+    return Reply(200, service.metrics.exposition(), CONTENT_TYPE)
 
 
 def model_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
@@ -116,30 +111,27 @@ def docs(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     return Reply(200, service.docs.body, docs_page.CONTENT_TYPE, dict(service.docs.headers))
 
 
-V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
-ROUTES: tuple[Route, ...] = (
-    Route("/health", "GET", health),
-    Route("/ready", "GET", ready),
-    Route("/metrics", "GET", metrics),
-    Route("/model/info", "GET", model_info),
-    Route("/version", "GET", versions),
-    Route("/openapi.json", "GET", openapi),
-    Route("/docs", "GET", docs),
-    Route("/predict", "POST", predict, predicts=True),
-    Route("/predict/batch", "POST", predict, predicts=True),
-    Route("/v1/models", "GET", v1_models, open_protocol=True),
-    Route("/v1/models/<model>", "GET", v1_status, open_protocol=True),
-    Route("/v1/models/<model>:predict", "POST", v1_predict, predicts=True, open_protocol=True),
-    Route("/v2", "GET", v2_server, open_protocol=True),
-    Route("/v2/health/live", "GET", v2_live, open_protocol=True),
-    Route("/v2/health/ready", "GET", v2_ready, open_protocol=True),
-    *(Route(path, "GET", v2_metadata, open_protocol=True) for path in V2_MODEL),
-    *(Route(f"{path}/ready", "GET", v2_model_ready, open_protocol=True) for path in V2_MODEL),
-    *(
-        Route(f"{path}/infer", "POST", v2_infer, predicts=True, open_protocol=True)
-        for path in V2_MODEL
-    ),
-)
+WORK: dict[str, Work] = {
+    "/health": health,
+    "/ready": ready,
+    "/metrics": metrics,
+    "/model/info": model_info,
+    "/version": versions,
+    "/openapi.json": openapi,
+    "/docs": docs,
+    "/predict": predict,
+    "/predict/batch": predict,
+    "/v1/models": v1_models,
+    "/v1/models/<model>": v1_status,
+    "/v1/models/<model>:predict": v1_predict,
+    "/v2": v2_server,
+    "/v2/health/live": v2_live,
+    "/v2/health/ready": v2_ready,
+    **dict.fromkeys(V2_MODEL, v2_metadata),
+    **{f"{path}/ready": v2_model_ready for path in V2_MODEL},
+    **{f"{path}/infer": v2_infer for path in V2_MODEL},
+}
+ROUTES = tuple(Route(url, WORK[url.path]) for url in URLS)
 
 
 def answer(service: Service, route: Route, inbound: Inbound) -> Reply:
@@ -151,7 +143,7 @@ def answer(service: Service, route: Route, inbound: Inbound) -> Reply:
 
 def account(service: Service, route: Route, outcome: Outcome) -> None:
     """Count and log what became of a request, before its client learns of it."""
-    service.finish(outcome, predicted=route.predicts)
+    service.finish(outcome, predicted=route.url.predicts)
     service.flush()
 
 
@@ -159,7 +151,8 @@ def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, 
     """Run the work of a route without accounting for it: a thread may do this part."""
     given = inbound.headers.get("x-request-id")
     request_id = given if given and REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
-    outcome = Outcome(route.path, request_id)
+    outcome = Outcome(route.url.path, request_id)
+    outcome.waited = time.perf_counter() - inbound.received
     traceparent = inbound.headers.get(HEADER)
     if traceparent:
         outcome.trace = parse(traceparent)
@@ -168,10 +161,11 @@ def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, 
         outcome.kind = "ok"
     except RequestError as error:
         outcome.kind = error.kind
-        reply = problem(error, request_id, with_error=route.open_protocol)
+        outcome.errors, outcome.reason = error.errors, error.reason
+        reply = problem(error, request_id, with_error=route.url.open_protocol)
     except Exception as error:
         outcome.failure = error
-        reply = problem(_internal(), request_id, with_error=route.open_protocol)
+        reply = problem(_internal(), request_id, with_error=route.url.open_protocol)
     reply.request_id = request_id
     outcome.status = reply.status
     outcome.seconds = time.perf_counter() - inbound.received
@@ -184,13 +178,14 @@ def unmatched(error: RequestError, path: str) -> Route:
     def work(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
         raise error
 
-    return Route("unmatched", "", work, open_protocol=path.startswith(("/v1/", "/v2/")))
+    open_protocol = path.startswith(("/v1/", "/v2/"))
+    return Route(Url(UNMATCHED, open_protocol=open_protocol), work)
 
 
 def on_port(service: Service, route: Route, inbound: Inbound) -> Route:
     """The route itself, or "not found" when it belongs to the other port."""
     metrics_port = service.settings.metrics_port
-    if metrics_port is None or (inbound.port == metrics_port) == (route.path == "/metrics"):
+    if metrics_port is None or (inbound.port == metrics_port) == (route.url.path == "/metrics"):
         return route
     missing = RequestError(404, "not-found", "Not found", "no such URL on this port")
     return unmatched(missing, inbound.path)
@@ -204,9 +199,9 @@ def prediction_routes(service: Service) -> dict[str, tuple[Route, dict[str, str]
     arguments = {"model": service.name, "version": service.version}
     found = {}
     for route in ROUTES:
-        if route.predicts:
-            names = [name for name in arguments if f"<{name}>" in route.path]
-            path = route.path
+        if route.url.predicts:
+            names = [name for name in arguments if f"<{name}>" in route.url.path]
+            path = route.url.path
             for name in names:
                 path = path.replace(f"<{name}>", arguments[name])
             found[path] = (route, {name: arguments[name] for name in names})

@@ -18,7 +18,7 @@ from app.admission import Deadline, InFlight
 from app.bundle import Bundle, verify
 from app.contract import Contract
 from app.logs import RequestLog
-from app.metrics import Metrics
+from app.metrics import Facts, Metrics
 from app.protocols.call import Call
 from app.protocols.v1 import V1
 from app.protocols.v2 import V2
@@ -55,7 +55,6 @@ class Service:
         self.in_flight = InFlight(settings.max_in_flight)
         self.ready = False
         self.draining = False
-        self.metrics: Metrics | None = None
         self.name = str(bundle.manifest["name"])
         self.version = str(bundle.manifest["version"])
         self._validator = Validator(self.contract)
@@ -66,6 +65,8 @@ class Service:
         self.docs = docs_page.load() if settings.docs_enabled else None
         facts = {"model": self.name, "version": self.version, "digest": bundle.digest}
         self._capture = capture.from_settings(settings, self.contract, facts)
+        self.metrics = self._count()
+        self.in_flight.observe = self.metrics.in_flight
         self._started = started
         self._base_seconds = 0.0
         self._seconds_per_byte = 0.0
@@ -73,28 +74,21 @@ class Service:
             sample_ratio=settings.log_sample_ratio, version=self.version, digest=bundle.digest
         )
 
-    def start_worker(self) -> None:
-        """Warm up and become ready; call it once in every worker. Raises BundleRefusedError."""
-        manifest = self.bundle.manifest
+    def start_worker(self, place: int | None = None, since: float | None = None) -> None:
+        """Warm up and become ready; call it once in every worker. Raises BundleRefusedError.
+
+        `place` is what `metrics.take` gave the master for this worker; None: there is no master.
+        `since`: time.perf_counter() at the fork of a worker that replaces another.
+        """
         self._log.start_worker()
-        self.metrics = Metrics(
-            name=manifest["name"],
-            version=self.version,
-            digest=self.bundle.digest,
-            engine=self.engine.name,
-            classes=self.contract.output.classes or (),
-        )
-        self.in_flight.observe = self.metrics.in_flight.set
         if self._capture is not None:
             self._capture.start_worker()
         engines.self_test(self.bundle, self.contract, self.engine)
         self._calibrate()
         self.ready = True
-        self._log.model_loaded(
-            name=manifest["name"],
-            engine=self.engine.name,
-            seconds=time.perf_counter() - self._started,
-        )
+        seconds = time.perf_counter() - (self._started if since is None else since)
+        self.metrics.start(self.metrics.take() if place is None else place, seconds)
+        self._log.model_loaded(name=self.name, engine=self.engine.name, seconds=seconds)
 
     def predict(self, body: bytes, deadline: Deadline, outcome: Outcome) -> Reply:
         """Answer a /predict document. Raises RequestError."""
@@ -105,15 +99,22 @@ class Service:
     ) -> Reply:
         """Answer a body in the protocol that `read` reads. Raises RequestError."""
         deadline.check()
+        begun = time.perf_counter()
         outcome.input_sha256 = hashlib.sha256(body).hexdigest()
         call = read(body)
+        checked = time.perf_counter()
         prediction = self.engine.predict(call.batch)
+        predicted = time.perf_counter()
         deadline.check()
         outcome.rows = len(call.batch)
         outcome.values = prediction.values
         if self._capture is not None:
             self._capture.take(call.batch, prediction.values, outcome.request_id)
-        return call.write(prediction, outcome.request_id)
+        reply = call.write(prediction, outcome.request_id)
+        written = time.perf_counter()
+        outcome.phases = (checked - begun, predicted - checked, written - predicted)
+        outcome.tally = self.metrics.tally(call.batch, prediction)
+        return reply
 
     def expected_seconds(self, body_bytes: int) -> float:
         """How long a body of this size will take to answer, by what the warm-up measured."""
@@ -162,8 +163,7 @@ class Service:
 
         A line about a prediction is only on its way until `flush`.
         """
-        if self.metrics is not None:
-            self.metrics.record(outcome)
+        self.metrics.record(outcome, predicted=predicted)
         if outcome.failure is not None:
             self._log.failed(outcome)
         elif predicted:
@@ -172,6 +172,18 @@ class Service:
     def flush(self) -> None:
         """Write the lines about predictions that have finished."""
         self._log.flush()
+
+    def _count(self) -> Metrics:
+        facts = Facts(
+            manifest=self.bundle.manifest,
+            digest=self.bundle.digest,
+            engine=self.engine.name,
+            contract=self.contract,
+            workers=self.settings.worker_count,
+            max_in_flight=self.settings.max_in_flight,
+            max_features=self.settings.drift_max_features,
+        )
+        return Metrics(facts, self.settings.metrics_folder)
 
     def _describe(self) -> bytes:
         """The OpenAPI document; its example is a row of the sample, a complete one if possible."""

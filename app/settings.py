@@ -102,6 +102,12 @@ class Settings:
     capture_max_age_hours: float = variable(
         "CAPTURE_MAX_AGE_HOURS", 168.0, "Hours after which kept rows are deleted.", low=0.01
     )
+    drift_max_features: int = variable(
+        "DRIFT_MAX_FEATURES",
+        100,
+        "Features whose values are counted by bins, the contract's first; 0 counts none.",
+        low=0,
+    )
     metrics_folder: Path | None = variable(
         "PROMETHEUS_MULTIPROC_DIR",
         None,

@@ -26,6 +26,8 @@ LARGEST_INTEGER = 2**53
 # A body full of mistakes gets an answer of bounded size.
 MAX_ERRORS = 100
 MISSING = float("nan")
+# What metrics call a refusal for the number of rows: clients see one of the contract.
+TOO_MANY_ROWS = "too-many-rows"
 ONE_ROW_KEYS = ("features", "input")
 
 
@@ -65,6 +67,14 @@ def read_rows(document: Any, limit: int) -> tuple[list[Any], list[tuple[str | in
     return rows, [(key, index) for index in range(min(len(rows), limit))], False
 
 
+class UnusableError(ValueError):
+    """A value of the right type that the model has no use for; `bin` is what drift calls it."""
+
+    def __init__(self, text: str, bin_: str) -> None:
+        super().__init__(text)
+        self.bin = bin_
+
+
 class Validator:
     """Turns rows into a Batch by one contract. Built once, used by every request."""
 
@@ -89,7 +99,9 @@ class Validator:
         if not 1 <= len(rows) <= limit:
             text = f"expected 1 to {limit} rows, found {len(rows)}"
             place = places[0][:1] if places else ("instances",)
-            raise contract_error([*noted, FieldError(place, text)])
+            error = contract_error([*noted, FieldError(place, text)])
+            error.reason = TOO_MANY_ROWS if rows else ""
+            raise error
         errors = list(noted)
         encoded = [self._row(row, place, errors) for row, place in zip(rows, places, strict=True)]
         if errors:
@@ -112,7 +124,7 @@ class Validator:
             try:
                 encoded.append(convert(value))
             except ValueError as error:
-                errors.append(FieldError(place(row), str(error)))
+                errors.append(_field_error(place(row), name, error))
         return encoded
 
     def assemble(self, columns: list[list[Any]]) -> Batch:
@@ -144,7 +156,9 @@ class Validator:
             try:
                 encoded.append(convert(value))
             except ValueError as error:
-                errors.append(FieldError((*place, step), str(error)))
+                name = self._contract.names[len(encoded)]
+                errors.append(_field_error((*place, step), name, error))
+                encoded.append(MISSING)
         return encoded
 
     def _by_name(
@@ -161,7 +175,7 @@ class Validator:
             try:
                 self._converters[names.index(name)](row[name])
             except ValueError as error:
-                errors.append(FieldError((*place, name), str(error)))
+                errors.append(_field_error((*place, name), name, error))
         return [], ()
 
     def _with_text(self, encoded: list[list[Any]]) -> Batch:
@@ -187,6 +201,11 @@ def contract_error(errors: list[FieldError]) -> RequestError:
     )
 
 
+def _field_error(place: tuple[str | int, ...], feature: str, error: ValueError) -> FieldError:
+    unusable = (feature, error.bin) if isinstance(error, UnusableError) else None
+    return FieldError(place, str(error), unusable)
+
+
 def kind_of(value: Any) -> str:
     """The JSON name of a value's type, for error texts: never the value itself."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
@@ -210,7 +229,7 @@ def _converter(feature: Feature) -> Callable[[Any], Any]:
     def nullable(value: Any) -> Any:
         if value is None:
             if not allowed:
-                raise ValueError("this feature may not be null")
+                raise UnusableError("this feature may not be null", "missing")
             return absent
         return convert(value)
 
@@ -256,7 +275,7 @@ def _category(feature: Feature) -> Callable[[Any], float]:
             raise ValueError(f"expected a string, found {kind_of(value)}")
         code = codes.get(value)
         if code is None:
-            raise ValueError(f"unknown category; expected one of: {listed}")
+            raise UnusableError(f"unknown category; expected one of: {listed}", "unseen")
         return code
 
     return convert

@@ -30,6 +30,8 @@ class Problems:
 
     errors: list[FieldError] = field(default_factory=list)
     malformed: bool = False
+    # For the metrics; see RequestError.
+    reason: str = ""
 
     def add(self, place: Place, text: str, *, malformed: bool = False) -> None:
         """Note one problem."""
@@ -41,6 +43,7 @@ class Problems:
         if not self.errors:
             return
         error = contract_error(self.errors)
+        error.reason = self.reason
         if not self.malformed:
             raise error
         raise RequestError(

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.protocols.tensors import BOOL, BYTES, NUMBERS
+from app.validation import TOO_MANY_ROWS
 
 if TYPE_CHECKING:
     from app.contract import Contract, Feature
@@ -71,6 +72,8 @@ class Inputs:
             if tensor.shape and not 1 <= tensor.shape[0] <= self._max_rows:
                 text = f"expected 1 to {self._max_rows} rows, found {tensor.shape[0]}"
                 problems.add(("inputs", tensor.name[:100]), text)
+                if tensor.shape[0]:
+                    problems.reason = TOO_MANY_ROWS
         return len(problems.errors) == before
 
     def _is_matrix(self, tensor: Tensor) -> bool:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-# prometheus-client reads it when it is first imported.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="ml-model-tests-metrics-")
 
 import pytest
 
@@ -26,7 +19,6 @@ from tests.app.live import LiveService
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-atexit.register(shutil.rmtree, os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 Client = Callable[..., "FlaskClient"]
 
 

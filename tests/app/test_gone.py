@@ -25,11 +25,11 @@ def test_what_is_queued_for_a_client_that_left_is_dropped(
     for client in sockets:
         client.sendall(REQUEST)
     service.wait_until("queued", lambda: service.metric(IN_FLIGHT) > 15)
-    predicted = service.metric("ml_rows_total")
+    predicted = service.metric("ml_batch_rows_sum")
     for client in sockets:
         client.close()
     service.wait_until("dropped", lambda: service.metric(IN_FLIGHT) == 0)
     answer = service.client.post("/predict", json=json.loads(BODY))
     assert answer.status_code == 200
     # One was running, one may have ended before they were all gone, and one is ours.
-    assert service.metric("ml_rows_total") <= predicted + 3
+    assert service.metric("ml_batch_rows_sum") <= predicted + 3

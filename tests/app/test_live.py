@@ -36,13 +36,14 @@ def test_metrics_are_summed_over_workers(start: Start) -> None:
     with Load(service.port, 8) as load:
         service.wait_until("both workers at work", lambda: len(answering()) == 2)
     assert load.failures == []
-    count = float(len(load.answers))
+    count = len(load.answers)
     text = service.client.get("/metrics").text
-    assert f'ml_requests_total{{code="200",route="/predict"}} {count}' in text
+    model = 'model="iris",version="1.0.0"'
+    assert f'ml_requests_total{{route="/predict",code="200",{model}}} {count}' in text
     assert f'ml_request_duration_seconds_count{{route="/predict"}} {count}' in text
     assert f'ml_predictions_total{{prediction="setosa"}} {count}' in text
     digest = service.client.get("/model/info").json()["digest"]
-    info = f'ml_model_info{{digest="{digest}",engine="onnx",name="iris",version="1.0.0"}} 1.0'
+    info = f'ml_model_info{{name="iris",version="1.0.0",digest="{digest}",engine="onnx"}} 1'
     assert info in text
 
 

@@ -67,7 +67,7 @@ def test_no_example_is_left_out() -> None:
 
 def test_the_page_lists_every_route_and_no_other() -> None:
     listed = set(re.findall(r"`(GET|POST) (/[^`]*)`", TEXT.partition("## Predict")[0]))
-    assert listed == {(route.method, route.path) for route in ROUTES}
+    assert listed == {(route.url.method, route.url.path) for route in ROUTES}
 
 
 def test_the_page_explains_every_status() -> None:

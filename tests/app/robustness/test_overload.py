@@ -36,7 +36,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def test_what_is_beyond_the_limit_gets_503_while_probes_answer(service: LiveService) -> None:
-    refused_before = service.metric("ml_requests_refused_total")
+    refused_before = service.metric("ml_requests_shed_total")
     with Load(service.port, 5 * LIMIT) as load:
         service.wait_until("full", lambda: service.metric(IN_FLIGHT) == LIMIT)
         service.wait_until("shedding", lambda: 503 in load.statuses())
@@ -51,7 +51,7 @@ def test_what_is_beyond_the_limit_gets_503_while_probes_answer(service: LiveServ
     refused = next(answer for answer in load.answers if answer.status == 503)
     assert refused.headers["retry-after"] == "1"
     assert b'"title":"Too many requests are in flight"' in refused.body
-    counted = service.metric("ml_requests_refused_total") - refused_before
+    counted = service.metric("ml_requests_shed_total") - refused_before
     assert counted == load.statuses().count(503)
     assert service.metric(IN_FLIGHT) == 0
     # The guide's bound for one that is slow; the middle one, because this machine has other work.
@@ -106,9 +106,9 @@ def test_five_times_the_peak_in_an_open_loop_leaves_the_peak_as_it_is(
 
 
 def test_a_deadline_that_passes_is_a_504(service: LiveService) -> None:
-    before = service.metric("ml_rows_total")
+    before = service.metric("ml_batch_rows_sum")
     headers = {"X-Request-Timeout-Ms": "1"}
     late = service.client.post("/predict", json=BODY, headers=headers)
     assert late.status_code == 504
     assert late.json()["detail"] == "no answer within 1 ms"
-    assert service.metric("ml_rows_total") == before
+    assert service.metric("ml_batch_rows_sum") == before

@@ -80,13 +80,13 @@ def test_ten_megabytes_without_a_length_are_cut_off_at_the_limit(service: LiveSe
 
 
 def test_a_body_that_ends_early_is_never_predicted(service: LiveService) -> None:
-    before = service.metric("ml_rows_total")
+    before = service.metric("ml_batch_rows_sum")
     with connect(service.port) as connection:
         head = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % (len(RAW_BODY) + 1)
         connection.sendall(head + RAW_BODY)
         connection.shutdown(1)
         assert b"200 OK" not in read_to_end(connection)
-    assert service.metric("ml_rows_total") == before
+    assert service.metric("ml_batch_rows_sum") == before
     assert_others_are_served(service)
 
 

@@ -1,0 +1,157 @@
+"""What /metrics offers: every family with its type, labels and meaning, and nothing that counts.
+
+The only list of our metrics: the exposition and docs/reference/metrics.md are both made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# From 100 µs: a linear model answers below a millisecond, which default buckets cannot see.
+SECONDS = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0,
+)  # fmt: skip
+ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One metric. `over_workers`: how the numbers of several workers become one.
+
+    `live`: it says how things are, so a worker takes its part with it when it ends. `at_scrape`: no
+    worker keeps it, whoever is asked finds it out.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+    over_workers: Literal["sum", "max"] = "sum"
+    live: bool = False
+    at_scrape: bool = False
+
+
+REQUESTS = Family(
+    "ml_requests_total", "counter", "Finished requests by URL pattern and status.",
+    ("route", "code", "model", "version"),
+)  # fmt: skip
+DURATION = Family(
+    "ml_request_duration_seconds", "histogram",
+    "Time from the whole request to its answer; `other`: all URLs that do not predict.",
+    ("route",), "seconds", SECONDS,
+)  # fmt: skip
+QUEUE_WAIT = Family(
+    "ml_queue_wait_seconds", "histogram",
+    "Time from the whole request until work on it began, of requests for a prediction.",
+    (), "seconds", SECONDS,
+)  # fmt: skip
+PREPROCESS = Family(
+    "ml_preprocess_seconds", "histogram",
+    "Reading, checking and encoding the rows of an answered prediction.", (), "seconds", SECONDS,
+)  # fmt: skip
+INFERENCE = Family(
+    "ml_inference_seconds", "histogram", "The engine's part of an answered prediction.",
+    (), "seconds", SECONDS,
+)  # fmt: skip
+POSTPROCESS = Family(
+    "ml_postprocess_seconds", "histogram", "Writing the answer of a prediction.",
+    (), "seconds", SECONDS,
+)  # fmt: skip
+BATCH_ROWS = Family(
+    "ml_batch_rows", "histogram", "Rows of an answered prediction; its sum is all rows predicted.",
+    (), "rows", ROWS,
+)  # fmt: skip
+CONFIDENCE = Family(
+    "ml_confidence", "histogram", "Highest class probability of each predicted row.",
+    (), "ratio", SHARES,
+)  # fmt: skip
+PREDICTIONS = Family(
+    "ml_predictions_total", "counter",
+    "Predicted rows by class, or by the reference's range of a number.", ("prediction",), "rows",
+)  # fmt: skip
+PREDICTION_REFERENCE = Family(
+    "ml_prediction_reference_ratio", "gauge",
+    "Share of the same prediction in the sample the model was packaged with.",
+    ("prediction",), "ratio", over_workers="max",
+)  # fmt: skip
+FEATURE_BINS = Family(
+    "ml_feature_bin_total", "counter",
+    "Values of each feature by the reference's bins; `missing` and `unseen` also in refused rows.",
+    ("feature", "bin"), "values",
+)  # fmt: skip
+FEATURE_REFERENCE = Family(
+    "ml_feature_reference_ratio", "gauge",
+    "Share of the same bin in the sample the model was packaged with.",
+    ("feature", "bin"), "ratio", over_workers="max",
+)  # fmt: skip
+IN_FLIGHT = Family(
+    "ml_requests_in_flight", "gauge",
+    "Requests that run or wait for the worker's thread; what is answered at once never shows.",
+    (), "requests", live=True,
+)  # fmt: skip
+IN_FLIGHT_LIMIT = Family(
+    "ml_requests_in_flight_limit", "gauge", "How many of them the running workers would hold.",
+    (), "requests", live=True,
+)  # fmt: skip
+SHED = Family(
+    "ml_requests_shed_total", "counter", "Requests refused with 503 because too many are in flight."
+)
+DEADLINE = Family(
+    "ml_deadline_exceeded_total", "counter", "Requests that ended with 504, past their deadline."
+)
+REJECTIONS = Family(
+    "ml_input_rejections_total", "counter",
+    "Requests for a prediction refused with 4xx, by reason.", ("reason",),
+)  # fmt: skip
+INFO = Family(
+    "ml_model_info", "gauge", "The loaded model; always 1.",
+    ("name", "version", "digest", "engine"), over_workers="max",
+)  # fmt: skip
+CREATED = Family(
+    "ml_model_created_timestamp_seconds", "gauge",
+    "When the model was made, by its manifest; absent where the manifest does not say.",
+    (), "seconds", over_workers="max",
+)  # fmt: skip
+LOAD = Family(
+    "ml_model_load_seconds", "gauge",
+    "From the start of the process to a ready worker, the slowest that runs; one that replaces "
+    "another counts from its fork.",
+    (), "seconds", over_workers="max", live=True,
+)  # fmt: skip
+REFUSALS = Family(
+    "ml_model_verification_failures_total", "counter",
+    "Starts of this pod that refused the bundle, as far as the metrics folder outlived them.",
+    at_scrape=True,
+)  # fmt: skip
+STARTS = Family(
+    "ml_worker_starts_total", "counter", "Workers that became ready; beyond ml_workers: restarts."
+)
+WORKERS = Family(
+    "ml_workers", "gauge", "Workers that are meant to run.", (), "processes", over_workers="max"
+)
+CPU = Family(
+    "process_cpu_seconds_total", "counter",
+    "CPU time of the master, its workers, and those that have ended.", (), "seconds",
+    at_scrape=True,
+)  # fmt: skip
+MEMORY = Family(
+    "process_resident_memory_bytes", "gauge",
+    "Memory of the master and its workers; pages they share count once where the kernel tells.",
+    (), "bytes", at_scrape=True,
+)  # fmt: skip
+STARTED = Family(
+    "process_start_time_seconds", "gauge", "When the master started, since the epoch.",
+    (), "seconds", at_scrape=True,
+)  # fmt: skip
+OPEN_FILES = Family(
+    "process_open_fds", "gauge", "Open file descriptors, of the process that has most.",
+    (), "descriptors", at_scrape=True,
+)  # fmt: skip
+MOST_FILES = Family(
+    "process_max_fds", "gauge", "How many a process may have.", (), "descriptors", at_scrape=True
+)
