@@ -18,6 +18,10 @@ from sandbox.task import run_task
 # Overlays cannot lie on these; vfs works everywhere, 2 to 3 times slower and larger.
 _NO_OVERLAY_ON = frozenset({"overlay", "overlayfs", "fuse", "nfs", "nfs4", "tmpfs", "9p"})
 
+# Seconds since 1970, written on every file and into every history: the same input is the same image,
+# and a layer that did not change keeps its digest from one commit to the next.
+TIMESTAMP = 0
+
 # Where Debian, and so the official python image, keeps the bundle of trusted CAs.
 IMAGE_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -61,11 +65,13 @@ class Buildah:
         target: str = "",
         arguments: dict[str, str] | None = None,
         ca_bundle: Path | None = None,
+        anew: bool = False,
     ) -> float:
         """Build `context` and name the result `tag`; return the seconds it took.
 
         `ca_bundle` takes the place of the image's own trusted CAs while commands run; it is
-        mounted, so nothing of it stays. Raises CommandError.
+        mounted, so nothing of it stays. `anew` takes no layer from an earlier build.
+        Raises CommandError.
         """
         # A build that was killed leaves files and working containers; nobody else builds in here.
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
@@ -74,12 +80,14 @@ class Buildah:
         options = [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
         if target:
             options.append(f"--target={target}")
+        if anew:
+            options.append("--no-cache")
         if ca_bundle is not None:
             options.append(f"--volume={ca_bundle}:{IMAGE_CA_BUNDLE}:ro")
         argv = self.argv(
             *("bud", "--isolation", "chroot", "--network", "host", "--layers"),
-            # The OCI format has no HEALTHCHECK.
-            *("--format", "docker", "--pull-never"),
+            # Docker's format carries the id of the container that built it, another one each time.
+            *("--format", "oci", "--pull-never", f"--timestamp={TIMESTAMP}"),
             *("--file", context / file, "--tag", tag),
             *options,
             context,

@@ -107,7 +107,7 @@ def in_registry(image: Image) -> bool:
     """Tell whether the registry still has exactly this image: records outlive `make down`."""
     name = image.repository.removeprefix(f"{REGISTRY}/")
     url = f"http://{REGISTRY}/v2/{name}/manifests/{image.digest}"
-    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
     return web.request("HEAD", url, headers=accept, in_netns=True).status == 200
 
 
@@ -136,6 +136,8 @@ def _build(
             "PYTHON_IMAGE": base,
             "REQUIREMENTS": requirements_of(bundle),
             "BUNDLE": str(place),
+            "TITLE": bundle.model,
+            "VERSION": bundle.version,
         },
         ca_bundle=host_ca_bundle(),
     )
