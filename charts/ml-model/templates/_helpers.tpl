@@ -121,6 +121,7 @@ annotations:
 {{- define "ml-model.configData" -}}
 DOCS_ENABLED: {{ .Values.config.docsEnabled | quote }}
 DRAIN_SECONDS: {{ int64 .Values.shutdown.drainSeconds | quote }}
+DRIFT_MAX_FEATURES: {{ int64 .Values.config.driftMaxFeatures | quote }}
 GRACEFUL_TIMEOUT_SECONDS: {{ int64 .Values.shutdown.gracefulSeconds | quote }}
 LOG_LEVEL: {{ .Values.config.logLevel | quote }}
 LOG_SAMPLE_RATIO: {{ .Values.config.logSampleRatio | quote }}
