@@ -71,10 +71,6 @@ build/bundles/%/manifest.json: models/%/train.py models/%/model.yaml $(wildcard 
 	$(BIN)/modelctl package build/training/$* --config models/$*/model.yaml --out build/bundles/$*
 
 .PHONY: check-models
-check-models: models ## hold every model to models/<model>/data.yaml and baseline.yaml (MODELS=iris for one)
-	for model in $(MODELS); do $(BIN)/modelctl validate $$model; $(BIN)/modelctl gate $$model; done
-
-.PHONY: check-models
 check-models: models ## hold every model to its data.yaml and baseline.yaml (MODELS=iris for one)
 	for model in $(MODELS); do $(BIN)/modelctl validate $$model; $(BIN)/modelctl gate $$model; done
 
@@ -122,8 +118,9 @@ down: ## stop the sandbox and leave nothing behind
 ## --- What is generated, checked in, and tested to be fresh
 
 .PHONY: generate
-generate: $(VENV) ## write the chart's schema, README, recipes and golden renders
+generate: $(VENV) ## write the chart's schema, README, recipes and golden renders, the dashboards
 	$(BIN)/python -m modelctl.generate
+	$(BIN)/python -m dashboards
 	$(PYTHON) -m tools build helm-schema helm-docs helm4
 	cd charts/ml-model && ../../.tools/bin/helm-schema
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file

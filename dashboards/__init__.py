@@ -1,0 +1,1 @@
+"""Grafana dashboards as code: these modules make deploy/grafana/*.json (`make generate`)."""
