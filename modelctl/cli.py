@@ -22,6 +22,7 @@ COMMANDS = {
     "freeze": "Stop changes to an environment, or to one model in it, until a date.",
     "unfreeze": "End a freeze.",
     "status": "Show what runs where: git beside the cluster.",
+    "wait": "Wait until the cluster serves the version that git says.",
     "diff": "Show what a change does to the rendered manifests.",
     "package-chart": "Package the chart, the same bytes from the same content.",
     "render": "Print the manifests of a release as Argo CD applies them.",

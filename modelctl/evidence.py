@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Evidence:
     """A version in an environment: since when, by which record, and what runs there.
 
-    `since` is None while the version is not committed. `health`, `images` (digests) and `bundle`
-    (digest) are empty where nobody was there to ask; `note` says why.
+    `since` is None while the version is not committed. `health`, `images` (digests), `bundle`
+    (digest) and `sync` are empty where nobody was there to ask; `note` says why.
     """
 
     since: datetime | None
@@ -29,6 +29,7 @@ class Evidence:
     images: tuple[str, ...] = ()
     bundle: str = ""
     note: str = ""
+    sync: str = ""
 
 
 def of_git(
@@ -71,6 +72,7 @@ def of_cluster(
             if "@" in image
         ),
         bundle=_bundle(environment, model),
+        sync=status.get("sync", {}).get("status", "Unknown"),
     )
 
 
