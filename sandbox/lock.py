@@ -22,14 +22,14 @@ _OWNER = Path("/run") / f"{NAME}.owner"
 
 
 @contextmanager
-def exclusive() -> Iterator[None]:
+def exclusive(*, waiting: bool = False) -> Iterator[None]:
     """Hold the machine-wide lock; the kernel lets go of it when we die.
 
-    Raises SandboxError when somebody else holds it.
+    Raises SandboxError when somebody else holds it, unless told to wait for them.
     """
     with _LOCK.open("w") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if waiting else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise SandboxError(
                 "another command is changing the sandbox",

@@ -40,7 +40,7 @@ def test_what_passes_when_run_again_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "test_late.py").write_text(UNSTEADY)
-    assert run.run(suite())
+    assert run.run(suite()) == []
     output = capsys.readouterr().out
     assert "the first time" in output
     assert "UNSTEADY, passed when run again: test_late.py::test_unsteady" in output
@@ -48,14 +48,14 @@ def test_what_passes_when_run_again_is_named(
 
 def test_what_fails_twice_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "test_bad.py").write_text("def test_bad():\n    assert False\n")
-    assert not run.run(suite())
+    assert run.run(suite()) == ["demo"]
     assert "FAILED demo (exit code 1" in capsys.readouterr().out
 
 
 def test_many_failures_are_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = "".join(f"def test_bad_{i}():\n    assert False\n" for i in range(6))
     (folder / "test_bad.py").write_text(bad)
-    assert not run.run(suite())
+    assert run.run(suite()) == ["demo"]
     assert "once more" not in capsys.readouterr().out
 
 
@@ -63,5 +63,29 @@ def test_a_file_that_cannot_be_read_is_no_accident(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "test_broken.py").write_text("def test_\n")
-    assert not run.run(suite())
+    assert run.run(suite()) == ["demo"]
     assert "once more" not in capsys.readouterr().out
+
+
+def test_suites_side_by_side_are_told_apart(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each runs its own failed tests again, and only those."""
+    (folder / "test_late.py").write_text(UNSTEADY)
+    (folder / "test_bad.py").write_text("def test_bad():\n    assert False\n")
+    good = run.Suite("good", (*PYTEST, "test_good.py"))
+    late = run.Suite("late", (*PYTEST, "test_late.py"))
+    bad = run.Suite("bad", (*PYTEST, "test_bad.py"), live=True)
+    assert run.run(good, late, bad) == ["bad"]
+    output = capsys.readouterr().out
+    assert "passed good" in output
+    assert "UNSTEADY, passed when run again: test_late.py::test_unsteady" in output
+    assert "FAILED bad (exit code 1" in output
+
+
+def test_what_was_measured_is_shown_when_all_passed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "test_timed.py").write_text("def test_timed():\n    print('\\n    measured: 1 s')\n")
+    assert run.run(run.Suite("timed", (*PYTEST, "test_timed.py", "--capture=no"))) == []
+    assert "    measured: 1 s" in capsys.readouterr().out

@@ -114,7 +114,7 @@ class AdHoc:
         eventually(f"the Service of {self.model}", probe, DEADLINE_SECONDS)
 
     def _arguments(self, wait: bool) -> list[str]:
-        dev = self.loop.worktree / "environments" / "dev" / "iris"
+        dev = self.loop.found / "environments" / "dev" / "iris"
         version = yaml.safe_load((dev / "version.yaml").read_text(encoding="utf-8"))
         values = merged({key: version[key] for key in ("image", "model")}, self.values)
         file = self.folder / f"{self.model}.yaml"

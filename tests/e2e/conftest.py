@@ -2,59 +2,51 @@
 
 When none runs, `make up` starts one and `make down` ends it, and what is left behind is compared
 with what was there before. With a sandbox running already, that one is used and kept.
+
+Tests marked `beside` do not touch what Argo CD looks after, so `tests/run.py` runs them beside the
+others; those marked `alone` restart the whole sandbox.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import netns, process
-from sandbox.layout import find_layout
-
+from . import session
 from .ad_hoc import NAMESPACE, AdHocReleases, applied, restricted_namespace
-from .leftovers import snapshot
-from .loop import Loop, measured
+from .loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-def make(*words: str) -> float:
-    """Run a make target as a user does, its output on ours; returns seconds."""
-    started = time.monotonic()
-    argv = ["make", "--no-print-directory", *words]
-    subprocess.run(argv, cwd=find_layout().root, check=True)
-    return time.monotonic() - started
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
-def loop() -> Iterator[Loop]:
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """The sandbox with every release Synced and Healthy."""
-    layout = find_layout()
-    was_running = netns.exists() and bool(process.recorded_names(layout))
-    before = snapshot(layout)
+    folder = tmp_path_factory.mktemp("sandbox")
+    if session.VARIABLE in os.environ:
+        yield Loop(folder / "found")
+        return
+    before = folder / "before.json"
     try:
-        measured("make up", make("up"), target=90)
+        session.up(before)
     except subprocess.CalledProcessError as error:
         # It has said why on our output; every test would only repeat that.
         pytest.exit(f"{shlex.join(error.cmd)} failed", returncode=1)
-    yield Loop()
-    if not was_running:
-        measured("make down", make("down"), target=20)
-        assert snapshot(layout) == before, "make down left something behind"
+    yield Loop(folder / "found")
+    session.down(before)
 
 
 @pytest.fixture(scope="session")
 def sample(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a body for `POST /predict` of iris."""
-    rows = json.loads((loop.worktree / "build/bundles/iris/sample.json").read_text())["rows"]
+    rows = json.loads((loop.found / "build/bundles/iris/sample.json").read_text())["rows"]
     path = tmp_path_factory.mktemp("sample") / "body.json"
     path.write_text(json.dumps({"features": rows[0]}))
     return path

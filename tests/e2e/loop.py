@@ -6,6 +6,7 @@ Wraps the sandbox's own pieces for the tests; asserts nothing.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -42,11 +43,18 @@ class Served(Protocol):
 
 
 class Loop:
-    """One running sandbox and its repository."""
+    """One running sandbox and its repository.
 
-    def __init__(self, layout: Layout | None = None) -> None:
+    `found` is a copy of the environments and bundles as they were at first: for tests that run
+    beside those which change them.
+    """
+
+    def __init__(self, found: Path, layout: Layout | None = None) -> None:
         self.layout = layout or find_layout()
         self.gitops: GitOps = open_gitops(self.layout)
+        self.found = found
+        for part in ("environments", "build/bundles"):
+            shutil.copytree(self.worktree / part, found / part)
 
     @property
     def worktree(self) -> Path:

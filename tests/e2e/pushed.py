@@ -63,7 +63,7 @@ def _push(
     log = layout.logs / f"tests-{name.replace('/', '-')}.log"
     repository = f"{REGISTRY}/{name}"
     # A build throws away what it finds of others.
-    with lock.exclusive():
+    with lock.exclusive(waiting=True):
         buildah.build(
             f"{name}: build",
             context,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from .loop import Loop
 
+pytestmark = pytest.mark.beside
+
 NAMESPACE = "chart-test"
 EXAMPLES = goldens.examples()
 
@@ -95,8 +97,8 @@ def test_plain_helm_installs_tests_upgrades_and_leaves_nothing(
 ) -> None:
     """Without Argo CD: the image that runs in dev, its real prediction, and nothing left over."""
     before = remaining(loop)
-    version = loop.worktree / "environments" / "dev" / "iris" / "version.yaml"
-    capacity = loop.worktree / "environments" / "dev" / "iris" / "capacity.yaml"
+    version = loop.found / "environments" / "dev" / "iris" / "version.yaml"
+    capacity = loop.found / "environments" / "dev" / "iris" / "capacity.yaml"
     arguments = [*rendering.values(capacity, version), "--wait", "--timeout=120s"]
     helm(loop, name, "install", "adhoc", str(rendering.CHART), *arguments)
     try:

@@ -30,6 +30,8 @@ from .loop import Loop, eventually, measured
 if TYPE_CHECKING:
     from sandbox.images import Image
 
+pytestmark = pytest.mark.beside
+
 PORT = 19000
 ENDPOINT = f"http://{NODE_IP}:{PORT}"
 CREDENTIALS = "iris-bundles"
@@ -50,7 +52,7 @@ for path in pathlib.Path(folder).rglob("*"):
 @pytest.fixture(scope="module")
 def bundle(loop: Loop) -> Bundle:
     """The bundle of iris as it was packaged for the sandbox."""
-    return verify(loop.worktree / "build" / "bundles" / "iris")
+    return verify(loop.found / "build" / "bundles" / "iris")
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,14 @@ from tests import rendering
 
 from .loop import Loop
 
+pytestmark = pytest.mark.beside
+
 
 @pytest.mark.parametrize("helm", rendering.HELMS)
 @pytest.mark.parametrize("release", rendering.releases(), ids="-".join)
 def test_the_api_server_accepts_the_render(loop: Loop, helm: str, release: tuple[str, str]) -> None:
     environment, model = release
-    version = loop.worktree / "environments" / environment / model / "version.yaml"
+    version = loop.found / "environments" / environment / model / "version.yaml"
     manifests = rendering.template(
         helm,
         rendering.CHART,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import web
+from sandbox.environments import read_releases
 from tests import rendering
 from tests.chart.test_flows import Pod, allowed
 
@@ -20,6 +21,8 @@ from .loop import Loop, eventually, measured
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.beside
 
 ROUTED = "models.example"
 INGRESS = "ingress.example"
@@ -49,7 +52,7 @@ class Gateway:
 @pytest.fixture(scope="module")
 def gateway(loop: Loop) -> Iterator[Gateway]:
     """Traefik with a Gateway and an IngressClass, serving."""
-    image = loop.release("dev-iris").image
+    image = next(entry.image for entry in read_releases(loop.found) if entry.model == "iris")
     binary = rendering.tool("traefik")
     there = {item["metadata"]["name"] for item in loop.get("crd")["items"]}
     missing = [part for part in traefik.definitions() if part["metadata"]["name"] not in there]

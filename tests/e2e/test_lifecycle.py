@@ -19,7 +19,7 @@ import pytest
 
 from sandbox.wait import Answer, wait_until
 
-pytestmark = pytest.mark.sandbox
+pytestmark = pytest.mark.beside
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "sandbox-lifecycle"

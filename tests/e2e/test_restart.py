@@ -6,10 +6,14 @@ import os
 import signal
 from contextlib import suppress
 
+import pytest
+
 from sandbox import cgroup
 
-from .conftest import make
 from .loop import Loop, measured
+from .session import make
+
+pytestmark = pytest.mark.alone
 
 
 def test_make_up_with_nothing_changed_makes_no_commit(loop: Loop) -> None:

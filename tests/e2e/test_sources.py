@@ -26,6 +26,8 @@ from .loop import Loop, measured
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.beside
+
 # As in the recipe `existing-claim`.
 CLAIM = "bundles"
 
@@ -61,7 +63,7 @@ def mounted(
     ad_hoc: AdHocReleases, runtime: Values, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[AdHoc, Bundle]]:
     """A release that serves a bundle of the ONNX engine from an image volume."""
-    bundle = verify(ad_hoc.loop.worktree / "build" / "bundles" / "iris")
+    bundle = verify(ad_hoc.loop.found / "build" / "bundles" / "iris")
     image = pushed.bundle(ad_hoc.loop, bundle, tmp_path_factory.mktemp("bundle"))
     source = {"imageVolume": {"repository": image.repository}}
     values = merged(runtime, {"model": {**identity(bundle), **source}})

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from .loop import Loop
 
+pytestmark = pytest.mark.beside
+
 NAMESPACE = "chart-upgrade"
 # All that a release can leave behind; what the namespace has of itself is compared with before.
 KINDS = "all,configmap,secret,serviceaccount,networkpolicy,pdb,hpa,ingress,pvc"
@@ -80,7 +82,7 @@ def namespace(loop: Loop) -> Iterator[str]:
 @contextmanager
 def released(loop: Loop, helm: str, folder: Path) -> Iterator[Upgraded]:
     """Two pods of the image that runs in dev, in the chart before; gone afterwards."""
-    dev = loop.worktree / "environments" / "dev" / "iris"
+    dev = loop.found / "environments" / "dev" / "iris"
     version = yaml.safe_load((dev / "version.yaml").read_text(encoding="utf-8"))
     # Without `chart`, which an older chart does not know.
     values = {name: version[name] for name in ("image", "model")} | {"replicaCount": 2}

@@ -1,0 +1,62 @@
+"""A sandbox for the tests, and what is compared once it has ended.
+
+    python -m tests.e2e.session up|down
+
+`tests/run.py` keeps one for several runs of pytest and names in E2E_SANDBOX the file that holds
+what the machine showed before; pytest alone does the same in the fixture `loop`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from sandbox import netns, process
+from sandbox.layout import find_layout
+
+from .leftovers import snapshot
+from .loop import measured
+
+VARIABLE = "E2E_SANDBOX"
+
+
+def make(*words: str) -> float:
+    """Run a make target as a user does, its output on ours; returns seconds."""
+    started = time.monotonic()
+    argv = ["make", "--no-print-directory", *words]
+    subprocess.run(argv, cwd=find_layout().root, check=True)
+    return time.monotonic() - started
+
+
+def up(before: Path) -> None:
+    """Start it, or bring the one that runs up to date. Raises CalledProcessError."""
+    layout = find_layout()
+    running = netns.exists() and bool(process.recorded_names(layout))
+    if not running:
+        before.write_text(json.dumps(snapshot(layout)), encoding="utf-8")
+    measured("make up", make("up"), target=90)
+
+
+def down(before: Path) -> None:
+    """End what `up` has started; one that ran before goes on. Raises CalledProcessError."""
+    if not before.exists():
+        return
+    measured("make down", make("down"), target=20)
+    left = snapshot(find_layout())
+    there = json.loads(before.read_text(encoding="utf-8"))
+    assert left == there, f"make down left something behind: {left} instead of {there}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=("up", "down"))
+    command = {"up": up, "down": down}[parser.parse_args().command]
+    command(Path(os.environ[VARIABLE]))
+
+
+if __name__ == "__main__":
+    main()
