@@ -21,8 +21,11 @@ from app.errors import BundleRefusedError
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-# Written beside the manifest by packaging (timings of one machine): never loaded, so not hashed.
-UNHASHED = frozenset({"report.json"})
+# Who signed the bundle, in the format of OpenSSF model signing; checked before the service starts.
+SIGNATURE = "model.sig"
+# Beside the manifest and never loaded by the service, so not hashed: timings of one machine, and
+# what is made of the hashes.
+UNHASHED = frozenset({"report.json", SIGNATURE})
 # Far above any real manifest; a larger one is read from a disk that lies.
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 HEX_SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -77,6 +77,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "found": _text("What it is."),
     "fix": _text("What to do."),
     "url": _text("Where the bundle is, without credentials."),
+    "public_key": _text("File of the key that has signed the bundle."),
     "file": _text("Path in the bundle."),
     "files": _number("Files of the bundle."),
     "bytes": _number("Bytes of the file or the bundle; of `fetch_progress`: so far."),
@@ -164,6 +165,28 @@ EVENTS = (
         "An environment variable has a value that cannot be used; exit code 3 follows.",
         REFUSAL,
         loggers=("app", "fetch"),
+    ),
+    Event(
+        "fetch_refused",
+        "ERROR",
+        "The bundle cannot be fetched, and asking again changes nothing; exit code 3 follows.",
+        REFUSAL,
+        loggers=("fetch",),
+    ),
+    Event(
+        "signature_refused",
+        "ERROR",
+        "The key that was given has not signed the bundle; exit code 3 follows.",
+        REFUSAL,
+        loggers=("fetch",),
+    ),
+    Event(
+        "signature_verified",
+        "INFO",
+        "The key that was given has signed the bundle.",
+        ("public_key",),
+        ("model_digest",),
+        loggers=("fetch",),
     ),
     *(
         Event(name, level, meaning, fields, loggers=("fetch",))

@@ -18,8 +18,8 @@ from sandbox.task import run_task
 # Overlays cannot lie on these; vfs works everywhere, 2 to 3 times slower and larger.
 _NO_OVERLAY_ON = frozenset({"overlay", "overlayfs", "fuse", "nfs", "nfs4", "tmpfs", "9p"})
 
-# Seconds since 1970, written on every file and into every history: the same input is the same image,
-# and a layer that did not change keeps its digest from one commit to the next.
+# Seconds since 1970, written on every file and into every history: the same input is the same
+# image, and a layer that did not change keeps its digest from one commit to the next.
 TIMESTAMP = 0
 
 # Where Debian, and so the official python image, keeps the bundle of trusted CAs.

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.bundle import MANIFEST, MAX_MANIFEST_BYTES, digest_of, parse
+from app.bundle import MANIFEST, MAX_MANIFEST_BYTES, SIGNATURE, digest_of, parse
 from app.errors import AppError
 from app.fetch.errors import FetchRefusedError, NoRangesError, TryAgainError
 from app.fetch.folder import PARTIAL, Folder
@@ -48,6 +48,7 @@ class Download:
         say("fetch_started", url=self._remote.url, model_digest=self._settings.digest)
         self._folder.open()
         raw = self._manifest()
+        self._check_signature()
         files: dict[str, dict[str, Any]] = parse(raw)["files"]
         self._progress = Progress(sum(entry["bytes"] for entry in files.values()))
         say("manifest_verified", files=len(files), bytes=self._progress.total)
@@ -69,7 +70,7 @@ class Download:
         wanted = self._settings.digest
         if (kept := self._folder.manifest(wanted)) is not None:
             return kept
-        raw = self._patiently(MANIFEST, self._read_manifest)
+        raw = self._patiently(MANIFEST, lambda: self._read_small(MANIFEST))
         if (found := digest_of(raw)) != wanted:
             raise FetchRefusedError(
                 f"the bundle at {self._remote.url} is not the one that was asked for",
@@ -79,13 +80,24 @@ class Download:
             )
         return raw
 
-    def _read_manifest(self) -> bytes:
+    def _check_signature(self) -> None:
+        """Before anything large is asked for. Raises RefusedError."""
+        if self._settings.public_key_file is None:
+            return
+        # Its library takes memory and time that only who asks for signatures pays.
+        from app.fetch import signature
+
+        raw = self._patiently(SIGNATURE, lambda: self._read_small(SIGNATURE))
+        signature.check(raw, self._settings.public_key_file, self._settings.digest)
+        say("signature_verified", public_key=str(self._settings.public_key_file))
+
+    def _read_small(self, name: str) -> bytes:
         raw = bytearray()
-        for chunk in self._remote.stream(MANIFEST, 0, None):
+        for chunk in self._remote.stream(name, 0, None):
             raw += chunk
             if len(raw) > MAX_MANIFEST_BYTES:
                 raise FetchRefusedError(
-                    f"{self._remote.url}/{MANIFEST} is no manifest",
+                    f"{self._remote.url}/{name} is not what its name says",
                     expected=f"at most {MAX_MANIFEST_BYTES} bytes",
                     found="more",
                     fix="correct the path in the URL",

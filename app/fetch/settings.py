@@ -51,6 +51,12 @@ class Settings:
     ca_file: Path | None = variable(
         "FETCH_CA_FILE", None, "Certificates (PEM) trusted beside those of the image."
     )
+    public_key_file: Path | None = variable(
+        "FETCH_PUBLIC_KEY_FILE",
+        None,
+        "Public key (PEM, P-256, P-384 or P-521) that must have signed the bundle: OpenSSF model "
+        "signing, `model.sig` beside the manifest. Unset asks for no signature.",
+    )
     max_bytes: int = variable(
         "FETCH_MAX_BYTES", 10 * 1024**3, "Largest bundle; a larger one is refused unread.", low=1
     )

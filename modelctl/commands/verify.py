@@ -10,7 +10,13 @@ import click
 @click.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--digest", default=None, help="The digest it must have (sha256:<64 hex>).")
-def command(bundle: Path, digest: str | None) -> None:
+@click.option(
+    "--public-key",
+    default=None,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The key (PEM) that must have signed it, as `modelctl sign-bundle` does.",
+)
+def command(bundle: Path, digest: str | None, public_key: Path | None) -> None:
     """Verify BUNDLE and print its digest; exit code 3 when it is refused.
 
     \b
@@ -19,4 +25,9 @@ def command(bundle: Path, digest: str | None) -> None:
     """
     from modelctl.bundles import verified
 
-    click.echo(verified(bundle, digest).digest)
+    found = verified(bundle, digest)
+    if public_key is not None:
+        from modelctl.signing import check
+
+        check(found, public_key)
+    click.echo(found.digest)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,33 +15,13 @@ from app.tracecontext import TraceContext, parse
 from tests import trained
 from tests.app.live import LiveService, run_to_end
 from tests.observability import loglines
+from tests.observability.faulty import FATAL_ROW, Faulty
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 ROW = [5.1, 3.5, 1.4, 0.2]
-# What makes the faulty engine fail: a valid row, so that the fault is ours.
-FATAL = [6.66, 3.0, 5.0, 2.0]
-FAULTY = """
-import sys
-from app import __main__ as entry
-entry.prepare_environment()
-from app.onnx_engine import OnnxEngine
-predict = OnnxEngine.predict
-def fail(self, batch):
-    if "6.66" in repr(batch):
-        raise RuntimeError("a fault of ours")
-    return predict(self, batch)
-OnnxEngine.predict = fail
-sys.exit(entry.main())
-"""
-
-
-class Faulty(LiveService):
-    """A service whose engine fails for one row."""
-
-    command = (sys.executable, "-c", FAULTY)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +51,7 @@ def provoke(service: LiveService) -> None:
     assert post("/predict", content="x", headers=named("media-type")).status_code == 415
     assert post("/predict", content=b" " * 1001, headers=json_body("too-large")).status_code == 413
     headers = named("error", traceparent=TRACEPARENT)
-    broken = post("/predict", json={"features": FATAL}, headers=headers)
+    broken = post("/predict", json={"features": FATAL_ROW}, headers=headers)
     assert broken.status_code == 500
     assert "fault of ours" not in broken.text
     (worker,) = service.workers()
@@ -146,7 +125,7 @@ def test_every_event_of_the_download_is_in_the_schema_and_no_other() -> None:
     """Its lines are held to the schema in tests/fetch, wherever it runs."""
     sources = [path.read_text() for path in (ROOT / "app/fetch").glob("*.py")]
     said = {name for text in sources for name in re.findall(r'say\(\s*"(\w+)"', text)}
-    refusals = {"bundle_refused", "setting_refused"}
+    refusals = {"bundle_refused", "setting_refused", "fetch_refused", "signature_refused"}
     declared = {event.name for event in logschema.EVENTS if "fetch" in event.loggers}
     assert said | refusals == declared
 
