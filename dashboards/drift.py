@@ -190,7 +190,7 @@ def _predictions() -> list[Any]:
             about="Share of each class, or range of the target: in the predicted sample and live.",
         ),
         lines(
-            "Prediction index",
+            "Prediction index by window",
             "short",
             query(f'ml:prediction_psi{{{RECORDED},window=~"1h|6h|1d"}}', "{{window}}"),
             about="Population stability index of the predictions, over each window.",

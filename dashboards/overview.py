@@ -37,7 +37,7 @@ def make() -> dict[str, Any]:
         "overview",
         "ML models: environments",
         ("Now", _now()),
-        ("Releases", _releases()),
+        ("Release by release", _releases()),
         ("Traffic", _traffic()),
         ("Cluster and Argo CD", _cluster()),
         about="Every model in every environment. Alerts and drift need the rules of the chart.",
@@ -210,7 +210,7 @@ def _cluster() -> list[Any]:
             about="Applications that are not what git says. From Argo CD's own metrics.",
             names={"dest_namespace": "environment", "name": "application"},
             width=12,
-            height=7,
+            height=8,
         ),
         lines(
             "Replicas missing",

@@ -236,7 +236,7 @@ def beside(
         .with_transformation(joined)
         .with_transformation(organized)
         .span(width)
-        .height(9)
+        .height(8)
         .x_field(label)
         .group_width(0.8)
         .bar_width(0.9)

@@ -1,0 +1,150 @@
+"""Real services and a real Prometheus that scrapes them every second, all on loopback.
+
+The labels are those of a cluster's scrape, so the rules and dashboards of the product select them.
+Rules are those of the chart, rendered for these releases, only evaluated more often.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import yaml
+
+from sandbox.wait import Answer, wait_until
+from tests import rendering
+from tests.app.live import LiveService, free_port
+from tests.observability.faulty import Faulty
+
+NAMESPACE = "ml-dev"
+# What the chart's rules say at least, in a minute's time: as often as there are scrapes.
+OFTEN = "1s"
+
+
+class Stack:
+    """The services by pod, and the Prometheus; a context manager that ends all of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pods: dict[str, LiveService] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._targets = folder / "targets.json"
+        self._targets.write_text("[]")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+        for pod in list(self.pods):
+            self.stop(pod)
+
+    def serve(self, release: str, bundle: Path, pod: str, **environ: str) -> LiveService:
+        """One more pod of a release, scraped from now on."""
+        service = Faulty(bundle, self.folder / f"log-{pod}", environ)
+        self.pods[pod] = service
+        service.wait_ready()
+        labels = {"namespace": NAMESPACE, "job": release, "pod": pod, "container": "model"}
+        targets = json.loads(self._targets.read_text())
+        targets.append({"targets": [f"127.0.0.1:{service.port}"], "labels": labels})
+        self._targets.write_text(json.dumps(targets))
+        return service
+
+    def stop(self, pod: str) -> None:
+        """End a pod; it is no longer scraped."""
+        service = self.pods.pop(pod)
+        targets = json.loads(self._targets.read_text())
+        kept = [entry for entry in targets if entry["labels"]["pod"] != pod]
+        self._targets.write_text(json.dumps(kept))
+        service.stop()
+
+    def watch(self, *releases: str) -> None:
+        """Start Prometheus with the rules of these releases."""
+        config: dict[str, Any] = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": OFTEN},
+            "rule_files": [str(self.folder / "rules-*.yaml")],
+            "scrape_configs": [
+                {
+                    "job_name": "pods",
+                    "file_sd_configs": [{"files": [str(self._targets)], "refresh_interval": "1s"}],
+                }
+            ],
+        }
+        for release in releases:
+            (self.folder / f"rules-{release}.yaml").write_text(yaml.safe_dump(rules(release)))
+        path = self.folder / "prometheus.yaml"
+        path.write_text(yaml.safe_dump(config))
+        log = self.folder / "prometheus.log"
+        with log.open("wb") as stream:
+            self._process = subprocess.Popen(
+                [
+                    str(rendering.tool("prometheus")),
+                    f"--config.file={path}",
+                    f"--storage.tsdb.path={self.folder / 'tsdb'}",
+                    f"--web.listen-address=127.0.0.1:{self.port}",
+                ],
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until("Prometheus", self._ready, 120, log=log)
+
+    def ask(self, expr: str) -> list[dict[str, Any]]:
+        """What an instant query gives."""
+        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expr}, timeout=60)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return found
+
+    def wait_for(self, what: str, probe: Callable[[], object]) -> None:
+        """Until the probe is true; data appears a scrape or an evaluation later."""
+
+        def look() -> Answer:
+            found = probe()
+            return Answer(bool(found), str(found)[:500])
+
+        wait_until(what, look, 120, log=self.folder / "prometheus.log")
+
+    def _ready(self) -> Answer:
+        try:
+            status = httpx.get(f"{self.url}/-/ready").status_code
+        except httpx.HTTPError as error:
+            return Answer(ready=False, state=type(error).__name__)
+        return Answer(status == 200, f"status {status}")
+
+
+def rules(release: str) -> dict[str, Any]:
+    """The rules that the chart renders for a release, each group evaluated with every scrape."""
+    values = {
+        "fullnameOverride": release,
+        "image": {"repository": "registry.example/model", "tag": "1"},
+        "metrics": {"rules": {"enabled": True, "runbookUrl": "https://example.com/runbooks"}},
+    }
+    rendered = rendering.run(
+        *(rendering.tool("helm4"), "template", release, rendering.CHART, "--namespace", NAMESPACE),
+        *("--kube-version", rendering.KUBE_VERSION, "--values", "-"),
+        *("--show-only", "templates/prometheusrule.yaml"),
+        stdin=json.dumps(values),
+    )
+    assert rendered.code == 0, rendered.stderr
+    groups = yaml.safe_load(rendered.stdout)["spec"]["groups"]
+    return {"groups": [{**group, "interval": OFTEN} for group in groups]}
+
+
+def since(seconds: float) -> float:
+    """A moment so long ago."""
+    return time.time() - seconds
