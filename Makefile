@@ -74,6 +74,21 @@ build/bundles/%/manifest.json: models/%/train.py models/%/model.yaml $(wildcard 
 check-models: models ## hold every model to its data.yaml and baseline.yaml (MODELS=iris for one)
 	for model in $(MODELS); do $(BIN)/modelctl validate $$model; $(BIN)/modelctl gate $$model; done
 
+# As the image workflow builds it, for this machine's processor.
+.PHONY: image
+image: $(VENV) ## build the image of MODEL=... with Docker, as candidate:MODEL
+	$(MAKE) --no-print-directory build/bundles/$(MODEL)/manifest.json
+	docker build --target model --tag candidate:$(MODEL) --build-arg 'TITLE=$(MODEL)' \
+	  $$($(BIN)/python -m modelctl.builds inputs '$(MODEL)' \
+	    | sed -n 's/^requirements=/--build-arg=REQUIREMENTS=/p; s/^bundle=/--build-arg=BUNDLE=/p; s/^version=/--build-arg=VERSION=/p') .
+
+# Docker's image is candidate:MODEL, or IMAGE=...; the sandbox builds its own.
+.PHONY: test-image
+test-image: $(VENV) ## run the image of MODEL=... as a pod runs it and ask it, with Docker or in the sandbox
+	@if command -v docker > /dev/null; \
+	then $(BIN)/modelctl test-image '$(or $(IMAGE),candidate:$(MODEL))' --bundle 'build/bundles/$(MODEL)'; \
+	else $(BIN)/python -m sandbox test-image '$(MODEL)'; fi
+
 .PHONY: run
 run: build/bundles/iris/manifest.json ## serve the iris model on 127.0.0.1:8080 (PORT=...)
 	$(BIN)/modelctl serve build/bundles/iris --port $${PORT:-8080}
@@ -110,6 +125,10 @@ endif
 status: $(VENV) ## show what runs where: git beside the cluster
 	@cd .sandbox/gitops && KUBECONFIG=$(CURDIR)/.sandbox/kubeconfig PATH="$(CURDIR)/.tools/bin:$$PATH" \
 	  $(CURDIR)/$(BIN)/modelctl status
+
+.PHONY: pipeline
+pipeline: $(VENV) ## take MODEL=... from its commit to every environment, as the workflows do
+	@$(BIN)/python -m sandbox pipeline '$(MODEL)'
 
 .PHONY: down
 down: ## stop the sandbox and leave nothing behind
@@ -174,6 +193,66 @@ bench-exactness: $(VENV) ## which engine each estimator family gets, how exact a
 .PHONY: bench-memory
 bench-memory: $(VENV) models ## how much memory each bundle needs, once and for each worker
 	$(BIN)/python -m benchmarks.memory
+
+## --- What an image consists of, where it comes from, and who says so
+
+# Of IMAGE=registry/name@sha256:...; a chart in a registry is one too. KEY= signs with cosign's key in
+# that file (password in COSIGN_PASSWORD); without it as the workflow that runs, keyless.
+# IN_SANDBOX=yes runs in the sandbox's network, where its registry is.
+MODEL ?= iris
+COSIGN = $(if $(IN_SANDBOX),nsenter --net=/run/netns/ml-model-sandbox --) .tools/bin/cosign
+# With a key of our own no transparency log is written or asked, nor any other service.
+NO_LOG = --trusted-root tools/cosign/no-log/trusted-root.json
+SIGN_WITH = $(if $(KEY),--key '$(KEY)' --signing-config tools/cosign/no-log/signing-config.json $(NO_LOG),--yes)
+VERIFY_WITH = $(if $(PUBLIC_KEY),--key '$(PUBLIC_KEY)' --insecure-ignore-tlog=true $(NO_LOG),\
+  --certificate-identity-regexp '$(SIGNER)' --certificate-oidc-issuer https://token.actions.githubusercontent.com)
+SBOM = build/sbom/$(MODEL).cdx.json
+PROVENANCE = build/provenance/$(MODEL).json
+
+.PHONY: cosign
+cosign:
+	@$(PYTHON) -m tools build cosign > /dev/null
+
+.PHONY: image-digest
+image-digest:
+	@[[ '$(IMAGE)' == *@sha256:* ]] || { echo "IMAGE='$(IMAGE)' has no digest: a tag may be another image tomorrow"; exit 2; }
+
+.PHONY: signing-key
+signing-key: cosign ## make a key pair build/keys/cosign.{key,pub} (KEY=...), once
+	@mkdir -p "$$(dirname '$(or $(KEY),build/keys/cosign.key)')"
+	@test -f '$(or $(KEY),build/keys/cosign.key)' || COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" \
+	  .tools/bin/cosign generate-key-pair --output-key-prefix '$(basename $(or $(KEY),build/keys/cosign.key))'
+
+.PHONY: sign
+sign: cosign image-digest ## sign IMAGE=...@sha256:... (KEY=file, or keyless in a workflow)
+	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) sign $(SIGN_WITH) '$(IMAGE)'
+
+.PHONY: verify-signature
+verify-signature: cosign image-digest ## fail unless IMAGE=... is signed (PUBLIC_KEY=file, or SIGNER=regexp of a workflow)
+	$(COSIGN) verify $(VERIFY_WITH) '$(IMAGE)' > /dev/null
+
+.PHONY: sbom
+sbom: $(VENV) ## write the bill of materials of MODEL's image (IMAGE=, INVENTORY=file)
+	$(BIN)/python -m modelctl.supply sbom '$(MODEL)' --out '$(SBOM)' \
+	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(INVENTORY),--inventory '$(INVENTORY)')
+
+.PHONY: provenance
+provenance: $(VENV) ## write where MODEL's image comes from
+	$(BIN)/python -m modelctl.supply provenance '$(MODEL)' --out '$(PROVENANCE)'
+
+.PHONY: attest
+attest: cosign image-digest ## attach what `make sbom provenance` wrote to IMAGE=..., signed (MODEL=, KEY=)
+	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) attest $(SIGN_WITH) --type cyclonedx --predicate '$(SBOM)' '$(IMAGE)'
+	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) attest $(SIGN_WITH) --type slsaprovenance1 --predicate '$(PROVENANCE)' '$(IMAGE)'
+
+.PHONY: verify-attestations
+verify-attestations: cosign image-digest ## fail unless IMAGE=... has both, signed (PUBLIC_KEY= or SIGNER=)
+	$(COSIGN) verify-attestation $(VERIFY_WITH) --type cyclonedx '$(IMAGE)' > /dev/null
+	$(COSIGN) verify-attestation $(VERIFY_WITH) --type slsaprovenance1 '$(IMAGE)' > /dev/null
+
+.PHONY: scan
+scan: $(VENV) ## look for known vulnerabilities in what images install (SCAN_ARGS=--may-be-unreachable)
+	$(BIN)/python -m modelctl.supply scan $(SCAN_ARGS)
 
 ## --- Checks
 

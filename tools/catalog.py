@@ -343,6 +343,21 @@ CATALOG: tuple[Tool, ...] = (
         seconds=120,
         cgo=False,
     ),
+    Tool(
+        "cosign",
+        "github.com/sigstore/cosign/v3",
+        (
+            Binary(
+                "cosign",
+                "github.com/sigstore/cosign/v3/cmd/cosign",
+                ("version",),
+                "GitVersion:    {version}",
+            ),
+        ),
+        seconds=90,
+        ldflags="-X sigs.k8s.io/release-utils/version.gitVersion={version}",
+        cgo=False,
+    ),
     _definitions(
         "external-secrets",
         "github.com/external-secrets/external-secrets",
@@ -383,7 +398,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     # The stores that the download of a bundle is tested against.
     "stores": ("minio", "fake-gcs-server"),
     # What only the end-to-end tests run, on top of the cluster and the chart's tools.
-    "e2e": ("traefik",),
+    "e2e": ("traefik", "cosign"),
     # All that the chart's tests run.
     "chart": (
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),

@@ -1,0 +1,98 @@
+"""What the make targets `sbom`, `provenance` and `scan` run.
+
+python -m modelctl.supply sbom MODEL --out FILE [--image REFERENCE] [--inventory FILE]
+python -m modelctl.supply provenance MODEL --out FILE
+python -m modelctl.supply scan [REQUIREMENTS...] [--may-be-unreachable]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from modelctl.builds import BUNDLES, REQUIREMENTS
+from modelctl.bundles import verified
+from modelctl.errors import ModelctlError
+
+OUT = click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+# What reaches an image; development's own tools are scanned when they are named.
+SHIPPED = ("serve", "serve-sklearn", "fetch", "train", "uv")
+WAIVERS = Path("requirements/vulnerabilities.yaml")
+
+
+@click.group()
+def cli() -> None:
+    """Bills of materials, provenance, and known vulnerabilities."""
+
+
+@cli.command()
+@click.argument("model")
+@OUT
+@click.option("--image", default="", help="The image it is of, with its digest.")
+@click.option("--inventory", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def sbom(model: str, out: Path, image: str, inventory: Path | None) -> None:
+    """Write the CycloneDX bill of materials of MODEL's image."""
+    from modelctl.supply import sbom as materials
+    from modelctl.supply.requirements import read
+
+    bundle = verified(BUNDLES / model)
+    requirements = read(Path(f"requirements/{REQUIREMENTS[bundle.manifest['engine']]}.txt"))
+    found = json.loads(inventory.read_text(encoding="utf-8")) if inventory else None
+    text = materials.document(bundle, requirements, image=image, inventory=found)
+    _write(out, text)
+    source = "the image itself" if inventory else "its locked requirements; the base is not in it"
+    click.echo(f"{out}: {len(materials.names(text))} libraries, from {source}")
+
+
+@cli.command()
+@click.argument("model")
+@OUT
+def provenance(model: str, out: Path) -> None:
+    """Write the SLSA provenance of MODEL's image."""
+    from modelctl.supply.provenance import predicate
+
+    bundle = verified(BUNDLES / model)
+    document = predicate(Path.cwd(), bundle, os.environ)
+    _write(out, json.dumps(document, indent=2, sort_keys=True) + "\n")
+    click.echo(f"{out}: built by {document['runDetails']['builder']['id']}")
+
+
+@cli.command()
+@click.argument("requirements", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--osv-url", default="", help="A service that answers as OSV's does.")
+@click.option("--may-be-unreachable", is_flag=True, help="Exit 0 when there is no data, loudly.")
+def scan(requirements: tuple[Path, ...], osv_url: str, *, may_be_unreachable: bool) -> None:
+    """Exit code 3: a known vulnerability; 4: something could not be scanned."""
+    from modelctl.supply import scan as scanning
+
+    paths = requirements or tuple(Path(f"requirements/{name}.txt") for name in SHIPPED)
+    code, lines = scanning.main(paths, WAIVERS, osv_url=osv_url)
+    click.echo("\n".join(lines))
+    if code == scanning.NOT_SCANNED and may_be_unreachable:
+        click.echo("*** NOT SCANNED, as said above: this is no pass ***", err=True)
+        code = 0
+    sys.exit(code)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def main() -> None:
+    """Run a command; what goes wrong is text and an exit code."""
+    try:
+        cli()
+    except ModelctlError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

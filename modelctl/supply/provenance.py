@@ -1,0 +1,73 @@
+"""Where an image comes from: the predicate of a SLSA provenance, signed by `make attest`.
+
+Who builds says what went in; that the builder speaks the truth is what the signature is for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from modelctl.builds import inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from app.bundle import Bundle
+
+BUILD_TYPE = "https://github.com/ml-model/build/v1"
+LOCAL_BUILDER = "urn:ml-model:local"
+
+
+def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[str, Any]:
+    """SLSA v1, of a build from the checkout `root`. `environ` says which workflow run this is."""
+    told = inputs(root, bundle.manifest["name"])
+    requirements = f"requirements/{told['requirements']}.txt"
+    server = environ.get("GITHUB_SERVER_URL", "")
+    repository = f"{server}/{environ['GITHUB_REPOSITORY']}" if server else ""
+    builder, run = LOCAL_BUILDER, ""
+    if repository:
+        builder = f"{server}/{environ['GITHUB_WORKFLOW_REF']}"
+        run = f"{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
+        run += f"/attempts/{environ['GITHUB_RUN_ATTEMPT']}"
+    files = ["Dockerfile", "requirements/uv.txt", requirements]
+    source: dict[str, Any] = {"digest": {"gitCommit": told["commit"]}}
+    if repository:
+        source = {"uri": f"git+{repository}@{told['commit']}", **source}
+    return {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {
+                "model": bundle.manifest["name"],
+                "version": bundle.manifest["version"],
+                "target": "model",
+                "requirements": told["requirements"],
+            },
+            "resolvedDependencies": [
+                {"name": "source", **source},
+                {"name": "base image", "uri": _base_image(root)},
+                *({"name": name, "digest": {"sha256": _sha256(root / name)}} for name in files),
+                {"name": "bundle", "digest": {"sha256": bundle.digest.removeprefix("sha256:")}},
+                {
+                    "name": "training data",
+                    "digest": {"sha256": bundle.manifest["training"]["data_sha256"]},
+                },
+            ],
+        },
+        "runDetails": {
+            "builder": {"id": builder},
+            "metadata": {"invocationId": run} if run else {},
+        },
+    }
+
+
+def _base_image(root: Path) -> str:
+    """As the Dockerfile pins it; a build may be told another (the sandbox has none to pull)."""
+    prefix = "ARG PYTHON_IMAGE="
+    lines = (root / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    return next(line.removeprefix(prefix) for line in lines if line.startswith(prefix))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,170 @@
+"""The bill of materials of a model's image, as CycloneDX 1.6: pure, the same from the same input.
+
+With an inventory of the image it lists what is there, and refuses an image that holds a Python
+package that nobody locked. Without one it lists what the lock file says will be there, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cyclonedx.model import (
+    ExternalReference,
+    ExternalReferenceType,
+    HashAlgorithm,
+    HashType,
+    Property,
+    XsUri,
+)
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import LicenseExpression
+from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+from modelctl.errors import ModelctlError, RefusedError
+from modelctl.supply.requirements import Requirement, canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from app.bundle import Bundle
+
+# Made ours by its name, so that the same content has the same serial number.
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/ml-model/sbom")
+_SOURCE = "ml-model:source"
+
+
+def document(
+    bundle: Bundle,
+    requirements: Mapping[str, Requirement],
+    *,
+    image: str = "",
+    inventory: Mapping[str, Any] | None = None,
+) -> str:
+    """The bill of materials as JSON. Raises RefusedError, ModelctlError."""
+    manifest = bundle.manifest
+    root = Component(
+        name=manifest["name"],
+        version=manifest["version"],
+        type=ComponentType.CONTAINER,
+        bom_ref=f"image:{manifest['name']}",
+        purl=_image_purl(manifest["name"], image) if image else None,
+        properties=[Property(name=_SOURCE, value="inventory" if inventory else "requirements")],
+    )
+    parts = [_model(bundle), *_parts(requirements, inventory)]
+    bom = Bom(components=parts)
+    bom.metadata.component = root
+    bom.metadata.timestamp = datetime.fromisoformat(manifest["created"])
+    bom.register_dependency(root, parts)
+    listed = "\n".join(sorted(str(part.bom_ref.value) for part in parts))
+    bom.serial_number = uuid.uuid5(_NAMESPACE, f"{image}\n{listed}")
+    text = JsonV1Dot6(bom).output_as_string(indent=2)
+    if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+        raise ModelctlError("the bill of materials is not CycloneDX 1.6", found=str(error)[:300])
+    return f"{text}\n"
+
+
+def _parts(
+    requirements: Mapping[str, Requirement], inventory: Mapping[str, Any] | None
+) -> Iterable[Component]:
+    if inventory is None:
+        return [_python(entry, "") for entry in requirements.values()]
+    packages = {canonical(entry["name"]): entry for entry in inventory["python_packages"]}
+    locked = {name: entry.version for name, entry in requirements.items()}
+    strange = [
+        f"{name} {entry['version']}"
+        for name, entry in packages.items()
+        if locked.get(name) != entry["version"]
+    ]
+    if strange:
+        raise RefusedError(
+            "the image holds Python packages that are not locked",
+            expected="those of its requirements file, in those versions",
+            found=", ".join(sorted(strange)),
+            fix="build the image again from this commit, or name its own requirements file",
+        )
+    system = inventory["system"]
+    return [
+        *(_python(requirements[name], entry["license"]) for name, entry in packages.items()),
+        *(_debian(entry, system) for entry in inventory["debian_packages"]),
+        Component(
+            name="python",
+            version=inventory["python"],
+            type=ComponentType.PLATFORM,
+            bom_ref="platform:python",
+            purl=PackageURL("generic", None, "python", inventory["python"]),
+        ),
+    ]
+
+
+def _model(bundle: Bundle) -> Component:
+    manifest = bundle.manifest
+    facts = {
+        "engine": manifest["engine"],
+        "training-commit": manifest["training"]["commit"],
+        "training-data-sha256": manifest["training"]["data_sha256"],
+    }
+    return Component(
+        name=manifest["name"],
+        version=manifest["version"],
+        type=ComponentType.MACHINE_LEARNING_MODEL,
+        bom_ref=f"bundle:{bundle.digest}",
+        description=manifest.get("description", ""),
+        # Of the manifest, which pins every file of the bundle.
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=bundle.digest.removeprefix("sha256:"))],
+        properties=[
+            Property(name=f"ml-model:{key}", value=str(value)) for key, value in facts.items()
+        ],
+    )
+
+
+def _python(entry: Requirement, license_expression: str) -> Component:
+    purl = PackageURL("pypi", None, entry.name, entry.version)
+    page = f"https://pypi.org/project/{entry.name}/{entry.version}/"
+    return Component(
+        name=entry.name,
+        version=entry.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=purl.to_string(),
+        purl=purl,
+        licenses=[LicenseExpression(license_expression)] if license_expression else [],
+        # One hash for each file that the lock allows; which of them was taken, pip has checked.
+        external_references=[
+            ExternalReference(
+                type=ExternalReferenceType.DISTRIBUTION,
+                url=XsUri(page),
+                hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one) for one in entry.sha256],
+            )
+        ],
+    )
+
+
+def _debian(entry: Mapping[str, str], system: Mapping[str, str]) -> Component:
+    qualifiers = {"arch": entry["architecture"]}
+    if system["ID"]:
+        qualifiers["distro"] = f"{system['ID']}-{system['VERSION_ID']}"
+    purl = PackageURL("deb", "debian", entry["name"], entry["version"], qualifiers)
+    return Component(
+        name=entry["name"],
+        version=entry["version"],
+        type=ComponentType.LIBRARY,
+        bom_ref=purl.to_string(),
+        purl=purl,
+    )
+
+
+def _image_purl(name: str, image: str) -> PackageURL:
+    repository, _, digest = image.partition("@")
+    return PackageURL("oci", None, name, digest, {"repository_url": repository})
+
+
+def names(text: str) -> dict[str, str]:
+    """Name and version of every library in a bill of materials, for people and tests."""
+    components = json.loads(text)["components"]
+    return {entry["name"]: entry["version"] for entry in components if entry["type"] == "library"}
