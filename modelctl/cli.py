@@ -17,6 +17,8 @@ COMMANDS = {
     "predict": "Predict the rows of a file by a running service.",
     "smoke": "Ask a running service its bundle's sample, and compare.",
     "test-image": "Run an image as a pod runs it, ask it, and look inside.",
+    "smoke": "Ask a running service its bundle's sample, and compare.",
+    "test-image": "Run an image as a pod runs it, ask it, and look inside.",
     "bump": "Write a new image and bundle into an environment's version file.",
     "promote": "Copy a model's version file from the environment before.",
     "rollback": "Put an earlier version back, from git history.",
