@@ -94,6 +94,10 @@ class Bridge:
         """Write the log of what was answered at once."""
         self._service.flush()
 
+    def settle(self) -> None:
+        """Let the metrics of all workers have what was counted here."""
+        self._service.settle()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Called by the worker for every request."""
         if scope["type"] != "http":

@@ -60,6 +60,7 @@ def options(settings: Settings, service: Service) -> dict[str, Any]:
         "when_ready": _freeze,
         "pre_fork": functools.partial(_prepare, service),
         "post_worker_init": functools.partial(_begin, service),
+        "worker_exit": functools.partial(_end, service),
         "child_exit": functools.partial(_forget, service),
     }
 
@@ -68,6 +69,11 @@ def _prepare(service: Service, _server: Any, worker: Any) -> None:
     """Give a worker its place among the metrics, and note when its life begins."""
     worker.place = service.metrics.take()
     worker.since = time.perf_counter()
+
+
+def _end(service: Service, _server: Any, _worker: Any) -> None:
+    """Called in a worker that ends as it should: what it has counted stays."""
+    service.settle()
 
 
 def _forget(service: Service, _server: Any, worker: Any) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.contract import Label
     from app.errors import FieldError
-    from app.metrics.tally import Tally
     from app.tracecontext import TraceContext
+    from app.validation import Batch
 
 
 @dataclass(slots=True)
@@ -26,9 +28,13 @@ class Outcome:
     # (preprocess, inference, postprocess), all in seconds.
     waited: float = 0.0
     phases: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    # What the answer adds to the metrics, or what was wrong with the request.
-    tally: Tally | None = None
-    errors: list[FieldError] = field(default_factory=list)
+    # What was predicted and how surely, until the metrics have it; of many rows the bins of their
+    # values instead (see Metrics.look_up).
+    batch: Batch | None = None
+    probabilities: Any = None
+    bins: Any = None
+    # What was wrong with the request.
+    errors: Sequence[FieldError] = ()
     reason: str = ""
     input_sha256: str = ""
     values: list[Label] = field(default_factory=list)

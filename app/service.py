@@ -113,7 +113,8 @@ class Service:
         reply = call.write(prediction, outcome.request_id)
         written = time.perf_counter()
         outcome.phases = (checked - begun, predicted - checked, written - predicted)
-        outcome.tally = self.metrics.tally(call.batch, prediction)
+        outcome.batch, outcome.probabilities = call.batch, prediction.probabilities
+        self.metrics.look_up(outcome)
         return reply
 
     def expected_seconds(self, body_bytes: int) -> float:
@@ -172,6 +173,13 @@ class Service:
     def flush(self) -> None:
         """Write the lines about predictions that have finished."""
         self._log.flush()
+
+    def settle(self) -> None:
+        """Let the metrics of all workers have what was counted here; now and then, and at the end.
+
+        What asks for /metrics has it at once; this is for when another worker is asked.
+        """
+        self.metrics.settle()
 
     def _count(self) -> Metrics:
         facts = Facts(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # An idle connection may carry a request that is on its way right now; it gets this long.
 LINGER_SECONDS = 1.0
 CLOSE_INTERVAL_SECONDS = 0.1
-# How often connections are looked at that have been idle for too long.
+# How often connections are looked at that have been idle for too long, and metrics are settled.
 LOOK_INTERVAL_SECONDS = 1.0
 # Many clients send head and body apart, one right after the other.
 REST_SECONDS = 0.005
@@ -124,7 +124,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Called by gunicorn: serve until the end."""
-        self.loop.call_soon(self._close_forgotten)
+        self.loop.call_soon(self._look_around)
         super().run()
 
     def respond(self, connection: Connection, response: bytes) -> None:
@@ -156,9 +156,10 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         if self.connections:
             self.loop.call_later(CLOSE_INTERVAL_SECONDS, self._close_idle)
 
-    def _close_forgotten(self) -> None:
+    def _look_around(self) -> None:
         self._close_since(self.loop.time() - self.cfg.keepalive)
-        self.loop.call_later(LOOK_INTERVAL_SECONDS, self._close_forgotten)
+        self.asgi.settle()
+        self.loop.call_later(LOOK_INTERVAL_SECONDS, self._look_around)
 
     def _close_since(self, moment: float) -> None:
         for connection in list(self.connections):

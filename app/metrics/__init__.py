@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from app.metrics import bins, families, processes
 from app.metrics.board import Board, refusals
-from app.metrics.families import ROWS, SECONDS
+from app.metrics.families import SECONDS
 from app.metrics.layout import CONTENT_TYPE, Layout
-from app.metrics.tally import Counter, Tally
+from app.metrics.tally import FeatureTally, Tally, together
 from app.urls import OF_UNMATCHED, UNMATCHED, URLS
 
 if TYPE_CHECKING:
@@ -25,14 +27,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.contract import Contract
-    from app.engine import Prediction
     from app.errors import FieldError
     from app.outcome import Outcome
-    from app.validation import Batch
 
 __all__ = ["CONTENT_TYPE", "Facts", "Metrics"]
 
 OTHER = "other"
+# So many predictions, or values of their features, are added to the numbers together: enough for
+# numpy to pay, few enough to take a fraction of a millisecond.
+MOST_WAITING = 64
+MANY_VALUES = 4096
 # The kinds of RequestErrors and the words for them; 4xx only, what else fails has its own counters.
 REASONS = {
     "not-json": "not_json",
@@ -75,11 +79,17 @@ class Metrics:
         self._known: dict[int, float] = {}
         self._add_requests()
         self._add_model()
-        self._tally, self._features = self._add_predictions()
+        self._tally = self._add_predictions()
+        self._features = self._add_features()
         self._pid = self.layout.add_hidden()
         self._add_processes()
         self.board = Board(folder, self.layout.size)
+        # One at a time a memoryview is faster, all at once numpy: the same memory.
         self._numbers: memoryview[float] = memoryview(b"").cast("d")
+        self._array = np.asarray(self._numbers)
+        # Answered predictions that are not among the numbers yet.
+        self._waiting: list[Outcome] = []
+        self._waiting_values = 0
         self._master = os.getpid()
         self._began = processes.start_time(self._master)
 
@@ -94,6 +104,7 @@ class Metrics:
     def start(self, place: int, load_seconds: float) -> None:
         """This process is a worker now, and ready after so long."""
         self._numbers = self.board.numbers(place)
+        self._array = np.asarray(self._numbers)
         for at, value in self._known.items():
             self._numbers[at] = value
         self._numbers[self._load] = load_seconds
@@ -104,34 +115,59 @@ class Metrics:
         """So many requests are held now."""
         self._numbers[self._in_flight] = count
 
-    def tally(self, batch: Batch, prediction: Prediction) -> Tally:
-        """What a prediction will add; changes nothing, so that any thread may ask."""
-        return self._tally(batch, prediction)
+    def look_up(self, outcome: Outcome) -> None:
+        """Find the bins of many rows right where they were predicted, which may be a thread."""
+        if outcome.rows * self._features.width > MANY_VALUES and outcome.batch is not None:
+            places = self._features.places([outcome.batch])
+            outcome.bins = np.bincount(places, minlength=self.layout.size)
+            outcome.batch = None
 
     def record(self, outcome: Outcome, *, predicted: bool) -> None:
         """Count one finished request; in the worker's event loop only."""
-        numbers = self._numbers
-        status = outcome.status
+        numbers, status = self._numbers, outcome.status
         counted = self._requests.get((outcome.route, status))
         if counted is None:
             counted = self._unforeseen[min(5, max(3, status // 100))]
         numbers[counted] += 1
+        if predicted and outcome.kind == "ok":
+            self._waiting.append(outcome)
+            self._waiting_values += outcome.rows * self._features.width
+            if len(self._waiting) >= MOST_WAITING or self._waiting_values >= MANY_VALUES:
+                self.settle()
+            return
         self._observe(self._durations.get(outcome.route, self._other_duration), outcome.seconds)
         if not predicted:
             return
         self._observe(self._queue_wait, outcome.waited)
-        if outcome.tally is not None and outcome.kind == "ok":
-            self._add_answer(outcome, outcome.tally)
-        elif status == 503:
+        if status == 503:
             numbers[self._shed] += 1
         elif status == 504:
             numbers[self._deadline] += 1
-        elif 400 <= status < 500:
-            numbers[self._rejections[REASONS.get(outcome.reason or outcome.kind, OTHER)]] += 1
+        elif status < 500:
+            reason = REASONS.get(outcome.reason or outcome.kind, OTHER)
+            numbers[self._rejections[reason]] += 1
             self._add_refused(outcome.errors)
+
+    def settle(self) -> None:
+        """Add what waits to the numbers."""
+        if not self._waiting:
+            return
+        outcomes, self._waiting, self._waiting_values = self._waiting, [], 0
+        durations = [self._durations[outcome.route] for outcome in outcomes]
+        parts = [self._tally.of(outcomes, durations)]
+        batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
+        if batches and self._features.width:
+            places = self._features.places(batches)
+            parts.append((places, np.ones(len(places))))
+        numbers = self._array
+        numbers += np.bincount(*together(parts), minlength=self.layout.size)
+        for outcome in outcomes:
+            if outcome.bins is not None:
+                numbers += outcome.bins
 
     def exposition(self) -> bytes:
         """All of it, over all workers, in Prometheus' text format."""
+        self.settle()
         workers = self.board.read()
         total = self.layout.together(workers)
         pids = [int(numbers[self._pid]) for numbers in workers if numbers[self._pid]]
@@ -150,23 +186,9 @@ class Metrics:
         self._numbers[first + bisect_left(SECONDS, seconds)] += 1
         self._numbers[first + len(SECONDS) + 1] += seconds
 
-    def _add_answer(self, outcome: Outcome, tally: Tally) -> None:
-        numbers = self._numbers
-        for first, seconds in zip(self._phases, outcome.phases, strict=True):
-            self._observe(first, seconds)
-        numbers[self._rows + bisect_left(ROWS, outcome.rows)] += 1
-        numbers[self._rows + len(ROWS) + 1] += outcome.rows
-        for place in tally.places:
-            numbers[place] += 1
-        if tally.counts is not None:
-            for place in tally.counts.nonzero()[0].tolist():
-                numbers[place] += int(tally.counts[place])
-        if self._confidence is not None:
-            numbers[self._confidence + len(families.SHARES) + 1] += tally.confidence_sum
-
     def _add_refused(self, errors: Iterable[FieldError]) -> None:
         for error in errors:
-            place = self._features.get(error.unusable) if error.unusable else None
+            place = self._unusable.get(error.unusable) if error.unusable else None
             if place is not None:
                 self._numbers[place] += 1
 
@@ -203,37 +225,45 @@ class Metrics:
         self._load = add(families.LOAD)
         self._refusals = add(families.REFUSALS)
 
-    def _add_predictions(self) -> tuple[Counter, dict[tuple[str, str], int]]:
-        """What counts rows, and the places of what only refused rows have."""
+    def _add_predictions(self) -> Tally:
         add, contract, manifest = self.layout.add, self._facts.contract, self._facts.manifest
-        self._phases = (
-            add(families.PREPROCESS), add(families.INFERENCE), add(families.POSTPROCESS)
-        )  # fmt: skip
-        self._rows = add(families.BATCH_ROWS)
-        self._confidence = add(families.CONFIDENCE) if contract.output.probabilities else None
-        output = bins.of_predictions(contract.output, manifest.get("prediction_reference"))
-        first = min([add(families.PREDICTIONS, label) for label in output.labels])
-        for label, ratio in zip(output.labels, output.ratios or (), strict=False):
+        phases = (
+            self._queue_wait,
+            add(families.PREPROCESS),
+            add(families.INFERENCE),
+            add(families.POSTPROCESS),
+        )
+        rows = add(families.BATCH_ROWS)
+        confidence = add(families.CONFIDENCE) if contract.output.probabilities else None
+        own = bins.of_predictions(contract.output, manifest.get("prediction_reference"))
+        first = self.layout.size
+        for label in own.labels:
+            add(families.PREDICTIONS, label)
+        for label, ratio in zip(own.labels, own.ratios or (), strict=False):
             self._known[add(families.PREDICTION_REFERENCE, label)] = ratio
-        counted, special = [], {}
-        entries = {entry["name"]: entry for entry in manifest.get("reference") or ()}
-        listed = contract.inputs[: self._facts.max_features]
+        return Tally(phases, rows, confidence, (own, first), contract.output.classes)
+
+    def _add_features(self) -> FeatureTally:
+        add, facts = self.layout.add, self._facts
+        self._unusable: dict[tuple[str, str], int] = {}
+        entries = {entry["name"]: entry for entry in facts.manifest.get("reference") or ()}
+        listed = facts.contract.inputs[: facts.max_features]
         names = bins.distinct([feature.name for feature in listed], ())
-        for column, (feature, name) in enumerate(zip(listed, names, strict=True)):
+        counted = []
+        for column, feature in enumerate(listed):
             if feature.name not in entries:
                 continue
             own = bins.of_feature(entries[feature.name])
-            places = {label: add(families.FEATURE_BINS, name, label) for label in own.labels}
             text = feature.name if feature.is_text else None
-            counted.append((column, text, own, places[own.labels[0]]))
-            for label in (bins.MISSING, bins.UNSEEN):
-                if label in places:
-                    special[feature.name, label] = places[label]
+            counted.append((column, text, own, self.layout.size))
+            for label in own.labels:
+                self._unusable[feature.name, label] = add(
+                    families.FEATURE_BINS, names[column], label
+                )
         for column, _, own, _ in counted:
             for label, ratio in zip(own.labels, own.ratios or (), strict=False):
                 self._known[add(families.FEATURE_REFERENCE, names[column], label)] = ratio
-        classes = contract.output.classes
-        return Counter(counted, (output, first), classes, self._confidence), special
+        return FeatureTally(counted)
 
     def _add_processes(self) -> None:
         add = self.layout.add

@@ -1,8 +1,7 @@
 """The reference's bins: which one a value falls into, what it is called, how many were there.
 
-A feature's numbers (see `contract`) are looked up between edges: ranges of the sample for numbers,
-the positions of categories. NaN, a missing value, sorts behind everything, infinity included, so
-the same look-up finds it, one value at a time (`bisect`) or a column at once (`searchsorted`).
+A feature's values are numbers (see `contract`): those of a category its position, any other to be
+looked up between edges, a missing one NaN.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ MISSING, UNSEEN, BELOW, ABOVE, OTHER = "missing", "unseen", "below", "above", "o
 class Bins:
     """Bins of one feature or of the predictions.
 
-    `edges` ends with infinity; `found[bisect_right(edges, value)]` is the position of the value's
-    bin in `labels` and `ratios`. Without ratios there is no reference.
+    `found` has positions in `labels` and `ratios`: for each category, if there are no `edges`, else
+    for each number of edges that a value has reached; the last one is that of a missing value, but
+    for predictions, which never are. The last edge is infinity. No ratios: there is no reference.
     """
 
     labels: tuple[str, ...]
@@ -83,11 +83,9 @@ def _of_categories(texts: Sequence[str], ratios: Sequence[float], missing: float
     shares = [0.0] * len(labels)
     for at, place in enumerate(found):
         shares[place] += ratios[at] * (1 - missing)
-    unseen, absent = labels.index(UNSEEN), labels.index(MISSING)
+    absent = labels.index(MISSING)
     shares[absent] = missing
-    # A category is its position, so that is where the edges are.
-    edges = (*map(float, range(len(texts) + 1)), math.inf)
-    return Bins(labels, edges, (unseen, *found, unseen, absent), tuple(shares))
+    return Bins(labels, (), (*found, absent), tuple(shares))
 
 
 def _of_classes(texts: Sequence[str], ratios: Sequence[float] | None) -> Bins:

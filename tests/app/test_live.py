@@ -37,6 +37,8 @@ def test_metrics_are_summed_over_workers(start: Start) -> None:
         service.wait_until("both workers at work", lambda: len(answering()) == 2)
     assert load.failures == []
     count = len(load.answers)
+    # A worker tells the others what it has predicted once a second.
+    service.wait_until("settled", lambda: service.metric("ml_batch_rows_sum") == count)
     text = service.client.get("/metrics").text
     model = 'model="iris",version="1.0.0"'
     assert f'ml_requests_total{{route="/predict",code="200",{model}}} {count}' in text
