@@ -1,6 +1,7 @@
 """Entry point of `modelctl`: runs a command and turns every error into one message and exit code.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused (verification or rules), 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused (verification or rules), 4 drift, 130
+interrupted.
 """
 
 from __future__ import annotations

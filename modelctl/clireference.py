@@ -28,6 +28,7 @@ Made by `make generate` from the commands themselves. Run it inside a checkout; 
 | 1 | failed: the message says what was found, what was expected, and the way out |
 | 2 | wrong usage |
 | 3 | refused: a bundle that does not verify, a promotion against the rules, a check with problems |
+| 4 | `drift report --fail-on`: there is drift |
 | 130 | interrupted |
 
 Errors go to stderr. `--output json` writes one JSON document to stdout. Commands that edit files
@@ -51,16 +52,27 @@ def text() -> str:
     """The page as it is checked in."""
     context = click.Context(cli, info_name="modelctl")
     index = [f"- [`{name}`](#modelctl-{name}): {COMMANDS[name]}" for name in COMMANDS]
-    sections = [_section(name, context) for name in COMMANDS]
+    sections = [section for name in COMMANDS for section in _sections(name, context)]
     return HEAD + "\n".join(index) + "\n\n" + "\n".join(sections)
 
 
-def _section(name: str, parent: click.Context) -> str:
-    command = cli.get_command(parent, name)
+def _sections(name: str, parent: click.Context) -> Iterator[str]:
+    """The command, and those that it is a group of."""
+    assert isinstance(parent.command, click.Group)  # noqa: S101 - only groups have names in them
+    command = parent.command.get_command(parent, name)
     assert command is not None  # noqa: S101 - it is in the list
     context = click.Context(command, info_name=name, parent=parent)
-    usage = " ".join([f"modelctl {name}", *command.collect_usage_pieces(context)])
-    parts = [f"## modelctl {name}", *_paragraphs(command.help or "")]
+    yield _section(command, context)
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            yield from _sections(inner, context)
+
+
+def _section(command: click.Command, context: click.Context) -> str:
+    path = context.command_path
+    usage = " ".join([path, *command.collect_usage_pieces(context)])
+    depth = "#" * path.count(" ")
+    parts = [f"#{depth} {path}", *_paragraphs(command.help or "")]
     parts.insert(1, f"```\n{usage}\n```")
     rows = list(_rows(command, context))
     if rows:

@@ -1,0 +1,103 @@
+"""A feature, or the predictions, beside its reference: counts by bin, and what a bin is called.
+
+The bins are those that the service counts in, from the same code, so that a report from captured
+rows and one from Prometheus speak of the same shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.metrics import bins as app_bins
+from modelctl.errors import ModelctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from app.contract import Contract, Label
+    from app.metrics.bins import Bins
+
+    Numbers = NDArray[np.float64]
+
+WORDS = {"below": "below", "above": "above", "missing": "missing", "unseen": "unseen"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How one feature, or the predictions, were distributed in the sample."""
+
+    name: str
+    bins: Bins
+    ratios: Numbers
+    # Bin edges of numbers; empty for categories and free text.
+    edges: tuple[float, ...] = ()
+    is_prediction: bool = False
+
+    @property
+    def texts(self) -> list[str]:
+        """Each bin in words: a category, a range, or what is special about its values."""
+        if not self.edges:
+            return ["present" if text == "0" else text for text in self.bins.labels]
+        return [self._text(label) for label in self.bins.labels]
+
+    def _text(self, label: str) -> str:
+        edges = self.edges
+        if label == "below":
+            return f"below {edges[0]:.4g}"
+        if label == "above":
+            return f"above {edges[-1]:.4g}"
+        if label in WORDS:
+            return WORDS[label]
+        low = int(label)
+        return f"{edges[low]:.4g}" + (f" to {edges[low + 1]:.4g}" if len(edges) > 1 else "")
+
+    def count(self, counts: Mapping[str, float]) -> Numbers:
+        """Live rows by bin, from counts by label."""
+        return np.array([counts.get(label, 0.0) for label in self.bins.labels])
+
+    def count_numbers(self, encoded: Numbers) -> Numbers:
+        """Live rows by bin, from the numbers that the contract makes of values."""
+        places = np.searchsorted(np.array(self.bins.edges), encoded, side="right")
+        found = np.array(self.bins.found)[places]
+        return np.bincount(found, minlength=len(self.bins.labels)).astype(np.float64)
+
+
+def of_features(manifest: dict[str, Any]) -> dict[str, Reference]:
+    """Every feature's reference, by name. Raises ModelctlError."""
+    entries = manifest.get("reference")
+    if not isinstance(entries, list) or not entries:
+        raise ModelctlError(
+            "the bundle has no reference, so there is nothing to compare with",
+            fix="package the model again with this version of modelctl",
+        )
+    return {str(entry["name"]): _reference(entry, app_bins.of_feature(entry)) for entry in entries}
+
+
+def of_predictions(manifest: dict[str, Any], contract: Contract) -> Reference | None:
+    """The reference of predictions; None for a bundle of before there was one."""
+    entry = manifest.get("prediction_reference")
+    if entry is None:
+        return None
+    return _reference(entry, app_bins.of_predictions(contract.output, entry), is_prediction=True)
+
+
+def count_predictions(
+    reference: Reference, values: Sequence[Label], classes: Sequence[Label] | None
+) -> Numbers:
+    """Live predictions by bin."""
+    if classes is None:
+        return reference.count_numbers(np.asarray(values, dtype=np.float64))
+    places = dict(zip(classes, reference.bins.found, strict=True))
+    found = [places[value] for value in values if value in places]
+    return np.bincount(found, minlength=len(reference.bins.labels)).astype(np.float64)
+
+
+def _reference(entry: dict[str, Any], bins: Bins, *, is_prediction: bool = False) -> Reference:
+    ratios = np.array(bins.ratios or (), dtype=np.float64)
+    edges = tuple(entry.get("edges") or ())
+    return Reference(str(entry["name"]), bins, ratios, edges, is_prediction)

@@ -1,0 +1,221 @@
+"""A report as one HTML page that needs nothing else: no script, nothing fetched.
+
+Every text is escaped: names of features and categories come from files and rows of others.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from importlib import resources
+from string import Template
+from typing import TYPE_CHECKING
+
+from modelctl.drift import svg
+from modelctl.drift.findings import level_of_metric, level_of_outliers
+from modelctl.environments import short
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from modelctl.drift.findings import Finding, Level, Report, Thresholds
+    from modelctl.drift.measures import Test
+    from modelctl.drift.outliers import Outliers
+    from modelctl.drift.performance import Metric
+
+WORDS: dict[Level, tuple[str, str]] = {
+    "ok": ("no drift", "good"),
+    "chance": ("within chance", "info"),
+    "few": ("too few rows", "info"),
+    "warning": ("warning", "wait"),
+    "critical": ("critical", "bad"),
+}
+VERDICTS: dict[Level, str] = {
+    "ok": "No drift",
+    "chance": "No drift beyond chance",
+    "few": "Too few rows to tell",
+    "warning": "Drift: warning",
+    "critical": "Drift: critical",
+}
+# Categories drawn one by one; the rest is one column.
+MOST_COLUMNS = 15
+# What is not drawn where neither side has any.
+SPECIAL = ("below", "above", "missing", "unseen", "other")
+
+
+def render(report: Report, made: datetime) -> str:
+    """The whole page."""
+    page = (resources.files("modelctl") / "templates" / "drift.html").read_text(encoding="utf-8")
+    ordered = sorted(report.features, key=lambda one: -one.psi)
+    shown = [*([report.predictions] if report.predictions else []), *ordered]
+    return Template(page).substitute(
+        title=escape(f"Drift of {report.model} {report.version}"),
+        verdict=_badge(VERDICTS[report.level], WORDS[report.level][1]),
+        summary=f"{escape(report.source)}: {report.rows:,.0f} rows. Bundle "
+        f'<code title="{escape(report.digest)}">{short(report.digest)}</code>. '
+        f"Made {made:%Y-%m-%d %H:%M} UTC.",
+        notes=_notes(report.notes),
+        table=_table(shown, report.thresholds),
+        performance=_performance(report.performance),
+        outliers=_outliers(report.outliers),
+        cards="\n".join(_card(one) for one in shown),
+        reading=_reading(report.thresholds),
+    )
+
+
+def level_badge(level: Level) -> str:
+    """A level in words and colour."""
+    return _badge(*WORDS[level])
+
+
+def _badge(text: str, colour: str) -> str:
+    return f'<span class="badge {colour}">{escape(text)}</span>'
+
+
+def _notes(notes: list[str]) -> str:
+    if not notes:
+        return ""
+    return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>'
+
+
+def _table(shown: list[Finding], thresholds: Thresholds) -> str:
+    rows = [
+        f'<tr><th scope="row"><a href="#{_anchor(one)}">{escape(_title(one))}</a></th>'
+        f'<td class="optional">{_gauge(one, thresholds)}</td>'
+        f'<td class="number">{one.psi:.3f}</td><td>{level_badge(one.level)}</td>'
+        f'<td class="number optional">{one.chance:.3f}</td>'
+        f'<td class="number optional">{_p(one.chi_square)}</td>'
+        f'<td class="number optional">{_distance(one.ks)}</td></tr>'
+        for one in shown
+    ]
+    # Narrow screens have room for what decides.
+    columns = {"": False, "stability index": True, "PSI": False, " ": False}
+    columns |= {"by chance up to": True, "chi-square p": True, "KS distance (p)": True}
+    head = "".join(
+        f'<th scope="col"{" class=optional" if optional else ""}>{text}</th>'
+        for text, optional in columns.items()
+    )
+    return (
+        f'<div class="scroll"><table id="summary"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _gauge(one: Finding, thresholds: Thresholds) -> str:
+    return svg.gauge(one.psi, thresholds.warning, thresholds.critical, one.level)
+
+
+def _performance(metrics: list[Metric]) -> str:
+    if not metrics:
+        return ""
+    rows = [
+        f'<tr><th scope="row">{escape(one.name)}</th>'
+        f'<td class="number">{one.before:.4g}</td>'
+        f'<td class="number">{one.live:.4g}</td>'
+        f'<td class="number optional">{one.low:.4g} to {one.high:.4g}</td>'
+        f'<td class="optional">{svg.interval(one.before, one.live, one.low, one.high)}</td>'
+        f"<td>{level_badge(level_of_metric(one))}</td></tr>"
+        for one in metrics
+    ]
+    head = (
+        '<th scope="col">metric</th><th scope="col">as packaged</th><th scope="col">live</th>'
+        '<th scope="col" class="optional">95% interval</th><th scope="col" class="optional"></th>'
+        '<th scope="col"></th>'
+    )
+    return (
+        f'<h2>Performance on labelled rows</h2><div class="scroll"><table id="performance">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _outliers(outliers: Outliers | None) -> str:
+    if outliers is None:
+        return ""
+    return (
+        f"<h2>Outliers {level_badge(level_of_outliers(outliers))}</h2>"
+        f'<p id="outliers">{outliers.share:.1%} of the live rows are unlike the sample as a whole; '
+        f"of its own rows {outliers.expected:.1%} are (isolation forest, rows it had not seen).</p>"
+    )
+
+
+def _card(one: Finding) -> str:
+    facts = [f"PSI {one.psi:.3f}", f"{one.rows:,.0f} rows"]
+    facts += [f"KS {one.ks.statistic:.2f}"] if one.ks else []
+    return (
+        f'<section class="card" id="{_anchor(one)}"><div class="head">'
+        f"<h3>{escape(_title(one))}</h3>{level_badge(one.level)}</div>{_plot(one)}"
+        f'<p class="facts">{" · ".join(facts)}</p></section>'
+    )
+
+
+def _plot(one: Finding) -> str:
+    reference = one.reference
+    columns = [
+        (label, svg.Bar(text, float(before), float(now)))
+        for label, text, before, now in zip(
+            reference.bins.labels, reference.texts, reference.ratios, one.shares, strict=True
+        )
+        if label not in SPECIAL or before > 0 or now > 0
+    ]
+    title = f"Shares of {reference.name} by bin, reference and live"
+    if not reference.edges:
+        return svg.bars(_fewer([bar for _, bar in columns]), [], 0, title)
+    # Along the axis: what is below first, then the ranges, above, missing.
+    order = {"below": -1, "above": 1, "missing": 2}
+    columns.sort(key=lambda column: order.get(column[0], 0))
+    short_names = {"below": "<", "above": ">"}
+    shown = [
+        svg.Bar(short_names[label], bar.reference, bar.live) if label in short_names else bar
+        for label, bar in columns
+    ]
+    first = sum(label == "below" for label, _ in columns)
+    edges = [svg.compact(edge) for edge in reference.edges]
+    if len(edges) == 1:
+        return svg.bars(shown, [], first, title)
+    return svg.bars(shown, edges, first, title)
+
+
+def _fewer(shown: list[svg.Bar]) -> list[svg.Bar]:
+    """As many columns as can be told apart: the largest, and the sum of all others."""
+    if len(shown) <= MOST_COLUMNS + 1:
+        return shown
+    largest = sorted(shown, key=lambda bar: -max(bar.reference, bar.live))[:MOST_COLUMNS]
+    kept = [bar for bar in shown if bar in largest]
+    rest = [bar for bar in shown if bar not in largest]
+    others = svg.Bar(
+        f"{len(rest)} others", sum(bar.reference for bar in rest), sum(bar.live for bar in rest)
+    )
+    return [*kept, others]
+
+
+def _title(one: Finding) -> str:
+    name = one.reference.name
+    return f"predictions: {name}" if one.reference.is_prediction else name
+
+
+def _anchor(one: Finding) -> str:
+    kind = "prediction" if one.reference.is_prediction else "feature"
+    return escape(f"{kind}-{one.reference.name}".replace(" ", "-"))
+
+
+def _p(test: Test | None) -> str:
+    if test is None:
+        return ""
+    return "< 0.001" if test.p < 0.001 else f"{test.p:.3f}"
+
+
+def _distance(test: Test | None) -> str:
+    return "" if test is None else f"{test.statistic:.3f} ({_p(test)})"
+
+
+def _reading(thresholds: Thresholds) -> str:
+    return f"""<details><summary>How to read this</summary><dl>
+<dt>PSI</dt><dd>Population stability index: 0 when live rows are spread over the bins as the sample
+was. A warning above {thresholds.warning:g}, critical above {thresholds.critical:g}; nothing is said
+of fewer than {thresholds.rows:,} rows. The alert rules use the same bins and formula.</dd>
+<dt>by chance up to</dt><dd>What the index exceeds once in a hundred times although nothing has
+changed, because sample and live rows are only so many.</dd>
+<dt>chi-square p, KS</dt><dd>How probable a difference at least as large is without drift. With many
+rows any difference is improbable: look at the index and at the distance first.</dd>
+<dt>bins</dt><dd>Ranges are deciles of the sample; a common value has its own. &lt; and &gt; are
+values that the sample did not reach; unseen, missing and other are what they say.</dd>
+</dl></details>"""
