@@ -8,9 +8,9 @@ import pytest
 
 from modelctl import check
 from modelctl.environments import Repository
-from modelctl.errors import ModelctlError
+from modelctl.errors import ModelctlError, RefusedError
 
-from .conftest import ENVIRONMENTS, VERSION
+from .conftest import ENVIRONMENTS, VERSION, run
 
 
 def problems(repo: Path) -> list[str]:
@@ -104,3 +104,14 @@ def test_environments_file_is_refused(repo: Path, old: str, new: str, message: s
     path.write_text(ENVIRONMENTS.replace(old, new, 1))
     with pytest.raises(ModelctlError, match=message):
         Repository.find(repo)
+
+
+def test_a_version_file_that_would_stop_the_generator_is_named_with_its_line(
+    released: Path,
+) -> None:
+    """Argo CD's generator reads all of them: one that is no YAML stops it for every model."""
+    path = released / "environments/dev/iris/version.yaml"
+    path.write_text("image: [unclosed\nmodel: {}\n")
+    for words in ((), ("--base", "HEAD")):
+        with pytest.raises(RefusedError, match=r"dev/iris/version\.yaml:\d: not valid YAML"):
+            run("check", *words)
