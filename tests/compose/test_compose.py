@@ -70,10 +70,15 @@ def test_a_model_is_built_with_what_its_engine_needs(name: str) -> None:
     assert arguments["REQUIREMENTS"] == REQUIREMENTS[engine]
 
 
-def test_only_this_machine_reaches_nginx_and_only_nginx_the_models() -> None:
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"nginx"}
-    assert SERVICES["nginx"]["ports"] == ["127.0.0.1:${PORT:-8080}:8080"]
+def test_only_this_machine_reaches_nginx_and_grafana_and_only_nginx_the_models() -> None:
+    opened = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert opened == {
+        "nginx": ["127.0.0.1:${PORT:-8080}:8080"],
+        "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
+    }
     assert COMPOSE["networks"]["models"] == {"internal": True}
+    in_models = {name for name, service in SERVICES.items() if "models" in service["networks"]}
+    assert in_models == {*MODELS, "nginx", "prometheus"}
     assert all(service["networks"] == ["models"] for service in MODELS.values())
 
 
