@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from sandbox.errors import SandboxError
+from sandbox.errors import REFUSED, SandboxError
 from sandbox.layout import find_layout
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 is success, 1 a SandboxError or an unhealthy status, 130 Ctrl-C."""
+    """Run one command; 0 is success, 1 a SandboxError or an unhealthy status, 130 Ctrl-C.
+
+    3 is a refusal of modelctl, which says why itself.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     # What follows these two belongs to another program, to the last `--`.
     passed_on = words[1:] if words[:1] in (["kubectl"], ["exec"]) else []
@@ -27,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments)
     except SandboxError as error:
-        print(error, file=sys.stderr)
-        return 1
+        print(error.details if error.refused else error, file=sys.stderr)
+        return REFUSED if error.refused else 1
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         return 130
@@ -48,11 +51,15 @@ def parser() -> argparse.ArgumentParser:
         ("down", _down, "remove every process, mount, interface and namespace"),
         ("status", _status, "show every component; exit code 1 when one is not ready"),
         ("logs", _logs, "show a component's log"),
+        ("pipeline", _pipeline, "take a model from its commit to every environment"),
+        ("test-image", _test_image, "build a model's image and run it as a pod runs it"),
         ("kubectl", _kubectl, "run kubectl as administrator"),
         ("exec", _exec, "run a command inside the network namespace: exec -- CMD"),
     ):
         entry = commands.add_parser(name, help=text, description=text)
         entry.set_defaults(command=command)
+        if command in (_pipeline, _test_image):
+            entry.add_argument("model", metavar="MODEL")
         if command is _packages:
             entry.add_argument("names", metavar="NAME", nargs="*", help="none: the sandbox's own")
         if command is _logs:
@@ -104,14 +111,20 @@ def _status(_: argparse.Namespace) -> int:
     return 0 if healthy else 1
 
 
-def _logs(arguments: argparse.Namespace) -> int:
-    from sandbox import status
+def _pipeline(arguments: argparse.Namespace) -> int:
+    from sandbox import pipeline, preflight
 
-    layout = find_layout()
-    if arguments.name is None:
-        print(*status.log_names(layout), sep="\n")
-        return 0
-    return status.show_log(layout, arguments.name, follow=arguments.follow)
+    preflight.check_root()
+    pipeline.run(find_layout(), arguments.model)
+    return 0
+
+
+def _test_image(arguments: argparse.Namespace) -> int:
+    from sandbox import pipeline, preflight
+
+    preflight.check_root()
+    pipeline.test_image(find_layout(), arguments.model)
+    return 0
 
 
 def _kubectl(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sandbox import netns
 from sandbox.errors import SandboxError
 from sandbox.proc import Result, run
 from sandbox.task import run_task
@@ -46,20 +47,26 @@ def python(layout: Layout) -> Path:
 
 
 def run_modelctl(
-    layout: Layout, worktree: Path, *words: str | Path, code: Path | None = None
+    layout: Layout,
+    worktree: Path,
+    *words: str | Path,
+    code: Path | None = None,
+    in_netns: bool = False,
+    check: bool = True,
 ) -> Result:
     """Run the worktree's `modelctl WORDS...` in it; `code` is where modelctl is, if elsewhere.
 
-    Raises CommandError.
+    With `in_netns` it sees the sandbox's network. Raises CommandError.
     """
-    argv = [python(layout), "-m", "modelctl", *words]
+    argv: list[str | Path] = [python(layout), "-m", "modelctl", *words]
     env = {
         **_environment(code or worktree),
         "HELM": layout.tool("helm4"),
         "KUBECONFIG": str(layout.kubeconfig),
         "PATH": layout.path,
     }
-    return run(argv, cwd=worktree, env=env, timeout_seconds=300)
+    words_run = netns.enter_argv(argv) if in_netns else argv
+    return run(words_run, cwd=worktree, env=env, timeout_seconds=300, check=check)
 
 
 def make_bundles(layout: Layout, worktree: Path, models: Sequence[str]) -> list[Bundle]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Output of a failed command or a log tail is foreign text: enough to see the cause, no more.
 MAX_FOREIGN_CHARACTERS = 4000
+# How modelctl ends when a rule says no.
+REFUSED = 3
 
 
 class SandboxError(Exception):
@@ -31,6 +33,16 @@ class SandboxError(Exception):
         self.fix = fix
         self.details = details.strip()[-MAX_FOREIGN_CHARACTERS:]
 
+    @property
+    def refused(self) -> bool:
+        """Whether a rule said no, and nothing is broken."""
+        return False
+
+    @property
+    def summary(self) -> str:
+        """The most telling line."""
+        return self.what if not self.found else f"{self.what}: {self.found}"
+
     def __str__(self) -> str:
         lines = [
             self.what,
@@ -44,10 +56,16 @@ class SandboxError(Exception):
 
 
 class CommandError(SandboxError):
-    """A command failed or ran out of time. `command` can be pasted into a shell."""
+    """A command failed or ran out of time. `command` can be pasted into a shell.
 
-    def __init__(self, argv: Sequence[str], *, found: str, output: str) -> None:
+    `code` is its exit code; None when it never ended by itself.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, found: str, output: str, code: int | None = None
+    ) -> None:
         self.command = shlex.join(argv)
+        self.code = code
         super().__init__(
             f"command failed: {self.command}",
             found=found,
@@ -55,6 +73,19 @@ class CommandError(SandboxError):
             fix="read its output below; the command can be pasted into a shell to repeat it",
             details=output,
         )
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was `modelctl` that said no by its rules."""
+        return self.code == REFUSED and "modelctl" in self.command
+
+    @property
+    def summary(self) -> str:
+        """What the command said first of its error; which command it was stands elsewhere."""
+        lines = self.details.splitlines()
+        errors = [line for line in lines if line.startswith("error: ")]
+        at = lines.index(errors[0]) if errors else max(len(lines) - 1, 0)
+        return " ".join(" ".join(lines[at:]).removeprefix("error: ").split()) or self.found
 
 
 class WaitError(SandboxError):

@@ -66,21 +66,42 @@ def ensure_image(layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundl
 
     Raises SandboxError when the build or the push fails.
     """
-    base = ensure_base(layout, buildah)
-    key = content_key(inputs_of(gitops, base, bundle))
+    key = key_of(layout, buildah, gitops, bundle)
     record = layout.cache / "built" / f"{key}.json"
     known = read_record(record)
     if known is not None and in_registry(known):
         return known
-    local = f"localhost/ml-model-sandbox/{bundle.model}:{key[:12]}"
-    if not buildah.has_image(local):
-        _build(layout, buildah, gitops, bundle, base, local)
-    repository, tag = f"{REGISTRY}/{bundle.model}", f"{bundle.version}-{key[:12]}"
-    log = layout.logs / f"push-{bundle.model}.log"
-    label = f"{bundle.model} {bundle.version}: push"
-    image = Image(repository, tag, buildah.push(label, local, f"{repository}:{tag}", log=log))
+    build(layout, buildah, gitops, bundle, key)
+    image = push(layout, buildah, bundle, key, tag_of(bundle, key))
     write_file(record, json.dumps(asdict(image)) + "\n", 0o644)
     return image
+
+
+def key_of(layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundle) -> str:
+    """Return the content key of the bundle's image; the base image is made if need be."""
+    return content_key(inputs_of(gitops, ensure_base(layout, buildah), bundle))
+
+
+def tag_of(bundle: Bundle, key: str) -> str:
+    """Return the tag under which the image is released."""
+    return f"{bundle.version}-{key[:12]}"
+
+
+def build(layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundle, key: str) -> None:
+    """Make the image with that content key be in the storage. Raises SandboxError."""
+    local = _local_name(bundle, key)
+    if not buildah.has_image(local):
+        _build(layout, buildah, gitops, bundle, ensure_base(layout, buildah), local)
+
+
+def push(layout: Layout, buildah: Buildah, bundle: Bundle, key: str, tag: str) -> Image:
+    """Push the image with that content key as `tag` and return it. Raises SandboxError."""
+    repository = f"{REGISTRY}/{bundle.model}"
+    label = f"{bundle.model} {bundle.version}: push"
+    log = layout.logs / f"push-{bundle.model}.log"
+    local = _local_name(bundle, key)
+    digest = buildah.push(label, local, f"{repository}:{tag}", log=log)
+    return Image(repository, tag, digest)
 
 
 def requirements_of(bundle: Bundle) -> str:
@@ -117,6 +138,10 @@ def host_ca_bundle(environ: Mapping[str, str] = os.environ) -> Path | None:
         if Path(name).is_file():
             return Path(name)
     return None
+
+
+def _local_name(bundle: Bundle, key: str) -> str:
+    return f"localhost/ml-model-sandbox/{bundle.model}:{key[:12]}"
 
 
 def _build(

@@ -62,7 +62,10 @@ def run(
         ) from error
     if check and done.returncode != 0:
         raise CommandError(
-            words, found=f"exit code {done.returncode}", output=done.stdout + done.stderr
+            words,
+            found=f"exit code {done.returncode}",
+            output=done.stdout + done.stderr,
+            code=done.returncode,
         )
     return Result(words, done.returncode, done.stdout, done.stderr)
 

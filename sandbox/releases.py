@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.bundles import Bundle, run_modelctl
-from sandbox.environments import Environment, chart_version, models_of, read_releases
+from sandbox.environments import Environment, Release, chart_version, models_of, read_releases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,17 +73,40 @@ def bump(
     return _commit(gitops, environment, bundle.model, subject, body)
 
 
-def promote(layout: Layout, gitops: GitOps, environment: str, model: str) -> list[str]:
-    """Commit the promotion of a model into an environment; return the subject, if any."""
-    run_modelctl(layout, gitops.worktree, "promote", model, "--to", environment, "--no-live")
-    release = next(
+def promote(
+    layout: Layout, gitops: GitOps, environment: str, model: str, *, live: bool = False
+) -> list[str]:
+    """Commit the promotion of a model into an environment; return the subject, if any.
+
+    With `live` the cluster is asked whether the version does well where it comes from.
+    """
+    how = "--live" if live else "--no-live"
+    run_modelctl(layout, gitops.worktree, "promote", model, "--to", environment, how)
+    release = release_of(gitops, environment, model)
+    subject = f"Promote {model} {release.version} to {environment}"
+    body = f"Image {release.image}\nBundle {release.digest}"
+    return _commit(gitops, environment, model, subject, body)
+
+
+def roll_back(
+    layout: Layout, gitops: GitOps, environment: str, model: str, reason: str
+) -> list[str]:
+    """Commit the version that was there before; return the subject, if anything changed."""
+    words = ("rollback", model, "--env", environment, "--reason", reason)
+    run_modelctl(layout, gitops.worktree, *words)
+    release = release_of(gitops, environment, model)
+    subject = f"Roll back {model} to {release.version} in {environment}: {reason}"
+    body = f"Image {release.image}\nBundle {release.digest}"
+    return _commit(gitops, environment, model, subject, body)
+
+
+def release_of(gitops: GitOps, environment: str, model: str) -> Release:
+    """Return the release of a model in an environment, which has to be there."""
+    return next(
         entry
         for entry in read_releases(gitops.worktree)
         if entry.environment == environment and entry.model == model
     )
-    subject = f"Promote {model} {release.version} to {environment}"
-    body = f"Image {release.image}\nBundle {release.digest}"
-    return _commit(gitops, environment, model, subject, body)
 
 
 def _commit(gitops: GitOps, environment: str, model: str, subject: str, body: str) -> list[str]:

@@ -1,0 +1,48 @@
+"""When a rollout counts as given up: that of exactly this version, and by Kubernetes itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.arrival import given_up
+from sandbox.environments import Release
+
+DIGEST = "sha256:" + "a" * 64
+RELEASE = Release("dev", "ml-dev", "iris", "1.0.1", "sha256:b", f"host:5000/iris:1.0.1@{DIGEST}")
+
+
+def deployment(**differs: Any) -> dict[str, Any]:
+    """A Deployment whose rollout has made no progress for too long."""
+    words: dict[str, Any] = {
+        "seen": 2,
+        "image": f"host:5000/iris:1.0.1@{DIGEST}",
+        "reason": "ProgressDeadlineExceeded",
+        **differs,
+    }
+    condition = {"type": "Progressing", "reason": words["reason"], "message": "it has timed out"}
+    return {
+        "metadata": {"generation": 2},
+        "spec": {"template": {"spec": {"containers": [{"image": words["image"]}]}}},
+        "status": {"observedGeneration": words["seen"], "conditions": [condition]},
+    }
+
+
+def test_a_rollout_without_progress_is_given_up() -> None:
+    assert given_up(deployment(), RELEASE) == "it has timed out"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        deployment(reason="ReplicaSetUpdated"),
+        # What was said of the version before.
+        deployment(image="host:5000/iris@sha256:" + "c" * 64),
+        deployment(seen=1),
+        {},
+    ],
+    ids=["under way", "another image", "not looked at yet", "no deployment"],
+)
+def test_any_other_goes_on(found: dict[str, Any]) -> None:
+    assert given_up(found, RELEASE) == ""
