@@ -1,0 +1,69 @@
+"""The rules of a release as the chart renders them: what every test here is about."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from tests import rendering
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RELEASE, NAMESPACE = "iris", "ml-dev"
+RUNBOOKS = "https://git.example/runbooks"
+Group = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """What tells one alerting rule from another: one alert may have several."""
+
+    alert: str
+    severity: str
+    burn: str = ""
+
+
+@functools.cache
+def groups(*settings: str) -> tuple[Group, ...]:
+    """The groups of a release; settings are `key=value` of `metrics.rules`."""
+    arguments = [
+        *rendering.values(rendering.CHART / "tests" / "values" / "minimal.yaml"),
+        *("--show-only", "templates/prometheusrule.yaml"),
+        *("--set", "metrics.rules.enabled=true"),
+        *("--set", f"metrics.rules.runbookUrl={RUNBOOKS}"),
+        *(part for setting in settings for part in ("--set", f"metrics.rules.{setting}")),
+    ]
+    manifests = rendering.template("helm4", rendering.CHART, RELEASE, NAMESPACE, *arguments)
+    return tuple(rendering.only(manifests, "PrometheusRule")["spec"]["groups"])
+
+
+def alerts() -> dict[Key, dict[str, Any]]:
+    """Every alerting rule."""
+    rules = [rule for group in groups() for rule in group["rules"] if "alert" in rule]
+    return {
+        Key(rule["alert"], rule["labels"]["severity"], rule["labels"].get("burn", "")): rule
+        for rule in rules
+    }
+
+
+def needed_for(alert: str) -> list[Group]:
+    """The groups of an alert and of everything that it reads, in their order."""
+    wanted = {alert}
+    chosen: list[Group] = []
+    for group in reversed(groups()):
+        made = {rule.get("alert") or rule["record"] for rule in group["rules"]}
+        if made & wanted:
+            chosen.insert(0, group)
+            wanted.update(
+                *(re.findall(r"ml:\w+(?::\w+)?", rule["expr"]) for rule in group["rules"])
+            )
+    return chosen
+
+
+def write(file: Path, content: object) -> Path:
+    """Write a file that promtool or Prometheus reads."""
+    file.write_text(yaml.safe_dump(content, sort_keys=False, width=10_000), encoding="utf-8")
+    return file
