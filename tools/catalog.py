@@ -93,6 +93,7 @@ _HELM3_FLAGS = (
     "-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor={client_go_minor}",
 )
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_PROMETHEUS = "github.com/prometheus/prometheus"
 # Helm prints its version alone on a line with this, and build metadata only if it has any.
 _HELM_VERSION = ("version", "--template", "{{.Version}}")
 
@@ -358,6 +359,29 @@ CATALOG: tuple[Tool, ...] = (
         ldflags="-X sigs.k8s.io/release-utils/version.gitVersion={version}",
         cgo=False,
     ),
+    Tool(
+        "prometheus",
+        _PROMETHEUS,
+        tuple(
+            Binary(
+                name, f"{_PROMETHEUS}/cmd/{name}", ("--version",), f"{name}, version {{bare}} "
+            )
+            for name in ("prometheus", "promtool")
+        ),
+        seconds=275,
+        ldflags="-X github.com/prometheus/common/version.Version={bare}",
+        # The clouds' service discoveries are most of its code; ours is that of Kubernetes.
+        tags="remove_all_sd enable_kubernetes_sd",
+        cgo=False,
+    ),
+    # An autoscaler's metrics from Prometheus; asked for its version it prints only its options.
+    Tool(
+        "prometheus-adapter",
+        "sigs.k8s.io/prometheus-adapter",
+        (Binary("prometheus-adapter", "sigs.k8s.io/prometheus-adapter/cmd/adapter"),),
+        seconds=200,
+        cgo=False,
+    ),
     _definitions(
         "external-secrets",
         "github.com/external-secrets/external-secrets",
@@ -397,8 +421,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     # The stores that the download of a bundle is tested against.
     "stores": ("minio", "fake-gcs-server"),
+    # Prometheus, which `make observe` runs, and promtool, which tests the rules.
+    "monitoring": ("prometheus",),
     # What only the end-to-end tests run, on top of the cluster and the chart's tools.
-    "e2e": ("traefik", "cosign"),
+    "e2e": ("traefik", "prometheus-adapter", "cosign"),
     # All that the chart's tests run.
     "chart": (
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),
