@@ -130,6 +130,11 @@ status: $(VENV) ## show what runs where: git beside the cluster
 pipeline: $(VENV) ## take MODEL=... from its commit to every environment, as the workflows do
 	@$(BIN)/python -m sandbox pipeline '$(MODEL)'
 
+.PHONY: observe
+observe: $(VENV) ## start Prometheus beside the running sandbox, with the rules of every release
+	$(PYTHON) -m tools build monitoring
+	$(BIN)/python -m sandbox observe
+
 .PHONY: down
 down: ## stop the sandbox and leave nothing behind
 	$(PYTHON) -m sandbox down
@@ -189,6 +194,10 @@ bench-check: $(VENV) ## time `modelctl check` with 2 to 1,000 models
 .PHONY: bench-exactness
 bench-exactness: $(VENV) ## which engine each estimator family gets, how exact and how fast
 	$(BIN)/python -m benchmarks.exactness
+
+.PHONY: bench-metrics
+bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## what counting costs a request, drift apart (needs wrk)
+	$(BIN)/python -m benchmarks.metrics
 
 .PHONY: bench-memory
 bench-memory: $(VENV) models ## how much memory each bundle needs, once and for each worker

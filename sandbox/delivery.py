@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import addresses, argocd, process
 from sandbox.components import argocd as processes
+from sandbox.components import prometheus
 from sandbox.components.redis import redis
 from sandbox.components.registry import registry
 from sandbox.forwarder import forwarder
@@ -160,7 +161,9 @@ class Delivery:
         found = read_releases(self.gitops.worktree)
         targets = [addresses.service_target(entry.namespace, entry.model) for entry in found]
         known = addresses.remembered(self.layout)
-        assigned = addresses.assign([addresses.ARGOCD_TARGET, *targets], known)
+        # Prometheus too, though only `make observe` starts it: the forwarder need not change then.
+        wanted = [addresses.ARGOCD_TARGET, *targets, prometheus.TARGET]
+        assigned = addresses.assign(wanted, known)
         addresses.remember(self.layout, assigned)
         ports = [api_forward(self.layout), *addresses.forwards(assigned)]
         process.ensure(self.layout, forwarder(self.layout, ports))
