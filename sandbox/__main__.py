@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         ("up", _up, "bring everything up, or up to date"),
         ("down", _down, "remove every process, mount, interface and namespace"),
         ("status", _status, "show every component; exit code 1 when one is not ready"),
+        ("observe", _observe, "start Prometheus beside a running sandbox and say where it is"),
         ("logs", _logs, "show a component's log"),
         ("pipeline", _pipeline, "take a model from its commit to every environment"),
         ("test-image", _test_image, "build a model's image and run it as a pod runs it"),
