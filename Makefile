@@ -199,6 +199,10 @@ bench-exactness: $(VENV) ## which engine each estimator family gets, how exact a
 bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## what counting costs a request, drift apart (needs wrk)
 	$(BIN)/python -m benchmarks.metrics
 
+.PHONY: bench-metrics
+bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## what counting costs a request, drift apart (needs wrk)
+	$(BIN)/python -m benchmarks.metrics
+
 .PHONY: bench-memory
 bench-memory: $(VENV) models ## how much memory each bundle needs, once and for each worker
 	$(BIN)/python -m benchmarks.memory

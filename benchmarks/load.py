@@ -19,13 +19,14 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 class Peak:
     """A closed loop's result: requests per second, latencies in seconds, answers beside 2xx."""
 
+    requests: int
     rps: float
     p50: float
     p99: float
     failed: int
 
 
-def peak(url: str, body: str, folder: Path, seconds: int) -> Peak:
+def peak(url: str, body: str, folder: Path, seconds: int, *, warm_up: bool = True) -> Peak:
     """Run wrk on its own core: one second of warm-up, then `seconds` that count."""
     script = folder / "request.lua"
     script.write_text(
@@ -34,12 +35,14 @@ def peak(url: str, body: str, folder: Path, seconds: int) -> Peak:
         f"wrk.body=[==[{body}]==]\n"
     )
     command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{CONNECTIONS}", "-s", str(script)]
-    subprocess.run([*command, "-d1s", url], capture_output=True, check=True)
+    if warm_up:
+        subprocess.run([*command, "-d1s", url], capture_output=True, check=True)
     done = subprocess.run(
         [*command, f"-d{seconds}s", "--latency", url], capture_output=True, check=True, text=True
     )
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
     return Peak(
+        requests=int(_found(r"(\d+) requests in", done.stdout)),
         rps=float(_found(r"Requests/sec:\s+([\d.]+)", done.stdout)),
         p50=_seconds(_found(r"(?m)^\s+50%\s+(\S+)", done.stdout)),
         p99=_seconds(_found(r"(?m)^\s+99%\s+(\S+)", done.stdout)),

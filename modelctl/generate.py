@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app import logschema
+from app.metrics import page as metrics
 from modelctl import clireference, codeowners, schema, yamlfile
 from modelctl.environments import Repository
 
@@ -25,6 +26,7 @@ def files(repository: Repository) -> dict[Path, str]:
         repository.root / clireference.FILE: clireference.text(),
         repository.root / logschema.FILE: logschema.text(),
         repository.root / logschema.PAGE: logschema.page(),
+        repository.root / metrics.PAGE: metrics.page(),
     }
 
 

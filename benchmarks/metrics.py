@@ -1,0 +1,168 @@
+"""What counting costs: CPU time of a request with all metrics, without drift, and without any.
+
+    python -m benchmarks.metrics [--rounds 9]
+
+The three services run at the same time on one core and get the load in turns, so that a machine
+that slows down slows them all; compared is the CPU time of each request, which other work on the
+machine does not add to, and the ratio is the median over the rounds. A core that does nothing else
+answers one request in that time. Drift counting is held to 5 % of the throughput.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.request import urlopen
+
+from benchmarks.load import peak
+from benchmarks.machine import describe
+from benchmarks.running import prefer, running
+from benchmarks.servers import BENCH, Server, ours
+from modelctl.material import Request, gather
+from modelctl.package import plan, write
+
+FIRST_PORT = 19_700
+SLICE_SECONDS = 2
+MOST_DRIFT = 0.05
+SCRAPES = 20
+PENGUINS = Path("build/training/penguins/sample.csv")
+BATCH_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model and what each request brings."""
+
+    title: str
+    workload: str
+    rows: int = 1
+
+
+CASES = (
+    Case("iris: 4 numbers, one row", "lr"),
+    Case("penguins: 4 numbers and 2 categories, one row", "penguins"),
+    Case("forest: 20 numbers, one row", "rf"),
+    Case(f"forest: 20 numbers, {BATCH_ROWS} rows", "rf", BATCH_ROWS),
+)
+
+
+def prepare() -> None:
+    """Fit and package the models of the comparison, as `make bench` does."""
+    models = BENCH / "flask" / "models"
+    if not (models / "penguins" / "sample.csv").exists():
+        script = "benchmarks/workloads.py"
+        subprocess.run([sys.executable, script, str(models), str(PENGUINS)], check=True)
+    for workload in {case.workload for case in CASES}:
+        request = Request(models / workload, name=workload, version="1.0.0", target="target")
+        write(plan(gather(request), engine="auto", tolerance=1e-6), BENCH / "bundles" / workload)
+
+
+def variants(case: Case, port: int) -> list[Server]:
+    """With everything, without drift, and without counting."""
+    servers = []
+    for index, (name, env) in enumerate((("all", {}), ("no drift", {"DRIFT_MAX_FEATURES": "0"}))):
+        server = ours(case.workload, port + index, **env)
+        servers.append(replace(server, name=name))
+    plain = ours(case.workload, port + 2)
+    argv = [sys.executable, "-m", "benchmarks.uncounted"]
+    servers.append(replace(plain, name="no metrics", argv=argv))
+    if case.rows > 1:
+        row = json.loads(plain.body)["features"]
+        body = json.dumps({"instances": [row] * case.rows})
+        servers = [replace(server, body=body) for server in servers]
+    return servers
+
+
+def measure(case: Case, port: int, rounds: int) -> list[list[float]]:
+    """CPU seconds of a request to each variant in each round; prints a line of the table."""
+    found: list[list[float]] = []
+    servers = variants(case, port)
+    with contextlib.ExitStack() as stack:
+        started = [
+            stack.enter_context(running(server, BENCH / f"metrics-{server.name}.log"))
+            for server in servers
+        ]
+        for server in servers:
+            peak(server.url, server.body, BENCH, 1)
+        for number in range(rounds):
+            # Another one begins each time: none always comes after the others.
+            order = [*range(3)][number % 3 :] + [*range(3)][: number % 3]
+            costs = dict.fromkeys(order, 0.0)
+            for index in order:
+                server, before = servers[index], cpu_seconds(started[index].processes())
+                load = peak(server.url, server.body, BENCH, SLICE_SECONDS, warm_up=False)
+                if load.failed:
+                    raise RuntimeError(f"{server.name}: {load.failed} answers are no prediction")
+                used = cpu_seconds(started[index].processes()) - before
+                costs[index] = used / load.requests
+            found.append([costs[index] for index in range(3)])
+        scrape, series = scrapes(servers[0].port)
+    counted, driftless, bare = (statistics.median(column) for column in zip(*found, strict=True))
+    drift, total = share(found, 0, 1), share(found, 0, 2)
+    print(
+        f"| {case.title} | {counted * 1e6:.1f} µs | {driftless * 1e6:.1f} µs | {bare * 1e6:.1f} µs "
+        f"| {drift:.1%} | {total:.1%} | {series} | {scrape * 1e3:.1f} ms |",
+        flush=True,
+    )
+    return found
+
+
+def share(rounds: list[list[float]], with_it: int, without: int) -> float:
+    """What part of the throughput it takes: the median over the rounds."""
+    return statistics.median(1 - costs[without] / costs[with_it] for costs in rounds)
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """What these processes have computed so far, to the microsecond."""
+    total = 0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def scrapes(port: int) -> tuple[float, int]:
+    """How long /metrics takes (the median), and how many series it has."""
+    seconds = []
+    for _ in range(SCRAPES):
+        started = time.perf_counter()
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text = answer.read()
+        seconds.append(time.perf_counter() - started)
+    lines = [line for line in text.splitlines() if not line.startswith(b"#")]
+    return statistics.median(seconds), len(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--prepared", action="store_true", help="the models are in place")
+    parser.add_argument("--case", type=int, action="append", help="only this one, from 0")
+    arguments = parser.parse_args()
+    BENCH.mkdir(parents=True, exist_ok=True)
+    if not arguments.prepared:
+        prepare()
+    prefer(os.getpid())
+    print(describe(), "\n")
+    print("| | all metrics | without drift | without metrics | drift | all", end="")
+    print(" | series | a scrape |\n|---|" + "--:|" * 7)
+    worst = 0.0
+    chosen = [CASES[index] for index in arguments.case] if arguments.case else CASES
+    for index, case in enumerate(chosen):
+        worst = max(worst, share(measure(case, FIRST_PORT + 5 * index, arguments.rounds), 0, 1))
+    if worst > MOST_DRIFT:
+        print(f"drift counting takes more than {MOST_DRIFT:.0%}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
