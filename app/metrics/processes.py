@@ -25,8 +25,17 @@ def cpu_seconds(master: int, workers: list[int]) -> float:
 
 
 def memory_bytes(pids: list[int]) -> float:
-    """Resident memory; what they share since the fork counts once, where the kernel tells."""
-    return float(sum(map(_memory, pids)))
+    """What they cost together: pages they share since the fork count once, where the kernel tells.
+
+    Files they have read (libraries) count once too, by the process that has most of them.
+    """
+    try:
+        rollups = [_fields(pid, "smaps_rollup") for pid in pids]
+        own = sum(rollup["Pss_Anon"] + rollup["Pss_Shmem"] for rollup in rollups)
+        files = max((_fields(pid, "status")["RssFile"] for pid in pids), default=0)
+    except (OSError, KeyError):
+        return float(sum(map(_resident, pids)))
+    return float(own + files) * 1024
 
 
 def open_files(pids: list[int]) -> float:
@@ -57,13 +66,13 @@ def _times(pid: int) -> list[int]:
     return [int(fields[at]) for at in (UTIME, STIME, CUTIME, CSTIME)]
 
 
-def _memory(pid: int) -> int:
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+def _fields(pid: int, file: str) -> dict[str, int]:
+    """The lines of a file under /proc that give kilobytes."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/{file}").read_text().splitlines())
+    return {words[0].rstrip(":"): int(words[1]) for words in lines if words[-1] == "kB"}
+
+
+def _resident(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     except OSError:
