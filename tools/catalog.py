@@ -421,8 +421,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     # The stores that the download of a bundle is tested against.
     "stores": ("minio", "fake-gcs-server"),
-    # Prometheus, which `make observe` runs, and promtool, which tests the rules.
-    "monitoring": ("prometheus",),
+    # Prometheus, which `make observe` runs, promtool, which tests the rules, and what renders them
+    # and the dashboards.
+    "monitoring": ("prometheus", "helm4", "kustomize"),
     # What only the end-to-end tests run, on top of the cluster and the chart's tools.
     "e2e": ("traefik", "prometheus-adapter", "cosign"),
     # All that the chart's tests run.
