@@ -29,13 +29,10 @@ def memory_bytes(pids: list[int]) -> float:
 
     Files they have read (libraries) count once too, by the process that has most of them.
     """
-    try:
-        rollups = [_fields(pid, "smaps_rollup") for pid in pids]
-        own = sum(rollup["Pss_Anon"] + rollup["Pss_Shmem"] for rollup in rollups)
-        files = max((_fields(pid, "status")["RssFile"] for pid in pids), default=0)
-    except (OSError, KeyError):
+    known = [rollup for pid in pids if (rollup := _rollup(pid))]
+    if not known:
         return float(sum(map(_resident, pids)))
-    return float(own + files) * 1024
+    return float(sum(own for own, _ in known) + max(files for _, files in known)) * 1024
 
 
 def open_files(pids: list[int]) -> float:
@@ -66,8 +63,16 @@ def _times(pid: int) -> list[int]:
     return [int(fields[at]) for at in (UTIME, STIME, CUTIME, CSTIME)]
 
 
-def _fields(pid: int, file: str) -> dict[str, int]:
-    """The lines of a file under /proc that give kilobytes."""
+def _rollup(pid: int) -> tuple[int, int] | None:
+    """Kilobytes of its own with its share of what is shared, and of files; None if it is gone."""
+    try:
+        rollup, status = (_kilobytes(pid, file) for file in ("smaps_rollup", "status"))
+        return rollup["Pss_Anon"] + rollup["Pss_Shmem"], status["RssFile"]
+    except (OSError, KeyError):
+        return None
+
+
+def _kilobytes(pid: int, file: str) -> dict[str, int]:
     lines = (line.split() for line in Path(f"/proc/{pid}/{file}").read_text().splitlines())
     return {words[0].rstrip(":"): int(words[1]) for words in lines if words[-1] == "kB"}
 
