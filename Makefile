@@ -152,6 +152,11 @@ generate: $(VENV) ## write the chart's schema, README, recipes and golden render
 	$(BIN)/python -m tests.chart.goldens
 	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.kustomizebase
 
+.PHONY: dashboard-pictures
+dashboard-pictures: $(VENV) ## draw the dashboards from four minutes of real traffic into docs/images
+	$(PYTHON) -m tools build monitoring
+	$(BIN)/python -m tests.observability.pictures
+
 .PHONY: package-chart
 package-chart: $(VENV) ## write build/charts/ml-model-<version>.tgz, the same bytes from the same commit
 	$(PYTHON) -m tools build helm4
@@ -194,10 +199,6 @@ bench-check: $(VENV) ## time `modelctl check` with 2 to 1,000 models
 .PHONY: bench-exactness
 bench-exactness: $(VENV) ## which engine each estimator family gets, how exact and how fast
 	$(BIN)/python -m benchmarks.exactness
-
-.PHONY: bench-metrics
-bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## what counting costs a request, drift apart (needs wrk)
-	$(BIN)/python -m benchmarks.metrics
 
 .PHONY: bench-metrics
 bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## what counting costs a request, drift apart (needs wrk)
