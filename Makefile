@@ -151,6 +151,7 @@ generate: $(VENV) ## write the chart's schema, README, recipes and golden render
 	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
 	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.kustomizebase
+	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rulefiles
 
 .PHONY: dashboard-pictures
 dashboard-pictures: $(VENV) ## draw the dashboards from four minutes of real traffic into docs/images

@@ -101,7 +101,7 @@ def _plain(
 
 
 HEALTHY = World()
-WEEK = World(steps=8 * 24 * 3, minutes=20)
+WEEK = World(steps=8 * 24 * 2, minutes=30)
 DEPLOYMENT, HPA = 'deployment="iris"', 'horizontalpodautoscaler="iris"'
 BUDGET = 'poddisruptionbudget="iris"'
 CONTAINER = f'pod="{PODS[0]}",container="model"'
@@ -135,10 +135,10 @@ CASES: dict[Key, Case] = {
     **_plain(
         "MlNoTraffic",
         TICKET,
-        WEEK.but(good=((WEEK.steps - 6, 60),)),
+        WEEK.but(good=((WEEK.steps - 4, 60),)),
         # Silent at this time of the week: it was a week ago, too.
-        WEEK.but(good=((66, 60), (10, 0), (WEEK.steps - 82, 60))),
-        WEEK.but(good=((WEEK.steps - 6, 0.5),)),
+        WEEK.but(good=((42, 60), (12, 0), (WEEK.steps - 58, 60))),
+        WEEK.but(good=((WEEK.steps - 4, 0.5),)),
     ),
     **_plain(
         "MlSaturation",
