@@ -102,12 +102,15 @@ class CaptureFiles:
     def _open(self) -> None:
         self.clean()
         self._begun, self._size = time.time(), 0
-        self._count += 1
         moment = datetime.fromtimestamp(self._begun, UTC).strftime(MOMENT)
-        path = self._folder / f"rows-{moment}-{self._host}-{os.getpid()}-{self._count}.jsonl"
         # For the service's user alone: these are inputs of real requests.
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor = os.open(path, flags, 0o600)
+        while self._descriptor is None:
+            self._count += 1
+            path = self._folder / f"rows-{moment}-{self._host}-{os.getpid()}-{self._count}.jsonl"
+            # A container that starts anew may have the same process id in the same second.
+            with contextlib.suppress(FileExistsError):
+                self._descriptor = os.open(path, flags, 0o600)
 
     def _undo(self, written: int) -> None:
         """Take a torn line back, so that the file stays one that can be read."""

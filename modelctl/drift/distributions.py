@@ -62,7 +62,11 @@ class Reference:
 
     def count_numbers(self, encoded: Numbers) -> Numbers:
         """Live rows by bin, from the numbers that the contract makes of values."""
-        places = np.searchsorted(np.array(self.bins.edges), encoded, side="right")
+        if self.bins.edges:
+            places = np.searchsorted(np.array(self.bins.edges), encoded, side="right")
+        else:
+            # A category is its position, and the last bin that of a missing one.
+            places = np.where(np.isnan(encoded), -1, encoded).astype(int)
         found = np.array(self.bins.found)[places]
         return np.bincount(found, minlength=len(self.bins.labels)).astype(np.float64)
 
