@@ -1,0 +1,168 @@
+"""A Prometheus for one test, beside that of `make observe`: rules in minutes, not in days.
+
+The rules are those that the chart renders for the test's release; only their durations are
+divided, so an hour is a minute and six hours are six. Asserts nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sandbox import kube, observe, process
+from sandbox.component import Component
+from sandbox.components.prometheus import prometheus
+from sandbox.layout import NODE_IP
+from sandbox.objects import SYSTEM
+from sandbox.probes import Tcp
+from tests import rendering
+
+from .ad_hoc import applied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .ad_hoc import AdHoc
+    from .loop import Loop
+
+FASTER = 60
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+NAME, PORT = "prometheus-e2e", 9095
+ADAPTER, ADAPTER_PORT = "prometheus-adapter", 10445
+CONFIG = rendering.ROOT / "deploy" / "monitoring" / "prometheus-adapter.yaml"
+API = "custom.metrics.k8s.io"
+
+
+def shortened(node: Any) -> Any:
+    """The same rules with every duration divided: ranges, offsets, `for`, the interval."""
+    if isinstance(node, list):
+        return [shortened(part) for part in node]
+    if isinstance(node, dict):
+        return {key: _shorter(key, value) for key, value in node.items()}
+    return node
+
+
+def _shorter(key: str, value: Any) -> Any:
+    if key in ("for", "interval"):
+        return duration(value)
+    if key == "expr":
+        ranges = re.sub(r"\[(\d+[smhd])\]", lambda found: f"[{duration(found[1])}]", value)
+        return re.sub(r"offset (\d+[smhd])", lambda found: f"offset {duration(found[1])}", ranges)
+    return shortened(value)
+
+
+def duration(text: str) -> str:
+    """A duration divided, at least a second."""
+    seconds = int(text[:-1]) * SECONDS[text[-1]]
+    return f"{max(1, seconds // FASTER)}s"
+
+
+@contextmanager
+def watching(loop: Loop, release: AdHoc, *settings: str) -> Iterator[str]:
+    """Prometheus watches a release with its shortened rules; its address inside the namespace."""
+    layout = loop.layout
+    values = [rendering.ROOT / "charts/ml-model/tests/values/minimal.yaml"]
+    manifests = observe.render_values(
+        layout, release.model, release.namespace, values, "metrics.interval=1s", *settings
+    )
+    plan = observe.observed(manifests, layout.inner_kubeconfig)
+    component = prometheus(layout, plan.scrapes, shortened(plan.groups), name=NAME, port=PORT)
+    process.ensure(layout, component)
+    try:
+        yield f"http://{NODE_IP}:{PORT}"
+    finally:
+        process.stop(layout, NAME)
+
+
+@contextmanager
+def adapting(loop: Loop, prometheus_url: str) -> Iterator[None]:
+    """prometheus-adapter serves the autoscalers what that Prometheus knows."""
+    layout = loop.layout
+    kubeconfig = str(layout.inner_kubeconfig)
+    component = Component(
+        name=ADAPTER,
+        after=("kube-apiserver",),
+        argv=(
+            layout.tool(ADAPTER),
+            f"--config={CONFIG}",
+            f"--prometheus-url={prometheus_url}",
+            *(f"--{what}-kubeconfig={kubeconfig}" for what in _KUBECONFIGS),
+            f"--bind-address={NODE_IP}",
+            f"--secure-port={ADAPTER_PORT}",
+            f"--cert-dir={layout.state / ADAPTER}",
+            "--metrics-relist-interval=5s",
+            "--metrics-max-age=60s",
+        ),
+        ready=Tcp(NODE_IP, ADAPTER_PORT),
+    )
+    process.ensure(layout, component)
+    try:
+        with applied(loop, adapter_objects()):
+            yield
+    finally:
+        process.stop(layout, ADAPTER)
+
+
+_KUBECONFIGS = ("lister", "authentication", "authorization")
+
+
+def adapter_objects() -> list[dict[str, Any]]:
+    """The aggregated API, the way to it, and the autoscaler's right to ask it."""
+    manifests = yaml.safe_load_all(
+        f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: {ADAPTER}, namespace: {SYSTEM}}}
+spec: {{ports: [{{name: https, port: 443, targetPort: {ADAPTER_PORT}}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: {ADAPTER}
+  namespace: {SYSTEM}
+  labels: {{kubernetes.io/service-name: {ADAPTER}}}
+addressType: IPv4
+endpoints: [{{addresses: [{NODE_IP}], conditions: {{ready: true}}}}]
+ports: [{{name: https, protocol: TCP, port: {ADAPTER_PORT}}}]
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {{name: v1beta1.{API}}}
+spec:
+  group: {API}
+  version: v1beta1
+  groupPriorityMinimum: 100
+  versionPriority: 100
+  # Its certificate is its own, made at the start.
+  insecureSkipTLSVerify: true
+  service: {{name: {ADAPTER}, namespace: {SYSTEM}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: e2e:custom-metrics}}
+rules: [{{apiGroups: [{API}], resources: ["*"], verbs: [get, list]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {{name: e2e:custom-metrics}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: e2e:custom-metrics}}
+subjects: [{{kind: ServiceAccount, name: horizontal-pod-autoscaler, namespace: {SYSTEM}}}]
+"""
+    )
+    return list(manifests)
+
+
+def firing(url: str) -> dict[tuple[str, str], dict[str, str]]:
+    """The alerts that fire now: name and severity -> labels."""
+    series = observe.ask(url, 'ALERTS{alertstate="firing"}', in_netns=True)
+    found = [one["metric"] for one in series]
+    return {(labels["alertname"], labels["severity"]): labels for labels in found}
+
+
+def custom_metric(loop: Loop, namespace: str) -> dict[str, Any] | None:
+    """What the custom metrics API says of the namespace's pods."""
+    path = f"/apis/{API}/v1beta1/namespaces/{namespace}/pods/*/requests_per_second"
+    return kube.get(loop.layout, path)

@@ -1,0 +1,216 @@
+"""What happens to a release is seen: by a Prometheus that scrapes as its monitor says, with the
+chart's rules made sixty times faster, and by an autoscaler that counts requests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import observe, process, web
+from sandbox.components.prometheus import NAME
+from tests import rendering
+
+from . import observing
+from .loop import Loop, eventually, measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .ad_hoc import AdHoc, AdHocReleases
+
+# On a machine that is busy with the other tests as well.
+DEADLINE_SECONDS = 180
+SETTINGS = ("metrics.rules.drift.minimumRows=100", "metrics.rules.minimumRequests=5")
+# Requests per second are the only thing that this one is scaled by.
+COUNTED = {
+    "autoscaling": {
+        "enabled": True,
+        "minReplicas": 1,
+        "maxReplicas": 2,
+        "cpuUtilization": 0,
+        "requestsPerSecond": 10,
+        "behavior": {"scaleUp": {"stabilizationWindowSeconds": 0}},
+    },
+    "resources": {"requests": {"cpu": "50m"}},
+}
+# Flowers that there are not: longer and wider than any in the sample.
+STRANGE = [12.0, 9.0, 11.0, 7.0]
+RUNBOOKS = rendering.ROOT / "docs" / "runbooks"
+
+
+@pytest.fixture(scope="module")
+def watched(loop: Loop, ad_hoc: AdHocReleases) -> Iterator[tuple[AdHoc, str]]:
+    """A release, and the Prometheus that watches it."""
+    with (
+        ad_hoc.installed("watched", COUNTED) as release,
+        observing.watching(loop, release, *SETTINGS) as url,
+    ):
+        query = 'up{container="model",endpoint="http",service="watched"} == 1'
+        seconds = eventually(
+            "the first scrape",
+            lambda: (bool(found := observe.ask(url, query, in_netns=True)), found),
+            DEADLINE_SECONDS,
+        )
+        measured("Prometheus finds the pod of a ServiceMonitor", seconds, 20)
+        yield release, url
+
+
+def predict(release: AdHoc, rows: list[list[float]]) -> None:
+    """One request of several rows."""
+    address = release.get("service")["spec"]["clusterIP"]
+    body = json.dumps({"features": rows}).encode()
+    headers = {"Content-Type": "application/json"}
+    reply = web.request(
+        "POST", f"http://{address}/predict/batch", body=body, headers=headers, in_netns=True
+    )
+    assert reply.status == 200, reply.text
+
+
+def wait_for_alert(url: str, *wanted: tuple[str, str]) -> float:
+    """Wait until those alerts fire; returns seconds."""
+    return eventually(
+        f"{wanted} firing",
+        lambda: (set(wanted) <= set(found := observing.firing(url)), list(found)),
+        DEADLINE_SECONDS,
+    )
+
+
+@pytest.mark.beside
+def test_requests_per_second_feed_the_autoscaler(
+    loop: Loop, watched: tuple[AdHoc, str], sample: Any
+) -> None:
+    release, url = watched
+    with observing.adapting(loop, url):
+        seconds = eventually(
+            "the metric in the API",
+            lambda: (
+                bool(
+                    (found := observing.custom_metric(loop, release.namespace) or {}).get("items")
+                ),
+                found,
+            ),
+            DEADLINE_SECONDS,
+        )
+        measured("requests per second in the custom metrics API", seconds, 30)
+        with loop.probing(release, sample, "--connections=2", "--pause=0.05") as report:
+            seconds = eventually(
+                "two pods",
+                lambda: (len(release.ready_pods()) == 2, release.get("hpa")["status"]),
+                DEADLINE_SECONDS,
+            )
+            measured("from one pod to two by requests per second", seconds, 60)
+    assert report["failed"] == 0, report
+
+
+@pytest.mark.beside
+def test_shifted_traffic_fires_the_drift_alert(loop: Loop, watched: tuple[AdHoc, str]) -> None:
+    release, url = watched
+    rows = json.loads((loop.found / "build/bundles/iris/sample.json").read_text())["rows"]
+    for start in range(0, len(rows) - 50, 50):
+        predict(release, rows[start : start + 50])
+    # Rows as in the sample, and long enough for an alert that was wrong.
+    time.sleep(25)
+    quiet = observing.firing(url)
+    assert not any(alert.startswith("Ml") and alert.endswith("Drift") for alert, _ in quiet), quiet
+    for _ in range(20):
+        predict(release, [STRANGE] * 50)
+    drift = "MlFeatureDrift"
+    measured(
+        "drift seen, at sixty times the speed",
+        wait_for_alert(url, (drift, "warning"), (drift, "critical")),
+        60,
+    )
+    labels = observing.firing(url)[drift, "critical"]
+    assert (labels["namespace"], labels["release"]) == (release.namespace, release.model)
+    address = f"{url}/api/v1/alerts"
+    alerts = json.loads(web.request("GET", address, in_netns=True).body)["data"]["alerts"]
+    notes = [alert["annotations"] for alert in alerts]
+    assert not [note for note in notes if "error expanding" in json.dumps(note)]
+    assert all((RUNBOOKS / note["runbook_url"].rpartition("/")[2]).is_file() for note in notes), (
+        notes
+    )
+
+
+@pytest.mark.beside
+def test_a_model_that_stops_fires_the_alert_that_no_pod_answers(
+    watched: tuple[AdHoc, str],
+) -> None:
+    release, url = watched
+    assert ("MlNoPods", "critical") not in observing.firing(url)
+    release.kubectl("delete", "hpa", release.model)
+    release.kubectl("scale", f"deployment/{release.model}", "--replicas=0")
+    measured("a stopped model noticed", wait_for_alert(url, ("MlNoPods", "critical")), 30)
+
+
+def test_make_observe_shows_every_release(loop: Loop) -> None:
+    running = process.find_running(loop.layout, NAME) is not None
+    done = subprocess.run(
+        ["make", "--no-print-directory", "observe"],
+        cwd=rendering.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    try:
+        for release in loop.releases:
+            assert f"{release.namespace}/{release.model} " in done.stdout
+        url = re.findall(r"http://127\.0\.0\.1:\d+", done.stdout)[0]
+        synced = observe.ask(url, 'argocd_app_info{sync_status="Synced"}')
+        assert {one["metric"]["name"] for one in synced} >= {r.name for r in loop.releases}
+        run_the_diagnosis_of_every_runbook(loop, url)
+    finally:
+        if not running:
+            process.stop(loop.layout, NAME)
+
+
+def run_the_diagnosis_of_every_runbook(loop: Loop, url: str) -> None:
+    """Each of its commands works as it stands there, on a release that has nothing wrong."""
+    started = time.monotonic()
+    blocks = []
+    for page in sorted(RUNBOOKS.glob("Ml*.md")):
+        diagnosis = page.read_text(encoding="utf-8").partition("## Diagnosis")[2]
+        blocks.append(diagnosis.partition("```sh\n")[2].partition("```")[0])
+    commands = sorted({line for block in blocks for line in complete_lines(block)})
+    failed = {}
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=loop.worktree,
+            env={
+                **os.environ,
+                "NS": "ml-dev",
+                "NAME": "iris",
+                "ENVIRONMENT": "dev",
+                "PROM": url,
+                "KUBECONFIG": str(loop.layout.kubeconfig),
+                "PATH": f"{rendering.ROOT}/.venv/bin:{rendering.TOOLS}:{os.environ['PATH']}",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        answer = done.stdout
+        refused = done.returncode != 0 or '"status":"error"' in answer
+        if refused:
+            failed[command] = answer[-300:] + done.stderr[-300:]
+    measured(f"{len(commands)} commands of runbooks", time.monotonic() - started, 60)
+    assert failed == {}
+
+
+def complete_lines(block: str) -> list[str]:
+    """The commands of a block, a loop as one."""
+    found: list[str] = []
+    for line in block.splitlines():
+        if found and found[-1].startswith("for ") and not found[-1].endswith("done"):
+            found[-1] += f"\n{line}"
+        elif line:
+            found.append(line)
+    return found
