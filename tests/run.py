@@ -61,6 +61,7 @@ class Done:
 
 FAST = (
     Suite("lint", ("make", "--no-print-directory", "lint")),
+    Suite("monitoring tools", ("python3", "-m", "tools", "build", "monitoring"), live=True),
     Suite(
         "unit",
         (
