@@ -12,11 +12,11 @@ from html import escape
 WIDTH = 360.0
 LEFT, RIGHT, TOP, HEIGHT = 34.0, 8.0, 8.0, 116.0
 LINE = 13.0
-SLANTED_ROOM = 46.0
+SLANTED_ROOM = 52.0
 PLOT = WIDTH - LEFT - RIGHT
-# More texts than this below the bars would overlap.
-MOST_TEXTS = 11
-MOST_LETTERS = 14
+# The width of a letter; numbers that would overlap are left out.
+LETTER = 5.6
+MOST_LETTERS = 12
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def bars(shown: list[Bar], edges: list[str], first_range: int, title: str) -> st
             f"{_column('live', left + step * 0.52, step * 0.36, bar.live / most)}</g>"
         )
     ranges = range(first_range, first_range + max(0, len(edges) - 1))
-    every = math.ceil(len(edges) / MOST_TEXTS) if edges else 1
+    room = LETTER * max(map(len, edges), default=0) + 2
+    every = max(1, math.ceil(room / step))
     for index, edge in enumerate(edges):
         if index % every == 0:
             parts.append(_text(edge, LEFT + (first_range + index) * step, 1))
