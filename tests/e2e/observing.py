@@ -70,8 +70,8 @@ def watching(loop: Loop, release: AdHoc, *settings: str) -> Iterator[str]:
     )
     plan = observe.observed(manifests, layout.inner_kubeconfig)
     component = prometheus(layout, plan.scrapes, shortened(plan.groups), name=NAME, port=PORT)
-    process.ensure(layout, component)
     try:
+        process.ensure(layout, component)
         yield f"http://{NODE_IP}:{PORT}"
     finally:
         process.stop(layout, NAME)
@@ -98,8 +98,8 @@ def adapting(loop: Loop, prometheus_url: str) -> Iterator[None]:
         ),
         ready=Tcp(NODE_IP, ADAPTER_PORT),
     )
-    process.ensure(layout, component)
     try:
+        process.ensure(layout, component)
         with applied(loop, adapter_objects()):
             yield
     finally:
