@@ -73,7 +73,7 @@ def _prepare(service: Service, _server: Any, worker: Any) -> None:
 
 def _end(service: Service, _server: Any, _worker: Any) -> None:
     """Called in a worker that ends as it should: what it has counted stays."""
-    service.settle()
+    service.end_worker()
 
 
 def _forget(service: Service, _server: Any, worker: Any) -> None:

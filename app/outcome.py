@@ -27,6 +27,9 @@ class Outcome:
     # Of a request for a prediction: how long nobody worked on it, and what each phase took
     # (preprocess, inference, postprocess), all in seconds.
     waited: float = 0.0
+    # When it was complete, and when the phases began (time.perf_counter()).
+    received: float = 0.0
+    begun: float = 0.0
     phases: tuple[float, float, float] = (0.0, 0.0, 0.0)
     # What was predicted and how surely, until the metrics have it; of many rows the bins of their
     # values instead (see Metrics.look_up).
@@ -38,7 +41,9 @@ class Outcome:
     reason: str = ""
     input_sha256: str = ""
     values: list[Label] = field(default_factory=list)
-    # The caller's, if the request named one.
+    # The caller's, if the request named one; of a request that is traced its own, below `caller`.
     trace: TraceContext | None = None
+    caller: TraceContext | None = None
+    traced: bool = False
     # An exception of ours; its stack trace is for the log only.
     failure: Exception | None = None

@@ -33,6 +33,7 @@ from app.protocols.routes import (
 )
 from app.responses import Reply, json_reply, problem
 from app.tracecontext import HEADER, parse
+from app.tracing import RESPONSE_HEADER, header
 from app.urls import UNMATCHED, URLS, V2_MODEL, Url
 
 if TYPE_CHECKING:
@@ -152,10 +153,13 @@ def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, 
     given = inbound.headers.get("x-request-id")
     request_id = given if given and REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
     outcome = Outcome(route.url.path, request_id)
+    outcome.received = inbound.received
     outcome.waited = time.perf_counter() - inbound.received
     traceparent = inbound.headers.get(HEADER)
     if traceparent:
         outcome.trace = parse(traceparent)
+    if service.tracing is not None and route.url.predicts:
+        service.tracing.begin(outcome)
     try:
         reply = _admitted(route, inbound)(service, inbound, outcome)
         outcome.kind = "ok"
@@ -167,6 +171,8 @@ def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, 
         outcome.failure = error
         reply = problem(_internal(), request_id, with_error=route.url.open_protocol)
     reply.request_id = request_id
+    if outcome.traced and outcome.trace is not None:
+        reply.headers[RESPONSE_HEADER] = header(outcome.trace)
     outcome.status = reply.status
     outcome.seconds = time.perf_counter() - inbound.received
     return outcome, reply

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app import capture, docs_page, openapi
+from app import capture, docs_page, openapi, tracing
 from app import engine as engines
 from app.admission import Deadline, InFlight
 from app.bundle import Bundle, verify
@@ -67,6 +67,7 @@ class Service:
         self._capture = capture.from_settings(settings, self.contract, facts)
         self.metrics = self._count()
         self.in_flight.observe = self.metrics.in_flight
+        self.tracing = tracing.from_settings(settings, self.name, self.version, bundle.digest)
         self._started = started
         self._base_seconds = 0.0
         self._seconds_per_byte = 0.0
@@ -81,6 +82,8 @@ class Service:
         `since`: time.perf_counter() at the fork of a worker that replaces another.
         """
         self._log.start_worker()
+        if self.tracing is not None:
+            self.tracing.start_worker()
         if self._capture is not None:
             self._capture.start_worker()
         engines.self_test(self.bundle, self.contract, self.engine)
@@ -112,6 +115,7 @@ class Service:
             self._capture.take(call.batch, prediction.values, outcome.request_id)
         reply = call.write(prediction, outcome.request_id)
         written = time.perf_counter()
+        outcome.begun = begun
         outcome.phases = (checked - begun, predicted - checked, written - predicted)
         outcome.batch, outcome.probabilities = call.batch, prediction.probabilities
         self.metrics.look_up(outcome)
@@ -165,6 +169,8 @@ class Service:
         A line about a prediction is only on its way until `flush`.
         """
         self.metrics.record(outcome, predicted=predicted)
+        if outcome.traced and self.tracing is not None:
+            self.tracing.end(outcome)
         if outcome.failure is not None:
             self._log.failed(outcome)
         elif predicted:
@@ -174,8 +180,14 @@ class Service:
         """Write the lines about predictions that have finished."""
         self._log.flush()
 
+    def end_worker(self) -> None:
+        """Let go of everything that waits in this worker, which ends as it should."""
+        self.metrics.settle()
+        if self.tracing is not None:
+            self.tracing.stop()
+
     def settle(self) -> None:
-        """Let the metrics of all workers have what was counted here; now and then, and at the end.
+        """Let the metrics of all workers have what was counted here; now and then.
 
         What asks for /metrics has it at once; this is for when another worker is asked.
         """

@@ -102,6 +102,21 @@ class Settings:
     capture_max_age_hours: float = variable(
         "CAPTURE_MAX_AGE_HOURS", 168.0, "Hours after which kept rows are deleted.", low=0.01
     )
+    otlp_endpoint: str | None = variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        None,
+        "Where spans are sent (OTLP over HTTP); unset sends none and costs nothing.",
+    )
+    otel_service_name: str | None = variable(
+        "OTEL_SERVICE_NAME", None, "The service's name in spans; unset: the model's."
+    )
+    trace_sample_ratio: float = variable(
+        "TRACE_SAMPLE_RATIO",
+        0.1,
+        "Share of requests that are traced when their caller does not decide.",
+        low=0,
+        high=1,
+    )
     drift_max_features: int = variable(
         "DRIFT_MAX_FEATURES",
         100,

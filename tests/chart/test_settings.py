@@ -11,8 +11,14 @@ from tests import rendering
 
 # Read by libraries, not by the application's settings.
 OF_LIBRARIES = {"ORT_DISABLE_TELEMETRY"}
-# Defaults that the image is right about; a Kubernetes user has no reason to change them.
-NOT_IN_THE_CHART = {"HOST"}
+# Defaults that the image is right about, and what is set by `env`: spans are few users' wish, and
+# their variables the standard ones.
+NOT_IN_THE_CHART = {
+    "HOST",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_SERVICE_NAME",
+    "TRACE_SAMPLE_RATIO",
+}
 
 
 def variables(arguments: list[str]) -> dict[str, str | None]:
