@@ -35,8 +35,6 @@ lock: ## write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for n
 	$(COMPILE) --group dev --python-version 3.11 pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --group serve --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve.txt
 	$(COMPILE) --group serve-sklearn --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn.txt
-	$(COMPILE) --group serve-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-otel.txt
-	$(COMPILE) --group serve-sklearn-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn-otel.txt
 	$(COMPILE) --group fetch --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/fetch.txt
 	$(COMPILE) --group train --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/train.txt
 	echo 'uv==$(UV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/uv.txt
@@ -130,6 +128,7 @@ status: $(VENV) ## show what runs where: git beside the cluster
 
 .PHONY: pipeline
 pipeline: $(VENV) ## take MODEL=... from its commit to every environment, as the workflows do
+	@$(PYTHON) -m tools build cosign
 	@$(BIN)/python -m sandbox pipeline '$(MODEL)'
 
 .PHONY: observe

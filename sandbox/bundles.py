@@ -60,7 +60,7 @@ def run_modelctl(
     """
     argv: list[str | Path] = [python(layout), "-m", "modelctl", *words]
     env = {
-        **_environment(code or worktree),
+        **environment(code or worktree),
         "HELM": layout.tool("helm4"),
         "KUBECONFIG": str(layout.kubeconfig),
         "PATH": layout.path,
@@ -83,7 +83,7 @@ def make_bundles(layout: Layout, worktree: Path, models: Sequence[str]) -> list[
         *(f"BIN={layout.root}/.venv/bin", f"VENV={stamp}", f"--old-file={stamp}"),
     ]
     log = layout.logs / "bundles.log"
-    run_task("training and packaging", argv, cwd=worktree, env=_environment(worktree), log=log)
+    run_task("training and packaging", argv, cwd=worktree, env=environment(worktree), log=log)
     built = worktree / "build" / "bundles"
     return [read_bundle(layout, worktree, built / model) for model in models]
 
@@ -103,7 +103,8 @@ def read_bundle(layout: Layout, worktree: Path, folder: Path) -> Bundle:
     return Bundle(folder, manifest["name"], manifest["version"], manifest["engine"], found[0])
 
 
-def _environment(worktree: Path) -> dict[str, str]:
+def environment(worktree: Path) -> dict[str, str]:
+    """Return the variables for a command that runs the worktree's code."""
     return {
         # The clone's modules win over the project's, which are installed editable.
         "PYTHONPATH": str(worktree),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sandbox import arrival, images, lock, netns, process, releases
+from sandbox import arrival, images, lock, netns, process, releases, signing
 from sandbox.buildah import open_storage
 from sandbox.bundles import Bundle, make_bundles, run_modelctl
 from sandbox.delivery import Delivery
@@ -84,6 +84,8 @@ class Pipeline:
         self.make()
         self.try_out()
         self.timeline.step("push", self._push)
+        self.timeline.step("sign", self._sign)
+        self.timeline.step("signed by us?", lambda: signing.verify(self.layout, self.image))
         before = None
         for environment in read_environments(self.gitops.worktree):
             if self.model in models_of(self.gitops.worktree, environment.name):
@@ -149,6 +151,9 @@ class Pipeline:
                 fix="run the pipeline again",
             )
         return f"{self.image.tag}, {_short(self.image.digest)}"
+
+    def _sign(self) -> str:
+        return signing.sign(self.layout, self.gitops.worktree, self.model, self.image)
 
     # --- the environments
 
