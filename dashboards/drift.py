@@ -192,7 +192,10 @@ def _predictions() -> list[Any]:
         lines(
             "Prediction index by window",
             "short",
-            query(f'ml:prediction_psi{{{RECORDED},window=~"1h|6h|1d"}}', "{{window}}"),
+            query(
+                f'max by (window) (ml:prediction_psi{{{RECORDED},window=~"1h|6h|1d"}})',
+                "{{window}}",
+            ),
             about="Population stability index of the predictions, over each window.",
             width=12,
             marks=STEPS,

@@ -283,7 +283,7 @@ def rows(
         .span(width)
         .height(height)
         .show_header(True)
-        .no_value("-")
+        .no_value("nothing")
     )
     for name, unit, _ in queries:
         panel = panel.override_by_name(

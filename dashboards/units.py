@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 
 TIMES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs"))
@@ -13,6 +14,8 @@ def text(value: float, unit: str, decimals: int | None = None) -> str:
     """A value with its unit."""
     if not math.isfinite(value):
         return "-"
+    if unit == "dateTimeFromNow":
+        return datetime.datetime.fromtimestamp(value / 1000, datetime.UTC).strftime("%H:%M:%S")
     if unit == "percentunit":
         return f"{_round(value * 100, decimals)} %"
     if unit == "s":

@@ -145,6 +145,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
     """A classifier on two pods and a regressor, with traffic, mistakes, faults, and drift."""
     with Stack(tmp_path_factory.mktemp("stack")) as stack:
         stack.watch("iris", "diabetes")
+        started = time.time()
         clients = []
         for release, pod in (("iris", "0"), ("iris", "1"), ("diabetes", "0")):
             bundle = trained.bundle(release)
@@ -152,7 +153,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
             clients.append(Client(service, bundle))
         scraped = "count(ml_worker_starts_total) == 3"
         stack.wait_for("all pods scraped", lambda: stack.ask(scraped))
-        started = time.time()
         for client in clients:
             client.shift = 1.0
             for _ in range(8):
@@ -170,7 +170,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
             "latency": "99",
             "seconds": "0.25",
             "window": "1h",
-            "feature": "petal length (cm)",
+            "feature": "petal_length",
             "__rate_interval": "10s",
             "__range": f"{int(time.time() - started) + 1}s",
         }

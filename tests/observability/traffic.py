@@ -7,27 +7,31 @@ import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
+from tests import trained
 from tests.app.live import LiveService
 from tests.observability.faulty import FATAL_ROW
 
 
 class Client:
-    """Asks one service; `shift` moves all numbers by so many standard deviations."""
+    """Asks one service for rows it was trained on; `shift` moves numbers by standard deviations."""
 
     def __init__(self, service: LiveService, bundle: Path, seed: int = 1) -> None:
         self.service = service
         self.shift = 0.0
         self._random = random.Random(seed)  # noqa: S311 - rows, not secrets
-        self._rows = json.loads((bundle / "sample.json").read_text())["rows"]
-        self._name = json.loads((bundle / "manifest.json").read_text())["name"]
-        numbers = [[v for v in row if isinstance(v, int | float)] for row in self._rows]
-        whole = [row for row in numbers if len(row) == max(map(len, numbers))]
-        self._spread = float(np.std(np.array(whole, dtype=float), axis=0).mean())
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        self._name = manifest["name"]
+        names = [feature["name"] for feature in manifest["inputs"]]
+        frame = pd.read_csv(trained.training(self._name) / "sample.csv")[names]
+        self._rows = json.loads(frame.to_json(orient="values"))
+        self._spreads = [
+            float(frame[name].std()) if frame[name].dtype == float else 0.0 for name in names
+        ]
 
     def rows(self, count: int) -> list[Any]:
-        """Rows of the sample, moved."""
+        """Rows of the training data, moved."""
         return [self._moved(self._random.choice(self._rows)) for _ in range(count)]
 
     def predict(self, rows: int = 1) -> None:
@@ -64,6 +68,6 @@ class Client:
 
     def _moved(self, row: list[Any]) -> list[Any]:
         return [
-            value + self.shift * self._spread if isinstance(value, float) else value
-            for value in row
+            value + self.shift * spread if spread and value is not None else value
+            for value, spread in zip(row, self._spreads, strict=True)
         ]

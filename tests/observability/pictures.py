@@ -1,0 +1,120 @@
+"""Draw every dashboard from a few minutes of a small world: `make dashboard-pictures`.
+
+Two releases with traffic by the clock, clients' mistakes, a minute with faults of ours, a worker
+that is killed, a rollout to another version, and inputs that drift away. Look at the pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import math
+import os
+import random
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+from dashboards.__main__ import FOLDER
+from dashboards.draw import draw
+from dashboards.source import Source
+from modelctl.material import Request, gather
+from modelctl.package import plan, write
+from tests import trained
+from tests.observability.stack import NAMESPACE, Stack
+from tests.observability.traffic import Client
+from tests.rendering import ROOT
+
+POD = "7c9d4b5f6"
+NEXT_POD = "65b8f9c7d"
+
+
+@functools.cache
+def next_bundle(folder: Path) -> Path:
+    """Iris in another version."""
+    config = ROOT / "models/iris/model.yaml"
+    request = Request(trained.training("iris"), config=config, version="2.0.0")
+    write(plan(gather(request), engine="auto", tolerance=1e-6), folder / "next")
+    return folder / "next"
+
+
+def live(stack: Stack, seconds: float, folder: Path) -> None:
+    """Let it all happen, in so many seconds."""
+    dice = random.Random(7)  # noqa: S311 - traffic, not secrets
+    clients = {}
+    for release, pod in (("iris", "h8x2k"), ("iris", "q5w7m"), ("penguins", "t4n6z")):
+        bundle = trained.bundle(release)
+        environ = {"WORKERS": "2"} if pod == "h8x2k" else {"WORKERS": "1"}
+        service = stack.serve(release, bundle, f"{release}-{POD}-{pod}", **environ)
+        clients[pod] = Client(service, bundle, seed=len(clients))
+    started = time.monotonic()
+    killed = replaced = False
+    while (share := (time.monotonic() - started) / seconds) < 1:
+        for client in list(clients.values()):
+            client.shift = max(0.0, share - 0.5) * 1.2
+            client.predict(20 if dice.random() < 0.3 else 1)
+            if dice.random() < 0.06:
+                client.mistake()
+            if 0.25 < share < 0.33 and dice.random() < 0.03:
+                client.fault()
+            if dice.random() < 0.002:
+                client.too_late()
+        if share > 0.4 and not killed:
+            os.kill(stack.pods[f"iris-{POD}-h8x2k"].workers()[0], signal.SIGKILL)
+            killed = True
+        if share > 0.6 and not replaced:
+            bundle = next_bundle(folder)
+            for old, new in (("h8x2k", "b2v9c"), ("q5w7m", "m3d8s")):
+                service = stack.serve("iris", bundle, f"iris-{NEXT_POD}-{new}")
+                clients[new] = Client(service, bundle, seed=9)
+                clients.pop(old)
+                stack.stop(f"iris-{POD}-{old}")
+            replaced = True
+        time.sleep(0.08 + 0.06 * math.sin(share * 9))
+
+
+def main() -> None:
+    """Run the world, then draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/images")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary, Stack(Path(temporary)) as stack:
+        stack.watch("iris", "penguins")
+        started = time.time()
+        live(stack, given.seconds, Path(temporary))
+        ended = time.time()
+        step = max(1, (ended - started) / 120)
+        source = Source(stack.url, variables(started, ended), started, ended, step)
+        for path in sorted(FOLDER.glob("*.json")):
+            save(path, source, given.out)
+
+
+def variables(started: float, ended: float) -> dict[str, str]:
+    """What a person would choose at the top of the dashboards."""
+    return {
+        "namespace": NAMESPACE,
+        "release": "iris",
+        "availability": "99",
+        "latency": "99",
+        "seconds": "0.05",
+        "window": "1h",
+        "feature": "petal_length",
+        "__rate_interval": "10s",
+        "__range": f"{int(ended - started)}s",
+    }
+
+
+def save(path: Path, source: Source, out: Path) -> None:
+    """One dashboard as a picture."""
+    about = f"drawn from real data by `make dashboard-pictures`, {source.variables['release']}"
+    figure = draw(json.loads(path.read_text()), source, about)
+    picture = out / f"dashboard-{path.stem}.png"
+    figure.savefig(picture, dpi=80, facecolor=figure.get_facecolor())
+    print(f"wrote {picture}")
+
+
+if __name__ == "__main__":
+    main()
