@@ -12,6 +12,7 @@ from tests import rendering
 
 FREEZES = {
     "*": {"from": "2026-11-21T09:05:37Z", "until": "2026-12-25T00:00:00Z", "reason": "holidays"},
+    "churn": {"from": "2026-11-21T09:05:37Z", "until": "2999-12-25T00:00:00Z", "reason": "ever"},
     "iris": {"from": "2026-11-21T09:05:37Z", "until": "2026-11-21T09:07:00Z", "reason": "audit"},
 }
 
@@ -40,5 +41,6 @@ def test_a_freeze_is_a_deny_window_in_utc(
     # The schedule starts at the whole minute, so 37 seconds are covered twice and none is missed.
     assert windows(values, helm) == [
         {**shared, "applications": ["*"], "duration": f"{33 * 24 * 60 + 14 * 60 + 55}m"},
+        {**shared, "applications": ["production-churn"], "duration": f"{366 * 24 * 60}m"},
         {**shared, "applications": ["production-iris"], "duration": "2m"},
     ]
