@@ -112,6 +112,24 @@ def _status(_: argparse.Namespace) -> int:
     return 0 if healthy else 1
 
 
+def _observe(_: argparse.Namespace) -> int:
+    from sandbox import observe, preflight
+
+    preflight.check_root()
+    print(observe.observe(find_layout()))
+    return 0
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    from sandbox import status
+
+    layout = find_layout()
+    if arguments.name is None:
+        print(*status.log_names(layout), sep="\n")
+        return 0
+    return status.show_log(layout, arguments.name, follow=arguments.follow)
+
+
 def _pipeline(arguments: argparse.Namespace) -> int:
     from sandbox import pipeline, preflight
 

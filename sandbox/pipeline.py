@@ -44,21 +44,19 @@ def run(layout: Layout, model: str) -> None:
     """
     _refuse_without_sandbox(layout)
     timeline = Timeline()
-    with lock.exclusive():
-        try:
-            Pipeline(layout, model, timeline).go()
-        finally:
-            print(f"\n{timeline.text()}\n")
-            write_file(record(layout, model), timeline.as_json(), 0o644)
+    try:
+        Pipeline(layout, model, timeline).go()
+    finally:
+        print(f"\n{timeline.text()}\n")
+        write_file(record(layout, model), timeline.as_json(), 0o644)
 
 
 def test_image(layout: Layout, model: str) -> None:
     """Build the image of the model as it is committed, and run it as a pod. Raises SandboxError."""
     _refuse_without_sandbox(layout)
-    with lock.exclusive():
-        pipeline = Pipeline(layout, model, Timeline())
-        pipeline.make()
-        pipeline.try_out()
+    pipeline = Pipeline(layout, model, Timeline())
+    pipeline.make()
+    pipeline.try_out()
 
 
 def record(layout: Layout, model: str) -> Path:
@@ -126,10 +124,12 @@ class Pipeline:
 
     def _build(self) -> str:
         """The image goes into the registry, because only from there do containers come."""
-        key = images.key_of(self.layout, self.buildah, self.gitops, self.bundle)
-        images.build(self.layout, self.buildah, self.gitops, self.bundle, key)
-        tag = f"candidate-{key[:12]}"
-        self.candidate = images.push(self.layout, self.buildah, self.bundle, key, tag)
+        # A build throws away what it finds of others.
+        with lock.exclusive(waiting=True):
+            key = images.key_of(self.layout, self.buildah, self.gitops, self.bundle)
+            images.build(self.layout, self.buildah, self.gitops, self.bundle, key)
+            tag = f"candidate-{key[:12]}"
+            self.candidate = images.push(self.layout, self.buildah, self.bundle, key, tag)
         return f"{self.candidate.tag}, {_short(self.candidate.digest)}"
 
     def _test(self) -> str:
@@ -142,7 +142,8 @@ class Pipeline:
         return f"{len(claims)} claims hold: {', '.join(claims)}"
 
     def _push(self) -> str:
-        self.image = images.ensure_image(self.layout, self.buildah, self.gitops, self.bundle)
+        with lock.exclusive(waiting=True):
+            self.image = images.ensure_image(self.layout, self.buildah, self.gitops, self.bundle)
         if self.image.digest != self.candidate.digest:
             raise SandboxError(
                 "what is pushed is not what was tried out",
