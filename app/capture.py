@@ -21,6 +21,7 @@ import orjson
 
 from app.capturefiles import CaptureFiles
 from app.logs import LOGGER
+from app.metrics.families import CAPTURE_RESULTS
 from app.timestamps import timestamp
 from app.variables import refusal
 
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     # A validated row, its batch and its place in it -> one JSON value.
     Decode = Callable[[list[float], Batch, int], Any]
 
-# What became of a sampled row: written, or no room for it.
-RESULTS = WRITTEN, NO_MEMORY, NO_DISK = "written", "no_memory", "no_disk"
+WRITTEN, NO_MEMORY, NO_DISK = CAPTURE_RESULTS
 # Rows that wait for the thread; about a second of a busy worker, or a few megabytes.
 MOST_WAITING_ROWS = 10_000
 # How long rows wait in memory at most; what a killed process loses.
@@ -86,8 +86,8 @@ class Capture:
         self._refused_rows = 0
         self._ending = threading.Event()
         self._complained = -math.inf
-        # Told what became of rows, by this worker's thread only; the metrics, once there are any.
-        self.count: Callable[[str, int], None] | None = None
+        # What became of rows since somebody asked.
+        self._results: dict[str, int] = {}
 
     def start_worker(self) -> None:
         """Start writing; call it once in every worker."""
@@ -106,6 +106,12 @@ class Capture:
                 return
             self._waiting_rows += rows
             self._waiting.append(Taken(time.time(), request_id, batch, values))
+
+    def results(self) -> dict[str, int]:
+        """Rows by what became of them since the last call."""
+        with self._lock:
+            results, self._results = self._results, {}
+        return results
 
     def close(self) -> None:
         """Write what waits, unless the disk takes too long, and stop."""
@@ -167,8 +173,8 @@ class Capture:
             self._count(WRITTEN, len(lines))
 
     def _count(self, result: str, rows: int) -> None:
-        if self.count is not None:
-            self.count(result, rows)
+        with self._lock:
+            self._results[result] = self._results.get(result, 0) + rows
 
     def _complain(self, error: OSError) -> None:
         now = time.monotonic()

@@ -182,7 +182,9 @@ class Service:
 
     def end_worker(self) -> None:
         """Let go of everything that waits in this worker, which ends as it should."""
-        self.metrics.settle()
+        if self._capture is not None:
+            self._capture.close()
+        self.settle()
         if self.tracing is not None:
             self.tracing.stop()
 
@@ -191,6 +193,8 @@ class Service:
 
         What asks for /metrics has it at once; this is for when another worker is asked.
         """
+        if self._capture is not None:
+            self.metrics.captured(self._capture.results())
         self.metrics.settle()
 
     def _count(self) -> Metrics:

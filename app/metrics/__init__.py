@@ -19,11 +19,11 @@ from app.metrics import bins, families, processes
 from app.metrics.board import Board, refusals
 from app.metrics.families import SECONDS
 from app.metrics.layout import CONTENT_TYPE, Layout
-from app.metrics.tally import FeatureTally, Tally, together
+from app.metrics.tally import FeatureTally, Tally
 from app.urls import OF_UNMATCHED, UNMATCHED, URLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from app.contract import Contract
@@ -87,9 +87,7 @@ class Metrics:
         # One at a time a memoryview is faster, all at once numpy: the same memory.
         self._numbers: memoryview[float] = memoryview(b"").cast("d")
         self._array = np.asarray(self._numbers)
-        # Answered predictions that are not among the numbers yet.
-        self._waiting: list[Outcome] = []
-        self._waiting_values = 0
+        self._most_rows = MANY_VALUES // max(1, self._features.width)
         self._master = os.getpid()
         self._began = processes.start_time(self._master)
 
@@ -117,7 +115,7 @@ class Metrics:
 
     def look_up(self, outcome: Outcome) -> None:
         """Find the bins of many rows right where they were predicted, which may be a thread."""
-        if outcome.rows * self._features.width > MANY_VALUES and outcome.batch is not None:
+        if outcome.rows > self._most_rows and outcome.batch is not None:
             places = self._features.places([outcome.batch])
             outcome.bins = np.bincount(places, minlength=self.layout.size)
             outcome.batch = None
@@ -130,9 +128,9 @@ class Metrics:
             counted = self._unforeseen[min(5, max(3, status // 100))]
         numbers[counted] += 1
         if predicted and outcome.kind == "ok":
-            self._waiting.append(outcome)
-            self._waiting_values += outcome.rows * self._features.width
-            if len(self._waiting) >= MOST_WAITING or self._waiting_values >= MANY_VALUES:
+            tally = self._tally
+            tally.add(outcome, self._durations[outcome.route])
+            if len(tally) >= MOST_WAITING or tally.row_count >= self._most_rows:
                 self.settle()
             return
         self._observe(self._durations.get(outcome.route, self._other_duration), outcome.seconds)
@@ -148,22 +146,15 @@ class Metrics:
             numbers[self._rejections[reason]] += 1
             self._add_refused(outcome.errors)
 
+    def captured(self, rows: Mapping[str, int]) -> None:
+        """Count what became of sampled rows; in the worker's event loop only."""
+        for result, count in rows.items():
+            self._numbers[self._captured[result]] += count
+
     def settle(self) -> None:
         """Add what waits to the numbers."""
-        if not self._waiting:
-            return
-        outcomes, self._waiting, self._waiting_values = self._waiting, [], 0
-        durations = [self._durations[outcome.route] for outcome in outcomes]
-        parts = [self._tally.of(outcomes, durations)]
-        batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
-        if batches and self._features.width:
-            places = self._features.places(batches)
-            parts.append((places, np.ones(len(places))))
-        numbers = self._array
-        numbers += np.bincount(*together(parts), minlength=self.layout.size)
-        for outcome in outcomes:
-            if outcome.bins is not None:
-                numbers += outcome.bins
+        if len(self._tally):
+            self._tally.settle(self._array, self._features)
 
     def exposition(self) -> bytes:
         """All of it, over all workers, in Prometheus' text format."""
@@ -215,6 +206,9 @@ class Metrics:
         self._deadline = add(families.DEADLINE)
         reasons = sorted({*REASONS.values(), OTHER})
         self._rejections = {reason: add(families.REJECTIONS, reason) for reason in reasons}
+        self._captured = {
+            result: add(families.CAPTURED, result) for result in families.CAPTURE_RESULTS
+        }
 
     def _add_model(self) -> None:
         add, facts = self.layout.add, self._facts

@@ -17,6 +17,10 @@ ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
+# What becomes of a sampled row.
+CAPTURE_RESULTS = ("written", "no_memory", "no_disk")
+
+
 @dataclass(frozen=True)
 class Family:
     """One metric. `over_workers`: how the numbers of several workers become one.
@@ -107,6 +111,11 @@ DEADLINE = Family(
 REJECTIONS = Family(
     "ml_input_rejections_total", "counter",
     "Requests for a prediction refused with 4xx, by reason.", ("reason",),
+)  # fmt: skip
+CAPTURED = Family(
+    "ml_capture_rows_total", "counter",
+    "Rows sampled by CAPTURE_RATIO: written, or dropped for want of memory or disk.",
+    ("result",), "rows",
 )  # fmt: skip
 INFO = Family(
     "ml_model_info", "gauge", "The loaded model; always 1.",

@@ -6,6 +6,8 @@ that costs a fifth of the request; for some dozen requests at once numpy does it
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +25,10 @@ if TYPE_CHECKING:
     from app.validation import Batch
 
     Places = NDArray[np.intp]
-    Weights = NDArray[np.float64]
 
 # Rows whose features are looked up at once: bounds the memory for it.
 CHUNK_ROWS = 1000
-SECOND_BOUNDS, ROW_BOUNDS, SHARE_BOUNDS = map(np.array, (SECONDS, ROWS, SHARES))
+SECOND_BOUNDS, SHARE_BOUNDS = np.array(SECONDS), np.array(SHARES)
 
 
 class FeatureTally:
@@ -38,8 +39,10 @@ class FeatureTally:
 
     def __init__(self, features: Sequence[tuple[int, str | None, Bins, int]]) -> None:
         tables = [(column, bins, first) for column, text, bins, first in features if text is None]
-        self._ranges = Ranges([table for table in tables if table[1].edges])
-        self._categories = Categories([table for table in tables if not table[1].edges])
+        ranges = [table for table in tables if table[1].edges]
+        categories = [table for table in tables if not table[1].edges]
+        self._columns: list[Ranges | Categories] = [Ranges(ranges)] if ranges else []
+        self._columns += [Categories(categories)] if categories else []
         self._texts = [
             (text, first + bins.found[0], first + bins.found[-1])
             for _, text, bins, first in features
@@ -53,7 +56,7 @@ class FeatureTally:
         found = []
         for start in range(0, len(matrix), CHUNK_ROWS):
             chunk = matrix[start : start + CHUNK_ROWS]
-            found += [self._ranges.places(chunk), self._categories.places(chunk)]
+            found += [columns.places(chunk) for columns in self._columns]
         for name, there, missing in self._texts:
             texts = (text for batch in batches for text in batch.text[name])
             found.append(np.array([missing if text is None else there for text in texts]))
@@ -104,7 +107,10 @@ class Categories:
 
 
 class Tally:
-    """Everything else that a prediction adds to; `places` are those of the first series each."""
+    """What answered predictions add to, theirs until `settle`.
+
+    Only numbers are kept of a request: its objects are gone from the processor's caches by then.
+    """
 
     def __init__(
         self,
@@ -114,61 +120,87 @@ class Tally:
         predictions: tuple[Bins, int],
         classes: Iterable[Label] | None,
     ) -> None:
-        """`phases`: queue wait, preprocess, inference, postprocess."""
+        """Places of first series; `phases`: queue wait, preprocess, inference, postprocess."""
+        # The first column is each request's own: the durations of its route.
+        self._firsts = np.array([0, *phases])
         self._phases = phases
-        self._rows = rows
+        self._rows_first = rows
         self._confidence = confidence
         bins, first = predictions
-        self._edges = np.array(bins.edges)
-        self._places = np.array([first + at for at in bins.found])
+        self._edges = bins.edges
+        self._places = [first + at for at in bins.found]
         self._by_class: dict[Any, int] | None = None
         if classes is not None:
-            self._by_class = dict(zip(classes, self._places.tolist(), strict=True))
+            self._by_class = dict(zip(classes, self._places, strict=True))
+        self._forget()
 
-    def of(self, outcomes: Sequence[Outcome], durations: Sequence[int]) -> tuple[Places, Weights]:
-        """Places and what is added there, of predictions with the places of their routes."""
-        seconds: list[float] = []
-        values: list[Any] = []
-        rows: list[int] = []
-        for outcome in outcomes:
-            seconds += (outcome.seconds, outcome.waited, *outcome.phases)
-            values += outcome.values
-            rows.append(outcome.rows)
-        firsts = np.empty((len(outcomes), 1 + len(self._phases)), dtype=np.intp)
-        firsts[:, 0] = durations
-        firsts[:, 1:] = self._phases
-        parts = [
-            _histogram(firsts.ravel(), seconds, SECOND_BOUNDS),
-            _histogram(self._rows, rows, ROW_BOUNDS),
-            _each(self._of_values(values)),
-        ]
-        if self._confidence is not None:
-            shares = np.concatenate([outcome.probabilities for outcome in outcomes])
-            parts.append(_histogram(self._confidence, shares.max(axis=1), SHARE_BOUNDS))
-        return together(parts)
+    def __len__(self) -> int:
+        return len(self._durations)
 
-    def _of_values(self, values: list[Any]) -> Places:
-        if self._by_class is not None:
-            return np.array([self._by_class[value] for value in values])
-        return self._places[np.searchsorted(self._edges, values, side="right")]
+    def add(self, outcome: Outcome, duration: int) -> None:
+        """One more, with the place of its route's durations."""
+        self._durations.append(duration)
+        self._seconds += (outcome.seconds, outcome.waited, *outcome.phases)
+        self._rows.append(outcome.rows)
+        self._values += outcome.values
+        self.row_count += outcome.rows
+        if outcome.probabilities is not None:
+            self._probabilities.append(outcome.probabilities)
+        if outcome.bins is not None:
+            self._bins.append(outcome.bins)
+        elif outcome.batch is not None:
+            self._batches.append(outcome.batch)
 
+    def settle(self, numbers: NDArray[np.float64], features: FeatureTally) -> None:
+        """Add everything to the numbers."""
+        found = [self._add_seconds(numbers)]
+        for rows, count in Counter(self._rows).items():
+            numbers[self._rows_first + bisect_left(ROWS, rows)] += count
+            numbers[self._rows_first + len(ROWS) + 1] += rows * count
+        for place, count in self._predicted().items():
+            numbers[place] += count
+        if self._confidence is not None and self._probabilities:
+            highest = np.concatenate(self._probabilities).max(axis=1)
+            found.append(SHARE_BOUNDS.searchsorted(highest) + self._confidence)
+            numbers[self._confidence + len(SHARES) + 1] += highest.sum()
+        if features.width and self._batches:
+            found.append(features.places(self._batches))
+        numbers += np.bincount(np.concatenate(found), minlength=len(numbers))
+        for counts in self._bins:
+            numbers += counts
+        self._forget()
 
-def together(parts: Sequence[tuple[Places, Weights]]) -> tuple[Places, Weights]:
-    """Several of them as one."""
-    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    def _forget(self) -> None:
+        self._durations: list[int] = []
+        self._seconds: list[float] = []
+        self._rows: list[int] = []
+        self._values: list[Any] = []
+        self._probabilities: list[Any] = []
+        self._batches: list[Batch] = []
+        self._bins: list[Any] = []
+        self.row_count = 0
 
+    def _add_seconds(self, numbers: NDArray[np.float64]) -> Places:
+        """Add to the sums; gives the buckets."""
+        seconds = np.array(self._seconds).reshape(len(self), -1)
+        buckets = SECOND_BOUNDS.searchsorted(seconds)
+        buckets += self._firsts
+        buckets[:, 0] += self._durations
+        behind = len(SECONDS) + 1
+        for first, total in zip(self._phases, seconds.sum(axis=0).tolist()[1:], strict=True):
+            numbers[first + behind] += total
+        if len({*self._durations}) == 1:
+            numbers[self._durations[0] + behind] += seconds[:, 0].sum()
+        else:
+            np.add.at(numbers, np.array(self._durations) + behind, seconds[:, 0])
+        return buckets.ravel()
 
-def _each(places: Places) -> tuple[Places, Weights]:
-    """One more at each of these places."""
-    return places, np.ones(len(places))
-
-
-def _histogram(first: Any, values: Any, bounds: NDArray[np.float64]) -> tuple[Places, Weights]:
-    """One more in the bucket of each value, and the value to the sum behind the buckets.
-
-    `first` is the place of the first bucket, for all or of each.
-    """
-    value = np.asarray(values, dtype=np.float64)
-    buckets = np.searchsorted(bounds, value) + first
-    sums = np.broadcast_to(first + len(bounds) + 1, buckets.shape)
-    return together([_each(buckets), (sums, value)])
+    def _predicted(self) -> dict[int, int]:
+        """Place -> how many predictions."""
+        if self._by_class is None:
+            values = map(float, self._values)
+            return Counter(self._places[bisect_right(self._edges, value)] for value in values)
+        places: Counter[int] = Counter()
+        for value, count in Counter(self._values).items():
+            places[self._by_class[value]] += count
+        return places
