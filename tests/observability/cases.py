@@ -35,7 +35,7 @@ def _burns(alert: str, field: str, share: float) -> dict[Key, Case]:
     speeds = [(14.4, PAGE, "14.4x"), (6, PAGE, "6x"), (3, TICKET, "3x"), (1, TICKET, "1x")]
     keys = [Key(alert, severity, burn) for _, severity, burn in speeds]
     # Minutes between two samples, samples of the long and of the short window.
-    shapes = [(1, 60, 5), (5, 72, 6), (10, 144, 12), (10, 432, 36)]
+    shapes = [(1, 60, 5), (5, 72, 6), (20, 72, 6), (30, 144, 12)]
     found = {}
     for index, ((speed, _, _), (minutes, long, short)) in enumerate(
         zip(speeds, shapes, strict=True)
