@@ -368,7 +368,7 @@ CATALOG: tuple[Tool, ...] = (
             )
             for name in ("prometheus", "promtool")
         ),
-        seconds=275,
+        seconds=190,
         ldflags="-X github.com/prometheus/common/version.Version={bare}",
         # The clouds' service discoveries are most of its code; ours is that of Kubernetes.
         tags="remove_all_sd enable_kubernetes_sd",
