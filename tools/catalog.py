@@ -379,7 +379,7 @@ CATALOG: tuple[Tool, ...] = (
         "prometheus-adapter",
         "sigs.k8s.io/prometheus-adapter",
         (Binary("prometheus-adapter", "sigs.k8s.io/prometheus-adapter/cmd/adapter"),),
-        seconds=200,
+        seconds=150,
         cgo=False,
     ),
     _definitions(

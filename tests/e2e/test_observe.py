@@ -193,9 +193,10 @@ def run_the_diagnosis_of_every_runbook(loop: Loop, url: str) -> None:
             cwd=loop.worktree,
             env={
                 **os.environ,
-                "NS": "ml-dev",
+                # The one that has all that a release can have.
+                "NS": "ml-production",
                 "NAME": "iris",
-                "ENVIRONMENT": "dev",
+                "ENVIRONMENT": "production",
                 "PROM": url,
                 "KUBECONFIG": str(loop.layout.kubeconfig),
                 "PATH": f"{rendering.ROOT}/.venv/bin:{rendering.TOOLS}:{os.environ['PATH']}",
