@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments)
     except SandboxError as error:
-        print(error.details if error.refused else error, file=sys.stderr)
+        print(error.said if error.refused else error, file=sys.stderr)
         return REFUSED if error.refused else 1
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)

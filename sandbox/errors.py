@@ -39,6 +39,11 @@ class SandboxError(Exception):
         return False
 
     @property
+    def said(self) -> str:
+        """All of it, for whoever has to act."""
+        return str(self)
+
+    @property
     def summary(self) -> str:
         """The most telling line."""
         return self.what if not self.found else f"{self.what}: {self.found}"
@@ -80,12 +85,16 @@ class CommandError(SandboxError):
         return self.code == REFUSED and "modelctl" in self.command
 
     @property
-    def summary(self) -> str:
-        """What the command said first of its error; which command it was stands elsewhere."""
+    def said(self) -> str:
+        """What modelctl said of its error; else the last line of the output."""
         lines = self.details.splitlines()
         errors = [line for line in lines if line.startswith("error: ")]
-        at = lines.index(errors[0]) if errors else max(len(lines) - 1, 0)
-        return " ".join(" ".join(lines[at:]).removeprefix("error: ").split()) or self.found
+        return "\n".join(lines[lines.index(errors[0]) :] if errors else lines[-1:])
+
+    @property
+    def summary(self) -> str:
+        """The same in one line; which command it was stands elsewhere."""
+        return " ".join(self.said.removeprefix("error: ").split()) or self.found
 
 
 class WaitError(SandboxError):

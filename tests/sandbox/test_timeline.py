@@ -34,7 +34,7 @@ def test_steps_are_said_as_they_happen_and_kept() -> None:
 
 
 def refusal(code: int) -> CommandError:
-    output = "error: 'iris' is worse\n  found: accuracy 0.5"
+    output = "[{}]\nerror: 'iris' is worse\n  found: accuracy 0.5"
     return CommandError(["modelctl", "gate"], found="", output=output, code=code)
 
 
@@ -62,6 +62,12 @@ def test_what_stops_a_step_is_kept_and_raised(error: BaseException, state: str, 
         timeline.step("gate", act)
     (entry,) = timeline.entries
     assert (entry.began, entry.seconds, entry.state, entry.words) == (1, 2, state, words)
+
+
+def test_of_a_refusal_only_the_refusal_is_said() -> None:
+    assert refusal(3).refused
+    assert refusal(3).said == "error: 'iris' is worse\n  found: accuracy 0.5"
+    assert not refusal(1).refused
 
 
 def test_the_table_shows_every_step_within_its_width() -> None:
