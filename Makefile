@@ -205,8 +205,9 @@ bench-exactness: $(VENV) ## which engine each estimator family gets, how exact a
 	$(BIN)/python -m benchmarks.exactness
 
 .PHONY: bench-metrics
-bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## what counting costs a request, drift apart (needs wrk)
+bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## what counting and tracing cost a request (needs wrk)
 	$(BIN)/python -m benchmarks.metrics
+	$(BIN)/python -m benchmarks.tracing --prepared
 
 .PHONY: bench-memory
 bench-memory: $(VENV) models ## how much memory each bundle needs, once and for each worker

@@ -112,7 +112,7 @@ class Settings:
     )
     trace_sample_ratio: float = variable(
         "TRACE_SAMPLE_RATIO",
-        0.1,
+        0.01,
         "Share of requests that are traced when their caller does not decide.",
         low=0,
         high=1,

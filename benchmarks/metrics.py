@@ -1,17 +1,14 @@
 """What counting costs: CPU time of a request with all metrics, without drift, and without any.
 
-    python -m benchmarks.metrics [--rounds 9]
+    python -m benchmarks.metrics [--rounds 15]
 
-The three services run at the same time on one core and get the load in turns, so that a machine
-that slows down slows them all; compared is the CPU time of each request, which other work on the
-machine does not add to, and the ratio is the median over the rounds. A core that does nothing else
-answers one request in that time. Drift counting is held to 5 % of the throughput.
+Compared is the CPU time of a request, see `turns`; a core with nothing else to do answers one in
+that time. Drift counting is held to 5 % of the throughput.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import statistics
@@ -22,15 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.request import urlopen
 
-from benchmarks.load import peak
 from benchmarks.machine import describe
-from benchmarks.running import prefer, running
+from benchmarks.running import prefer
 from benchmarks.servers import BENCH, Server, ours
+from benchmarks.turns import in_turns, share
 from modelctl.material import Request, gather
 from modelctl.package import plan, write
 
 FIRST_PORT = 19_700
-SLICE_SECONDS = 2
 MOST_DRIFT = 0.05
 SCRAPES = 20
 PENGUINS = Path("build/training/penguins/sample.csv")
@@ -83,28 +79,8 @@ def variants(case: Case, port: int) -> list[Server]:
 
 def measure(case: Case, port: int, rounds: int) -> list[list[float]]:
     """CPU seconds of a request to each variant in each round; prints a line of the table."""
-    found: list[list[float]] = []
     servers = variants(case, port)
-    with contextlib.ExitStack() as stack:
-        started = [
-            stack.enter_context(running(server, BENCH / f"metrics-{server.name}.log"))
-            for server in servers
-        ]
-        for server in servers:
-            peak(server.url, server.body, BENCH, 1)
-        for number in range(rounds):
-            # Another one begins each time: none always comes after the others.
-            order = [*range(3)][number % 3 :] + [*range(3)][: number % 3]
-            costs = dict.fromkeys(order, 0.0)
-            for index in order:
-                server, before = servers[index], cpu_seconds(started[index].processes())
-                load = peak(server.url, server.body, BENCH, SLICE_SECONDS, warm_up=False)
-                if load.failed:
-                    raise RuntimeError(f"{server.name}: {load.failed} answers are no prediction")
-                used = cpu_seconds(started[index].processes()) - before
-                costs[index] = used / load.requests
-            found.append([costs[index] for index in range(3)])
-        scrape, series = scrapes(servers[0].port)
+    found, (scrape, series) = in_turns(servers, rounds, lambda: scrapes(servers[0].port))
     counted, driftless, bare = (statistics.median(column) for column in zip(*found, strict=True))
     drift, total = share(found, 0, 1), share(found, 0, 2)
     print(
@@ -113,20 +89,6 @@ def measure(case: Case, port: int, rounds: int) -> list[list[float]]:
         flush=True,
     )
     return found
-
-
-def share(rounds: list[list[float]], with_it: int, without: int) -> float:
-    """What part of the throughput it takes: the median over the rounds."""
-    return statistics.median(1 - costs[without] / costs[with_it] for costs in rounds)
-
-
-def cpu_seconds(pids: list[int]) -> float:
-    """What these processes have computed so far, to the microsecond."""
-    total = 0
-    for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
 
 
 def scrapes(port: int) -> tuple[float, int]:
@@ -143,7 +105,7 @@ def scrapes(port: int) -> tuple[float, int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--prepared", action="store_true", help="the models are in place")
     parser.add_argument("--case", type=int, action="append", help="only this one, from 0")
     arguments = parser.parse_args()
