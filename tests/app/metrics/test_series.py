@@ -12,7 +12,7 @@ from app.contract import Contract
 from app.metrics import Facts, Metrics, families
 from app.metrics.layout import Layout
 from app.urls import URLS
-from tests import trained
+from tests import rendering, trained
 from tests.app.conftest import make_client
 from tests.app.metrics import samples
 
@@ -204,6 +204,13 @@ def facts(**manifest: Any) -> Facts:
     contract = Contract.from_manifest(service)
     named = {"name": 'a "b"\\\nc', "version": "1", **manifest}
     return Facts(named, "sha256:0", "onnx", contract, max_features=9)
+
+
+def test_prometheus_own_linter_finds_nothing_to_say() -> None:
+    client = make_client(trained.bundle("penguins"))
+    text = client.get("/metrics").text
+    checked = rendering.run(rendering.tool("promtool"), "check", "metrics", stdin=text)
+    assert (checked.code, checked.stdout + checked.stderr) == (0, "")
 
 
 def test_labels_are_escaped_and_old_manifests_do() -> None:
