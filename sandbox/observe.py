@@ -178,7 +178,8 @@ def describe(layout: Layout, url: str, plan: Observed) -> str:
         [
             *rows,
             "",
-            f"Prometheus' API: {url} ({len(plan.groups)} groups of rules; this build has no pages)",
+            f"Releases, alerts: {url}/consoles/releases.html",
+            f"Prometheus' API: {url} ({len(plan.groups)} groups of rules)",
             f"  curl -sG {url}/api/v1/query --data-urlencode 'query=ml:feature_psi'",
             f"  curl -s {url}/api/v1/alerts",
             f"Runbooks:        {layout.root}/docs/runbooks",

@@ -41,6 +41,8 @@ def prometheus(
             f"--config.file={config}",
             f"--storage.tsdb.path={layout.state / name}",
             f"--web.listen-address={NODE_IP}:{port}",
+            # Its own pages are made with npm and are no part of its Go module; this one is ours.
+            f"--web.console.templates={layout.root}/sandbox/console",
             "--log.level=warn",
         ),
         files={config: as_json(settings), rules: as_json({"groups": list(groups)})},

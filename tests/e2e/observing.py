@@ -7,6 +7,7 @@ divided, so an hour is two minutes and six hours are twelve. Asserts nothing.
 from __future__ import annotations
 
 import re
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -70,11 +71,14 @@ def watching(loop: Loop, release: AdHoc, *settings: str) -> Iterator[str]:
     )
     plan = observe.observed(manifests, layout.inner_kubeconfig)
     component = prometheus(layout, plan.scrapes, shortened(plan.groups), name=NAME, port=PORT)
+    # What an earlier run saw is no answer to this one's questions.
+    shutil.rmtree(layout.state / NAME, ignore_errors=True)
     try:
         process.ensure(layout, component)
         yield f"http://{NODE_IP}:{PORT}"
     finally:
         process.stop(layout, NAME)
+        shutil.rmtree(layout.state / NAME, ignore_errors=True)
 
 
 @contextmanager
