@@ -110,7 +110,7 @@ class Event:
 
     def schema(self) -> dict[str, Any]:
         """Exactly these keys: one more or one less is a fault."""
-        fixed = {"event": {"const": self.name}, "level": {"const": self.level}}
+        fixed: dict[str, Any] = {"event": {"const": self.name}, "level": {"const": self.level}}
         fixed["logger"] = {"enum": list(self.loggers)}
         return {
             "description": self.meaning,
