@@ -16,6 +16,7 @@ import yaml
 from sandbox import kube, observe, process
 from sandbox.component import Component
 from sandbox.components.prometheus import prometheus
+from sandbox.errors import SandboxError
 from sandbox.layout import NODE_IP
 from sandbox.objects import SYSTEM
 from sandbox.probes import Tcp
@@ -167,6 +168,10 @@ def firing(url: str) -> dict[tuple[str, str], dict[str, str]]:
 
 
 def custom_metric(loop: Loop, namespace: str) -> dict[str, Any] | None:
-    """What the custom metrics API says of the namespace's pods."""
+    """What the custom metrics API says of the namespace's pods; None while nobody serves it."""
     path = f"/apis/{API}/v1beta1/namespaces/{namespace}/pods/*/requests_per_second"
-    return kube.get(loop.layout, path)
+    try:
+        return kube.get(loop.layout, path)
+    except SandboxError:
+        # The API server has heard of the adapter and does not reach it yet.
+        return None
