@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from sandbox.bundles import run_modelctl
+from sandbox.layout import NAME as CONTEXT
 from tests import rendering
 from tests.chart import goldens
 
@@ -68,6 +70,20 @@ def test_example_is_stored_as_it_is_rendered(
     stored = json.loads(answer)["items"]
     assert len(stored) == len(manifests)
     assert [lost for pair in zip(manifests, stored, strict=True) for lost in losses(*pair)] == []
+
+
+def test_bootstrap_lets_a_secret_store_bring_the_credentials(loop: Loop, extensions: None) -> None:
+    """As far as the API server can tell; no store is there to fetch them."""
+    printed = run_modelctl(
+        loop.layout,
+        loop.worktree,
+        *("bootstrap", "--context", CONTEXT, "--name", "e2e-store", "--dry-run"),
+        *("--repo", "https://git.example/models.git", "--registry", "registry.example/charts"),
+        *("--store", "vault", "--repo-key", "git", "--registry-key", "registry"),
+    ).stdout
+    for part in ("repository", "charts"):
+        name = f"externalsecret.external-secrets.io/e2e-store-{part}"
+        assert f"{name} serverside-applied (server dry run)" in printed
 
 
 def losses(wanted: Any, stored: Any, path: str = "") -> Iterator[str]:

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,6 @@ MODELS = int(os.environ.get("SCALE_MODELS", "8"))
 ENVIRONMENTS = 3
 # Generous: what CI runs on may be far slower than what we measured on.
 DEADLINE_SECONDS = 120 + 5 * MODELS * ENVIRONMENTS
-PAGE = os.sysconf("SC_PAGE_SIZE")
 # What the sandbox shortens for people who watch; without it, Argo CD's own defaults hold.
 SHORTENED = ("--app-resync", "--app-resync-jitter")
 
@@ -72,15 +72,14 @@ def fleet(loop: Loop) -> Iterator[Fork]:
 def test_many_releases_reconcile_and_a_commit_to_one_is_seen_soon(loop: Loop, fleet: Fork) -> None:
     count = MODELS * ENVIRONMENTS
     with default_resync(loop):
-        before = memory(loop)
+        before = usage(loop)
         fleet.write()
         started = time.monotonic()
         fleet.bootstrap()
         fleet.wait_healthy(DEADLINE_SECONDS)
         seconds = time.monotonic() - started
         measured(f"{count} releases from nothing to Synced and Healthy", seconds, 30 + 1.0 * count)
-        for name, size in memory(loop).items():
-            print(f"    {name}: {size:.0f} MiB, {before[name]:.0f} before", flush=True)
+        print_usage(before, usage(loop))
 
         model, environment = fleet.models[0], fleet.environments[0]
         path = f"environments/{environment}/{model}/settings.yaml"
@@ -101,12 +100,40 @@ def test_many_releases_reconcile_and_a_commit_to_one_is_seen_soon(loop: Loop, fl
         measured(f"a commit to one of {count} is applied", seconds, 30)
 
 
-def memory(loop: Loop) -> dict[str, float]:
-    """The resident memory of each process of Argo CD, MiB."""
+@dataclass(frozen=True)
+class Usage:
+    """What a process has used since it began, programs that it ran (Helm, git) included."""
+
+    peak_mib: float
+    processor_seconds: float
+
+    @classmethod
+    def of(cls, pid: int) -> Usage:
+        """As the kernel counts it."""
+        status = Path(f"/proc/{pid}/status").read_text()
+        peak = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        assert peak
+        # Behind the name, which may hold spaces: utime, stime, cutime and cstime.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = sum(map(int, fields[11:15]))
+        return cls(int(peak.group(1)) / 1024, ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def usage(loop: Loop) -> dict[str, Usage]:
+    """Of each process of Argo CD, and of the API server that they write to."""
     found = {}
-    for component in argocd.components(loop.layout):
-        record = process.find_running(loop.layout, component.name)
-        assert record, component.name
-        pages = int(Path(f"/proc/{record.pid}/statm").read_text().split()[1])
-        found[component.name] = pages * PAGE / 2**20
+    for name in (*(c.name for c in argocd.components(loop.layout)), "kube-apiserver", "etcd"):
+        record = process.find_running(loop.layout, name)
+        assert record, name
+        found[name] = Usage.of(record.pid)
     return found
+
+
+def print_usage(before: dict[str, Usage], after: dict[str, Usage]) -> None:
+    for name, now in after.items():
+        then = before[name]
+        print(
+            f"    {name}: at most {now.peak_mib:.0f} MiB ({then.peak_mib:.0f} before), "
+            f"{now.processor_seconds - then.processor_seconds:.0f} s of processor time",
+            flush=True,
+        )
