@@ -60,6 +60,9 @@ def _panel(
     place = ((left + 0.2) / total_width, (bottom + height - 0.27) / total_height)
     figure.text(*place, title, size=10, color=INK)
     inset_left, right, top, low = MARGINS if panel["type"] in PLOTS else (0.2, 0.2, 0.4, 0.12)
+    if panel["type"] == "status-history":
+        # Names of features instead of numbers.
+        inset_left = 1.4
     axes = figure.add_axes(
         (
             (left + inset_left) / total_width,

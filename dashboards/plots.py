@@ -50,14 +50,17 @@ def _named(panel: dict[str, Any], found: list[list[Series]]) -> list[tuple[str, 
     return sorted(named, key=lambda pair: pair[0])
 
 
-def _clock(moment: float) -> str:
+def _clock(moment: float, source: Source) -> str:
+    # The first one would stand on the zero of the other axis.
+    if moment - source.start < (source.end - source.start) / 20:
+        return ""
     return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%H:%M:%S")
 
 
 def _over_time(axes: Axes, panel: dict[str, Any], source: Source) -> None:
     axes.set_xlim(source.start, source.end)
     axes.xaxis.set_major_locator(MultipleLocator((source.end - source.start) / 5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda moment, _: _clock(moment)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda moment, _: _clock(moment, source)))
     axes.grid(color=EDGE, linewidth=0.6)
     axes.set_axisbelow(True)
     unit = _defaults(panel).get("unit", "short")

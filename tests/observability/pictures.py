@@ -23,7 +23,7 @@ from dashboards.source import Source
 from modelctl.material import Request, gather
 from modelctl.package import plan, write
 from tests import trained
-from tests.observability.stack import NAMESPACE, Stack
+from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
 from tests.rendering import ROOT
 
@@ -40,8 +40,8 @@ def next_bundle(folder: Path) -> Path:
     return folder / "next"
 
 
-def live(stack: Stack, seconds: float, folder: Path) -> None:
-    """Let it all happen, in so many seconds."""
+def live(stack: Stack, seconds: float, folder: Path) -> float:
+    """Let it all happen, in so many seconds; returns when it began."""
     dice = random.Random(7)  # noqa: S311 - traffic, not secrets
     clients = {}
     for release, pod in (("iris", "h8x2k"), ("iris", "q5w7m"), ("penguins", "t4n6z")):
@@ -49,7 +49,7 @@ def live(stack: Stack, seconds: float, folder: Path) -> None:
         environ = {"WORKERS": "2"} if pod == "h8x2k" else {"WORKERS": "1"}
         service = stack.serve(release, bundle, f"{release}-{POD}-{pod}", **environ)
         clients[pod] = Client(service, bundle, seed=len(clients))
-    started = time.monotonic()
+    began, started = time.time(), time.monotonic()
     killed = replaced = False
     while (share := (time.monotonic() - started) / seconds) < 1:
         for client in list(clients.values()):
@@ -73,6 +73,7 @@ def live(stack: Stack, seconds: float, folder: Path) -> None:
                 stack.stop(f"iris-{POD}-{old}")
             replaced = True
         time.sleep(0.08 + 0.06 * math.sin(share * 9))
+    return began
 
 
 def main() -> None:
@@ -83,9 +84,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, Stack(Path(temporary)) as stack:
         stack.watch("iris", "penguins")
-        started = time.time()
-        live(stack, given.seconds, Path(temporary))
-        ended = time.time()
+        started = live(stack, given.seconds, Path(temporary))
+        ended = moment_with_all(stack, ["count(ml_model_info) == 3"])
         step = max(1, (ended - started) / 120)
         source = Source(stack.url, variables(started, ended), started, ended, step)
         for path in sorted(FOLDER.glob("*.json")):

@@ -1,4 +1,4 @@
-"""Real services and a real Prometheus that scrapes them every second, all on loopback.
+"""Real services and a real Prometheus that scrapes them every two seconds, all on loopback.
 
 The labels are those of a cluster's scrape, so the rules and dashboards of the product select them.
 Rules are those of the chart, rendered for these releases, only evaluated more often.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,8 +23,8 @@ from tests.app.live import LiveService, free_port
 from tests.observability.faulty import Faulty
 
 NAMESPACE = "ml-dev"
-# What the chart's rules say at least, in a minute's time: as often as there are scrapes.
-OFTEN = "1s"
+# What happens every minute in a cluster happens here so often.
+OFTEN = "2s"
 
 
 class Stack:
@@ -76,7 +76,7 @@ class Stack:
     def watch(self, *releases: str) -> None:
         """Start Prometheus with the rules of these releases."""
         config: dict[str, Any] = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": OFTEN},
+            "global": {"scrape_interval": OFTEN, "evaluation_interval": OFTEN},
             "rule_files": [str(self.folder / "rules-*.yaml")],
             "scrape_configs": [
                 {
@@ -103,9 +103,10 @@ class Stack:
             )
         wait_until("Prometheus", self._ready, 120, log=log)
 
-    def ask(self, expr: str) -> list[dict[str, Any]]:
+    def ask(self, expr: str, moment: float | None = None) -> list[dict[str, Any]]:
         """What an instant query gives."""
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expr}, timeout=60)
+        asked = {"query": expr} | ({} if moment is None else {"time": str(moment)})
+        answer = httpx.get(f"{self.url}/api/v1/query", params=asked, timeout=60)
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()["data"]["result"]
         return found
@@ -127,6 +128,20 @@ class Stack:
         return Answer(status == 200, f"status {status}")
 
 
+def moment_with_all(stack: Stack, exprs: Sequence[str]) -> float:
+    """A moment at which each of these has data, whatever scrape failed before or after."""
+    found: list[float] = []
+
+    def look() -> bool:
+        moment = time.time()
+        if all(stack.ask(expr, moment) for expr in exprs):
+            found.append(moment)
+        return bool(found)
+
+    stack.wait_for(" and ".join(exprs), look)
+    return found[0]
+
+
 def rules(release: str) -> dict[str, Any]:
     """The rules that the chart renders for a release, each group evaluated with every scrape."""
     values = {
@@ -143,8 +158,3 @@ def rules(release: str) -> dict[str, Any]:
     assert rendered.code == 0, rendered.stderr
     groups = yaml.safe_load(rendered.stdout)["spec"]["groups"]
     return {"groups": [{**group, "interval": OFTEN} for group in groups]}
-
-
-def since(seconds: float) -> float:
-    """A moment so long ago."""
-    return time.time() - seconds

@@ -18,7 +18,7 @@ from dashboards.__main__ import FOLDER, files
 from dashboards.draw import draw
 from dashboards.source import QueryError, Source, answers, finite, panels
 from tests import rendering, trained
-from tests.observability.stack import NAMESPACE, Stack
+from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
 
 WANTED = files()
@@ -161,8 +161,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
                 client.predict()
                 client.mistake()
                 client.fault()
-        for wanted in WAITED:
-            stack.wait_for(wanted, lambda expr=wanted: stack.ask(expr))
+        ended = moment_with_all(stack, (scraped, *WAITED))
         variables = {
             "namespace": NAMESPACE,
             "release": "iris",
@@ -172,9 +171,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
             "window": "1h",
             "feature": "petal_length",
             "__rate_interval": "10s",
-            "__range": f"{int(time.time() - started) + 1}s",
+            "__range": f"{int(ended - started) + 1}s",
         }
-        yield Source(stack.url, variables, started, time.time(), step=1)
+        yield Source(stack.url, variables, started, ended, step=1)
 
 
 # What comes last out of requests: indexes and alerts of the rules.
