@@ -225,6 +225,7 @@ NO_LOG = --trusted-root tools/cosign/no-log/trusted-root.json
 SIGN_WITH = $(if $(KEY),--key '$(KEY)' --signing-config tools/cosign/no-log/signing-config.json $(NO_LOG),--yes)
 VERIFY_WITH = $(if $(PUBLIC_KEY),--key '$(PUBLIC_KEY)' --insecure-ignore-tlog=true $(NO_LOG),\
   --certificate-identity-regexp '$(SIGNER)' --certificate-oidc-issuer https://token.actions.githubusercontent.com)
+BUNDLES = build/bundles
 SBOM = build/sbom/$(MODEL).cdx.json
 PROVENANCE = build/provenance/$(MODEL).json
 
@@ -252,12 +253,12 @@ verify-signature: cosign image-digest ## fail unless IMAGE=... is signed (PUBLIC
 
 .PHONY: sbom
 sbom: $(VENV) ## write the bill of materials of MODEL's image (IMAGE=, INVENTORY=file)
-	$(BIN)/python -m modelctl.supply sbom '$(MODEL)' --out '$(SBOM)' \
+	$(BIN)/python -m modelctl.supply sbom '$(MODEL)' --out '$(SBOM)' --bundles '$(BUNDLES)' \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(INVENTORY),--inventory '$(INVENTORY)')
 
 .PHONY: provenance
 provenance: $(VENV) ## write where MODEL's image comes from
-	$(BIN)/python -m modelctl.supply provenance '$(MODEL)' --out '$(PROVENANCE)'
+	$(BIN)/python -m modelctl.supply provenance '$(MODEL)' --out '$(PROVENANCE)' --bundles '$(BUNDLES)'
 
 .PHONY: attest
 attest: cosign image-digest ## attach what `make sbom provenance` wrote to IMAGE=..., signed (MODEL=, KEY=)

@@ -19,6 +19,7 @@ from modelctl.bundles import verified
 from modelctl.errors import ModelctlError
 
 OUT = click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+BUNDLE_FOLDER = click.option("--bundles", default=BUNDLES, show_default=True, type=Path)
 # What reaches an image; development's own tools are scanned when they are named.
 SHIPPED = ("serve", "serve-sklearn", "fetch", "train", "uv")
 WAIVERS = Path("requirements/vulnerabilities.yaml")
@@ -33,13 +34,14 @@ def cli() -> None:
 @click.argument("model")
 @OUT
 @click.option("--image", default="", help="The image it is of, with its digest.")
+@BUNDLE_FOLDER
 @click.option("--inventory", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def sbom(model: str, out: Path, image: str, inventory: Path | None) -> None:
+def sbom(model: str, out: Path, image: str, bundles: Path, inventory: Path | None) -> None:
     """Write the CycloneDX bill of materials of MODEL's image."""
     from modelctl.supply import sbom as materials
     from modelctl.supply.requirements import read
 
-    bundle = verified(BUNDLES / model)
+    bundle = verified(bundles / model)
     requirements = read(Path(f"requirements/{REQUIREMENTS[bundle.manifest['engine']]}.txt"))
     found = json.loads(inventory.read_text(encoding="utf-8")) if inventory else None
     text = materials.document(bundle, requirements, image=image, inventory=found)
@@ -51,11 +53,12 @@ def sbom(model: str, out: Path, image: str, inventory: Path | None) -> None:
 @cli.command()
 @click.argument("model")
 @OUT
-def provenance(model: str, out: Path) -> None:
+@BUNDLE_FOLDER
+def provenance(model: str, out: Path, bundles: Path) -> None:
     """Write the SLSA provenance of MODEL's image."""
     from modelctl.supply.provenance import predicate
 
-    bundle = verified(BUNDLES / model)
+    bundle = verified(bundles / model)
     document = predicate(Path.cwd(), bundle, os.environ)
     _write(out, json.dumps(document, indent=2, sort_keys=True) + "\n")
     click.echo(f"{out}: built by {document['runDetails']['builder']['id']}")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from modelctl.builds import inputs
+from modelctl import gitrepo
+from modelctl.builds import REQUIREMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +23,9 @@ LOCAL_BUILDER = "urn:ml-model:local"
 
 def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[str, Any]:
     """SLSA v1, of a build from the checkout `root`. `environ` says which workflow run this is."""
-    told = inputs(root, bundle.manifest["name"])
-    requirements = f"requirements/{told['requirements']}.txt"
+    locked = REQUIREMENTS[bundle.manifest["engine"]]
+    commit = gitrepo.git(root, "rev-parse", "HEAD").strip()
+    requirements = f"requirements/{locked}.txt"
     server = environ.get("GITHUB_SERVER_URL", "")
     repository = f"{server}/{environ['GITHUB_REPOSITORY']}" if server else ""
     builder, run = LOCAL_BUILDER, ""
@@ -32,9 +34,9 @@ def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[st
         run = f"{repository}/actions/runs/{environ['GITHUB_RUN_ID']}"
         run += f"/attempts/{environ['GITHUB_RUN_ATTEMPT']}"
     files = ["Dockerfile", "requirements/uv.txt", requirements]
-    source: dict[str, Any] = {"digest": {"gitCommit": told["commit"]}}
+    source: dict[str, Any] = {"digest": {"gitCommit": commit}}
     if repository:
-        source = {"uri": f"git+{repository}@{told['commit']}", **source}
+        source = {"uri": f"git+{repository}@{commit}", **source}
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
@@ -42,7 +44,7 @@ def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[st
                 "model": bundle.manifest["name"],
                 "version": bundle.manifest["version"],
                 "target": "model",
-                "requirements": told["requirements"],
+                "requirements": locked,
             },
             "resolvedDependencies": [
                 {"name": "source", **source},

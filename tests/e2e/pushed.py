@@ -21,24 +21,27 @@ if TYPE_CHECKING:
 
 def runtime(loop: Loop, folder: Path) -> Image:
     """The `runtime` target of the Dockerfile, with what both engines need, and no model."""
-    context = folder / "runtime"
-    loop.gitops.export(CONTEXT, context)
-    arguments = {
-        "PYTHON_IMAGE": ensure_base(loop.layout, open_storage(loop.layout)),
-        "REQUIREMENTS": "serve-sklearn",
-    }
-    return _push(loop, context, "runtime", "test", target="runtime", arguments=arguments)
+    return variant(loop, folder, "runtime", "serve-sklearn")
 
 
 def fetch(loop: Loop, folder: Path) -> Image:
     """The `fetch` target of the Dockerfile, which downloads bundles."""
-    context = folder / "fetch"
-    loop.gitops.export(CONTEXT, context)
+    return variant(loop, folder, "fetch", "fetch")
+
+
+def variant(
+    loop: Loop, folder: Path, target: str, requirements: str, *, anew: bool = False
+) -> Image:
+    """A target of the Dockerfile as it is committed; `anew` from nothing but the base image."""
+    name = f"{target}-{requirements}"
+    context = folder / name
+    if not context.exists():
+        loop.gitops.export(("modelctl", *CONTEXT), context)
     arguments = {
         "PYTHON_IMAGE": ensure_base(loop.layout, open_storage(loop.layout)),
-        "REQUIREMENTS": "fetch",
+        "REQUIREMENTS": requirements,
     }
-    return _push(loop, context, "fetch", "test", target="fetch", arguments=arguments)
+    return _push(loop, context, name, "test", target=target, arguments=arguments, anew=anew)
 
 
 def bundle(loop: Loop, bundle: Bundle, folder: Path) -> Image:
@@ -49,6 +52,21 @@ def bundle(loop: Loop, bundle: Bundle, folder: Path) -> Image:
     return _push(loop, context, f"bundles/{bundle.manifest['name']}", bundle.manifest["version"])
 
 
+def scratch(loop: Loop, folder: Path, name: str) -> str:
+    """An image with one file of text that is nobody else's; its reference with digest alone."""
+    context = folder / "context"
+    context.mkdir()
+    (context / "name").write_text(name, encoding="utf-8")
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY name /\n", encoding="utf-8")
+    image = _push(loop, context, name, "test")
+    return f"{image.repository}@{image.digest}"
+
+
+def local_name(name: str, tag: str = "test") -> str:
+    """What buildah calls an image of ours."""
+    return f"localhost/ml-model-sandbox/tests/{name}:{tag}"
+
+
 def _push(
     loop: Loop,
     context: Path,
@@ -57,9 +75,10 @@ def _push(
     *,
     target: str = "",
     arguments: dict[str, str] | None = None,
+    anew: bool = False,
 ) -> Image:
     buildah, layout = open_storage(loop.layout), loop.layout
-    local = f"localhost/ml-model-sandbox/tests/{name}:{tag}"
+    local = local_name(name, tag)
     log = layout.logs / f"tests-{name.replace('/', '-')}.log"
     repository = f"{REGISTRY}/{name}"
     # A build throws away what it finds of others.
@@ -72,6 +91,7 @@ def _push(
             target=target,
             arguments=arguments,
             ca_bundle=host_ca_bundle() if arguments else None,
+            anew=anew,
         )
         digest = buildah.push(f"{name}: push", local, f"{repository}:{tag}", log=log)
     return Image(repository, tag, digest)

@@ -147,10 +147,6 @@ def checkout(tmp_path: Path, bundle: Bundle) -> Path:
     for name in ("Dockerfile", "requirements/uv.txt", "requirements/serve.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    (tmp_path / "models/iris").mkdir(parents=True)
-    (tmp_path / "models/iris/model.yaml").write_text("name: iris\n")
-    (tmp_path / "build/bundles").mkdir(parents=True)
-    (tmp_path / "build/bundles/iris").symlink_to(bundle.path)
     identity = ["-c", "user.name=User", "-c", "user.email=user@example.com"]
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     subprocess.run(["git", "add", "Dockerfile", "requirements"], cwd=tmp_path, check=True)
