@@ -146,6 +146,12 @@ EVENTS = (
         TRACE,
     ),
     Event(
+        "capture_failed",
+        "WARNING",
+        "Sampled rows could not be written and are dropped; once a minute while that lasts.",
+        ("reason",),
+    ),
+    Event(
         "error",
         "ERROR",
         "A fault of ours: the client saw a 500 with this `request_id` and nothing else.",
