@@ -51,8 +51,9 @@ def _named(panel: dict[str, Any], found: list[list[Series]]) -> list[tuple[str, 
 
 
 def _clock(moment: float, source: Source) -> str:
-    # The first one would stand on the zero of the other axis.
-    if moment - source.start < (source.end - source.start) / 20:
+    # The first would stand on the zero of the other axis, the last beyond the panel.
+    edge = (source.end - source.start) / 20
+    if not source.start + edge < moment < source.end - edge:
         return ""
     return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%H:%M:%S")
 
