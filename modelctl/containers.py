@@ -79,7 +79,7 @@ class Docker:
 
     def stop(self, name: str) -> list[str]:
         """SIGTERM, and SIGKILL long after the service should have drained."""
-        return [self.program, "stop", "--time", "60", name]
+        return [self.program, "stop", "-t", "60", name]
 
     def remove(self, name: str) -> list[str]:
         """Whatever state it is in."""
