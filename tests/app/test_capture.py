@@ -29,6 +29,7 @@ from app.settings import Settings
 from app.validation import Batch, Validator
 from tests import trained
 from tests.app.live import LiveService
+from tests.observability import loglines
 
 FACTS = {"model": "m", "version": "1.0.0", "digest": "sha256:" + "0" * 64}
 FEATURES = (
@@ -284,6 +285,23 @@ kept.take(batch(ROWS), ["no"] * 3, "r")
     argv = [sys.executable, "-c", script, str(tmp_path)]
     subprocess.run(argv, check=True, timeout=120, cwd=Path(__file__).parents[2])
     assert len(rows_in(tmp_path)) == 3
+
+
+def test_a_folder_that_is_gone_is_no_reason_not_to_answer(
+    start: Callable[..., LiveService], tmp_path: Path
+) -> None:
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    service = start(trained.bundle("iris"), CAPTURE_RATIO="1", CAPTURE_DIR=str(folder))
+    folder.rmdir()
+    answer = service.client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
+    assert answer.status_code == 200
+    service.wait_until("said", lambda: service.events("capture_failed"))
+    (line,) = service.events("capture_failed")
+    assert line["reason"] == "No such file or directory"
+    assert loglines.check([line]) == {"capture_failed"}
+    dropped = r'ml_capture_rows_total\{result="no_disk"\}'
+    service.wait_until("counted", lambda: service.metric(dropped) == 1)
 
 
 def test_every_row_of_all_workers_is_there_after_the_end(
