@@ -11,10 +11,15 @@ from tests import rendering
 
 # Read by libraries, not by the application's settings.
 OF_LIBRARIES = {"ORT_DISABLE_TELEMETRY"}
-# Defaults that the image is right about, and what is set by `env`: spans are few users' wish, and
-# their variables the standard ones.
-NOT_IN_THE_CHART = {
-    "HOST",
+# A default that the image is right about.
+OF_THE_IMAGE = {"HOST"}
+# Few users' wish, each with its how-to: set by `env`.
+BY_ENV = {
+    "CAPTURE_DIR",
+    "CAPTURE_EXCLUDE",
+    "CAPTURE_MAX_AGE_HOURS",
+    "CAPTURE_MAX_BYTES",
+    "CAPTURE_RATIO",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_SERVICE_NAME",
     "TRACE_SAMPLE_RATIO",
@@ -35,7 +40,7 @@ EVERYTHING = ["--set", "workers=2,metrics.ownPort=true,resources.limits.cpu=2"]
 
 def test_every_variable_of_the_chart_is_read_by_the_application(minimal: list[str]) -> None:
     known = {field.metadata["name"] for field in dataclasses.fields(Settings)}
-    assert variables(minimal + EVERYTHING).keys() - OF_LIBRARIES == known - NOT_IN_THE_CHART
+    assert variables(minimal + EVERYTHING).keys() - OF_LIBRARIES == known - OF_THE_IMAGE - BY_ENV
 
 
 def test_application_starts_with_the_charts_defaults_and_they_are_its_own(
