@@ -226,6 +226,7 @@ SIGN_WITH = $(if $(KEY),--key '$(KEY)' --signing-config tools/cosign/no-log/sign
 VERIFY_WITH = $(if $(PUBLIC_KEY),--key '$(PUBLIC_KEY)' --insecure-ignore-tlog=true $(NO_LOG),\
   --certificate-identity-regexp '$(SIGNER)' --certificate-oidc-issuer https://token.actions.githubusercontent.com)
 BUNDLES = build/bundles
+LOCKS = requirements
 SBOM = build/sbom/$(MODEL).cdx.json
 PROVENANCE = build/provenance/$(MODEL).json
 
@@ -253,7 +254,7 @@ verify-signature: cosign image-digest ## fail unless IMAGE=... is signed (PUBLIC
 
 .PHONY: sbom
 sbom: $(VENV) ## write the bill of materials of MODEL's image (IMAGE=, INVENTORY=file)
-	$(BIN)/python -m modelctl.supply sbom '$(MODEL)' --out '$(SBOM)' --bundles '$(BUNDLES)' \
+	$(BIN)/python -m modelctl.supply sbom '$(MODEL)' --out '$(SBOM)' --bundles '$(BUNDLES)' --locks '$(LOCKS)' \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(INVENTORY),--inventory '$(INVENTORY)')
 
 .PHONY: provenance

@@ -22,7 +22,8 @@ OUT = click.option("--out", required=True, type=click.Path(dir_okay=False, path_
 BUNDLE_FOLDER = click.option("--bundles", default=BUNDLES, show_default=True, type=Path)
 # What reaches an image; development's own tools are scanned when they are named.
 SHIPPED = ("serve", "serve-sklearn", "fetch", "train", "uv")
-WAIVERS = Path("requirements/vulnerabilities.yaml")
+LOCKS = Path("requirements")
+WAIVERS = LOCKS / "vulnerabilities.yaml"
 
 
 @click.group()
@@ -35,14 +36,17 @@ def cli() -> None:
 @OUT
 @click.option("--image", default="", help="The image it is of, with its digest.")
 @BUNDLE_FOLDER
+@click.option("--locks", default=LOCKS, show_default=True, type=Path)
 @click.option("--inventory", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def sbom(model: str, out: Path, image: str, bundles: Path, inventory: Path | None) -> None:
+def sbom(
+    model: str, out: Path, image: str, bundles: Path, locks: Path, inventory: Path | None
+) -> None:
     """Write the CycloneDX bill of materials of MODEL's image."""
     from modelctl.supply import sbom as materials
     from modelctl.supply.requirements import read
 
     bundle = verified(bundles / model)
-    requirements = read(Path(f"requirements/{REQUIREMENTS[bundle.manifest['engine']]}.txt"))
+    requirements = read(locks / f"{REQUIREMENTS[bundle.manifest['engine']]}.txt")
     found = json.loads(inventory.read_text(encoding="utf-8")) if inventory else None
     text = materials.document(bundle, requirements, image=image, inventory=found)
     _write(out, text)
@@ -72,7 +76,7 @@ def scan(requirements: tuple[Path, ...], osv_url: str, *, may_be_unreachable: bo
     """Exit code 3: a known vulnerability; 4: something could not be scanned."""
     from modelctl.supply import scan as scanning
 
-    paths = requirements or tuple(Path(f"requirements/{name}.txt") for name in SHIPPED)
+    paths = requirements or tuple(LOCKS / f"{name}.txt" for name in SHIPPED)
     code, lines = scanning.main(paths, WAIVERS, osv_url=osv_url)
     click.echo("\n".join(lines))
     if code == scanning.NOT_SCANNED and may_be_unreachable:

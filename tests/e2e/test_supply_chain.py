@@ -101,7 +101,9 @@ def test_what_an_image_consists_of_is_attached_and_signed(
     assert len(installed["debian_packages"]) > 50
 
     files = {"SBOM": str(tmp_path / "sbom.json"), "PROVENANCE": str(tmp_path / "from.json")}
-    where = {"MODEL": "iris", "IMAGE": image, **files}
+    # Of the commit that the pod's image was built from, which may be older than this checkout.
+    locks = {"LOCKS": str(loop.worktree / "requirements")}
+    where = {"MODEL": "iris", "IMAGE": image, **files, **locks}
     done("sbom", **where, INVENTORY=str(inventory), BUNDLES=str(loop.found / "build/bundles"))
     done("provenance", **where, BUNDLES=str(loop.found / "build/bundles"))
     done("attest", **where, KEY=key)
