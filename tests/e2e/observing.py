@@ -63,13 +63,18 @@ def duration(text: str) -> str:
 
 
 @contextmanager
-def watching(loop: Loop, release: AdHoc, *settings: str) -> Iterator[str]:
-    """Prometheus watches a release with its shortened rules; its address inside the namespace."""
+def watching(loop: Loop, releases: list[AdHoc], *settings: str) -> Iterator[str]:
+    """Prometheus watches releases with their shortened rules; its address in the namespace."""
     layout = loop.layout
     values = [rendering.ROOT / "charts/ml-model/tests/values/minimal.yaml"]
-    manifests = observe.render_values(
-        layout, release.model, release.namespace, values, "metrics.interval=3s", *settings
-    )
+    quick = ("metrics.interval=3s", *settings)
+    manifests = [
+        manifest
+        for release in releases
+        for manifest in observe.render_values(
+            layout, release.model, release.namespace, values, *quick
+        )
+    ]
     plan = observe.observed(manifests, layout.inner_kubeconfig)
     component = prometheus(layout, plan.scrapes, shortened(plan.groups), name=NAME, port=PORT)
     # What an earlier run saw is no answer to this one's questions.
@@ -160,9 +165,10 @@ subjects: [{{kind: ServiceAccount, name: horizontal-pod-autoscaler, namespace: {
     return list(manifests)
 
 
-def firing(url: str) -> dict[tuple[str, str], dict[str, str]]:
-    """The alerts that fire now: name and severity -> labels."""
-    series = observe.ask(url, 'ALERTS{alertstate="firing"}', in_netns=True)
+def firing(url: str, release: AdHoc) -> dict[tuple[str, str], dict[str, str]]:
+    """The alerts of a release that fire now: name and severity -> labels."""
+    query = f'ALERTS{{alertstate="firing",release="{release.model}"}}'
+    series = observe.ask(url, query, in_netns=True)
     found = [one["metric"] for one in series]
     return {(labels["alertname"], labels["severity"]): labels for labels in found}
 

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from sklearn.datasets import load_iris
@@ -46,21 +46,30 @@ STRANGE = [12.0, 9.0, 11.0, 7.0]
 RUNBOOKS = rendering.ROOT / "docs" / "runbooks"
 
 
+class Watched(NamedTuple):
+    """Two releases, so that the load of one is no drift of the other, and who watches them."""
+
+    plain: AdHoc
+    counted: AdHoc
+    url: str
+
+
 @pytest.fixture(scope="module")
-def watched(loop: Loop, ad_hoc: AdHocReleases) -> Iterator[tuple[AdHoc, str]]:
-    """A release, and the Prometheus that watches it."""
+def watched(loop: Loop, ad_hoc: AdHocReleases) -> Iterator[Watched]:
+    """Both are served and scraped."""
     with (
-        ad_hoc.installed("watched", COUNTED) as release,
-        observing.watching(loop, release, *SETTINGS) as url,
+        ad_hoc.installed("counted", COUNTED, wait=False) as counted,
+        ad_hoc.installed("plain", {}) as plain,
+        observing.watching(loop, [plain, counted], *SETTINGS) as url,
     ):
-        query = 'up{container="model",endpoint="http",service="watched"} == 1'
+        query = 'up{container="model",endpoint="http",service=~"plain|counted"} == 1'
         seconds = eventually(
             "the first scrape",
-            lambda: (bool(found := observe.ask(url, query, in_netns=True)), found),
+            lambda: (len(found := observe.ask(url, query, in_netns=True)) >= 2, found),
             DEADLINE_SECONDS,
         )
-        measured("Prometheus finds the pod of a ServiceMonitor", seconds, 20)
-        yield release, url
+        measured("Prometheus finds the pods of two ServiceMonitors", seconds, 20)
+        yield Watched(plain, counted, url)
 
 
 def predict(address: str, rows: list[list[float]]) -> None:
@@ -73,26 +82,25 @@ def predict(address: str, rows: list[list[float]]) -> None:
     assert reply.status == 200, reply.text
 
 
-def index_is_known(url: str) -> bool:
+def index_is_known(url: str, release: AdHoc) -> bool:
     """Is there an index of every feature, all far below what is called drift?"""
-    found = observe.ask(url, 'ml:feature_psi{window="6h"}', in_netns=True)
+    query = f'ml:feature_psi{{window="6h",release="{release.model}"}}'
+    found = observe.ask(url, query, in_netns=True)
     return len(found) == len(STRANGE) and all(float(one["value"][1]) < 0.05 for one in found)
 
 
-def wait_for_alert(url: str, *wanted: tuple[str, str]) -> float:
+def wait_for_alert(url: str, release: AdHoc, *wanted: tuple[str, str]) -> float:
     """Wait until those alerts fire; returns seconds."""
     return eventually(
         f"{wanted} firing",
-        lambda: (set(wanted) <= set(found := observing.firing(url)), list(found)),
+        lambda: (set(wanted) <= set(found := observing.firing(url, release)), list(found)),
         DEADLINE_SECONDS,
     )
 
 
 @pytest.mark.beside
-def test_requests_per_second_feed_the_autoscaler(
-    loop: Loop, watched: tuple[AdHoc, str], sample: Any
-) -> None:
-    release, url = watched
+def test_requests_per_second_feed_the_autoscaler(loop: Loop, watched: Watched, sample: Any) -> None:
+    release, url = watched.counted, watched.url
     with observing.adapting(loop, url):
         seconds = eventually(
             "the metric in the API",
@@ -116,8 +124,8 @@ def test_requests_per_second_feed_the_autoscaler(
 
 
 @pytest.mark.beside
-def test_shifted_traffic_fires_the_drift_alert(loop: Loop, watched: tuple[AdHoc, str]) -> None:
-    release, url = watched
+def test_shifted_traffic_fires_the_drift_alert(loop: Loop, watched: Watched) -> None:
+    release, url = watched.plain, watched.url
     address = release.get("service")["spec"]["clusterIP"]
     # Flowers of the data that the model was trained on, and long enough for an alert to be wrong.
     deadline = time.monotonic() + 45
@@ -126,15 +134,15 @@ def test_shifted_traffic_fires_the_drift_alert(loop: Loop, watched: tuple[AdHoc,
         for start in (0, 50, 100):
             predict(address, flowers[start : start + 50])
         time.sleep(2)
-    assert index_is_known(url)
-    quiet = observing.firing(url)
+    assert index_is_known(url, release)
+    quiet = observing.firing(url, release)
     assert not any(alert.startswith("Ml") and alert.endswith("Drift") for alert, _ in quiet), quiet
     drift, started = "MlFeatureDrift", time.monotonic()
     for _ in range(100):
         predict(address, [STRANGE] * 50)
-    wait_for_alert(url, (drift, "warning"), (drift, "critical"))
+    wait_for_alert(url, release, (drift, "warning"), (drift, "critical"))
     measured("drift seen, at thirty times the speed", time.monotonic() - started, 60)
-    labels = observing.firing(url)[drift, "critical"]
+    labels = observing.firing(url, release)[drift, "critical"]
     assert (labels["namespace"], labels["release"]) == (release.namespace, release.model)
     address = f"{url}/api/v1/alerts"
     alerts = json.loads(web.request("GET", address, in_netns=True).body)["data"]["alerts"]
@@ -147,13 +155,13 @@ def test_shifted_traffic_fires_the_drift_alert(loop: Loop, watched: tuple[AdHoc,
 
 @pytest.mark.beside
 def test_a_model_that_stops_fires_the_alert_that_no_pod_answers(
-    watched: tuple[AdHoc, str],
+    watched: Watched,
 ) -> None:
-    release, url = watched
-    assert ("MlNoPods", "critical") not in observing.firing(url)
-    release.kubectl("delete", "hpa", release.model)
+    release, url = watched.plain, watched.url
+    assert ("MlNoPods", "critical") not in observing.firing(url, release)
+    # The other release goes on and must not hide it.
     release.kubectl("scale", f"deployment/{release.model}", "--replicas=0")
-    measured("a stopped model noticed", wait_for_alert(url, ("MlNoPods", "critical")), 30)
+    measured("a stopped model noticed", wait_for_alert(url, release, ("MlNoPods", "critical")), 30)
 
 
 def test_make_observe_shows_every_release(loop: Loop) -> None:
