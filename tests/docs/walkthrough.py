@@ -2,7 +2,8 @@
 
 A line that begins with `$ ` is a command, what follows is its output: compared when it is shown,
 where `...` stands for anything (alone in a line, for any number of lines). A block that begins
-with ```console refused must fail. Must not know what the pages say.
+with ```console refused must fail; ```console cluster needs a cluster that follows the repository,
+and is left out without one. Must not know what the pages say.
 """
 
 from __future__ import annotations
@@ -12,47 +13,55 @@ import re
 import shlex
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^```console( refused)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```console( cluster)?( refused)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command of a page, the output that the page shows, and whether it should fail."""
+    """One command of a page, and the output that the page shows.
+
+    `refused`: it should fail. `cluster`: it looks at one.
+    """
 
     command: str
     output: str
     refused: bool
+    cluster: bool
 
 
 def steps(page: Path) -> list[Step]:
     """Every command of a page."""
     found = []
-    for refused, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+    for cluster, refused, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             lines = part.splitlines()
             size = 1
             while lines[size - 1].endswith("\\"):
                 size += 1
             command, output = lines[:size], lines[size:]
-            found.append(Step("\n".join(command), "\n".join(output), bool(refused)))
+            shown = "\n".join(output)
+            found.append(Step("\n".join(command), shown, bool(refused), bool(cluster)))
     return found
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A copy of this work tree as a repository of its own, with a remote `origin`."""
+    """A repository with a remote `origin`; `prefix` is put before each command that runs in it."""
 
     root: Path
     environ: dict[str, str]
+    prefix: tuple[str, ...] = ()
 
     @classmethod
     def make(cls, folder: Path, **environ: str) -> Checkout:
-        """Copy what git knows or would take, and commit it on the branch `main`."""
+        """A copy of this work tree, with what git knows or would take, on the branch `main`."""
         upstream, origin, root = folder / "upstream.git", folder / "origin.git", folder / "fork"
         root.mkdir()
         listed = "git ls-files -z --cached --others --exclude-standard"
@@ -90,7 +99,7 @@ class Checkout:
     def bash(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a user would; its errors are part of its output."""
         return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
+            [*self.prefix, "bash", "-euo", "pipefail", "-c", command],
             cwd=self.root,
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -100,12 +109,26 @@ class Checkout:
             check=False,
         )
 
-    def walk(self, page: Path) -> int:
-        """Run every step of a page; returns how many there were. Fails at the first difference."""
-        found = steps(page)
+    def walk(
+        self,
+        page: Path,
+        *,
+        cluster: bool = False,
+        supply: Mapping[str, Callable[[], str]] | None = None,
+    ) -> int:
+        """Run every step of a page; returns how many there were. Fails at the first difference.
+
+        `supply` makes variables that the page has from elsewhere, when a step names them first.
+        """
+        found = [step for step in steps(page) if cluster or not step.cluster]
         for step in found:
+            for name, make in (supply or {}).items():
+                if f"${name}" in step.command and name not in self.environ:
+                    self.environ[name] = make()
+            started = time.monotonic()
             done = self.bash(step.command)
             said = f"$ {step.command}\n{done.stdout}"
+            print(f"{said}({time.monotonic() - started:.1f} s)", flush=True)
             assert (done.returncode != 0) is step.refused, f"exit code {done.returncode}: {said}"
             assert same(step.output, done.stdout), f"the page shows:\n{step.output}\nbut: {said}"
         return len(found)

@@ -11,9 +11,13 @@ from sandbox import charts, process
 from sandbox.bundles import run_modelctl
 from sandbox.components.registry import registry
 from sandbox.environments import chart_version
+from sandbox.gitops import BRANCH
+from tests.docs.walkthrough import ROOT
 
+from . import usersclone
 from .loop import Loop, eventually, measured
 
+UPDATE = ROOT / "docs/how-to/update-your-fork.md"
 TEMPLATE = "charts/ml-model/templates/service.yaml"
 CHART = "charts/ml-model/Chart.yaml"
 MARK = "e2e/edited-template"
@@ -43,9 +47,9 @@ def rendered(loop: Loop) -> dict[str, Any]:
     }
 
 
-def edit_template(loop: Loop, version: str) -> None:
+def edit_template(root: Path, version: str) -> None:
     """One more annotation on every Service, in a chart of that version."""
-    path = loop.worktree / TEMPLATE
+    path = root / TEMPLATE
     text, count = re.subn(
         r"^metadata:\n",
         f'metadata:\n  annotations:\n    {MARK}: "1"\n',
@@ -54,19 +58,35 @@ def edit_template(loop: Loop, version: str) -> None:
     )
     assert count
     path.write_text(text)
-    path = loop.worktree / CHART
+    path = root / CHART
     path.write_text(re.sub(r"^version: .*$", f"version: {version}", path.read_text(), flags=re.M))
 
 
-def test_an_edited_template_reaches_each_environment_by_promotion_only(loop: Loop) -> None:
+def upstream(loop: Loop, folder: Path, version: str) -> str:
+    """Where forks take the newer from: what Argo CD follows, with an edited template."""
+    tree, bare = folder / "newer", folder / "upstream.git"
+    git = loop.gitops.git
+    git("clone", "--quiet", "--branch", BRANCH, loop.gitops.url, str(tree))
+    edit_template(tree, version)
+    git("-C", str(tree), "commit", "--quiet", "--all", "--message", "A newer chart")
+    git("-C", str(tree), "branch", "--quiet", "--force", "main")
+    git("clone", "--quiet", "--bare", str(tree), str(bare))
+    return str(bare)
+
+
+def test_an_edited_template_reaches_each_environment_by_promotion_only(
+    loop: Loop, tmp_path: Path
+) -> None:
+    """It comes from upstream, on the way that the documentation shows."""
     before = rendered(loop)
     head = loop.gitops.head()
     # Released charts stay in the registry, so each run needs a version of its own.
     version = f"{chart_version(loop.worktree)}-e2e.{head[:8]}.{int(time.time())}"
     versions = [f"environments/{name}/iris/version.yaml" for name in ENVIRONMENTS]
-    try:
-        edit_template(loop, version)
-        loop.push("Edit a template", TEMPLATE, CHART)
+    newer = upstream(loop, tmp_path, version)
+    with usersclone.cloned(loop, tmp_path, UPSTREAM=newer) as checkout:
+        checkout.walk(UPDATE, cluster=True)
+        loop.gitops.git("pull", "--quiet", "--ff-only", "origin", BRANCH)
         seconds = eventually("dev has it", lambda: marked(loop, "dev"), 90)
         measured("an edited template is in dev", seconds, 30)
         loop.wait_synced()
@@ -91,10 +111,7 @@ def test_an_edited_template_reaches_each_environment_by_promotion_only(loop: Loo
         assert not marked(loop, "production")[0]
         changed = {name for name, value in rendered(loop).items() if value != before[name]}
         assert changed <= {"staging-iris"}
-    finally:
-        loop.gitops.git("checkout", head, "--", TEMPLATE, CHART, *versions)
-        loop.push("As it was", TEMPLATE, CHART, *versions)
-        loop.wait_synced()
+    loop.wait_synced()
     assert not marked(loop, "staging")[0]
 
 

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ import pytest
 from sandbox import process
 from sandbox.bundles import run_modelctl
 from sandbox.components import argocd
+from sandbox.errors import CommandError
 
 from .loop import Loop, eventually, measured
+from .test_freeze import window
 from .test_loop import post, set_value
 
 ROLLBACK_SECONDS = 60
@@ -134,34 +137,36 @@ def failing(loop: Loop) -> str:
     return json.dumps([c for c in status.get("conditions", []) if c["status"] == "True"])
 
 
-def test_rollback_is_one_command_and_one_push(loop: Loop) -> None:
+def test_rollback_is_one_command_and_one_push_and_a_freeze_can_be_broken(loop: Loop) -> None:
+    """The rollback of a frozen release; without a freeze it is walked in the documentation."""
     release = loop.release("dev-iris")
-    path = "environments/dev/iris/version.yaml"
+    path, environments = "environments/dev/iris/version.yaml", "environments/environments.yaml"
     image, _, digest = release.image.partition("@")
-    words = ("--env", "dev", "--image", f"{image}-e2e@{digest}")
     bundle = loop.worktree / "build/bundles/iris"
-
-    def bump() -> None:
-        run_modelctl(loop.layout, loop.worktree, *("bump", "iris", *words, "--bundle", bundle))
-
+    words = ("--env", "dev", "--image", f"{image}-e2e@{digest}", "--bundle", bundle)
     head = loop.gitops.head()
-    bump()
+    modelctl = partial(run_modelctl, loop.layout, loop.worktree)
+    modelctl("bump", "iris", *words)
     loop.push("Bump iris in dev", path)
     try:
         eventually("the new version runs", lambda: running(loop, f"{image}-e2e@"), 120)
+        modelctl("freeze", "dev/iris", "--until", "2999-12-24", "--reason", "inventory")
+        loop.push("Freeze iris in dev", environments)
+        eventually("Argo CD has the window", lambda: window(loop), 90)
+        rollback = ("rollback", "iris", "--env", "dev", "--reason", "tested")
+        with pytest.raises(CommandError, match="frozen"):
+            modelctl(*rollback)
         started = time.monotonic()
-        run_modelctl(
-            loop.layout,
-            loop.worktree,
-            *("rollback", "iris", "--env", "dev", "--reason", "tested"),
-        )
-        loop.push("Roll iris back in dev", path)
-        eventually("the old version runs", lambda: running(loop, f"{image}@"), 120)
-        measured("from rollback to the old version", time.monotonic() - started, ROLLBACK_SECONDS)
+        modelctl(*rollback, "--break-freeze")
+        loop.push("Roll iris back in dev", path, environments)
+        eventually("the old version runs", lambda: running(loop, f"{image}@"), 180)
+        seconds = time.monotonic() - started
+        measured("from a rollback through a freeze to the old version", seconds, ROLLBACK_SECONDS)
+        assert not window(loop)[0]
         assert loop.release("dev-iris").image == release.image
     finally:
-        loop.gitops.git("checkout", head, "--", path)
-        loop.push("As it was", path)
+        loop.gitops.git("checkout", head, "--", path, environments)
+        loop.push("As it was", path, environments)
         loop.wait_synced()
 
 
