@@ -23,7 +23,12 @@ STYLES = {"warning": "yellow", "critical": "red", "few": "dim", "chance": "dim"}
 
 @click.group()
 def command() -> None:
-    """Compare what a model is asked, and what it answers, with the sample of its bundle."""
+    """Compare what a model is asked, and what it answers, with the sample of its bundle.
+
+    \b
+    Example:
+      modelctl drift report --help
+    """
 
 
 @command.command()
