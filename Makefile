@@ -227,16 +227,13 @@ VERIFY_WITH = $(if $(PUBLIC_KEY),--key '$(PUBLIC_KEY)' --insecure-ignore-tlog=tr
   --certificate-identity-regexp '$(SIGNER)' --certificate-oidc-issuer https://token.actions.githubusercontent.com)
 BUNDLES = build/bundles
 LOCKS = requirements
+PINNED = @[[ '$(IMAGE)' == *@sha256:* ]] || { echo "IMAGE='$(IMAGE)' has no digest: a tag may be another image tomorrow"; exit 2; }
 SBOM = build/sbom/$(MODEL).cdx.json
 PROVENANCE = build/provenance/$(MODEL).json
 
 .PHONY: cosign
-cosign:
+cosign: ## build cosign, or take the same version from PATH
 	@$(PYTHON) -m tools build cosign > /dev/null
-
-.PHONY: image-digest
-image-digest:
-	@[[ '$(IMAGE)' == *@sha256:* ]] || { echo "IMAGE='$(IMAGE)' has no digest: a tag may be another image tomorrow"; exit 2; }
 
 .PHONY: signing-key
 signing-key: cosign ## make a key pair build/keys/cosign.{key,pub} (KEY=...), once
@@ -245,11 +242,13 @@ signing-key: cosign ## make a key pair build/keys/cosign.{key,pub} (KEY=...), on
 	  .tools/bin/cosign generate-key-pair --output-key-prefix '$(basename $(or $(KEY),build/keys/cosign.key))'
 
 .PHONY: sign
-sign: cosign image-digest ## sign IMAGE=...@sha256:... (KEY=file, or keyless in a workflow)
+sign: cosign ## sign IMAGE=...@sha256:... (KEY=file, or keyless in a workflow)
+	$(PINNED)
 	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) sign $(SIGN_WITH) '$(IMAGE)'
 
 .PHONY: verify-signature
-verify-signature: cosign image-digest ## fail unless IMAGE=... is signed (PUBLIC_KEY=file, or SIGNER=regexp of a workflow)
+verify-signature: cosign ## fail unless IMAGE=... is signed (PUBLIC_KEY=file, or SIGNER=regexp of a workflow)
+	$(PINNED)
 	$(COSIGN) verify $(VERIFY_WITH) '$(IMAGE)' > /dev/null
 
 .PHONY: sbom
@@ -262,12 +261,14 @@ provenance: $(VENV) ## write where MODEL's image comes from
 	$(BIN)/python -m modelctl.supply provenance '$(MODEL)' --out '$(PROVENANCE)' --bundles '$(BUNDLES)'
 
 .PHONY: attest
-attest: cosign image-digest ## attach what `make sbom provenance` wrote to IMAGE=..., signed (MODEL=, KEY=)
+attest: cosign ## attach what `make sbom provenance` wrote to IMAGE=..., signed (MODEL=, KEY=)
+	$(PINNED)
 	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) attest $(SIGN_WITH) --type cyclonedx --predicate '$(SBOM)' '$(IMAGE)'
 	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) attest $(SIGN_WITH) --type slsaprovenance1 --predicate '$(PROVENANCE)' '$(IMAGE)'
 
 .PHONY: verify-attestations
-verify-attestations: cosign image-digest ## fail unless IMAGE=... has both, signed (PUBLIC_KEY= or SIGNER=)
+verify-attestations: cosign ## fail unless IMAGE=... has both, signed (PUBLIC_KEY= or SIGNER=)
+	$(PINNED)
 	$(COSIGN) verify-attestation $(VERIFY_WITH) --type cyclonedx '$(IMAGE)' > /dev/null
 	$(COSIGN) verify-attestation $(VERIFY_WITH) --type slsaprovenance1 '$(IMAGE)' > /dev/null
 

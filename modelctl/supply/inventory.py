@@ -24,7 +24,7 @@ def python_packages() -> list[dict[str, str]]:
                 "name": about["Name"],
                 "version": distribution.version,
                 # An SPDX expression, or nothing: the older free text means too many things.
-                "license": about["License-Expression"] or "",
+                "license": (about.get_all("License-Expression") or [""])[0],
             }
         )
     return sorted(found, key=lambda entry: entry["name"].lower())

@@ -117,7 +117,8 @@ def test_the_trainer_trains_and_packages_in_a_pod_like_any_other(
     image = pushed.variant(loop, folder, "trainer", "train")
     name = "trainer"
     here = f"--namespace={NAMESPACE}"
-    files = [f"--from-file={loop.layout.root}/models/iris/{one}" for one in ("train.py", "model.yaml")]
+    training = loop.layout.root / "models/iris"
+    files = [f"--from-file={training / one}" for one in ("train.py", "model.yaml")]
     restricted = {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
