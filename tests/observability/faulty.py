@@ -6,8 +6,8 @@ import sys
 
 from tests.app.live import LiveService
 
-# A valid row of iris, which the faulty engine does not survive.
-FATAL_ROW = [6.66, 3.0, 5.0, 2.0]
+# A valid row of iris, which the faulty engine does not survive; no other row has that number.
+FATAL_ROW = [6.123457, 3.0, 5.0, 2.0]
 PROGRAM = """
 import sys
 from app import __main__ as entry
@@ -15,7 +15,7 @@ entry.prepare_environment()
 from app.onnx_engine import OnnxEngine
 predict = OnnxEngine.predict
 def fail(self, batch):
-    if "6.66" in repr(batch):
+    if "6.123457" in repr(batch):
         raise RuntimeError("a fault of ours")
     return predict(self, batch)
 OnnxEngine.predict = fail
