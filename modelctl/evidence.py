@@ -61,30 +61,32 @@ def of_cluster(
     if application is None:
         return replace(found, health="Missing", note="")
     status = application.get("status", {})
-    since, record = _healthy_since(environment, model, status)
+    health = status.get("health", {}).get("status", "Unknown")
+    try:
+        deployment = kube.deployment(environment.namespace, model)
+    except kube.UnreachableError:  # the model may run in another cluster than Argo CD
+        since = status.get("health", {}).get("lastTransitionTime", "")
+        record = "since Argo CD last called it Healthy"
+        images = status.get("summary", {}).get("images", [])
+    else:
+        since, record = kube.rolled_out_at(deployment), "since its rollout"
+        # Argo CD's own list of images is often empty.
+        images = _images(deployment)
+        if health == "Healthy" and not kube.is_rolled_out(deployment):
+            health = "Progressing"  # Argo CD has not looked since
     return Evidence(
-        since=since or found.since,
+        since=datetime.fromisoformat(since).astimezone(UTC) if since else found.since,
         record=record if since else found.record,
-        health=status.get("health", {}).get("status", "Unknown"),
-        images=tuple(
-            image.rpartition("@")[2]
-            for image in status.get("summary", {}).get("images", [])
-            if "@" in image
-        ),
+        health=health,
+        images=tuple(image.rpartition("@")[2] for image in images if "@" in image),
         bundle=_bundle(environment, model),
         sync=status.get("sync", {}).get("status", "Unknown"),
     )
 
 
-def _healthy_since(
-    environment: Environment, model: str, status: dict[str, Any]
-) -> tuple[datetime | None, str]:
-    try:
-        text, record = kube.rolled_out_at(environment.namespace, model), "since its rollout"
-    except kube.UnreachableError:  # the model may run in another cluster than Argo CD
-        text = status.get("health", {}).get("lastTransitionTime", "")
-        record = "since Argo CD last called it Healthy"
-    return (datetime.fromisoformat(text).astimezone(UTC) if text else None), record
+def _images(deployment: dict[str, Any]) -> list[str]:
+    pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
+    return [container["image"] for container in pod.get("containers", [])]
 
 
 def _bundle(environment: Environment, model: str) -> str:

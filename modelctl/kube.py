@@ -50,17 +50,31 @@ def application(name: str) -> dict[str, Any] | None:
     return items[0] if items else None
 
 
-def rolled_out_at(namespace: str, model: str) -> str:
+def deployment(namespace: str, model: str) -> dict[str, Any]:
+    """The Deployment of a release."""
+    words = ("get", "deployment", model, f"--namespace={namespace}", "--output=json")
+    found: dict[str, Any] = get_json(*words)
+    return found
+
+
+def rolled_out_at(deployment: dict[str, Any]) -> str:
     """When the pods of the present version were all available for the first time, in ISO 8601;
     empty while they are not.
 
     The Deployment's own record: scaling and lost pods do not move it, a new version does.
     """
-    found = get_json("get", "deployment", model, f"--namespace={namespace}", "--output=json")
-    for condition in found.get("status", {}).get("conditions", []):
+    for condition in deployment.get("status", {}).get("conditions", []):
         if condition["type"] == "Progressing" and condition["reason"] == "NewReplicaSetAvailable":
             return str(condition["lastUpdateTime"])
     return ""
+
+
+def is_rolled_out(deployment: dict[str, Any]) -> bool:
+    """Whether all pods that there are have the present version and are ready."""
+    status = deployment.get("status", {})
+    seen = status.get("observedGeneration") == deployment.get("metadata", {}).get("generation")
+    counts = {status.get(k, 0) for k in ("replicas", "updatedReplicas", "readyReplicas")}
+    return seen and len(counts) == 1
 
 
 def model_info(namespace: str, model: str) -> dict[str, Any]:

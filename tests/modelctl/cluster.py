@@ -47,17 +47,32 @@ def install(
     *,
     rolled_out: str = "2026-01-01T00:00:00Z",
     digest: str = "",
+    behind: bool = False,
 ) -> Path:
-    """Put the stand-in on PATH; returns the file that lists what was asked."""
+    """Put the stand-in on PATH; returns the file that lists what was asked.
+
+    `behind`: nobody has looked at the Deployment since it was changed.
+    """
     folder.mkdir()
     condition = {
         "type": "Progressing",
         "reason": "NewReplicaSetAvailable",
         "lastUpdateTime": rolled_out,
     }
+    images = [image for item in applications for image in item["status"]["summary"]["images"]]
+    pod = {"containers": [{"name": "model", "image": image} for image in images]}
+    deployment = {
+        "metadata": {"generation": 2},
+        "spec": {"template": {"spec": pod}},
+        "status": {
+            "conditions": [condition],
+            "observedGeneration": 1 if behind else 2,
+            **dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), 1),
+        },
+    }
     answers = {
         "applications.json": {"items": applications},
-        "deployment.json": {"status": {"conditions": [condition]}},
+        "deployment.json": deployment,
         "info.json": {"digest": digest, "version": "1.0.0"},
     }
     for name, content in answers.items():

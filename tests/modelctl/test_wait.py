@@ -61,6 +61,15 @@ def test_what_is_missing_is_named_when_the_time_is_over(
     assert asked.read_text().count("annotate") == 1, "Argo CD is asked once to look"
 
 
+def test_argo_cds_word_from_before_the_rollout_does_not_count(
+    released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [cluster.application(image=IMAGE)]
+    cluster.install(tmp_path / "bin", monkeypatch, items, digest=DIGEST_B, behind=True)
+    with pytest.raises(ModelctlError, match="is Progressing, not Healthy"):
+        run(*WORDS, "--seconds", "0.05")
+
+
 def test_it_ends_when_the_last_thing_comes_true(
     released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
