@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -74,14 +75,14 @@ def test_it_ends_when_the_last_thing_comes_true(
     released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = cluster.install(tmp_path / "bin", monkeypatch, [], digest=DIGEST_B)
-    sleep = waiting.time.sleep
+    sleep = time.sleep
 
     def released_meanwhile(seconds: float) -> None:
         items = [cluster.application(image=IMAGE)]
         (asked.parent / "applications.json").write_text(json.dumps({"items": items}))
         sleep(seconds)
 
-    monkeypatch.setattr(waiting.time, "sleep", released_meanwhile)
+    monkeypatch.setattr(time, "sleep", released_meanwhile)
     assert "serves 1.0.0" in run(*WORDS)
 
 
