@@ -363,9 +363,7 @@ CATALOG: tuple[Tool, ...] = (
         "prometheus",
         _PROMETHEUS,
         tuple(
-            Binary(
-                name, f"{_PROMETHEUS}/cmd/{name}", ("--version",), f"{name}, version {{bare}} "
-            )
+            Binary(name, f"{_PROMETHEUS}/cmd/{name}", ("--version",), f"{name}, version {{bare}} ")
             for name in ("prometheus", "promtool")
         ),
         seconds=190,
