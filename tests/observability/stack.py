@@ -62,16 +62,21 @@ class Stack:
         labels = {"namespace": NAMESPACE, "job": release, "pod": pod, "container": "model"}
         targets = json.loads(self._targets.read_text())
         targets.append({"targets": [f"127.0.0.1:{service.port}"], "labels": labels})
-        self._targets.write_text(json.dumps(targets))
+        self._scrape(targets)
         return service
 
     def stop(self, pod: str) -> None:
         """End a pod; it is no longer scraped."""
         service = self.pods.pop(pod)
         targets = json.loads(self._targets.read_text())
-        kept = [entry for entry in targets if entry["labels"]["pod"] != pod]
-        self._targets.write_text(json.dumps(kept))
+        self._scrape([entry for entry in targets if entry["labels"]["pod"] != pod])
         service.stop()
+
+    def _scrape(self, targets: list[dict[str, Any]]) -> None:
+        """Prometheus reads the file whenever it changes, so it must never be half written."""
+        new = self._targets.with_suffix(".new")
+        new.write_text(json.dumps(targets))
+        new.replace(self._targets)
 
     def watch(self, *releases: str) -> None:
         """Start Prometheus with the rules of these releases."""
