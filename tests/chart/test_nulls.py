@@ -37,6 +37,9 @@ ENTRIES: dict[str, Any] = {
     "istio.allowMetrics": {"namespaces": ["a"]},
     "keda.triggers": {"type": "cron", "metadata": {}},
     "metrics.monitorLabels": "text",
+    "metrics.rules.alertLabels": "text",
+    "metrics.rules.disabled": True,
+    "metrics.rules.labels": "text",
     "model.download.egress.to": PEER,
     "model.download.env": "text",
     "model.download.resources.limits": "1",
@@ -63,6 +66,7 @@ ENTRIES: dict[str, Any] = {
 KEYS = {
     "affinity": "nodeAffinity",
     "autoscaling.behavior": "scaleUp",
+    "metrics.rules.disabled": "MlModelStale",
     # Two containers of one name are refused.
     "sidecars": "beside",
 }
