@@ -1,7 +1,8 @@
 """Who signed a bundle: OpenSSF model signing with a key, `model.sig` beside the manifest.
 
-    python -m app.fetch.signature [--dir FOLDER]      for a bundle that is mounted, not downloaded
+    python -m app.fetch.signature [--dir FOLDER] [--signature-only]
 
+is for a bundle that is mounted, not downloaded.
 Reads the format of `model_signing` (a Sigstore bundle of a DSSE envelope of an in-toto statement)
 with `cryptography` alone: the library brings 90 MB into an image of 30. Of the files that the
 statement lists only the manifest counts, because its hash pins every other.
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from app.bundle import MANIFEST, SIGNATURE, verify
 from app.errors import RefusedError
 from app.fetch.progress import say
+from app.variables import check_digest
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
@@ -69,17 +71,21 @@ def check(signature: bytes, public_key: Path, manifest_digest: str) -> None:
 def check_folder(folder: Path, public_key: Path, digest: str | None) -> str:
     """Verify a whole bundle and its signature; return its digest. Raises RefusedError."""
     bundle = verify(folder, digest)
+    check(read_signature(folder), public_key, bundle.digest)
+    return bundle.digest
+
+
+def read_signature(folder: Path) -> bytes:
+    """The signature beside the manifest, unverified. Raises SignatureRefusedError."""
     try:
         with (folder / SIGNATURE).open("rb") as stream:
-            signature = stream.read(MAX_BYTES)
+            return stream.read(MAX_BYTES)
     except OSError as error:
         raise SignatureRefusedError(
             f"the bundle at {folder} has no signature that can be read",
             expected=f"the file {SIGNATURE}",
             found=error.strerror or type(error).__name__,
         ) from error
-    check(signature, public_key, bundle.digest)
-    return bundle.digest
 
 
 def read_key(path: Path) -> ec.EllipticCurvePublicKey:
@@ -142,10 +148,21 @@ def main() -> int:
     environ = os.environ
     parser = argparse.ArgumentParser("python -m app.fetch.signature", description=__doc__)
     parser.add_argument("--dir", default=environ.get("MODEL_DIR") or "/model", type=Path)
-    folder: Path = parser.parse_args().dir
+    parser.add_argument(
+        "--signature-only",
+        action="store_true",
+        help="read no file but the signature, of MODEL_DIGEST; who serves hashes the files by that",
+    )
+    options = parser.parse_args()
+    folder: Path = options.dir
     key = Path(environ.get("FETCH_PUBLIC_KEY_FILE", ""))
+    digest = environ.get("MODEL_DIGEST", "")
     try:
-        digest = check_folder(folder, key, environ.get("MODEL_DIGEST") or None)
+        if options.signature_only:
+            check_digest("MODEL_DIGEST", digest)
+            check(read_signature(folder), key, digest)
+        else:
+            digest = check_folder(folder, key, digest or None)
     except RefusedError as error:
         say(level="ERROR", **error.fields())
         return REFUSED

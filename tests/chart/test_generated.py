@@ -41,6 +41,12 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
             },
         }
     },
+    ("model", "signature"): {
+        "model": {
+            "download": {"image": {"repository": "a", "digest": f"sha256:{'c' * 64}"}},
+            "signature": {"configMap": "b"},
+        }
+    },
     ("keda",): {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
 }

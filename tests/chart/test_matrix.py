@@ -37,6 +37,13 @@ OPTIONS: dict[str, dict[str, Values]] = {
         "image": {},
         "image-volume": {"model": {"imageVolume": {"repository": "example/bundle"}}},
         "claim": {"model": {"claim": {"name": "bundles", "path": "{{ .Values.model.version }}"}}},
+        "signed-claim": {
+            "model": {
+                "claim": {"name": "bundles"},
+                "download": {"image": {"repository": "example/fetch", "tag": "1"}},
+                "signature": {"configMap": "keys"},
+            }
+        },
         "download": {
             "model": {
                 "download": {
@@ -44,7 +51,8 @@ OPTIONS: dict[str, dict[str, Values]] = {
                     "image": {"repository": "example/fetch", "tag": "1"},
                     "secretName": "store",
                     "egress": {"to": {"all": {"ipBlock": {"cidr": "0.0.0.0/0"}}}},
-                }
+                },
+                "signature": {"configMap": "keys"},
             }
         },
     },

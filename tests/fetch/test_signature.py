@@ -210,6 +210,34 @@ def test_the_init_container_says_whether_a_mounted_bundle_is_signed(
     )
 
 
+# What is wrong -> exit code and what is said.
+MOUNTED: dict[str, tuple[int, str]] = {
+    "nothing": (0, "signature_verified"),
+    "no-signature": (3, "signature_refused"),
+    "other-bundle": (3, "signature_refused"),
+    "no-digest": (3, "setting_refused"),
+    # Left to the service, which hashes every file before it loads one.
+    "changed-file": (0, "signature_verified"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "expected"), MOUNTED.items(), ids=MOUNTED)
+def test_the_init_container_of_the_chart_asks_for_the_signature_alone(
+    wrong: str, expected: tuple[int, str], folder: Path, pair: tuple[Path, Path], bundle: Made
+) -> None:
+    if wrong != "no-signature":
+        sign(folder, pair[0])
+    if wrong == "changed-file":
+        (folder / "model_onnx").write_bytes(b"other")
+    digests = {"other-bundle": "sha256:" + "1" * 64, "no-digest": ""}
+    environ = {**os.environ, "MODEL_DIR": str(folder), "FETCH_PUBLIC_KEY_FILE": str(pair[1])}
+    environ["MODEL_DIGEST"] = digests.get(wrong, bundle.digest)
+    command = [sys.executable, "-m", "app.fetch.signature", "--signature-only"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, said["event"]) == expected
+
+
 @pytest.mark.parametrize("signed", [True, False], ids=["signed", "unsigned"])
 def test_a_download_asks_for_the_signature_before_any_file(
     running: Callable[[str], Server],

@@ -11,6 +11,7 @@ FETCH_ANONYMOUS: {{ $download.anonymous | quote }}
 FETCH_CA_FILE: {{ ternary (printf "/etc/fetch/%s" $download.ca.key) "" (ne $download.ca.configMap "") | quote }}
 FETCH_ENDPOINT: {{ $download.endpoint | quote }}
 FETCH_MAX_BYTES: {{ include "ml-model.mebibytes" $download.sizeLimit | float64 | mulf 1048576 | int64 | quote }}
+FETCH_PUBLIC_KEY_FILE: {{ include "ml-model.signatureKey" . | quote }}
 FETCH_TIMEOUT_SECONDS: {{ int64 $download.timeoutSeconds | quote }}
 MODEL_DIGEST: {{ .Values.model.digest | quote }}
 MODEL_DIR: /model
@@ -21,14 +22,7 @@ MODEL_URL: {{ include "ml-model.downloadUrl" . | quote }}
 {{- define "ml-model.downloadContainer" -}}
 {{- $download := .Values.model.download -}}
 - name: fetch
-  image: {{ include "ml-model.reference" (dict "root" . "image" $download.image) }}
-  {{- with $download.image.pullPolicy }}
-  imagePullPolicy: {{ . }}
-  {{- end }}
-  # The line that says why the bundle was refused ends up in the pod's status.
-  terminationMessagePolicy: FallbackToLogsOnError
-  securityContext:
-    {{- include "ml-model.containerSecurityContext" . | nindent 4 }}
+  {{- include "ml-model.fetchImage" . | nindent 2 }}
   {{- with $download.secretName }}
   envFrom:
     - secretRef:
@@ -40,13 +34,7 @@ MODEL_URL: {{ include "ml-model.downloadUrl" . | quote }}
     {{- with $value }}{{ $_ := set $own $name . }}{{ end }}
     {{- end }}
     {{- include "ml-model.env" (merge $own $download.env) | trim | nindent 4 }}
-  resources:
-    {{- range $kind := list "requests" "limits" }}
-    {{- with include "ml-model.compact" (index $download.resources $kind) | fromYaml }}
-    {{ $kind }}:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-    {{- end }}
+  {{- include "ml-model.fetchResources" . | nindent 2 }}
   volumeMounts:
     - name: model
       mountPath: /model
@@ -55,6 +43,32 @@ MODEL_URL: {{ include "ml-model.downloadUrl" . | quote }}
       mountPath: /etc/fetch
       readOnly: true
     {{- end }}
+    {{- with include "ml-model.signatureMount" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{/* What a container of the image that knows bundles always has. */}}
+{{- define "ml-model.fetchImage" -}}
+{{- $image := .Values.model.download.image -}}
+image: {{ include "ml-model.reference" (dict "root" . "image" $image) }}
+{{- with $image.pullPolicy }}
+imagePullPolicy: {{ . }}
+{{- end }}
+# The line that says why the bundle was refused ends up in the pod's status.
+terminationMessagePolicy: FallbackToLogsOnError
+securityContext:
+  {{- include "ml-model.containerSecurityContext" . | nindent 2 }}
+{{- end -}}
+
+{{- define "ml-model.fetchResources" -}}
+resources:
+  {{- range $kind := list "requests" "limits" }}
+  {{- with include "ml-model.compact" (index $.Values.model.download.resources $kind) | fromYaml }}
+  {{ $kind }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
 {{- end -}}
 
 {{/* Its volumes: the model's container mounts the first of them too, read-only. */}}

@@ -71,10 +71,12 @@ Their security context may say more than ours, never less.
 - {{ toYaml $container | indent 2 | trim }}
 {{- end -}}
 
-{{/* What runs before the model: the download, what users add to run to its end, then what runs beside the model. */}}
+{{/* What runs before the model: the download or the check of the signature, what users add to run to its end, then what runs beside the model. */}}
 {{- define "ml-model.initContainers" -}}
 {{- if .Values.model.download.url }}
 {{ include "ml-model.downloadContainer" . }}
+{{- else if include "ml-model.signatureChecked" . }}
+{{ include "ml-model.signatureContainer" . }}
 {{- end }}
 {{- range $name, $container := include "ml-model.compact" .Values.initContainers | fromYaml }}
 {{ include "ml-model.container" (dict "name" $name "container" $container "native" false) }}
@@ -254,6 +256,9 @@ spec:
         medium: Memory
         sizeLimit: {{ .Values.tmpSize }}
     {{- with include "ml-model.modelVolume" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- with include "ml-model.signatureVolume" . }}
     {{- . | nindent 4 }}
     {{- end }}
     {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
