@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelctl import changes, diff, gitrepo, render
+from modelctl import changes, diff, gitrepo, render, yamlfile
 from modelctl.environments import FILE, Environment, Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from modelctl.edits import Edit
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,19 @@ def against(repository: Repository, base: str) -> list[ReleaseChange]:
                 if differences:
                     found.append(ReleaseChange(environment.name, model, differences))
     return found
+
+
+def proposed(
+    repository: Repository, environment: str, model: str, planned: Sequence[Edit]
+) -> list[diff.Change]:
+    """What edits that are not written yet change in one release, against the commit HEAD."""
+    helm = render.find_helm(repository.root)
+    with _checkout(repository, "HEAD") as files:
+        before = _objects(files, environment, model, helm)
+        for edit in planned:
+            if files is not None and edit.after is not None:
+                yamlfile.write(files.root / edit.path.relative_to(repository.root), edit.after)
+        return diff.changes(before, _objects(files, environment, model, helm))
 
 
 def _objects(

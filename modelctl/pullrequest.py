@@ -6,6 +6,7 @@ Without `gh` (GitHub's command line) the same steps are printed, to be run by ha
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import tempfile
@@ -54,13 +55,15 @@ def by_hand(repository: Repository, request: Request) -> str:
 def open_request(repository: Repository, request: Request) -> str:
     """Push the branch and open its pull request; returns the address of the pull request.
 
-    Run twice it changes nothing; a branch of an earlier proposal is replaced, its request kept.
+    Run twice it changes nothing. A branch of an earlier proposal is replaced; its request stays,
+    and says what is proposed now.
     Raises CommandError with git's or gh's own words.
     """
     root = repository.root
     for edit in request.edits:
         gitrepo.refuse_dirty(root, edit.path)
-    if not _is_pushed(repository, request):
+    replaces = not _is_pushed(repository, request)
+    if replaces:
         _commit(repository, request)
         # Replaces only what we have seen of that branch, never somebody else's work on it.
         gitrepo.git(
@@ -68,13 +71,32 @@ def open_request(repository: Repository, request: Request) -> str:
         )
     found = _gh(root, "pr", "list", "--head", request.branch, "--json", "url", "--jq", ".[].url")
     if found.strip():
-        return found.strip().splitlines()[0]
+        url = found.strip().splitlines()[0]
+        if replaces:
+            _rewrite(root, url, request)
+        return url
     created = _gh(
         root,
         *("pr", "create", "--head", request.branch),
-        *("--title", request.title, "--body", request.body),
+        # Too long for an argument.
+        *("--title", request.title, "--body-file", "-"),
+        stdin=request.body,
     )
     return created.strip().splitlines()[-1]
+
+
+def _rewrite(root: Path, url: str, request: Request) -> None:
+    """Title and text of the present proposal; what was ticked of the earlier one is not true of it.
+
+    By the API: `gh pr edit` asks for rights to projects that a bot does not have.
+    """
+    number = url.rpartition("/")[2]
+    _gh(
+        root,
+        *("api", "--method", "PATCH", f"repos/{{owner}}/{{repo}}/pulls/{number}"),
+        *("--silent", "--input", "-"),
+        stdin=json.dumps({"title": request.title, "body": request.body}),
+    )
 
 
 def _is_pushed(repository: Repository, request: Request) -> bool:
@@ -107,5 +129,11 @@ def _commit(repository: Repository, request: Request) -> None:
             gitrepo.git(root, "worktree", "remove", "--force", str(folder))
 
 
-def _gh(root: Path, *arguments: str) -> str:
-    return proc.run(["gh", *arguments], cwd=root, timeout_seconds=GH_SECONDS, fix="gh auth login")
+def _gh(root: Path, *arguments: str, stdin: str = "") -> str:
+    return proc.run(
+        ["gh", *arguments],
+        cwd=root,
+        timeout_seconds=GH_SECONDS,
+        fix="gh auth login",
+        stdin=stdin,
+    )

@@ -48,6 +48,9 @@ def propose_or_write(
     written = show_and_apply(
         repository, request.edits, message=request.title, show=show, notes=notes
     )
+    changes = any(edit.changes for edit in request.edits)
+    if wanted and changes and show.dry_run and show.output == "table":
+        click.echo(f"the pull request would say:\n\n{request.title}\n\n{request.body}")
     if propose and written and show.output == "table":
         click.echo("or, on a branch of its own (`gh` is not on PATH):")
         click.echo(pullrequest.by_hand(repository, request))

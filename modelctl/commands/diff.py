@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl import compare, gitrepo
+from modelctl import markdown as forge
 from modelctl.commands._options import output_option
 from modelctl.environments import Repository
 
 if TYPE_CHECKING:
     from modelctl.diff import Change
-
-
-# GitHub refuses a comment of more than 65,536 characters.
-COMMENT_CHARACTERS = 60_000
-NAMED = 50
 
 
 @click.command()
@@ -64,36 +60,12 @@ def command(
     if not found:
         click.echo(empty)
     if markdown:
-        click.echo(comment(found), nl=False)
+        click.echo(forge.comment(found), nl=False)
         return
     for name, changes in found.items():
         click.echo(_plain(name, changes))
 
 
-def comment(found: dict[str, list[Change]]) -> str:
-    """All of it as far as a comment can hold it, and the names of what it cannot."""
-    shown, left, size = [], [], 0
-    for name, changes in found.items():
-        text = _markdown(name, changes)
-        if size + len(text) > COMMENT_CHARACTERS:
-            left.append(f"`{name}` ({len(changes)} objects)")
-        else:
-            shown.append(f"{text}\n")
-            size += len(text) + 1
-    if left:
-        names = ", ".join(left[:NAMED]) + (", ..." if len(left) > NAMED else "")
-        shown.append(f"{len(left)} more change, too long for a comment: {names}\n")
-    return "".join(shown)
-
-
 def _plain(name: str, changes: list[Change]) -> str:
     blocks = [f"{change.kind} {change.object}\n{change.text}" for change in changes]
     return f"=== {name}\n" + "\n".join(blocks)
-
-
-def _markdown(name: str, changes: list[Change]) -> str:
-    blocks = [
-        f"**{change.kind}** `{change.object}`\n\n```diff\n{change.text}```" for change in changes
-    ]
-    summary = f"<summary><b>{name}</b>: {len(changes)} objects</summary>"
-    return f"<details>{summary}\n\n" + "\n\n".join(blocks) + "\n\n</details>\n"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import promote, pullrequest
+from modelctl import promote, proposal, pullrequest
 from modelctl.commands._edit import Show
 from modelctl.commands._options import (
     dry_run_option,
@@ -42,6 +42,9 @@ def command(
     freeze, a version that has not been long enough where it comes from, and, when a cluster
     answers, one that is not Healthy there or does not run yet.
 
+    A pull request says what moves, its metrics beside what serves and the baseline, what changes
+    in the cluster, and what its reviewer has to see to; with --dry-run it is only printed.
+
     \b
     Examples:
       modelctl promote iris --to staging
@@ -51,13 +54,14 @@ def command(
     planned = promote.plan_promotion(
         repository, model, environment, live=live, with_settings=with_settings
     )
-    notes = planned.notes(datetime.now(UTC))
+    now = datetime.now(UTC)
+    notes = planned.notes(now)
+    # By hand there is nobody to hand a text to.
+    told = pull_request and planned.changes and (dry_run or pullrequest.available())
     request = pullrequest.Request(
         branch=f"promote/{environment}-{model}",
         title=planned.message,
-        body="\n".join(
-            [f"Image `{planned.version.image}`", f"Bundle `{planned.version.model.digest}`", *notes]
-        ),
+        body=proposal.body(repository, planned, now, live=live) if told else "",
         edits=planned.edits,
     )
     show = Show(dry_run, output)

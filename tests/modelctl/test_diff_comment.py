@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelctl.commands import diff
+from modelctl import markdown
 from modelctl.diff import Change
 
 FORGE_LIMIT = 65_536
@@ -13,7 +13,7 @@ def change(lines: int) -> Change:
 
 
 def test_what_fits_is_shown_whole() -> None:
-    text = diff.comment({"dev/iris": [change(2)], "dev/churn": [change(1)]})
+    text = markdown.comment({"dev/iris": [change(2)], "dev/churn": [change(1)]})
     assert text.count("<details>") == 2
     assert text.count("+a line of a manifest") == 3
     assert "more change" not in text
@@ -21,7 +21,7 @@ def test_what_fits_is_shown_whole() -> None:
 
 def test_a_change_of_everything_still_fits_and_names_the_rest() -> None:
     found = {f"production/model-{number}": [change(100)] for number in range(300)}
-    text = diff.comment(found)
+    text = markdown.comment(found)
     assert len(text) < FORGE_LIMIT
     shown = text.count("<details>")
     assert shown > 20
@@ -29,6 +29,6 @@ def test_a_change_of_everything_still_fits_and_names_the_rest() -> None:
 
 
 def test_one_release_that_is_too_long_hides_no_other() -> None:
-    text = diff.comment({"dev/long": [change(9_000)], "dev/short": [change(1)]})
+    text = markdown.comment({"dev/long": [change(9_000)], "dev/short": [change(1)]})
     assert "<b>dev/short</b>" in text
     assert "1 more change, too long for a comment: `dev/long` (1 objects)" in text

@@ -30,6 +30,8 @@ with (folder / "told").open("a") as told:
 opened = folder / "opened"
 if sys.argv[1:3] == ["pr", "list"] and opened.exists():
     print("https://forge.example/pull/1")
+if "-" in sys.argv:
+    (folder / "body").write_text(sys.stdin.read())
 if sys.argv[1:3] == ["pr", "create"]:
     opened.touch()
     print("Creating pull request\\nhttps://forge.example/pull/1")
@@ -47,6 +49,10 @@ class Forge:
     def told(self) -> list[list[str]]:
         """The arguments of each call."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    def body(self) -> str:
+        """What the latest call brought beside its arguments."""
+        return (self.log.parent / "body").read_text()
 
     def show(self, revision: str) -> str:
         """An object of the remote."""
@@ -94,8 +100,8 @@ def test_gh_is_told_branch_title_and_what_is_known(forge: Forge) -> None:
     assert create[:2] == ["pr", "create"]
     assert options["--head"] == BRANCH
     assert options["--title"] == "Promote iris 1.0.0 to staging"
-    assert f"Bundle `{DIGEST_B}`" in options["--body"]
-    assert "health was not looked at" in options["--body"]
+    assert f"| bundle | nothing | `{DIGEST_B}` |" in forge.body()
+    assert "health was not looked at" in forge.body()
 
 
 def test_the_same_request_twice_changes_nothing(forge: Forge) -> None:
@@ -106,14 +112,18 @@ def test_the_same_request_twice_changes_nothing(forge: Forge) -> None:
     assert [words[1] for words in forge.told()] == ["list", "create", "list"]
 
 
-def test_a_newer_version_replaces_the_branch_and_keeps_the_request(forge: Forge) -> None:
+def test_a_newer_version_replaces_the_branch_and_what_its_request_says(forge: Forge) -> None:
     run(*WORDS)
     newer = VERSION.replace("1.0.0", "1.1.0")
     (forge.checkout / "environments/dev/iris/version.yaml").write_text(newer)
     commit_all(forge.checkout, "newer")
     run(*WORDS)
     assert forge.show(f"{BRANCH}:{TARGET}") == newer
-    assert [words[1] for words in forge.told()] == ["list", "create", "list"]
+    assert [words[1] for words in forge.told()[:-1]] == ["list", "create", "list"]
+    assert forge.told()[-1][:4] == ["api", "--method", "PATCH", "repos/{owner}/{repo}/pulls/1"]
+    written = json.loads(forge.body())
+    assert written["title"] == "Promote iris 1.1.0 to staging"
+    assert "| model | nothing | 1.1.0 |" in written["body"]
 
 
 def test_somebody_elses_work_on_the_branch_is_not_overwritten(forge: Forge, tmp_path: Path) -> None:
@@ -132,7 +142,8 @@ def test_somebody_elses_work_on_the_branch_is_not_overwritten(forge: Forge, tmp_
 
 
 def test_with_dry_run_nobody_is_told(forge: Forge) -> None:
-    run(*WORDS, "--dry-run")
+    output = run(*WORDS, "--dry-run")
+    assert "Promote iris 1.0.0 to staging\n\n## What moves\n" in output
     assert not forge.log.exists()
     assert git("-C", str(forge.remote), "branch", "--list", BRANCH) == ""
 
@@ -161,7 +172,8 @@ def test_a_bump_is_proposed_and_the_newer_of_two_builds_wins(forge: Forge, tmp_p
         )
         assert output.splitlines()[-1] == "https://forge.example/pull/1"
     assert "tag: 1.2.0\n" in forge.show(f"{branch}:{target}")
-    assert [words[1] for words in forge.told()] == ["list", "create", "list"]
+    assert [words[1] for words in forge.told()[:-1]] == ["list", "create", "list"]
+    assert json.loads(forge.body())["title"] == "Bump iris to 1.2.0 in dev"
     assert git("status", "--porcelain") == ""
 
 
