@@ -175,6 +175,45 @@ def test_a_job_with_the_bots_key_is_in_a_protected_environment(path: Path) -> No
             assert job.get("environment"), name
 
 
+def test_a_promotion_waits_for_its_environments_approval_and_a_rollback_for_nobodys() -> None:
+    (promotion,) = jobs(ROOT / ".github/workflows/promote.yml").values()
+    assert promotion["environment"] == "${{ inputs.environment }}"
+    (rollback,) = jobs(ROOT / ".github/workflows/rollback.yml").values()
+    assert rollback["environment"] == "bot"
+
+
+@each
+def test_no_event_of_somebody_elses_branch_meets_a_key(path: Path) -> None:
+    events = read(path)["on"]
+    assert "pull_request_target" not in events
+    assert "pull_request" not in events or "secrets." not in path.read_text()
+
+
+def test_every_build_of_an_image_is_told_all_that_the_dockerfile_asks_for() -> None:
+    """Those that every build of ours has to give; the base image has its pin in the Dockerfile."""
+    asked = set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    builds = [
+        step["with"]["build-args"]
+        for step in steps(ROOT / ".github/workflows/model-image.yml")
+        if "docker/build-push-action@" in step.get("uses", "")
+    ]
+    assert len(builds) == 2
+    for arguments in builds:
+        assert set(re.findall(r"^(\w+)=", arguments, re.MULTILINE)) == asked - {"PYTHON_IMAGE"}
+
+
+def test_who_is_told_of_a_degraded_release_is_told_the_way_back() -> None:
+    file = ROOT / "argocd/install/argocd-notifications-cm.yaml"
+    template = yaml.safe_load(file.read_text())["data"]["template.degraded"]
+    (call,) = re.findall(r"`modelctl (.*)`", template)
+    command = cli.get_command(click.Context(cli), call.split()[0])
+    assert command is not None
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {"--env", "--reason", "--pull-request"} == set(re.findall(r"--[a-z-]+", call)) & known
+    (workflow,) = re.findall(r"/actions/workflows/([\w.]+)", template)
+    assert (ROOT / ".github/workflows" / workflow).is_file()
+
+
 def test_a_bump_does_not_start_the_build_again() -> None:
     watched = read(ROOT / ".github/workflows/image.yml")["on"]["push"]["paths"]
     assert not [pattern for pattern in watched if pattern.startswith(("environments", "*"))]
