@@ -12,6 +12,7 @@ from app.bundle import canonical, digest_of
 from modelctl import markdown, promote, proposal
 from modelctl.diff import Change
 from modelctl.environments import Repository
+from modelctl.errors import ModelctlError
 
 from . import cluster
 from .conftest import DIGEST_A, DIGEST_B, VERSION, commit_all
@@ -99,22 +100,20 @@ def test_the_rendered_diff_is_of_the_edits_and_of_nothing_else(promoted: Path) -
     assert subprocess.check_output(["git", "status", "--porcelain"], text=True) == ""
 
 
-@pytest.mark.parametrize(
-    ("helm", "cause"),
-    [("#!/bin/sh\necho hunter2 >&2\nexit 1\n", "(Helm failed)"), (None, "(Helm is not installed)")],
-    ids=["helm fails", "no helm"],
-)
-def test_what_cannot_be_rendered_is_no_empty_diff(
-    promoted: Path, monkeypatch: pytest.MonkeyPatch, helm: str | None, cause: str
-) -> None:
-    path = promoted.parent / "helm"
-    path.write_text(helm or "")
-    path.chmod(0o755 if helm else 0o644)
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+def test_what_helm_refuses_is_no_empty_diff_and_no_secret(promoted: Path) -> None:
+    (promoted.parent / "helm").write_text("#!/bin/sh\necho hunter2 >&2\nexit 1\n")
     text = body()
-    assert f"Not rendered here {cause}" in text
+    assert "Not rendered here (Helm failed): `modelctl diff --base origin/main`" in text
     assert "hunter2" not in text
     assert str(promoted.parent) not in text
+
+
+def test_without_helm_it_says_so(promoted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: Path) -> str:
+        raise ModelctlError("Helm is not installed")
+
+    monkeypatch.setattr("modelctl.render.find_helm", missing)
+    assert "Not rendered here (Helm is not installed)" in body()
 
 
 def test_metrics_of_a_bundle_at_hand_are_judged(promoted: Path) -> None:
