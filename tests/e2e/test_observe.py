@@ -178,12 +178,18 @@ def test_make_observe_shows_every_release(loop: Loop) -> None:
         for release in loop.releases:
             assert f"{release.namespace}/{release.model} " in done.stdout
         url = re.findall(r"http://127\.0\.0\.1:\d+", done.stdout)[0]
-        synced = observe.ask(url, 'argocd_app_info{sync_status="Synced"}')
-        assert {one["metric"]["name"] for one in synced} >= {r.name for r in loop.releases}
+        eventually("Argo CD's word on every release", lambda: told_synced(loop, url), 60)
         run_the_diagnosis_of_every_runbook(loop, url)
     finally:
         if not running:
             process.stop(loop.layout, NAME)
+
+
+def told_synced(loop: Loop, url: str) -> tuple[bool, object]:
+    """Whether Argo CD says of every release that it is Synced; the first scrape may be to come."""
+    found = observe.ask(url, 'argocd_app_info{sync_status="Synced"}')
+    missing = {release.name for release in loop.releases} - {one["metric"]["name"] for one in found}
+    return not missing, sorted(missing)
 
 
 def run_the_diagnosis_of_every_runbook(loop: Loop, url: str) -> None:
