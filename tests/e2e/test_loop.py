@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import images, predictions, releases, web
+from sandbox import images, lock, predictions, releases, web
 from sandbox.addresses import remembered, service_target
 from sandbox.buildah import open_storage
 from sandbox.bundles import read_bundle, run_modelctl
@@ -126,7 +126,9 @@ def test_a_new_model_version_rolls_without_a_failed_request(
     )
     bundle = replace(read_bundle(loop.layout, loop.worktree, bundle_folder), folder=bundle_folder)
     assert bundle.digest != release.digest
-    image = images.ensure_image(loop.layout, open_storage(loop.layout), loop.gitops, bundle)
+    # A build throws away what it finds of others.
+    with lock.exclusive(waiting=True):
+        image = images.ensure_image(loop.layout, open_storage(loop.layout), loop.gitops, bundle)
     path = f"environments/{environment}/iris/version.yaml"
     url = f"{loop.url(release)}/model/info"
 
