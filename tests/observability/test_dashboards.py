@@ -173,7 +173,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
             "__rate_interval": "10s",
             "__range": f"{int(ended - started) + 1}s",
         }
-        yield Source(stack.url, variables, started, ended, step=1)
+        # The last step is the moment at which all is there.
+        yield Source(stack.url, variables, ended - int(ended - started), ended, step=1)
 
 
 # What comes last out of requests: indexes and alerts of the rules.
