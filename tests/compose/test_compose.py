@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from modelctl.builds import REQUIREMENTS
 from sandbox.wait import Answer, wait_until
 from tests import trained
 from tests.app import live
+from tests.compose import front as nginx
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/compose"
@@ -101,19 +101,13 @@ class Front:
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """A real nginx with that file; only addresses are others, as there are no containers here."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    program = nginx.program()
     if program is None:
         pytest.skip("*** LEFT OUT: nginx of deploy/compose: apt-get install nginx-light ***")
     folder = tmp_path_factory.mktemp("nginx")
     port = live.free_port()
-    hosts = "".join(f"{name} 127.0.0.1:{live.shared(name).port};" for name in MODELS)
-    text = NGINX.replace("/tmp/", f"{folder}/").replace("listen 8080", f"listen 127.0.0.1:{port}")
-    text = text.replace("/dev/stderr", f"{folder}/log").replace("/dev/stdout", f"{folder}/access")
-    text = text.replace("http://$model:8080", "http://$there")
-    text = text.replace("http {", f"http {{\n    map $model $there {{ {hosts} }}", 1)
-    config = folder / "nginx.conf"
-    config.write_text(text)
-    command = [program, "-e", f"{folder}/log", "-c", str(config)]
+    services = {name: live.shared(name).port for name in MODELS}
+    command = nginx.command(program, folder, port, services)
     subprocess.run([*command, "-t"], check=True, capture_output=True)
     server = subprocess.Popen([*command, "-g", "daemon off;"], stderr=subprocess.DEVNULL)
     base = f"http://127.0.0.1:{port}"

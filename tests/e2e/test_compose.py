@@ -7,7 +7,6 @@ because `ctr` gives containers no network of their own.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from modelctl.containers import Containerd, Run
 from sandbox import netns, web
 from sandbox.environments import read_releases
 from tests import rendering
+from tests.compose import front
 
 from .loop import Loop, eventually, measured
 
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.beside
 
-FOLDER = rendering.ROOT / "deploy/compose"
-COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+COMPOSE: dict[str, Any] = yaml.safe_load(
+    (rendering.ROOT / "deploy/compose/compose.yaml").read_text(encoding="utf-8")
+)
 # Free in the sandbox's network namespace, where nobody else chooses ports.
 PORTS = {"iris": 21080, "penguins": 21081}
 FRONT_PORT = 21079
@@ -67,16 +68,9 @@ def container(loop: Loop, image: str, model: str, digest: str) -> Iterator[None]
 
 def nginx(folder: Path) -> list[str]:
     """The command of nginx with the file beside the compose file."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    program = front.program()
     assert program, "apt-get install nginx-light (`make test` does it)"
-    hosts = "".join(f"{name} 127.0.0.1:{port};" for name, port in PORTS.items())
-    text = (FOLDER / "nginx.conf").read_text(encoding="utf-8").replace("/tmp/", f"{folder}/")
-    text = text.replace("listen 8080", f"listen 127.0.0.1:{FRONT_PORT}")
-    text = text.replace("/dev/stderr", f"{folder}/log").replace("/dev/stdout", f"{folder}/access")
-    text = text.replace("http://$model:8080", "http://$there")
-    text = text.replace("http {", f"http {{\n    map $model $there {{ {hosts} }}", 1)
-    (folder / "nginx.conf").write_text(text, encoding="utf-8")
-    return [program, "-e", f"{folder}/log", "-c", f"{folder}/nginx.conf", "-g", "daemon off;"]
+    return [*front.command(program, folder, FRONT_PORT, PORTS), "-g", "daemon off;"]
 
 
 def test_both_models_answer_through_nginx_as_restricted_as_the_file_says(
