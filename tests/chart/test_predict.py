@@ -39,7 +39,7 @@ def serve() -> Iterator[Serve]:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = answer  # noqa: N815 - the names that http.server calls
+            do_GET = do_POST = answer
 
             def log_message(self, *_: object) -> None:
                 """Keep the test's output clean."""

@@ -9,10 +9,8 @@ import json
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import pytest
 import yaml
 
 from modelctl.cli import cli
+from tests import standin
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -68,23 +67,13 @@ def receiver() -> Iterator[tuple[str, list[Any]]]:
     """A server on this machine that keeps what is posted to it."""
     received: list[Any] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(standin.Quiet):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append(json.loads(body))
-            self.send_response(200)
-            self.end_headers()
+            received.append(json.loads(self.asked()))
+            self.reply(200)
 
-        def log_message(self, *arguments: Any) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook", received
-    finally:
-        server.shutdown()
-        server.server_close()
+    with standin.serving(Handler) as host:
+        yield f"http://{host}/hook", received
 
 
 @each

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,13 +11,14 @@ from app.bundle import digest_of
 from modelctl import needs
 from modelctl.environments import Repository
 from modelctl.registry import Presence
+from tests import standin
 
 from .conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, run
 
 MANIFEST = b'{"name":"iris"}'
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(standin.Quiet):
     """A registry with an image, a bundle at the tag 1.0.0, and a web server with a download."""
 
     def do_HEAD(self) -> None:
@@ -33,18 +32,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(MANIFEST)
 
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with standin.serving(Handler) as host:
+        yield host
 
 
 def set_up(root: Path, host: str, settings: str, model_version: str = "1.0.0") -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from modelctl import registry
 from modelctl.registry import Presence
+from tests import standin
 
 from .conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, run
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(standin.Quiet):
     """Has one manifest, by digest; `denied` wants a login and `broken` fails."""
 
     def do_HEAD(self) -> None:
@@ -30,18 +29,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("WWW-Authenticate", 'Basic realm="registry"')
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with standin.serving(Handler) as host:
+        yield host
 
 
 def look(host: str, name: str = "iris", digest: str = DIGEST_A) -> tuple[Presence, str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import pytest
 from app.bundle import verify
 from modelctl import smoke
 from modelctl.errors import RefusedError
-from tests import trained
+from tests import standin, trained
 from tests.app import live
 
 from .conftest import run
@@ -26,31 +24,16 @@ from .conftest import run
 def answering(digest: str, prediction: Any) -> Iterator[str]:
     """A service that says it has that bundle, and predicts the same whatever it is asked."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(standin.Quiet):
         def do_GET(self) -> None:
-            self.answer({"digest": digest})
+            self.reply(200, json.dumps({"digest": digest}).encode())
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.answer({"prediction": prediction})
+            self.asked()
+            self.reply(200, json.dumps({"prediction": prediction}).encode())
 
-        def answer(self, document: Any) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: Any) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with standin.serving(Handler) as host:
+        yield f"http://{host}"
 
 
 @pytest.mark.parametrize("name", trained.NAMES)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,13 @@ from sandbox.addresses import Address
 from sandbox.bundles import Bundle
 from sandbox.environments import Release
 from sandbox.predictions import Checked, check, judge, same, table
+from tests import standin
 
 DIGEST = "sha256:" + "a" * 64
 RELEASE = Release("dev", "ml-dev", "iris", "1.0.0", DIGEST, "r/iris:1@sha256:2")
 
 
-class Service(BaseHTTPRequestHandler):
+class Service(standin.Quiet):
     """Answers like the model's service; `answers` maps a path to status and document."""
 
     answers: dict[str, tuple[int, Any]]
@@ -39,9 +38,6 @@ class Service(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(document).encode())
 
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
-
 
 @pytest.fixture
 def service() -> Iterator[str]:
@@ -49,12 +45,8 @@ def service() -> Iterator[str]:
         "/model/info": (200, {"digest": DIGEST}),
         "/predict": (200, {"prediction": "setosa"}),
     }
-    with HTTPServer(("127.0.0.1", 0), Service) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with standin.serving(Service) as host:
+        yield f"http://{host}"
 
 
 def ask(url: str, expected: Any = "setosa") -> tuple[bool, str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from modelctl.supply.scan import (
     read_waivers,
     scan,
 )
+from tests import standin
 
 ROOT = Path(__file__).resolve().parents[2]
 HASH = "a" * 64
@@ -48,26 +47,13 @@ TODAY = date(2026, 11, 21)
 def osv(answer: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Iterator[str]:
     """A service that answers as OSV's; nothing to answer is an error of the server."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(standin.Quiet):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            found = answer(asked)
-            body = json.dumps(found or {}).encode()
-            self.send_response(200 if found is not None else 500)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            found = answer(json.loads(self.asked()))
+            self.reply(500 if found is None else 200, json.dumps(found or {}).encode())
 
-        def log_message(self, *arguments: Any) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1/query"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with standin.serving(Handler) as host:
+        yield f"http://{host}/v1/query"
 
 
 def knows_flask(asked: dict[str, Any]) -> dict[str, Any]:
