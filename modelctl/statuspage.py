@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from html import escape
-from importlib import resources
-from string import Template
 from typing import TYPE_CHECKING
 
+from modelctl import pages
 from modelctl.environments import short
 from modelctl.rules import span
 
@@ -45,8 +44,8 @@ def render(status: Status, now: datetime) -> str:
         + "</tr>"
         for model in models
     ]
-    page = (resources.files("modelctl") / "templates" / "status.html").read_text(encoding="utf-8")
-    return Template(page).substitute(
+    return pages.fill(
+        "status",
         title=TITLE,
         summary=escape(_summary(status, now)),
         note=f'<p class="note">{escape(status.note)}</p>' if status.note else "",

@@ -6,10 +6,9 @@ Every text is escaped: names of features and categories come from files and rows
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
-from string import Template
 from typing import TYPE_CHECKING
 
+from modelctl import pages
 from modelctl.drift import svg
 from modelctl.drift.findings import level_of_metric, level_of_outliers
 from modelctl.environments import short
@@ -44,10 +43,10 @@ SPECIAL = ("below", "above", "missing", "unseen", "other")
 
 def render(report: Report, made: datetime) -> str:
     """The whole page."""
-    page = (resources.files("modelctl") / "templates" / "drift.html").read_text(encoding="utf-8")
     ordered = sorted(report.features, key=lambda one: -one.psi)
     shown = [*([report.predictions] if report.predictions else []), *ordered]
-    return Template(page).substitute(
+    return pages.fill(
+        "drift",
         title=escape(f"Drift of {report.model} {report.version}"),
         verdict=_badge(VERDICTS[report.level], WORDS[report.level][1]),
         summary=f"{escape(report.source)}: {report.rows:,.0f} rows. Bundle "
