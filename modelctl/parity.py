@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from app.engine import Engine, Prediction
     from app.sklearn_engine import SklearnEngine
 
-DEFAULT_TOLERANCE = 1e-6
 # Two classes whose probabilities differ by less are a tie: either label is right.
 TIE = 1e-12
 
