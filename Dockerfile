@@ -56,7 +56,8 @@ USER 10001:10001
 
 # Of the service's code only what knows a bundle; of its libraries only orjson.
 FROM base AS fetch
-COPY --from=builder /srv/app/__init__.py /srv/app/bundle.py /srv/app/errors.py /srv/app/timestamps.py /srv/app/variables.py /srv/app/
+COPY --from=builder /srv/app/__init__.py /srv/app/errors.py /srv/app/timestamps.py /srv/app/variables.py /srv/app/
+COPY --from=builder /srv/app/model/__init__.py /srv/app/model/bundle.py /srv/app/model/
 COPY --from=builder /srv/app/fetch /srv/app/fetch
 ARG PYTHON_IMAGE
 ARG SOURCE=""

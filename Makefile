@@ -68,7 +68,7 @@ azurite: .tools/azurite/.installed ## install the Azure emulator that tests of d
 models: $(MODELS:%=build/bundles/%/manifest.json) ## train and package every model into build/bundles
 
 # One folder, one model: the bundle is made anew when its training code or ours changed.
-build/bundles/%/manifest.json: models/%/train.py models/%/model.yaml $(wildcard modelctl/*.py modelctl/*/*.py app/*.py) $(VENV)
+build/bundles/%/manifest.json: models/%/train.py models/%/model.yaml $(shell find app modelctl -name "*.py") $(VENV)
 	$(BIN)/python models/$*/train.py --out build/training/$*
 	$(BIN)/modelctl package build/training/$* --config models/$*/model.yaml --out build/bundles/$*
 
@@ -81,7 +81,7 @@ check-models: models ## hold every model to its data.yaml and baseline.yaml (MOD
 image: $(VENV) ## build the image of MODEL=... with Docker, as candidate:MODEL
 	$(MAKE) --no-print-directory build/bundles/$(MODEL)/manifest.json
 	docker build --target model --tag candidate:$(MODEL) --build-arg 'TITLE=$(MODEL)' \
-	  $$($(BIN)/python -m modelctl.builds inputs '$(MODEL)' \
+	  $$($(BIN)/python -m modelctl.supply.builds inputs '$(MODEL)' \
 	    | sed -n 's/^requirements=/--build-arg=REQUIREMENTS=/p; s/^bundle=/--build-arg=BUNDLE=/p; s/^version=/--build-arg=VERSION=/p') .
 
 # Docker's image is candidate:MODEL, or IMAGE=...; the sandbox builds its own.
@@ -146,15 +146,15 @@ down: ## stop the sandbox and leave nothing behind
 
 .PHONY: generate
 generate: $(VENV) ## write the chart's schema, README, recipes and golden renders, the dashboards
-	$(BIN)/python -m modelctl.generate
+	$(BIN)/python -m modelctl.docs
 	$(BIN)/python -m dashboards
 	$(PYTHON) -m tools build helm-schema helm-docs helm4
 	cd charts/ml-model && ../../.tools/bin/helm-schema
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
 	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
-	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.kustomizebase
-	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rulefiles
+	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.kustomize_base
+	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.rule_files
 
 .PHONY: dashboard-pictures
 dashboard-pictures: $(VENV) ## draw the dashboards from four minutes of real traffic into docs/images
@@ -180,11 +180,11 @@ release-notes: ## print what changed in the newest version of the chart
 
 .PHONY: changed-models
 changed-models: ## print the models whose image is another one than at the commit BASE=...
-	@$(BIN)/python -m modelctl.builds changed '$(BASE)'
+	@$(BIN)/python -m modelctl.supply.builds changed '$(BASE)'
 
 .PHONY: build-inputs
 build-inputs: ## print what the build of the image of MODEL=... is told, from build/bundles
-	@$(BIN)/python -m modelctl.builds inputs '$(MODEL)'
+	@$(BIN)/python -m modelctl.supply.builds inputs '$(MODEL)'
 
 ## --- Measurements (on a quiet machine with two cores)
 

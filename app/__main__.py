@@ -40,18 +40,18 @@ def main() -> int:
     import orjson
 
     from app.errors import BundleRefusedError, RefusedError
-    from app.metrics import board
+    from app.observability.metrics import shared_counters
     from app.server import run
     from app.settings import Settings
     from app.timestamps import timestamp
 
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-    board.begin(folder)
+    shared_counters.begin(folder)
     try:
         run(Settings.from_environ(os.environ), started)
     except RefusedError as error:
         if isinstance(error, BundleRefusedError):
-            board.count_refusal(folder)
+            shared_counters.count_refusal(folder)
         line = {
             "timestamp": timestamp(time.time()),
             "level": "ERROR",

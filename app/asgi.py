@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from app import plain
+from app import fastpath
 from app.admission import Deadline, requested_deadline
 from app.bodies import BodyReader, ClientGoneError, Receive
 from app.errors import RequestError
@@ -67,7 +67,7 @@ class Bridge:
         found = self._by_line.get(data[:start])
         if found is None or port == self._metrics_port:
             return None
-        request = plain.read(data, start)
+        request = fastpath.read(data, start)
         if request is None:
             return None
         size = len(request.body) + request.missing
@@ -88,7 +88,7 @@ class Bridge:
         inbound.refused = inbound.refused or refused
         outcome, reply = attempt(service, route, inbound)
         service.finish(outcome, predicted=True)
-        return plain.response(reply)
+        return fastpath.response(reply)
 
     def flush(self) -> None:
         """Write the log of what was answered at once."""

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app import logs
+from app.observability import logs
 from app.worker import Logger, Worker
 
 if TYPE_CHECKING:

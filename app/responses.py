@@ -1,4 +1,4 @@
-"""A prediction or an error -> status, bytes and headers. Knows no web framework.
+"""A document or an error -> status, bytes and headers. Knows no web framework.
 
 orjson writes NaN as null, but that never happens: engines refuse to answer with one.
 """
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from app.engine import Prediction
     from app.errors import RequestError
 
 JSON = "application/json"
@@ -51,17 +50,6 @@ def json_reply(document: Any, status: int = 200) -> Reply:
     return Reply(status, orjson.dumps(document))
 
 
-def prediction_reply(
-    prediction: Prediction, *, one_row: bool, model_version: str, request_id: str
-) -> Reply:
-    """The answer of /predict: flat for one row, a list under `predictions` for rows."""
-    rows = _rows(prediction)
-    document: dict[str, Any] = rows[0] if one_row else {"predictions": rows}
-    document["model_version"] = model_version
-    document["request_id"] = request_id
-    return Reply(200, orjson.dumps(document))
-
-
 def problem(error: RequestError, request_id: str, *, with_error: bool = False) -> Reply:
     """A problem document (RFC 9457); `with_error` adds the one text that V1 and V2 clients read."""
     document: dict[str, Any] = {
@@ -87,12 +75,3 @@ def _one_text(error: RequestError) -> str:
     listed = "; ".join(texts[:MAX_LISTED])
     more = f"; and {len(texts) - MAX_LISTED} more" if len(texts) > MAX_LISTED else ""
     return f"{error.title}: {listed}{more}"
-
-
-def _rows(prediction: Prediction) -> list[dict[str, Any]]:
-    if prediction.probabilities is None:
-        return [{"prediction": value} for value in prediction.values]
-    return [
-        {"prediction": value, "probability": row, "confidence": max(row)}
-        for value, row in zip(prediction.values, prediction.probabilities.tolist(), strict=True)
-    ]

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from app import docs_page
 from app.errors import RequestError
-from app.metrics import CONTENT_TYPE
-from app.outcome import Outcome
-from app.protocols.routes import (
+from app.observability.metrics import CONTENT_TYPE
+from app.observability.outcome import Outcome
+from app.observability.trace_context import HEADER, parse
+from app.observability.tracing import RESPONSE_HEADER, header
+from app.openapi import page
+from app.protocol_routes import (
+    native_predict,
     v1_models,
     v1_predict,
     v1_status,
@@ -32,8 +35,6 @@ from app.protocols.routes import (
     v2_server,
 )
 from app.responses import Reply, json_reply, problem
-from app.tracecontext import HEADER, parse
-from app.tracing import RESPONSE_HEADER, header
 from app.urls import UNMATCHED, URLS, V2_MODEL, Url
 
 if TYPE_CHECKING:
@@ -88,18 +89,6 @@ def versions(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     )
 
 
-def predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
-    """One row or several, by position or by name."""
-    if inbound.media_type != "application/json":
-        raise RequestError(
-            415,
-            "media-type",
-            "The content type is not supported",
-            f"expected application/json, found {inbound.media_type[:100] or 'none'}",
-        )
-    return service.predict(inbound.read(), inbound.deadline, outcome)
-
-
 def openapi(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     """The OpenAPI document of this model, made at start-up."""
     return Reply(200, service.openapi)
@@ -109,7 +98,7 @@ def docs(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     """A page to try the model, unless it is switched off."""
     if service.docs is None:
         raise RequestError(404, "not-found", "Not found", "DOCS_ENABLED is false")
-    return Reply(200, service.docs.body, docs_page.CONTENT_TYPE, dict(service.docs.headers))
+    return Reply(200, service.docs.body, page.CONTENT_TYPE, dict(service.docs.headers))
 
 
 WORK: dict[str, Work] = {
@@ -120,8 +109,8 @@ WORK: dict[str, Work] = {
     "/version": versions,
     "/openapi.json": openapi,
     "/docs": docs,
-    "/predict": predict,
-    "/predict/batch": predict,
+    "/predict": native_predict,
+    "/predict/batch": native_predict,
     "/v1/models": v1_models,
     "/v1/models/<model>": v1_status,
     "/v1/models/<model>:predict": v1_predict,

@@ -12,25 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app import capture, docs_page, openapi, tracing
-from app import engine as engines
 from app.admission import Deadline, InFlight
-from app.bundle import Bundle, verify
-from app.contract import Contract
-from app.logs import RequestLog
-from app.metrics import Facts, Metrics
-from app.protocols.call import Call
+from app.model import engine as engines
+from app.model.bundle import Bundle, verify
+from app.model.contract import Contract
+from app.model.validation import Validator
+from app.observability import capture, tracing
+from app.observability.logs import RequestLog
+from app.observability.metrics import Facts, Metrics
+from app.openapi import document as openapi
+from app.openapi import page as docs_page
+from app.protocols.native import Native
 from app.protocols.v1 import V1
 from app.protocols.v2 import V2
-from app.responses import Reply, prediction_reply
-from app.strict_json import parse
-from app.validation import Validator, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.engine import Prediction
-    from app.outcome import Outcome
+    from app.observability.outcome import Outcome
+    from app.protocols.call import Call
+    from app.responses import Reply
     from app.settings import Settings
 
 # A prediction that takes longer is not timed again at start.
@@ -57,8 +58,9 @@ class Service:
         self.draining = False
         self.name = str(bundle.manifest["name"])
         self.version = str(bundle.manifest["version"])
-        self._validator = Validator(self.contract)
-        common = (self.contract, self._validator, settings.max_batch_rows)
+        validator = Validator(self.contract)
+        common = (self.contract, validator, settings.max_batch_rows)
+        self.native = Native(self.version, validator, settings.max_batch_rows)
         self.v1 = V1(self.name, self.version, *common)
         self.v2 = V2(self.name, self.version, *common)
         self.openapi = self._describe()
@@ -92,10 +94,6 @@ class Service:
         seconds = time.perf_counter() - (self._started if since is None else since)
         self.metrics.start(self.metrics.take() if place is None else place, seconds)
         self._log.model_loaded(name=self.name, engine=self.engine.name, seconds=seconds)
-
-    def predict(self, body: bytes, deadline: Deadline, outcome: Outcome) -> Reply:
-        """Answer a /predict document. Raises RequestError."""
-        return self.answer(body, deadline, outcome, self._read)
 
     def answer(
         self, body: bytes, deadline: Deadline, outcome: Outcome, read: Callable[[bytes], Call]
@@ -139,24 +137,12 @@ class Service:
         best = float("inf")
         for _ in range(3):
             started = time.perf_counter()
-            call = self._read(body)
+            call = self.native.read(body)
             call.write(self.engine.predict(call.batch), "")
             best = min(best, time.perf_counter() - started)
             if best > SLOW_SECONDS:
                 break
         return best
-
-    def _read(self, body: bytes) -> Call:
-        limit = self.settings.max_batch_rows
-        rows, places, one_row = read_rows(parse(body), limit)
-        batch = self._validator.batch(rows, places, limit)
-
-        def write(prediction: Prediction, request_id: str) -> Reply:
-            return prediction_reply(
-                prediction, one_row=one_row, model_version=self.version, request_id=request_id
-            )
-
-        return Call(batch, write)
 
     @property
     def accepting(self) -> bool:
@@ -221,14 +207,14 @@ class Service:
             metrics=self.settings.metrics_port is None,
             docs=self.settings.docs_enabled,
         )
-        document = openapi.document(
+        described = openapi.document(
             facts,
             self.contract,
             next((row for row in rows if None not in row), rows[0]),
             self.v1.signatures,
             self.v2.announce(),
         )
-        return orjson.dumps(document)
+        return orjson.dumps(described)
 
     def info(self) -> dict[str, Any]:
         """The public part of the manifest, and the digest it was verified with."""

@@ -23,8 +23,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelctl import changes, check, gitrepo
-from modelctl.environments import FILE, Repository
+from modelctl.promotion import check, merge_rules
+from modelctl.repository import gitrepo
+from modelctl.repository.environments import FILE, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +83,9 @@ def git(folder: Path, *arguments: str) -> None:
 
 def one_change(repository: Repository) -> None:
     """What `check --base HEAD` does."""
-    changed = changes.since(repository, gitrepo.merge_base(repository.root, "HEAD"))
+    changed = merge_rules.since(repository, gitrepo.merge_base(repository.root, "HEAD"))
     problems = check.problems(repository, changed)
-    problems += changes.problems(repository, changed, datetime.now(UTC))
+    problems += merge_rules.problems(repository, changed, datetime.now(UTC))
     assert len(changed.names) == 1  # noqa: S101
     assert problems == [], problems  # noqa: S101 - a check that fails early would look fast
 

@@ -17,11 +17,11 @@ from threadpoolctl import threadpool_limits
 from benchmarks import steps
 from benchmarks.families import FAMILIES, Case, cases
 from benchmarks.machine import describe
-from modelctl.alignment import align
-from modelctl.candidates import json_rows
-from modelctl.contracts import infer
-from modelctl.engines import attempt_all, chosen
-from modelctl.parity import Parity, encode
+from modelctl.packaging.alignment import align
+from modelctl.packaging.candidates import json_rows
+from modelctl.packaging.contracts import infer
+from modelctl.packaging.engines import attempt_all, chosen
+from modelctl.packaging.parity import Parity, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,8 +23,8 @@ from benchmarks.machine import describe
 from benchmarks.running import prefer
 from benchmarks.servers import BENCH, Server, ours
 from benchmarks.turns import in_turns, share
-from modelctl.material import Request, gather
-from modelctl.package import plan, write
+from modelctl.packaging.package import plan, write
+from modelctl.packaging.training_output import Request, gather
 
 FIRST_PORT = 19_700
 MOST_DRIFT = 0.05

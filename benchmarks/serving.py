@@ -21,8 +21,8 @@ from benchmarks.load import CONNECTIONS, Peak, peak
 from benchmarks.overload import Overload, overload
 from benchmarks.running import answer_of, prefer, running
 from benchmarks.servers import BENCH, PEERS, Server, echo, ours, peer
-from modelctl.material import Request, gather
-from modelctl.package import plan, write
+from modelctl.packaging.package import plan, write
+from modelctl.packaging.training_output import Request, gather
 
 WORKLOADS = ("lr", "rf", "penguins")
 # The random forest on the scikit-learn engine: a model that takes milliseconds.

@@ -43,15 +43,15 @@ from sklearn.preprocessing import (
 from sklearn.svm import SVC
 
 from benchmarks.families import NUMBERS, load
-from modelctl.alignment import align
-from modelctl.candidates import json_rows
-from modelctl.contracts import infer
-from modelctl.engines import attempt_all
+from modelctl.packaging.alignment import align
+from modelctl.packaging.candidates import json_rows
+from modelctl.packaging.contracts import infer
+from modelctl.packaging.engines import attempt_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modelctl.engines import Attempt
+    from modelctl.packaging.engines import Attempt
 
 TITLE = "## Preprocessing steps and options"
 STRINGS = ["island", "sex"]

@@ -3,7 +3,7 @@
 import sys
 
 from app import __main__ as command
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 
 
 def nothing(*_arguments: object, **_named: object) -> None:

@@ -22,8 +22,8 @@ import joblib
 import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier
 
-from modelctl.material import Request, gather
-from modelctl.package import plan, write
+from modelctl.packaging.package import plan, write
+from modelctl.packaging.training_output import Request, gather
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.parent.name for path in ROOT.glob("models/*/train.py"))

@@ -12,11 +12,11 @@ import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from app.bundle import MANIFEST, MAX_MANIFEST_BYTES, SIGNATURE, digest_of, parse
 from app.errors import AppError
 from app.fetch.errors import FetchRefusedError, NoRangesError, TryAgainError
 from app.fetch.folder import PARTIAL, Folder
 from app.fetch.progress import Progress, say
+from app.model.bundle import MANIFEST, MAX_MANIFEST_BYTES, SIGNATURE, digest_of, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

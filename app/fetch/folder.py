@@ -13,8 +13,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from app.bundle import MANIFEST, digest_of, refuse_strays
 from app.fetch.errors import FetchRefusedError
+from app.model.bundle import MANIFEST, digest_of, refuse_strays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from app.bundle import MANIFEST, SIGNATURE, verify
 from app.errors import RefusedError
 from app.fetch.progress import say
+from app.model.bundle import MANIFEST, SIGNATURE, verify
 from app.variables import check_digest
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

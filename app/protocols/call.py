@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.engine import Prediction
+    from app.model.prediction import Prediction
+    from app.model.validation import Batch
     from app.responses import Reply
-    from app.validation import Batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import FieldError, RequestError
+from app.model.validation import MAX_ERRORS, contract_error, kind_of
+from app.protocols.strict_json import parse
 from app.protocols.tensors import DATATYPES, DataError, FrameError, read_json, read_raw
-from app.strict_json import parse
-from app.validation import MAX_ERRORS, contract_error, kind_of
 
 HEADER = "Inference-Header-Content-Length"
 # More digits than any body we accept: the text is never turned into a huge number.

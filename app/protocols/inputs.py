@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from app.model.validation import TOO_MANY_ROWS
 from app.protocols.tensors import BOOL, BYTES, NUMBERS
-from app.validation import TOO_MANY_ROWS
 
 if TYPE_CHECKING:
-    from app.contract import Contract, Feature
+    from app.model.contract import Contract, Feature
+    from app.model.validation import Batch, Validator
     from app.protocols.frames import Place, Problems, Tensor
-    from app.validation import Batch, Validator
 
 # What a feature is announced as, and what it may be sent as.
 ANNOUNCED = {"float": "FP64", "integer": "INT64", "boolean": BOOL, "string": BYTES}

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from app.contract import Label
+    from app.model.contract import Label
 
 BYTES = "BYTES"
 BOOL = "BOOL"

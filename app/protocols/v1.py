@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.errors import FieldError
+from app.model.validation import contract_error, kind_of
 from app.protocols.call import Call
+from app.protocols.strict_json import parse
 from app.responses import Reply, json_reply
-from app.strict_json import parse
-from app.validation import contract_error, kind_of
 
 if TYPE_CHECKING:
-    from app.contract import Contract
-    from app.engine import Prediction
-    from app.validation import Validator
+    from app.model.contract import Contract
+    from app.model.prediction import Prediction
+    from app.model.validation import Validator
 
 PREDICT = ("serving_default", "predict")
 PREDICT_PROBA = "predict_proba"

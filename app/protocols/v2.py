@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from app.model.validation import MAX_ERRORS, kind_of
 from app.protocols.call import Call
 from app.protocols.frames import (
     HEADER,
@@ -24,12 +25,11 @@ from app.protocols.frames import (
 from app.protocols.inputs import Inputs
 from app.protocols.tensors import BOOL, BYTES, write_raw
 from app.responses import Reply, json_reply
-from app.validation import MAX_ERRORS, kind_of
 
 if TYPE_CHECKING:
-    from app.contract import Contract
-    from app.engine import Prediction
-    from app.validation import Validator
+    from app.model.contract import Contract
+    from app.model.prediction import Prediction
+    from app.model.validation import Validator
 
 OCTETS = "application/octet-stream"
 SERVER = "ml-model"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl import edits
+from modelctl.repository import edits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelctl.environments import Repository
+    from modelctl.repository.environments import Repository
 
 
 @dataclass(frozen=True)

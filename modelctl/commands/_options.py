@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from modelctl.environments import Repository
 from modelctl.errors import ModelctlError
+from modelctl.repository.environments import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable

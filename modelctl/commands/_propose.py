@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl import pullrequest
 from modelctl.commands._edit import Show, show_and_apply
+from modelctl.promotion import pull_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from modelctl.environments import Repository
+    from modelctl.repository.environments import Repository
 
     Command = Callable[..., Any]
 
@@ -29,7 +29,7 @@ def pull_request_option(command: Command) -> Command:
 
 def propose_or_write(
     repository: Repository,
-    request: pullrequest.Request,
+    request: pull_request.Request,
     *,
     wanted: bool,
     show: Show,
@@ -40,10 +40,10 @@ def propose_or_write(
     Nothing is proposed when nothing changes or in a dry run.
     """
     propose = wanted and any(edit.changes for edit in request.edits) and not show.dry_run
-    if propose and pullrequest.available():
+    if propose and pull_request.available():
         for note in notes:
             click.echo(note)
-        click.echo(pullrequest.open_request(repository, request))
+        click.echo(pull_request.open_request(repository, request))
         return
     written = show_and_apply(
         repository, request.edits, message=request.title, show=show, notes=notes
@@ -53,4 +53,4 @@ def propose_or_write(
         click.echo(f"the pull request would say:\n\n{request.title}\n\n{request.body}")
     if propose and written and show.output == "table":
         click.echo("or, on a branch of its own (`gh` is not on PATH):")
-        click.echo(pullrequest.by_hand(repository, request))
+        click.echo(pull_request.by_hand(repository, request))

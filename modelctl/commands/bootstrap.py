@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from modelctl import bootstrap
-from modelctl.cluster import Cluster
-from modelctl.environments import Repository
+from modelctl.cluster import bootstrap
+from modelctl.cluster.context import Cluster
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.repository.environments import Repository
 
 DEFINITIONS = ("applications", "applicationsets", "appprojects")
 

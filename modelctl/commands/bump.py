@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from modelctl import promote, pullrequest
 from modelctl.commands._edit import Show
 from modelctl.commands._options import (
     dry_run_option,
@@ -15,7 +14,9 @@ from modelctl.commands._options import (
     output_option,
 )
 from modelctl.commands._propose import propose_or_write, pull_request_option
-from modelctl.environments import Repository, parse_image
+from modelctl.promotion import bump
+from modelctl.promotion.pull_request import Request
+from modelctl.repository.environments import Repository, parse_image
 
 
 @click.command()
@@ -54,17 +55,17 @@ def command(
       modelctl bump iris --env dev --image IMAGE --bundle build/bundles/iris --pull-request
     """
     repository = Repository.find()
-    version = promote.bumped(
+    version = bump.bumped(
         repository,
         model,
         environment,
         image=parse_image(image) if image else None,
-        bundle=promote.bundle_version(model, folder) if folder else None,
+        bundle=bump.bundle_version(model, folder) if folder else None,
         chart=chart_version,
     )
-    edit = promote.plan_bump(repository, model, environment, version)
+    edit = bump.plan_bump(repository, model, environment, version)
     message = f"Bump {model} to {version.model.version} in {environment}"
-    request = pullrequest.Request(
+    request = Request(
         # One for each model and environment: a newer build replaces what an older one proposed.
         branch=f"bump/{environment}-{model}",
         title=message,

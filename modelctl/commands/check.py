@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import changes, check, gitrepo
 from modelctl.commands._options import output_option
-from modelctl.environments import Repository
 from modelctl.errors import RefusedError
+from modelctl.promotion import check, merge_rules
+from modelctl.repository import changes, gitrepo
+from modelctl.repository.environments import Repository
 
 
 @click.command()
@@ -34,7 +35,7 @@ def command(base: str | None, live: bool, output: str) -> None:
     changed = changes.since(repository, start) if start else None
     found = check.problems(repository, changed)
     if changed and not found:
-        found = changes.problems(repository, changed, datetime.now(UTC), live=live)
+        found = merge_rules.problems(repository, changed, datetime.now(UTC), live=live)
     if output == "json":
         click.echo(json.dumps({"problems": found}, indent=2))
     if found:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl import compare, gitrepo
-from modelctl import markdown as forge
 from modelctl.commands._options import output_option
-from modelctl.environments import Repository
+from modelctl.rendering import compare
+from modelctl.rendering import markdown as forge
+from modelctl.repository import gitrepo
+from modelctl.repository.environments import Repository
 
 if TYPE_CHECKING:
-    from modelctl.diff import Change
+    from modelctl.rendering.diff import Change
 
 
 @click.command()

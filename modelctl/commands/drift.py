@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl import yamlfile
 from modelctl.commands import _table
 from modelctl.commands._options import model_argument, output_option
+from modelctl.repository import yamlfile
 
 if TYPE_CHECKING:
     from modelctl.drift.findings import Finding, Report
@@ -115,11 +115,11 @@ def report(
       modelctl drift report iris --bundle build/bundles/iris --prometheus http://127.0.0.1:9090 --namespace ml-dev
       modelctl drift report iris --bundle build/bundles/iris --rows captured/ --html drift.html --fail-on critical
     """  # noqa: E501 - as they are typed
-    from modelctl.bundles import verified
     from modelctl.drift import findings
     from modelctl.drift import page as html
     from modelctl.drift import report as reports
     from modelctl.drift.prometheus import Prometheus
+    from modelctl.packaging.bundles import verified
 
     if bool(url) == bool(paths):
         raise click.UsageError("give either --prometheus or --rows")

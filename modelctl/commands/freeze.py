@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import freezes
 from modelctl.commands._edit import Show, show_and_apply
 from modelctl.commands._options import dry_run_option, output_option
-from modelctl.environments import Freeze, Repository
+from modelctl.promotion import freeze
+from modelctl.repository.environments import Freeze, Repository
 
 
 @click.command()
@@ -27,10 +27,10 @@ def command(scope: str, until: str, reason: str, dry_run: bool, output: str) -> 
     """
     now = datetime.now(UTC).replace(microsecond=0)
     repository = Repository.find()
-    environment, model = freezes.parse_scope(repository, scope)
-    end = freezes.parse_until(until, now)
-    edit = freezes.plan_freeze(
+    environment, model = freeze.parse_scope(repository, scope)
+    end = freeze.parse_until(until, now)
+    edit = freeze.plan_freeze(
         repository, environment, model, Freeze(start=now, until=end, reason=reason)
     )
-    message = f"Freeze {scope} until {end.strftime(freezes.TIME_FORMAT)}: {reason}"
+    message = f"Freeze {scope} until {end.strftime(freeze.TIME_FORMAT)}: {reason}"
     show_and_apply(repository, [edit], message=message, show=Show(dry_run, output))

@@ -14,7 +14,7 @@ from modelctl.commands._options import dry_run_option, model_argument, output_op
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelctl.baselines import Verdict
+    from modelctl.quality.metric_baselines import Verdict
 
 
 @click.command()
@@ -38,27 +38,28 @@ def command(model: str, folder: Path | None, update: bool, dry_run: bool, output
       modelctl gate iris
       modelctl gate iris --update
     """
-    from modelctl import baselines
-    from modelctl.bundles import verified
-    from modelctl.environments import Repository
     from modelctl.errors import RefusedError
+    from modelctl.packaging.bundles import verified
+    from modelctl.quality import metric_baselines
+    from modelctl.repository.environments import Repository
 
     repository = Repository.find()
-    path = repository.root / "models" / model / baselines.FILE
+    path = repository.root / "models" / model / metric_baselines.FILE
     metrics = verified(folder or repository.root / "build" / "bundles" / model).manifest["metrics"]
     if update:
-        edit = baselines.plan_update(path, model, metrics)
+        edit = metric_baselines.plan_update(path, model, metrics)
         message = f"The metrics that {model} is held to"
         show_and_apply(repository, [edit], message=message, show=Show(dry_run, output))
         return
-    verdicts = baselines.judge(baselines.read(path, model), metrics)
+    verdicts = metric_baselines.judge(metric_baselines.read(path, model), metrics)
     _print(verdicts, output)
     problems = [verdict.problem for verdict in verdicts if verdict.problem]
     if problems:
         raise RefusedError(
             f"'{model}' is worse than its baseline",
             found="; ".join(problems),
-            expected=f"the metrics in models/{model}/{baselines.FILE}, less their tolerances",
+            expected=f"the metrics in models/{model}/{metric_baselines.FILE}, "
+            "less their tolerances",
             fix="mend data or training; or, if this is meant, say so in a commit: "
             f"`modelctl gate {model} --update`",
         )

@@ -6,10 +6,10 @@ import json
 
 import click
 
-from modelctl import history
 from modelctl.commands import _table
 from modelctl.commands._options import environment_option, model_argument, output_option
-from modelctl.environments import Repository, short
+from modelctl.repository import history
+from modelctl.repository.environments import Repository, short
 
 MINUTE = 16  # characters of an ISO date up to the minute
 

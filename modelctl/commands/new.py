@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from modelctl import scaffold
 from modelctl.commands._edit import Show, show_and_apply
 from modelctl.commands._options import dry_run_option, output_option
-from modelctl.environments import Repository
+from modelctl.repository import scaffold
+from modelctl.repository.environments import Repository
 
 
 @click.command()

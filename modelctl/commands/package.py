@@ -46,9 +46,9 @@ def command(
     started = time.monotonic()
     # On stderr, and only on a terminal: stdout is for what was found.
     with Console(stderr=True).status("loading scikit-learn") as status:
-        from modelctl.material import Request, gather
-        from modelctl.package import plan, write
-        from modelctl.packagetable import print_attempts
+        from modelctl.packaging.package import plan, write
+        from modelctl.packaging.table import print_attempts
+        from modelctl.packaging.training_output import Request, gather
 
         status.update("reading the model and the sample")
         material = gather(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from modelctl import chartpackage
-from modelctl.environments import CHART, Repository
-from modelctl.render import find_helm
+from modelctl.rendering import chart_package
+from modelctl.rendering.render import find_helm
+from modelctl.repository.environments import CHART, Repository
 
 
 @click.command()
@@ -26,5 +26,5 @@ def command(out: Path) -> None:
     Example: modelctl package-chart --out build/charts
     """
     root = Repository.find().root
-    made = chartpackage.package(root / CHART, out, find_helm(root))
+    made = chart_package.package(root / CHART, out, find_helm(root))
     click.echo(f"{made.path}  {made.digest}")

@@ -26,8 +26,8 @@ def command(url: str, path: Path, out: Path | None, batch_rows: int, connections
     from rich.console import Console
     from rich.progress import Progress
 
-    from modelctl.client import Client
-    from modelctl.predict import prepare, run, write_csv
+    from modelctl.service.client import Client
+    from modelctl.service.predict import prepare, run, write_csv
 
     # The bar goes to stderr: stdout may be the answer.
     with Client(url) as client, Progress(console=Console(stderr=True), transient=True) as progress:

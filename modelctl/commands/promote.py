@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import promote, proposal, pullrequest
 from modelctl.commands._edit import Show
 from modelctl.commands._options import (
     dry_run_option,
@@ -16,7 +15,9 @@ from modelctl.commands._options import (
     output_option,
 )
 from modelctl.commands._propose import propose_or_write, pull_request_option
-from modelctl.environments import Repository
+from modelctl.promotion import promote, proposal
+from modelctl.promotion.pull_request import Request, available
+from modelctl.repository.environments import Repository
 
 
 @click.command()
@@ -57,8 +58,8 @@ def command(
     now = datetime.now(UTC)
     notes = planned.notes(now)
     # By hand there is nobody to hand a text to.
-    told = pull_request and planned.changes and (dry_run or pullrequest.available())
-    request = pullrequest.Request(
+    told = pull_request and planned.changes and (dry_run or available())
+    request = Request(
         branch=f"promote/{environment}-{model}",
         title=planned.message,
         body=proposal.body(repository, planned, now, live=live) if told else "",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from modelctl import manifests, render
-from modelctl.environments import Repository
 from modelctl.errors import RefusedError
+from modelctl.rendering import manifests, render
+from modelctl.repository.environments import Repository
 
 
 @click.command()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import kube, retire
+from modelctl.cluster import kube
 from modelctl.commands._edit import Show, show_and_apply
 from modelctl.commands._options import (
     dry_run_option,
@@ -15,7 +15,8 @@ from modelctl.commands._options import (
     model_argument,
     output_option,
 )
-from modelctl.environments import Environment, Repository
+from modelctl.promotion import retire
+from modelctl.repository.environments import Environment, Repository
 
 
 @click.command()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl import freezes, history, needs, pullrequest, rules
+from modelctl.cluster import artifacts
 from modelctl.commands._edit import Show
 from modelctl.commands._options import (
     dry_run_option,
@@ -15,7 +15,9 @@ from modelctl.commands._options import (
     output_option,
 )
 from modelctl.commands._propose import propose_or_write, pull_request_option
-from modelctl.environments import Repository
+from modelctl.promotion import freeze, rollback, rules
+from modelctl.promotion.pull_request import Request
+from modelctl.repository.environments import Repository
 
 
 @click.command()
@@ -53,16 +55,16 @@ def command(
     """
     repository = Repository.find()
     found = repository.environment(environment)
-    edit, version = history.plan_rollback(repository, found, model, wanted)
+    edit, version = rollback.plan_rollback(repository, found, model, wanted)
     planned = [edit]
     if break_freeze:
-        planned.append(freezes.plan_break(repository, found, model))
+        planned.append(freeze.plan_break(repository, found, model))
     else:
-        rules.require(rules.refuse_frozen(model, found, datetime.now(UTC)))
+        rules.require(rules.freeze_violations(model, found, datetime.now(UTC)))
     message = f"Roll back {model} to {version.model.version} in {environment}: {reason}"
-    looked = needs.look(repository, found, model, version) if ask else []
+    looked = artifacts.look(repository, found, model, version) if ask else []
     notes = [finding.note for finding in looked if finding.note]
-    request = pullrequest.Request(
+    request = Request(
         branch=f"rollback/{environment}-{model}",
         title=message,
         body="\n".join(

@@ -19,7 +19,7 @@ def command(bundle: Path, host: str, port: int, workers: int | None) -> None:
     Example:
       modelctl serve build/bundles/iris --port 8080
     """
-    from modelctl.serve import become_server, environment
+    from modelctl.service.serve import become_server, environment
 
     variables = environment(bundle, host=host, port=port, workers=workers)
     click.echo(f"serving {bundle} ({variables['MODEL_DIGEST'][:19]}...) on http://{host}:{port}")

@@ -35,6 +35,6 @@ def command(bundle: Path, key: Path, password_env: str) -> None:
     """
     import os
 
-    from modelctl.signing import sign
+    from modelctl.supply.signing import sign
 
     click.echo(sign(bundle, key, os.environ.get(password_env)))

@@ -25,10 +25,10 @@ def command(url: str, folder: Path) -> None:
     Example:
       modelctl smoke http://127.0.0.1:8080 --bundle build/bundles/iris
     """
-    from modelctl import smoke
-    from modelctl.bundles import verified
-    from modelctl.client import Client
     from modelctl.errors import RefusedError
+    from modelctl.packaging.bundles import verified
+    from modelctl.quality import smoke
+    from modelctl.service.client import Client
 
     bundle = verified(folder)
     name = f"{bundle.manifest['name']} {bundle.manifest['version']}"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from modelctl import status, statuspage, yamlfile
+from modelctl.cluster import status, status_page
 from modelctl.commands import _table
 from modelctl.commands._options import live_option, output_option
-from modelctl.environments import Repository, short
+from modelctl.repository import yamlfile
+from modelctl.repository.environments import Repository, short
 
 
 @click.command()
@@ -41,7 +42,7 @@ def command(live: bool, registry: bool, page: Path | None, output: str) -> None:
     now = datetime.now(UTC)
     found = status.read(Repository.find(), now, live=live, ask_registry=registry)
     if page:
-        yamlfile.write(page, statuspage.render(found, now))
+        yamlfile.write(page, status_page.render(found, now))
         click.echo(f"wrote {page}" + (f" ({found.note})" if found.note else ""))
     elif output == "json":
         releases = [
@@ -65,7 +66,7 @@ def _print_table(found: status.Status, now: datetime) -> None:
             live.sync,
             live.health,
             _version(live.version, live.digest),
-            statuspage.age(release, now),
+            status_page.age(release, now),
             release.chart,
             "; ".join(release.remarks),
             style="" if release.live is None or release.agrees else "yellow",

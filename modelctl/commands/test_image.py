@@ -38,10 +38,10 @@ def command(image: str, folder: Path, socket: str, memory: int) -> None:
     """
     from rich.markup import escape
 
-    from modelctl import containers, imagetest
-    from modelctl.bundles import verified
     from modelctl.commands._table import console, table
     from modelctl.errors import ModelctlError, RefusedError
+    from modelctl.packaging.bundles import verified
+    from modelctl.quality import containers, image_test
 
     engine: containers.Engine
     engine = containers.Containerd(socket) if socket else containers.Docker()
@@ -50,7 +50,7 @@ def command(image: str, folder: Path, socket: str, memory: int) -> None:
         raise ModelctlError(
             f"{program} is not on PATH", fix="install it, or pass --containerd SOCKET"
         )
-    findings = imagetest.examine(engine, imagetest.Subject(image, verified(folder), memory))
+    findings = image_test.examine(engine, image_test.Subject(image, verified(folder), memory))
     made = table("THE IMAGE", "", last="SEEN")
     for finding in findings:
         made.add_row(finding.claim, "yes" if finding.passes else "NO", escape(finding.seen))

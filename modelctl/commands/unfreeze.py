@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from modelctl import freezes
 from modelctl.commands._edit import Show, show_and_apply
 from modelctl.commands._options import dry_run_option, output_option
-from modelctl.environments import Repository
+from modelctl.promotion import freeze
+from modelctl.repository.environments import Repository
 
 
 @click.command()
@@ -20,6 +20,6 @@ def command(scope: str, dry_run: bool, output: str) -> None:
     Example: modelctl unfreeze production
     """
     repository = Repository.find()
-    environment, model = freezes.parse_scope(repository, scope)
-    edit = freezes.plan_unfreeze(repository, environment, model)
+    environment, model = freeze.parse_scope(repository, scope)
+    edit = freeze.plan_unfreeze(repository, environment, model)
     show_and_apply(repository, [edit], message=f"Unfreeze {scope}", show=Show(dry_run, output))

@@ -31,27 +31,29 @@ def command(model: str, sample: Path | None, update: bool, dry_run: bool, output
       modelctl validate iris
       modelctl validate iris --sample new-rows.csv
     """
-    from modelctl import expectations
-    from modelctl.environments import Repository
     from modelctl.errors import RefusedError
+    from modelctl.quality import data_expectations
+    from modelctl.repository.environments import Repository
 
     repository = Repository.find()
-    path = repository.root / "models" / model / expectations.FILE
+    path = repository.root / "models" / model / data_expectations.FILE
     sample = sample or repository.root / "build" / "training" / model / "sample.csv"
     if update:
-        known = expectations.read(path, model) if path.is_file() else None
-        edit = expectations.plan_update(path, model, expectations.read_rows(sample, known))
+        known = data_expectations.read(path, model) if path.is_file() else None
+        edit = data_expectations.plan_update(
+            path, model, data_expectations.read_rows(sample, known)
+        )
         message = f"What the rows of {model} have to look like"
         show_and_apply(repository, [edit], message=message, show=Show(dry_run, output))
         return
-    expected = expectations.read(path, model)
-    frame = expectations.read_rows(sample, expected)
-    found = expectations.problems(frame, expected)
+    expected = data_expectations.read(path, model)
+    frame = data_expectations.read_rows(sample, expected)
+    found = data_expectations.problems(frame, expected)
     if found:
         raise RefusedError(
             f"the rows of '{model}' are not as expected",
             found="; ".join(found),
-            expected=f"what models/{model}/{expectations.FILE} says",
+            expected=f"what models/{model}/{data_expectations.FILE} says",
             fix="mend the data; or, if this is meant, say so in a commit: edit that file, or "
             f"`modelctl validate {model} --update`",
         )

@@ -23,11 +23,11 @@ def command(bundle: Path, digest: str | None, public_key: Path | None) -> None:
     Example:
       modelctl verify build/bundles/iris --digest sha256:...
     """
-    from modelctl.bundles import verified
+    from modelctl.packaging.bundles import verified
 
     found = verified(bundle, digest)
     if public_key is not None:
-        from modelctl.signing import check
+        from modelctl.supply.signing import check
 
         check(found, public_key)
     click.echo(found.digest)

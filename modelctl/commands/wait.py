@@ -6,9 +6,9 @@ import time
 
 import click
 
-from modelctl import waiting
+from modelctl.cluster import wait
 from modelctl.commands._options import environment_option, model_argument
-from modelctl.environments import Repository, short
+from modelctl.repository.environments import Repository, short
 
 
 @click.command()
@@ -30,7 +30,7 @@ def command(model: str, environment: str, seconds: float) -> None:
     """
     repository = Repository.find()
     started = time.monotonic()
-    version = waiting.until_served(repository, repository.environment(environment), model, seconds)
+    version = wait.until_served(repository, repository.environment(environment), model, seconds)
     took = time.monotonic() - started
     name = f"{environment}-{model}"
     digest = short(version.model.digest)

@@ -1,4 +1,4 @@
-"""Rows that the service's sampled capture kept (app/capture.py), and labels that came later."""
+"""Rows kept by the service's sampled capture (app/observability/capture.py), and later labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.validation import Validator
+from app.model.validation import Validator
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from app.contract import Contract
     from app.errors import FieldError
+    from app.model.contract import Contract
 
     Key = tuple[str, int]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.metrics import bins as app_bins
+from app.observability.metrics import bins as app_bins
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from app.contract import Contract, Label
-    from app.metrics.bins import Bins
+    from app.model.contract import Contract, Label
+    from app.observability.metrics.bins import Bins
 
     Numbers = NDArray[np.float64]
 

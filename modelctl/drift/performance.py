@@ -14,7 +14,7 @@ from modelctl.errors import ModelctlError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from app.contract import Label, Output
+    from app.model.contract import Label, Output
 
     Score = Callable[[Any, Any], float]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.contract import Contract
+from app.model.contract import Contract
 from modelctl.drift import captured, distributions, measures, outliers, performance
 from modelctl.drift.findings import Finding, Report, Thresholds, judge
 from modelctl.errors import ModelctlError
-from modelctl.rows import read_rows
+from modelctl.packaging.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from app.bundle import Bundle
+    from app.model.bundle import Bundle
     from modelctl.drift.captured import Captured
     from modelctl.drift.distributions import Reference
     from modelctl.drift.measures import Test

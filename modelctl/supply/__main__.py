@@ -14,9 +14,9 @@ from pathlib import Path
 
 import click
 
-from modelctl.builds import BUNDLES, REQUIREMENTS
-from modelctl.bundles import verified
 from modelctl.errors import ModelctlError
+from modelctl.packaging.bundles import verified
+from modelctl.supply.builds import BUNDLES, REQUIREMENTS
 
 OUT = click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
 BUNDLE_FOLDER = click.option("--bundles", default=BUNDLES, show_default=True, type=Path)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from modelctl import gitrepo
-from modelctl.builds import REQUIREMENTS
+from modelctl.repository import gitrepo
+from modelctl.supply.builds import REQUIREMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from app.bundle import Bundle
+    from app.model.bundle import Bundle
 
 BUILD_TYPE = "https://github.com/ml-model/build/v1"
 LOCAL_BUILDER = "urn:ml-model:local"

@@ -33,7 +33,7 @@ from modelctl.supply.requirements import Requirement, canonical
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from app.bundle import Bundle
+    from app.model.bundle import Bundle
 
 # Made ours by its name, so that the same content has the same serial number.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/ml-model/sbom")

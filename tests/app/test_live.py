@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.bundle import canonical, digest_of
+from app.model.bundle import canonical, digest_of
 from tests import trained
 from tests.app.live import DEADLINE_SECONDS, ROOT, LiveService, free_port, run_to_end
 from tests.app.traffic import Load

@@ -10,7 +10,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from app import plain, worker
+from app import fastpath, worker
 from app.worker import Connection
 
 LINE = b"POST /predict HTTP/1.1\r\n"
@@ -22,7 +22,7 @@ class Application:
 
     def at_once(self, data: bytes, _port: int) -> bytes | None:
         """As `Bridge` does."""
-        request = plain.read(data, len(LINE))
+        request = fastpath.read(data, len(LINE))
         if request is None or request.missing:
             return None if request is None else b""
         return b"HTTP/1.1 200 OK\r\n\r\nat once: %b" % request.body

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from modelctl.charts import folder_version
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError
+from modelctl.rendering.charts import folder_version
 from tests import rendering
 from tests.modelctl.conftest import VERSION, commit_all, run
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from modelctl import placement
+from modelctl.repository import placement
 from tests import rendering
 from tests.chart.test_generated import declared, defaults
 

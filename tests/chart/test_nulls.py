@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelctl import placement
+from modelctl.repository import placement
 from tests import rendering
 from tests.chart.test_generated import EVERYTHING, defaults, merged
 

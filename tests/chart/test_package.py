@@ -14,9 +14,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from modelctl import chartpackage
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError
+from modelctl.rendering import chart_package
 from tests import rendering
 
 SECONDS = 1_700_000_000
@@ -35,8 +35,8 @@ def copy(tmp_path: Path) -> Path:
     return copied
 
 
-def package(chart: Path, out: Path, helm: str = "helm4") -> chartpackage.ChartPackage:
-    return chartpackage.package(chart, out, str(rendering.tool(helm)), GIVEN)
+def package(chart: Path, out: Path, helm: str = "helm4") -> chart_package.ChartPackage:
+    return chart_package.package(chart, out, str(rendering.tool(helm)), GIVEN)
 
 
 def test_two_packages_of_one_content_are_one(helm: str, copy: Path, tmp_path: Path) -> None:
@@ -100,13 +100,13 @@ def test_age_of_a_package_is_that_of_the_last_commit(tmp_path: Path) -> None:
     (folder / "chart").mkdir(parents=True)
     rendering.run("git", "init", "-q", folder)
     with pytest.raises(ModelctlError, match="nothing says how old it is"):
-        chartpackage.epoch(folder / "chart", {})
+        chart_package.epoch(folder / "chart", {})
     (folder / "chart" / "Chart.yaml").write_text("name: a\n", encoding="utf-8")
     commit(folder, "@1234567890 +0000")
     (folder / "beside").write_text("not of the chart\n", encoding="utf-8")
     commit(folder, "@1700000000 +0000")
-    assert chartpackage.epoch(folder / "chart", {}) == 1234567890
-    assert chartpackage.epoch(folder / "chart", GIVEN) == SECONDS
+    assert chart_package.epoch(folder / "chart", {}) == 1234567890
+    assert chart_package.epoch(folder / "chart", GIVEN) == SECONDS
 
 
 def commit(folder: Path, when: str) -> None:
@@ -122,7 +122,7 @@ def commit(folder: Path, when: str) -> None:
 
 def test_time_that_is_none_is_refused() -> None:
     with pytest.raises(ModelctlError, match="SOURCE_DATE_EPOCH is not a time"):
-        chartpackage.epoch(rendering.CHART, {"SOURCE_DATE_EPOCH": "yesterday"})
+        chart_package.epoch(rendering.CHART, {"SOURCE_DATE_EPOCH": "yesterday"})
 
 
 def test_command_prints_the_file_and_its_digest(

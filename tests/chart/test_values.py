@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from modelctl import placement
+from modelctl.repository import placement
 from tests import rendering
 
 VALUES = rendering.CHART / "values.yaml"

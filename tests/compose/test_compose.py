@@ -17,9 +17,9 @@ import httpx
 import pytest
 import yaml
 
-from app.bundle import verify
+from app.model.bundle import verify
 from app.settings import Settings
-from modelctl.builds import REQUIREMENTS
+from modelctl.supply.builds import REQUIREMENTS
 from sandbox.wait import Answer, wait_until
 from tests import trained
 from tests.app import live

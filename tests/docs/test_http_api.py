@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.openapi_parts import REASONS
+from app.openapi.parts import REASONS
 from app.routes import ROUTES
 from tests.app import live
 from tests.app.live import LiveService

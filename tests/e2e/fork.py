@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from modelctl import yamlfile
+from modelctl.repository import yamlfile
 from sandbox.bundles import run_modelctl
 from sandbox.charts import CHARTS
 from sandbox.layout import NAME as CONTEXT

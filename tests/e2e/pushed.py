@@ -14,7 +14,7 @@ from sandbox.layout import REGISTRY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.bundle import Bundle
+    from app.model.bundle import Bundle
 
     from .loop import Loop
 

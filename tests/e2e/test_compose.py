@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from modelctl.containers import Containerd, Run
+from modelctl.quality.containers import Containerd, Run
 from sandbox import netns, web
 from sandbox.environments import read_releases
 from tests import rendering

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.bundle import Bundle, verify
+from app.model.bundle import Bundle, verify
 from sandbox import netns, web
 from sandbox.layout import NODE_IP
 from sandbox.wait import Answer, wait_until

@@ -6,7 +6,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
-from modelctl.freezes import TIME_FORMAT
+from modelctl.promotion.freeze import TIME_FORMAT
 from sandbox.bundles import run_modelctl
 
 from .loop import Loop, eventually, measured

@@ -141,7 +141,7 @@ def test_what_is_not_pushed_is_not_deleted(loop: Loop, leaver: str) -> None:
 
 # modelctl with less patience than a person has.
 EAGER = """
-from modelctl import retire
+from modelctl.promotion import retire
 retire.DEADLINE_SECONDS = 15
 from modelctl.__main__ import main
 main()

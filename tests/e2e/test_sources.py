@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.bundle import Bundle, verify
+from app.model.bundle import Bundle, verify
 from sandbox import predictions, web
 from tests import rendering, trained
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from modelctl import check, placement
-from modelctl.environments import Repository
+from modelctl.promotion import check
+from modelctl.repository import placement
+from modelctl.repository.environments import Repository
 from tests import rendering
 
 MARKERS = placement.read_markers(rendering.CHART / "values.yaml")

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.bundle import canonical, digest_of
+from app.model.bundle import canonical, digest_of
 from tests import rendering
 from tests.fetch import servers
 from tests.fetch.servers import Server

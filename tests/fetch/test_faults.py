@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.bundle import verify
+from app.model.bundle import verify
 from tests.fetch import servers
 from tests.fetch.conftest import Made, asked, fetch, heard, listing, made, start
 from tests.fetch.faults import Wire, wire

@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from app.bundle import verify
 from app.errors import RefusedError
 from app.fetch.signature import SignatureRefusedError, check, check_folder, pae
-from modelctl.signing import sign
+from app.model.bundle import verify
+from modelctl.supply.signing import sign
 from tests.fetch.conftest import Made, fetch, made
 from tests.fetch.servers import Server
 

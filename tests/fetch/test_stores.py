@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.bundle import verify
+from app.model.bundle import verify
 from tests.fetch.conftest import Made, asked, fetch, listing
 from tests.fetch.servers import Server
 

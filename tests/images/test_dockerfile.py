@@ -98,9 +98,9 @@ class Gone(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"{name} is not in the image")
 
 sys.meta_path.insert(0, Gone())
-from app import engine
-from app.bundle import verify
-from app.contract import Contract
+from app.model import engine
+from app.model.bundle import verify
+from app.model.contract import Contract
 import app.factory, app.server, app.worker
 bundle = verify(Path(sys.argv[2]))
 contract = Contract.from_manifest(bundle.manifest)

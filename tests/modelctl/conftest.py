@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.bundle import canonical, digest_of
+from app.model.bundle import canonical, digest_of
 from modelctl.cli import cli
 
 ENVIRONMENTS = """\

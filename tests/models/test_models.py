@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from modelctl import baselines, expectations
+from modelctl.quality import data_expectations, metric_baselines
 from tests import trained
 
 
@@ -39,7 +39,9 @@ def test_training_writes_what_packaging_reads(name: str) -> None:
 def test_training_is_as_good_as_its_baseline(name: str) -> None:
     found = json.loads((trained.training(name) / "evaluation.json").read_text())
     folder = trained.ROOT / "models" / name
-    verdicts = baselines.judge(baselines.read(folder / baselines.FILE, name), found)
+    verdicts = metric_baselines.judge(
+        metric_baselines.read(folder / metric_baselines.FILE, name), found
+    )
     assert [verdict.problem for verdict in verdicts if verdict.problem] == []
     # A metric that is held to nothing would slide unseen.
     assert [verdict.name for verdict in verdicts if verdict.metric is None] == []
@@ -47,6 +49,6 @@ def test_training_is_as_good_as_its_baseline(name: str) -> None:
 
 @pytest.mark.parametrize("name", trained.NAMES)
 def test_the_rows_of_a_model_are_as_expected(name: str) -> None:
-    expected = expectations.read(trained.ROOT / "models" / name / expectations.FILE, name)
-    rows = expectations.read_rows(trained.training(name) / "sample.csv", expected)
-    assert expectations.problems(rows, expected) == []
+    expected = data_expectations.read(trained.ROOT / "models" / name / data_expectations.FILE, name)
+    rows = data_expectations.read_rows(trained.training(name) / "sample.csv", expected)
+    assert data_expectations.problems(rows, expected) == []

@@ -12,7 +12,7 @@ PROGRAM = """
 import sys
 from app import __main__ as entry
 entry.prepare_environment()
-from app.onnx_engine import OnnxEngine
+from app.model.onnx_engine import OnnxEngine
 predict = OnnxEngine.predict
 def fail(self, batch):
     if "6.123457" in repr(batch):

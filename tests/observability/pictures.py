@@ -20,8 +20,8 @@ from pathlib import Path
 from dashboards.__main__ import FOLDER
 from dashboards.draw import draw
 from dashboards.source import Source
-from modelctl.material import Request, gather
-from modelctl.package import plan, write
+from modelctl.packaging.package import plan, write
+from modelctl.packaging.training_output import Request, gather
 from tests import trained
 from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client

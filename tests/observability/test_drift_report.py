@@ -82,7 +82,7 @@ def report_at(stack: Stack, moment: datetime) -> dict[str, Any]:
     from modelctl.drift import report as reports
     from modelctl.drift.findings import Thresholds
     from modelctl.drift.prometheus import Prometheus
-    from tests.modelctl.drifting import bundle
+    from tests.modelctl.drift.drifting import bundle
 
     subject = reports.Subject.of(bundle("iris"), "iris")
     found = reports.from_prometheus(

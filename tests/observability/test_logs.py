@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app import logschema
-from app.tracecontext import TraceContext, parse
+from app.observability.trace_context import TraceContext, parse
+from modelctl.docs import log_schema
 from tests import trained
 from tests.app.live import LiveService, run_to_end
 from tests.observability import loglines
@@ -126,7 +126,7 @@ def test_every_event_of_the_download_is_in_the_schema_and_no_other() -> None:
     sources = [path.read_text() for path in (ROOT / "app/fetch").glob("*.py")]
     said = {name for text in sources for name in re.findall(r'say\(\s*"(\w+)"', text)}
     refusals = {"bundle_refused", "setting_refused", "fetch_refused", "signature_refused"}
-    declared = {event.name for event in logschema.EVENTS if "fetch" in event.loggers}
+    declared = {event.name for event in log_schema.EVENTS if "fetch" in event.loggers}
     assert said | refusals == declared
 
 
@@ -166,5 +166,5 @@ def test_a_trace_is_taken_from_a_valid_header_only(header: str, found: TraceCont
 
 
 def test_the_reference_has_every_event_and_key() -> None:
-    page = (ROOT / logschema.PAGE).read_text()
-    assert page == logschema.page(), "run `make generate`"
+    page = (ROOT / log_schema.PAGE).read_text()
+    assert page == log_schema.page(), "run `make generate`"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.logschema import EVENTS, FIELDS
+from modelctl.docs.log_schema import EVENTS, FIELDS
 from tests.app import live
 from tests.observability import loglines
 

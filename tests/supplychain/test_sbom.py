@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.bundle import Bundle, verify
+from app.model.bundle import Bundle, verify
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.supply import inventory, sbom
 from modelctl.supply.provenance import predicate

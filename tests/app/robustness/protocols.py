@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.app.test_predict import post
+from tests.app.protocols.test_native import post
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

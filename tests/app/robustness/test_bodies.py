@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.protocols.frames import HEADER
-from app.strict_json import parse
-from app.validation import read_rows
+from app.protocols.native import read_rows
+from app.protocols.strict_json import parse
+from tests.app.protocols.test_native import NAMED, PENGUIN, ROW, errors
 from tests.app.robustness.protocols import PROTOCOLS, Protocol
-from tests.app.test_predict import NAMED, PENGUIN, ROW, errors
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

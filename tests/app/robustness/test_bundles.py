@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app import bundle
-from app.contract import Contract
-from app.engine import load
 from app.errors import BundleRefusedError
+from app.model import bundle
+from app.model.contract import Contract
+from app.model.engine import load
 from tests import trained
 
 FILES = {

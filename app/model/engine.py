@@ -1,0 +1,106 @@
+"""Rows of numbers -> predictions, by whichever engine packaging chose for this bundle.
+
+Loading happens once, before workers are forked; predicting happens only in workers. The libraries
+are imported by the engine that needs them, so an onnx image needs no scikit-learn.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from app.errors import BundleRefusedError
+from app.model.validation import Validator
+
+if TYPE_CHECKING:
+    from app.model.bundle import Bundle
+    from app.model.contract import Contract
+    from app.model.prediction import Engine
+
+SAMPLE = "sample.json"
+# A prediction may differ by this much (relative above 1) from what packaging recorded.
+SELF_TEST_TOLERANCE = 1e-6
+
+
+def load(bundle: Bundle, contract: Contract) -> Engine:
+    """Load the engine that the manifest names. Raises BundleRefusedError."""
+    name = bundle.manifest.get("engine")
+    if name == "onnx":
+        from app.model.onnx_engine import OnnxEngine
+
+        return OnnxEngine(bundle.read("model.onnx"), contract)
+    if name == "sklearn":
+        from app.model.sklearn_engine import SklearnEngine
+
+        return SklearnEngine.from_bundle(bundle, contract)
+    raise BundleRefusedError(
+        "manifest.json names an engine this server does not have",
+        expected="onnx or sklearn",
+        found=repr(name)[:100],
+        fix="serve it with the image version it was packaged for, or package it again",
+    )
+
+
+def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
+    """Predict the bundle's sample and compare with what packaging recorded on its machine.
+
+    Raises BundleRefusedError: a processor or library that computes something else must not serve.
+    Also the warm-up: afterwards the engine has allocated what a request needs.
+    """
+    sample = orjson.loads(bundle.read(SAMPLE))
+    rows = sample["rows"]
+    places: list[tuple[str | int, ...]] = [("rows", index) for index in range(len(rows))]
+    batch = Validator(contract).batch(rows, places, limit=len(rows))
+    found = engine.predict(batch).values
+    for index, (expected, value) in enumerate(zip(sample["predictions"], found, strict=True)):
+        if not _same(expected, value):
+            raise BundleRefusedError(
+                f"the model predicts row {index} of its own sample differently here",
+                expected=repr(expected),
+                found=repr(value),
+                fix="compare the library versions in the manifest with the image's",
+            )
+
+
+def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> None:
+    """Run `self_test` in a forked child, so that this process stays fit to fork workers.
+
+    OpenMP does not survive a fork once its threads exist. Raises BundleRefusedError.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code, report = 0, b""
+        try:
+            self_test(bundle, contract, engine)
+        except BundleRefusedError as error:
+            code, report = 3, orjson.dumps(error.fields())
+        except Exception as error:
+            code, report = 1, repr(error)[:1000].encode()
+        os.write(writer, report)
+        os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        report = stream.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == 3:
+        fields = {key: text for key, text in orjson.loads(report).items() if key != "event"}
+        raise BundleRefusedError(fields.pop("what"), **fields)
+    if code != 0:
+        raise BundleRefusedError(
+            "the model cannot predict its own sample here",
+            expected="predictions equal to those of packaging",
+            found=report.decode(errors="replace") or f"the test process ended with code {code}",
+            fix="package the model again with the libraries of this image",
+        )
+
+
+def _same(expected: Any, found: Any) -> bool:
+    if isinstance(expected, float) and isinstance(found, float):
+        return math.isclose(
+            expected, found, rel_tol=SELF_TEST_TOLERANCE, abs_tol=SELF_TEST_TOLERANCE
+        )
+    return bool(expected == found)

@@ -1,0 +1,1 @@
+"""What became of a request: metrics, log lines, spans, captured rows."""

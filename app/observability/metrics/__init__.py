@@ -1,0 +1,270 @@
+"""Outcome -> Prometheus, exact across worker processes.
+
+`Metrics` is made in the master, where the bundle is known, and told of each request in a worker.
+`families` says what there is, `layout` where it is kept and how it reads, `board` how the workers'
+numbers come together, `bins` and `tally` what a prediction adds.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.observability.metrics import bins, families, processes
+from app.observability.metrics.families import SECONDS
+from app.observability.metrics.layout import CONTENT_TYPE, Layout
+from app.observability.metrics.shared_counters import Board, refusals
+from app.observability.metrics.tally import FeatureTally, Tally
+from app.urls import OF_UNMATCHED, UNMATCHED, URLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from app.errors import FieldError
+    from app.model.contract import Contract
+    from app.observability.outcome import Outcome
+
+__all__ = ["CONTENT_TYPE", "Facts", "Metrics"]
+
+OTHER = "other"
+# So many predictions, or values of their features, are added to the numbers together: enough for
+# numpy to pay, few enough to take a fraction of a millisecond.
+MOST_WAITING = 64
+MANY_VALUES = 4096
+# The kinds of RequestErrors and the words for them; 4xx only, what else fails has its own counters.
+REASONS = {
+    "not-json": "not_json",
+    "media-type": "wrong_type",
+    "too-large": "too_large",
+    "slow-body": "slow_body",
+    "header": "header",
+    "contract": "contract",
+    "too-many-rows": "too_many_rows",
+    "malformed-tensor": "malformed_tensor",
+    "unknown-model": "unknown_model",
+    "unknown-version": "unknown_model",
+    "no-finite-answer": "no_finite_answer",
+    "model-refused": "model_refused",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a model before its first request."""
+
+    manifest: dict[str, Any]
+    digest: str
+    engine: str
+    contract: Contract
+    workers: int = 1
+    max_in_flight: int = 1
+    max_features: int = 0
+
+
+class Metrics:
+    """The metrics of one model: all of them in the master, one worker's part after `start`."""
+
+    def __init__(self, facts: Facts, folder: Path | None = None) -> None:
+        """`folder` is where the workers' numbers meet; None for a single process."""
+        self.layout = Layout()
+        self._folder = folder
+        self._facts = facts
+        # What each worker says of itself once: place -> value.
+        self._known: dict[int, float] = {}
+        self._add_requests()
+        self._add_model()
+        self._tally = self._add_predictions()
+        self._features = self._add_features()
+        self._pid = self.layout.add_hidden()
+        self._add_processes()
+        self.board = Board(folder, self.layout.size)
+        # One at a time a memoryview is faster, all at once numpy: the same memory.
+        self._numbers: memoryview[float] = memoryview(b"").cast("d")
+        self._array = np.asarray(self._numbers)
+        self._most_rows = MANY_VALUES // max(1, self._features.width)
+        self._master = os.getpid()
+        self._began = processes.start_time(self._master)
+
+    def take(self) -> int:
+        """A place on the board for a worker; for the master, before the fork."""
+        return self.board.take()
+
+    def release(self, place: int) -> None:
+        """The worker of that place has ended; for the master."""
+        self.board.release(place, self.layout.live)
+
+    def start(self, place: int, load_seconds: float) -> None:
+        """This process is a worker now, and ready after so long."""
+        self._numbers = self.board.numbers(place)
+        self._array = np.asarray(self._numbers)
+        for at, value in self._known.items():
+            self._numbers[at] = value
+        self._numbers[self._load] = load_seconds
+        self._numbers[self._pid] = os.getpid()
+        self._numbers[self._starts] += 1
+
+    def in_flight(self, count: float) -> None:
+        """So many requests are held now."""
+        self._numbers[self._in_flight] = count
+
+    def look_up(self, outcome: Outcome) -> None:
+        """Find the bins of many rows right where they were predicted, which may be a thread."""
+        if outcome.rows > self._most_rows and outcome.batch is not None:
+            places = self._features.places([outcome.batch])
+            outcome.bins = np.bincount(places, minlength=self.layout.size)
+            outcome.batch = None
+
+    def record(self, outcome: Outcome, *, predicted: bool) -> None:
+        """Count one finished request; in the worker's event loop only."""
+        numbers, status = self._numbers, outcome.status
+        counted = self._requests.get((outcome.route, status))
+        if counted is None:
+            counted = self._unforeseen[min(5, max(3, status // 100))]
+        numbers[counted] += 1
+        if predicted and outcome.kind == "ok":
+            tally = self._tally
+            tally.add(outcome, self._durations[outcome.route])
+            if len(tally) >= MOST_WAITING or tally.row_count >= self._most_rows:
+                self.settle()
+            return
+        self._observe(self._durations.get(outcome.route, self._other_duration), outcome.seconds)
+        if not predicted:
+            return
+        self._observe(self._queue_wait, outcome.waited)
+        if status == 503:
+            numbers[self._shed] += 1
+        elif status == 504:
+            numbers[self._deadline] += 1
+        elif status < 500:
+            reason = REASONS.get(outcome.reason or outcome.kind, OTHER)
+            numbers[self._rejections[reason]] += 1
+            self._add_refused(outcome.errors)
+
+    def captured(self, rows: Mapping[str, int]) -> None:
+        """Count what became of sampled rows; in the worker's event loop only."""
+        for result, count in rows.items():
+            self._numbers[self._captured[result]] += count
+
+    def settle(self) -> None:
+        """Add what waits to the numbers."""
+        if len(self._tally):
+            self._tally.settle(self._array, self._features)
+
+    def exposition(self) -> bytes:
+        """All of it, over all workers, in Prometheus' text format."""
+        self.settle()
+        workers = self.board.read()
+        total = self.layout.together(workers)
+        pids = [int(numbers[self._pid]) for numbers in workers if numbers[self._pid]]
+        everyone = sorted({self._master, *pids})
+        total[self._refusals] = refusals(self._folder)
+        total[self._cpu] = processes.cpu_seconds(
+            self._master, [pid for pid in pids if pid != self._master]
+        )
+        total[self._memory] = processes.memory_bytes(everyone)
+        total[self._started] = self._began
+        total[self._files] = processes.open_files(everyone)
+        total[self._most_files] = processes.most_files()
+        return self.layout.text(total)
+
+    def _observe(self, first: int, seconds: float) -> None:
+        self._numbers[first + bisect_left(SECONDS, seconds)] += 1
+        self._numbers[first + len(SECONDS) + 1] += seconds
+
+    def _add_refused(self, errors: Iterable[FieldError]) -> None:
+        for error in errors:
+            place = self._unusable.get(error.unusable) if error.unusable else None
+            if place is not None:
+                self._numbers[place] += 1
+
+    def _add_requests(self) -> None:
+        add, manifest = self.layout.add, self._facts.manifest
+        model = (str(manifest["name"]), str(manifest["version"]))
+        statuses = {url.path: url.statuses for url in URLS} | {UNMATCHED: OF_UNMATCHED}
+        self._requests = {
+            (path, status): add(families.REQUESTS, path, str(status), *model)
+            for path, listed in statuses.items()
+            for status in listed
+        }
+        self._unforeseen = {
+            hundred: add(families.REQUESTS, UNMATCHED, f"{hundred}xx", *model)
+            for hundred in (3, 4, 5)
+        }
+        predicting = [url.path for url in URLS if url.predicts]
+        self._durations = {path: add(families.DURATION, path) for path in predicting}
+        self._other_duration = add(families.DURATION, OTHER)
+        self._queue_wait = add(families.QUEUE_WAIT)
+        self._in_flight = add(families.IN_FLIGHT)
+        self._known[add(families.IN_FLIGHT_LIMIT)] = self._facts.max_in_flight
+        self._shed = add(families.SHED)
+        self._deadline = add(families.DEADLINE)
+        reasons = sorted({*REASONS.values(), OTHER})
+        self._rejections = {reason: add(families.REJECTIONS, reason) for reason in reasons}
+        self._captured = {
+            result: add(families.CAPTURED, result) for result in families.CAPTURE_RESULTS
+        }
+
+    def _add_model(self) -> None:
+        add, facts = self.layout.add, self._facts
+        name, version = str(facts.manifest["name"]), str(facts.manifest["version"])
+        self._known[add(families.INFO, name, version, facts.digest, facts.engine)] = 1
+        if created := facts.manifest.get("created"):
+            self._known[add(families.CREATED)] = datetime.fromisoformat(created).timestamp()
+        self._load = add(families.LOAD)
+        self._refusals = add(families.REFUSALS)
+
+    def _add_predictions(self) -> Tally:
+        add, contract, manifest = self.layout.add, self._facts.contract, self._facts.manifest
+        phases = (
+            self._queue_wait,
+            add(families.PREPROCESS),
+            add(families.INFERENCE),
+            add(families.POSTPROCESS),
+        )
+        rows = add(families.BATCH_ROWS)
+        confidence = add(families.CONFIDENCE) if contract.output.probabilities else None
+        own = bins.of_predictions(contract.output, manifest.get("prediction_reference"))
+        first = self.layout.size
+        for label in own.labels:
+            add(families.PREDICTIONS, label)
+        for label, ratio in zip(own.labels, own.ratios or (), strict=False):
+            self._known[add(families.PREDICTION_REFERENCE, label)] = ratio
+        return Tally(phases, rows, confidence, (own, first), contract.output.classes)
+
+    def _add_features(self) -> FeatureTally:
+        add, facts = self.layout.add, self._facts
+        self._unusable: dict[tuple[str, str], int] = {}
+        entries = {entry["name"]: entry for entry in facts.manifest.get("reference") or ()}
+        listed = facts.contract.inputs[: facts.max_features]
+        names = bins.distinct([feature.name for feature in listed], ())
+        counted = []
+        for column, feature in enumerate(listed):
+            if feature.name not in entries:
+                continue
+            own = bins.of_feature(entries[feature.name])
+            text = feature.name if feature.is_text else None
+            counted.append((column, text, own, self.layout.size))
+            for label in own.labels:
+                self._unusable[feature.name, label] = add(
+                    families.FEATURE_BINS, names[column], label
+                )
+        for column, _, own, _ in counted:
+            for label, ratio in zip(own.labels, own.ratios or (), strict=False):
+                self._known[add(families.FEATURE_REFERENCE, names[column], label)] = ratio
+        return FeatureTally(counted)
+
+    def _add_processes(self) -> None:
+        add = self.layout.add
+        self._starts = add(families.STARTS)
+        self._known[add(families.WORKERS)] = self._facts.workers
+        self._cpu = add(families.CPU)
+        self._memory = add(families.MEMORY)
+        self._started = add(families.STARTED)
+        self._files = add(families.OPEN_FILES)
+        self._most_files = add(families.MOST_FILES)

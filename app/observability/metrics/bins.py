@@ -1,0 +1,132 @@
+"""The reference's bins: which one a value falls into, what it is called, how many were there.
+
+A feature's values are numbers (see `contract`): those of a category its position, any other to be
+looked up between edges, a missing one NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from app.model.contract import Output
+
+# Labels must not grow without bound: categories and classes beyond these share `other`.
+MAX_CATEGORIES = 50
+MAX_LABEL = 100
+MISSING, UNSEEN, BELOW, ABOVE, OTHER = "missing", "unseen", "below", "above", "other"
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins of one feature or of the predictions.
+
+    `found` has positions in `labels` and `ratios`: for each category, if there are no `edges`, else
+    for each number of edges that a value has reached; the last one is that of a missing value, but
+    for predictions, which never are. The last edge is infinity. No ratios: there is no reference.
+    """
+
+    labels: tuple[str, ...]
+    edges: tuple[float, ...]
+    found: tuple[int, ...]
+    ratios: tuple[float, ...] | None
+
+
+def of_feature(entry: dict[str, Any]) -> Bins:
+    """The bins of a feature by its entry in the manifest's `reference`."""
+    missing = float(entry.get("missing", 0.0))
+    if "categories" in entry:
+        texts = [_text(value) for value in entry["categories"]]
+        return _of_categories(texts, entry["ratios"], missing)
+    if entry.get("edges"):
+        return _of_ranges(entry["edges"], entry["ratios"], missing)
+    # Free text, or never there in the sample: all that can be told is whether there is a value.
+    return Bins(("0", MISSING), (math.inf,), (0, 1), (1 - missing, missing))
+
+
+def of_predictions(output: Output, entry: dict[str, Any] | None) -> Bins:
+    """The bins of predictions; bundles of earlier versions have no reference of them."""
+    if output.classes is not None:
+        ratios = None if entry is None else entry["ratios"]
+        return _of_classes([str(value) for value in output.classes], ratios)
+    if entry is None:
+        return Bins(("0",), (math.inf,), (0,), None)
+    found = _of_ranges(entry["edges"], entry["ratios"], 0.0)
+    # A prediction is never missing: that bin is the last.
+    shares = None if found.ratios is None else found.ratios[:-1]
+    return Bins(found.labels[:-1], found.edges, found.found[:-1], shares)
+
+
+def distinct(texts: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """Label values for these texts: none empty, which Prometheus takes for absent, none twice."""
+    seen = set(taken)
+    labels = []
+    for text in texts:
+        plain = text[:MAX_LABEL] or "(empty)"
+        label, number = plain, 1
+        while label in seen:
+            number += 1
+            label = f"{plain}~{number}"
+        seen.add(label)
+        labels.append(label)
+    return labels
+
+
+def _of_categories(texts: Sequence[str], ratios: Sequence[float], missing: float) -> Bins:
+    """One bin for each category; of too many, the most frequent keep their own."""
+    by_share = sorted(range(len(texts)), key=lambda at: -ratios[at])
+    labels, found = _labelled(texts, sorted(by_share[:MAX_CATEGORIES]), (MISSING, UNSEEN))
+    shares = [0.0] * len(labels)
+    for at, place in enumerate(found):
+        shares[place] += ratios[at] * (1 - missing)
+    absent = labels.index(MISSING)
+    shares[absent] = missing
+    return Bins(labels, (), (*found, absent), tuple(shares))
+
+
+def _of_classes(texts: Sequence[str], ratios: Sequence[float] | None) -> Bins:
+    """One bin for each class; `found` has as many entries, in their order."""
+    labels, found = _labelled(texts, list(range(len(texts)))[:MAX_CATEGORIES], ())
+    if ratios is None:
+        return Bins(labels, (), found, None)
+    shares = [0.0] * len(labels)
+    for at, place in enumerate(found):
+        shares[place] += ratios[at]
+    return Bins(labels, (), found, tuple(shares))
+
+
+def _labelled(
+    texts: Sequence[str], kept: list[int], special: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The labels of those that are kept, of the rest if there is one, and the special ones.
+
+    And for each text the position of its label.
+    """
+    rest = (OTHER,) if len(kept) < len(texts) else ()
+    labels = (*distinct([texts[at] for at in kept], (*rest, *special)), *rest, *special)
+    places = {at: place for place, at in enumerate(kept)}
+    return labels, tuple(places.get(at, len(kept)) for at in range(len(texts)))
+
+
+def _of_ranges(edges: Sequence[float], ratios: Sequence[float], missing: float) -> Bins:
+    """Bin i is edges[i] <= value < edges[i + 1]; the last one has its upper edge as well."""
+    count = len(ratios)
+    # numpy.histogram closes the last bin; one edge alone is a column with one value.
+    upper = math.nextafter(edges[-1], math.inf)
+    inner = edges[:-1] if len(edges) > 1 else edges
+    labels = (*map(str, range(count)), BELOW, ABOVE, MISSING)
+    return Bins(
+        labels,
+        (*inner, upper, math.inf),
+        (count, *range(count), count + 1, count + 2),
+        (*(ratio * (1 - missing) for ratio in ratios), 0.0, 0.0, missing),
+    )
+
+
+def _text(value: Any) -> str:
+    """A category as a label: booleans as JSON has them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""GET /openapi.json and GET /docs: this model's own API description and a page to try it."""

@@ -1,0 +1,102 @@
+"""The status as one HTML page that needs nothing else: to be kept, sent, or put on a screen.
+
+Every text is escaped: names and reasons come from files that others write.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from html import escape
+from typing import TYPE_CHECKING
+
+from modelctl import pages
+from modelctl.durations import span
+from modelctl.repository.environments import short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from modelctl.cluster.status import Release, Status
+
+TITLE = "What runs where"
+GOOD, BAD, WAIT, INFO = "good", "bad", "wait", "info"
+COLOURS = {
+    "Healthy": GOOD,
+    "Synced": GOOD,
+    "Progressing": INFO,
+    "Suspended": INFO,
+    "OutOfSync": WAIT,
+    "Unknown": WAIT,
+    "Degraded": BAD,
+    "Missing": BAD,
+}
+
+
+def render(status: Status, now: datetime) -> str:
+    """The whole page."""
+    environments = list(dict.fromkeys(release.environment for release in status.releases))
+    models = sorted({release.model for release in status.releases})
+    releases = {(r.model, r.environment): r for r in status.releases}
+    rows = [
+        "<tr>"
+        + f'<th scope="row">{escape(model)}</th>'
+        + "".join(_cell(name, releases.get((model, name)), now) for name in environments)
+        + "</tr>"
+        for model in models
+    ]
+    return pages.fill(
+        "status",
+        title=TITLE,
+        summary=escape(_summary(status, now)),
+        note=f'<p class="note">{escape(status.note)}</p>' if status.note else "",
+        heads="".join(f'<th scope="col">{escape(name)}</th>' for name in environments),
+        rows="\n".join(rows),
+    )
+
+
+def age(release: Release, now: datetime) -> str:
+    """How long git has had the version there."""
+    return span(now - datetime.fromisoformat(release.since)) if release.since else ""
+
+
+def _summary(status: Status, now: datetime) -> str:
+    released = [release for release in status.releases if release.released]
+    parts = [f"{len(released)} releases"]
+    if any(release.live for release in released):
+        healthy = sum(r.live is not None and r.live.health == "Healthy" for r in released)
+        agree = sum(release.agrees for release in released)
+        parts += [f"{healthy} Healthy", f"{agree} serving what git says"]
+    return f"{', '.join(parts)}. As of {now:%Y-%m-%d %H:%M} UTC."
+
+
+def _cell(environment: str, release: Release | None, now: datetime) -> str:
+    start = f'<td data-environment="{escape(environment)}">'
+    if release is None:
+        return f'{start}<span class="none">not set up</span></td>'
+    if not release.released:
+        return f'{start}<span class="none">not released</span></td>'
+    badges = "".join(_badge(text, colour) for text, colour in _badges(release))
+    details = [f"in git for {age(release, now)}" if release.since else "not committed"]
+    details += [f"chart {release.chart}"] if release.chart else []
+    refusals = "".join(
+        f'<div class="refusal">{escape(refusal)}</div>'
+        for refusal in (release.live.refusals if release.live else ())
+    )
+    return (
+        f'{start}<span class="version">{escape(release.version)}</span> '
+        f'<code title="{escape(release.digest)}">{short(release.digest)}</code>'
+        f'<div class="badges">{badges}</div>'
+        f'<div class="dim">{escape(" · ".join(details))}</div>{refusals}</td>'
+    )
+
+
+def _badges(release: Release) -> Iterator[tuple[str, str]]:
+    if release.live:
+        for word in filter(None, (release.live.health, release.live.sync)):
+            yield word, COLOURS.get(word, WAIT)
+    for remark in release.remarks:
+        yield remark, BAD if remark.endswith("gone") or "another bundle" in remark else WAIT
+
+
+def _badge(text: str, colour: str) -> str:
+    return f'<span class="badge {colour}">{escape(text)}</span>'

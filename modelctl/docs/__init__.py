@@ -1,0 +1,1 @@
+"""Generates what is checked in: reference pages, schemas, CODEOWNERS. `python -m modelctl.docs`."""

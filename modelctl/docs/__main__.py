@@ -1,0 +1,40 @@
+"""Write what is made from the code and from environments.yaml: `python -m modelctl.docs`.
+
+`make generate` runs it; a test fails when a file is stale.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelctl.docs import cli_reference, environments_schema, log_schema
+from modelctl.docs import metrics_page as metrics
+from modelctl.repository import codeowners, yamlfile
+from modelctl.repository.environments import Repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def files(repository: Repository) -> dict[Path, str]:
+    """Every generated file with the text it should have."""
+    owners = repository.root / codeowners.FILE
+    before = owners.read_text(encoding="utf-8") if owners.is_file() else ""
+    return {
+        repository.root / environments_schema.FILE: environments_schema.text(),
+        owners: codeowners.text(before, repository.environments),
+        repository.root / cli_reference.FILE: cli_reference.text(),
+        repository.root / log_schema.FILE: log_schema.text(),
+        repository.root / log_schema.PAGE: log_schema.page(),
+        repository.root / metrics.PAGE: metrics.page(),
+    }
+
+
+def main() -> None:
+    """Write them."""
+    for path, text in files(Repository.find()).items():
+        yamlfile.write(path, text)
+
+
+if __name__ == "__main__":
+    main()

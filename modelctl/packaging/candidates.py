@@ -1,0 +1,106 @@
+"""Rows to compare engines on: the sample itself, perturbed copies of it, and split neighbours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelctl.packaging.lowering.trees import split_points
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from app.model.contract import Contract, Feature
+
+SEED = 20240501
+PERTURBED_ROWS = 10_000
+# Neighbours of split thresholds up to this many rows are all tried; of more, a seeded draw.
+MAX_NEIGHBOUR_ROWS = 200_000
+# Share of values replaced by another category, or by a missing value where those are allowed.
+SWAPPED = 0.1
+
+
+def json_rows(frame: pd.DataFrame, contract: Contract) -> list[list[Any]]:
+    """The rows of a sample as a client would send them: None for a missing value."""
+    columns = []
+    for feature, (_, column) in zip(contract.inputs, frame.items(), strict=True):
+        absent = column.isna().tolist()
+        columns.append(
+            [None if gone else _plain(feature, v) for v, gone in zip(column, absent, strict=True)]
+        )
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def perturbed(rows: list[list[Any]], contract: Contract) -> list[list[Any]]:
+    """Seeded copies of the rows: noise on numbers, other categories, missing values."""
+    random = np.random.default_rng(SEED)
+    chosen = random.integers(len(rows), size=PERTURBED_ROWS)
+    columns = []
+    for index, feature in enumerate(contract.inputs):
+        source = [row[index] for row in rows]
+        values = _shaken(feature, source, [source[at] for at in chosen], random)
+        if feature.missing == "allow":
+            gone = random.random(len(values)) < SWAPPED
+            values = [None if g else v for v, g in zip(values, gone, strict=True)]
+        columns.append(values)
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def split_neighbours(
+    model: Any, rows: NDArray[np.float64], among: set[int] | None = None
+) -> tuple[NDArray[np.float64], float] | None:
+    """Rows that sit on, just below and just above every split threshold of a tree model.
+
+    `rows` are real inputs of that model, one of which surrounds each threshold. Returns the rows
+    and the share of all neighbours that they are; None for a model without trees. `among` limits
+    the features.
+    """
+    points = split_points(model)
+    if points is None or not points[0]:
+        return None
+    features, thresholds, float_type = points
+    random = np.random.default_rng(SEED)
+    at: NDArray[Any] = np.array(thresholds, dtype=float_type)
+    low, high = float_type(-np.inf), float_type(np.inf)
+    values = np.concatenate([at, np.nextafter(at, low), np.nextafter(at, high)]).astype(np.float64)
+    columns = np.tile(np.array(features), 3)
+    usable = np.flatnonzero(np.isfinite(values))
+    if among is not None:
+        usable = usable[np.isin(columns[usable], list(among))]
+    taken = usable
+    if len(usable) > MAX_NEIGHBOUR_ROWS:
+        taken = np.sort(random.choice(usable, MAX_NEIGHBOUR_ROWS, replace=False))
+    result = rows[random.integers(len(rows), size=len(taken))].copy()
+    result[np.arange(len(taken)), columns[taken]] = values[taken]
+    return result, len(taken) / max(1, len(usable))
+
+
+def _plain(feature: Feature, value: Any) -> Any:
+    kinds = {"float": float, "integer": int, "boolean": bool, "string": str}
+    return kinds[feature.dtype](value)
+
+
+def _shaken(
+    feature: Feature, source: list[Any], values: list[Any], random: np.random.Generator
+) -> list[Any]:
+    if feature.is_text:
+        return values
+    if feature.dtype in ("string", "boolean"):
+        choices = list(feature.categories or (False, True))
+        swapped = random.random(len(values)) < SWAPPED
+        drawn = random.integers(len(choices), size=len(values))
+        return [
+            choices[d] if s else v for v, s, d in zip(values, swapped, drawn.tolist(), strict=True)
+        ]
+    present = [value for value in source if value is not None]
+    spread = float(np.std(present)) * 0.2 if present else 1.0
+    if not spread:
+        # One row, or a constant column: requests will bring other values all the same.
+        spread = max(1.0, abs(float(present[0]))) * 0.1
+    noise = random.normal(0.0, spread, size=len(values)).tolist()
+    moved = [None if v is None else v + n for v, n in zip(values, noise, strict=True)]
+    if feature.dtype == "integer":
+        return [None if value is None else round(value) for value in moved]
+    return moved

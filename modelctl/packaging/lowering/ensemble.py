@@ -1,0 +1,144 @@
+"""Fitted trees -> the TreeEnsemble operator of ai.onnx.ml 5, with double thresholds and leaves.
+
+Knows trees as arrays only; `trees` reads them from scikit-learn's estimators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import numpy_helper
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from modelctl.packaging.lowering.graph import Graph
+
+DOMAIN = "ai.onnx.ml"
+AGGREGATE_SUM = 1
+BRANCH_LEQ = 0
+
+
+@dataclass(frozen=True)
+class TreeArrays:
+    """One binary tree by node: x[feature] <= threshold goes left; -1 as left child marks a leaf."""
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float64]
+    missing_left: NDArray[np.bool_]
+
+    @property
+    def leaves(self) -> NDArray[np.int64]:
+        """The node numbers of the leaves, in order."""
+        return np.flatnonzero(self.left == -1)
+
+
+@dataclass(frozen=True)
+class WeightedTree:
+    """A tree, the target it adds to, and what each leaf adds (in the order of `leaves`)."""
+
+    tree: TreeArrays
+    target: int
+    weights: NDArray[np.float64]
+
+
+class _Nodes:
+    """The operator's parallel lists while trees are appended to them."""
+
+    def __init__(self) -> None:
+        self.roots: list[int] = []
+        self.features: list[int] = []
+        self.splits: list[float] = []
+        self.missing: list[int] = []
+        self.true_ids: list[int] = []
+        self.false_ids: list[int] = []
+        self.true_leafs: list[int] = []
+        self.false_leafs: list[int] = []
+        self.targets: list[int] = []
+        self.weights: list[float] = []
+
+    def append(self, entry: WeightedTree) -> None:
+        tree = entry.tree
+        leaf_base, node_base = len(self.targets), len(self.features)
+        self.weights.extend(entry.weights.tolist())
+        self.targets.extend([entry.target] * len(entry.weights))
+        self.roots.append(node_base)
+        inner = np.flatnonzero(tree.left != -1)
+        if not len(inner):
+            # The operator has no tree of one leaf: both branches lead to it.
+            self._node(0, 0.0, False, (leaf_base, 1), (leaf_base, 1))
+            return
+        # Position of every node among the inner nodes, or among the leaves.
+        place = np.zeros(len(tree.left), dtype=np.int64)
+        place[inner] = node_base + np.arange(len(inner))
+        place[tree.leaves] = leaf_base + np.arange(len(tree.leaves))
+        is_leaf = (tree.left == -1).astype(np.int64)
+        for node in inner.tolist():
+            left, right = int(tree.left[node]), int(tree.right[node])
+            self._node(
+                int(tree.feature[node]),
+                float(tree.threshold[node]),
+                bool(tree.missing_left[node]),
+                (int(place[left]), int(is_leaf[left])),
+                (int(place[right]), int(is_leaf[right])),
+            )
+
+    def _node(
+        self,
+        feature: int,
+        split: float,
+        missing_left: bool,
+        true: tuple[int, int],
+        false: tuple[int, int],
+    ) -> None:
+        self.features.append(feature)
+        self.splits.append(split)
+        self.missing.append(int(missing_left))
+        self.true_ids.append(true[0])
+        self.true_leafs.append(true[1])
+        self.false_ids.append(false[0])
+        self.false_leafs.append(false[1])
+
+
+def tree_sums(graph: Graph, rows: str, trees: list[WeightedTree], targets: int) -> str:
+    """[n, targets]: for every target the sum of what its trees' leaves add."""
+    nodes = _Nodes()
+    for entry in trees:
+        nodes.append(entry)
+    count = len(nodes.features)
+    return graph.add(
+        "TreeEnsemble",
+        rows,
+        domain=DOMAIN,
+        n_targets=targets,
+        aggregate_function=AGGREGATE_SUM,
+        post_transform=0,
+        tree_roots=nodes.roots,
+        nodes_modes=numpy_helper.from_array(np.full(count, BRANCH_LEQ, dtype=np.uint8)),
+        nodes_featureids=nodes.features,
+        nodes_splits=numpy_helper.from_array(np.array(nodes.splits, dtype=np.float64)),
+        nodes_missing_value_tracks_true=nodes.missing,
+        nodes_truenodeids=nodes.true_ids,
+        nodes_trueleafs=nodes.true_leafs,
+        nodes_falsenodeids=nodes.false_ids,
+        nodes_falseleafs=nodes.false_leafs,
+        leaf_targetids=nodes.targets,
+        leaf_weights=numpy_helper.from_array(np.array(nodes.weights, dtype=np.float64)),
+    )
+
+
+def leaf_numbers(graph: Graph, rows: str, trees: list[TreeArrays]) -> str:
+    """[n, trees]: for every tree the number of the leaf reached, counted over all trees (int64).
+
+    Exact, since whole numbers are exact in double; what the leaves mean is looked up afterwards.
+    """
+    weighted, base = [], 0
+    for target, tree in enumerate(trees):
+        count = len(tree.leaves)
+        weighted.append(WeightedTree(tree, target, np.arange(base, base + count, dtype=np.float64)))
+        base += count
+    return graph.integer(tree_sums(graph, rows, weighted, len(trees)))

@@ -1,0 +1,176 @@
+"""The entry: a fitted estimator and its contract -> an ONNX model, or the reason why not.
+
+The two tables say which class is translated by what; everything else keeps the sklearn engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modelctl.packaging.lowering import (
+    bayes,
+    calibration,
+    composite,
+    encoders,
+    functions,
+    imputing,
+    linear,
+    neighbors,
+    neural,
+    piecewise,
+    preprocessing,
+    svm,
+    trees,
+    walk,
+)
+from modelctl.packaging.lowering.columns import Block, Column
+from modelctl.packaging.lowering.graph import INPUT, CannotLowerError, Graph
+
+if TYPE_CHECKING:
+    import onnx
+
+    from app.model.contract import Contract
+
+PUBLIC = ("label", "probability", "value")
+
+walk.TRANSFORMS.update(
+    {
+        "ColumnTransformer": walk.column_transformer,
+        "FeatureUnion": walk.feature_union,
+        "StandardScaler": preprocessing.standard_scaler,
+        "MinMaxScaler": preprocessing.min_max_scaler,
+        "MaxAbsScaler": preprocessing.max_abs_scaler,
+        "RobustScaler": preprocessing.robust_scaler,
+        "Normalizer": preprocessing.normalizer,
+        "Binarizer": preprocessing.binarizer,
+        "PowerTransformer": functions.power_transformer,
+        "QuantileTransformer": piecewise.quantile_transformer,
+        "KBinsDiscretizer": piecewise.bins,
+        "SimpleImputer": imputing.simple_imputer,
+        "MissingIndicator": imputing.missing_indicator,
+        "OneHotEncoder": encoders.one_hot_encoder,
+        "OrdinalEncoder": encoders.ordinal_encoder,
+        "TargetEncoder": encoders.target_encoder,
+        "PolynomialFeatures": preprocessing.polynomial_features,
+        "FunctionTransformer": functions.function_transformer,
+        "PCA": preprocessing.pca,
+        "TruncatedSVD": preprocessing.truncated_svd,
+        "SelectKBest": preprocessing.selector,
+        "SelectPercentile": preprocessing.selector,
+        "SelectFpr": preprocessing.selector,
+        "SelectFdr": preprocessing.selector,
+        "SelectFwe": preprocessing.selector,
+        "GenericUnivariateSelect": preprocessing.selector,
+        "SequentialFeatureSelector": preprocessing.selector,
+        "SelectFromModel": preprocessing.selector,
+        "RFE": preprocessing.selector,
+        "RFECV": preprocessing.selector,
+        "VarianceThreshold": preprocessing.selector,
+    }
+)
+walk.PREDICTORS.update(
+    {
+        "LogisticRegression": linear.logistic_regression,
+        "LogisticRegressionCV": linear.logistic_regression,
+        "LinearDiscriminantAnalysis": linear.logistic_regression,
+        "SGDClassifier": linear.sgd_classifier,
+        "RidgeClassifier": linear.linear_classifier,
+        "RidgeClassifierCV": linear.linear_classifier,
+        "LinearSVC": linear.linear_classifier,
+        "Perceptron": linear.linear_classifier,
+        "LinearRegression": linear.linear_regressor,
+        "Ridge": linear.linear_regressor,
+        "RidgeCV": linear.linear_regressor,
+        "Lasso": linear.linear_regressor,
+        "LassoCV": linear.linear_regressor,
+        "ElasticNet": linear.linear_regressor,
+        "ElasticNetCV": linear.linear_regressor,
+        "BayesianRidge": linear.linear_regressor,
+        "HuberRegressor": linear.linear_regressor,
+        "SGDRegressor": linear.linear_regressor,
+        "LinearSVR": linear.linear_regressor,
+        "ARDRegression": linear.linear_regressor,
+        "Lars": linear.linear_regressor,
+        "LarsCV": linear.linear_regressor,
+        "LassoLars": linear.linear_regressor,
+        "LassoLarsCV": linear.linear_regressor,
+        "LassoLarsIC": linear.linear_regressor,
+        "OrthogonalMatchingPursuit": linear.linear_regressor,
+        "OrthogonalMatchingPursuitCV": linear.linear_regressor,
+        "QuantileRegressor": linear.linear_regressor,
+        "TheilSenRegressor": linear.linear_regressor,
+        "PLSRegression": linear.partial_least_squares,
+        "TweedieRegressor": linear.tweedie_regressor,
+        "PoissonRegressor": linear.log_linear_regressor,
+        "GammaRegressor": linear.log_linear_regressor,
+        "GaussianNB": bayes.gaussian,
+        "MultinomialNB": bayes.multinomial,
+        "BernoulliNB": bayes.bernoulli,
+        "SVC": svm.classifier,
+        "NuSVC": svm.classifier,
+        "SVR": svm.regressor,
+        "NuSVR": svm.regressor,
+        "KNeighborsClassifier": neighbors.classifier,
+        "KNeighborsRegressor": neighbors.regressor,
+        "MLPClassifier": neural.classifier,
+        "MLPRegressor": neural.regressor,
+        "DecisionTreeClassifier": trees.tree_classifier,
+        "ExtraTreeClassifier": trees.tree_classifier,
+        "RandomForestClassifier": trees.tree_classifier,
+        "ExtraTreesClassifier": trees.tree_classifier,
+        "DecisionTreeRegressor": trees.tree_regressor,
+        "ExtraTreeRegressor": trees.tree_regressor,
+        "RandomForestRegressor": trees.tree_regressor,
+        "ExtraTreesRegressor": trees.tree_regressor,
+        "GradientBoostingClassifier": trees.gradient_boosting_classifier,
+        "GradientBoostingRegressor": trees.gradient_boosting_regressor,
+        "HistGradientBoostingClassifier": trees.hist_boosting_classifier,
+        "HistGradientBoostingRegressor": trees.hist_boosting_regressor,
+        "VotingClassifier": composite.voting_classifier,
+        "VotingRegressor": composite.voting_regressor,
+        "StackingClassifier": composite.stacking_classifier,
+        "StackingRegressor": composite.stacking_regressor,
+        "CalibratedClassifierCV": calibration.calibrated_classifier,
+        "TransformedTargetRegressor": composite.transformed_target,
+        "FixedThresholdClassifier": composite.threshold_classifier,
+        "TunedThresholdClassifierCV": composite.threshold_classifier,
+        "OneVsRestClassifier": composite.one_against_rest,
+        "AdaBoostClassifier": composite.ada_boost_classifier,
+        "BaggingClassifier": composite.bagging_classifier,
+        "BaggingRegressor": composite.bagging_regressor,
+    }
+)
+
+
+def lower(estimator: Any, contract: Contract) -> onnx.ModelProto:
+    """Translate the whole estimator. Raises CannotLowerError with the reason."""
+    graph = Graph()
+    for feature in contract.inputs:
+        if feature.is_text:
+            raise CannotLowerError(f"free text in feature {feature.name!r}")
+    block = Block(INPUT, tuple(Column(feature.categories) for feature in contract.inputs))
+    block = _with_unused(graph, estimator, contract, block)
+    outputs = walk.predict(graph, estimator, block)
+    if not contract.output.probabilities:
+        outputs.pop("probability", None)
+    return model(graph, len(contract.inputs), outputs)
+
+
+def _with_unused(graph: Graph, estimator: Any, contract: Contract, block: Block) -> Block:
+    """The columns as the estimator counts them: any stands in for one that its first step drops."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None or len(names) == len(contract.inputs):
+        return block
+    places = {name: at for at, name in enumerate(contract.names)}
+    return block.pick(graph, [places.get(str(name), 0) for name in names])
+
+
+def lower_numeric(estimator: Any, width: int) -> onnx.ModelProto:
+    """Translate an estimator over plain numbers, as a last step is. Raises CannotLowerError."""
+    graph = Graph()
+    return model(graph, width, walk.predict(graph, estimator, Block(INPUT, (Column(),) * width)))
+
+
+def model(graph: Graph, width: int, outputs: walk.Outputs) -> onnx.ModelProto:
+    """The finished graph with only the outputs that a served model has."""
+    return graph.model(width, {name: outputs[name] for name in PUBLIC if name in outputs})

@@ -1,0 +1,150 @@
+"""scikit-learn's tree families: single trees, forests, gradient boosting, hist gradient boosting.
+
+Each reads the fitted trees as arrays and repeats the family's own arithmetic around them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelctl.packaging.lowering import histogram
+from modelctl.packaging.lowering.ensemble import TreeArrays, WeightedTree, leaf_numbers, tree_sums
+from modelctl.packaging.lowering.graph import CannotLowerError, Graph
+from modelctl.packaging.lowering.scores import best_label, positive_label, vector, with_complement
+
+if TYPE_CHECKING:
+    from modelctl.packaging.lowering.columns import Block
+    from modelctl.packaging.lowering.walk import Outputs
+
+
+def tree_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
+    """A decision tree or a forest: the mean of the class shares in the leaves reached."""
+    members = _members(model)
+    if not np.isscalar(model.n_classes_) and not isinstance(model.n_classes_, np.integer):
+        raise CannotLowerError("a tree with several targets")
+    rows = graph.through_float32(block.numbers(type(model).__name__))
+    trees = [_arrays(member.tree_) for member in members]
+    shares = np.concatenate(
+        [member.tree_.value[tree.leaves, 0, :] for member, tree in zip(members, trees, strict=True)]
+    )
+    reached = leaf_numbers(graph, rows, trees)
+    total = graph.add(
+        "ReduceSum",
+        graph.add("Gather", graph.constant(shares), reached, axis=0),
+        graph.integers([1]),
+        keepdims=0,
+    )
+    probability = graph.add("Div", total, graph.constant(np.float64(len(members))))
+    return {"label": best_label(graph, probability), "probability": probability}
+
+
+def tree_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
+    """A decision tree or a forest: the mean of the leaves reached."""
+    members = _members(model)
+    if model.n_outputs_ != 1:
+        raise CannotLowerError("a tree with several targets")
+    rows = graph.through_float32(block.numbers(type(model).__name__))
+    trees = []
+    for member in members:
+        tree = _arrays(member.tree_)
+        trees.append(WeightedTree(tree, 0, member.tree_.value[tree.leaves, 0, 0]))
+    total = tree_sums(graph, rows, trees, 1)
+    mean = graph.add("Div", total, graph.constant(np.float64(len(members))))
+    return {"value": vector(graph, mean)}
+
+
+def gradient_boosting_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
+    """Start value + learning rate · sum of trees, through the logistic function or softmax."""
+    if model.loss != "log_loss":
+        raise CannotLowerError(f"GradientBoostingClassifier(loss={model.loss!r})")
+    raw = _boosted(graph, model, block)
+    outputs = _classify(graph, model, raw)
+    if len(model.classes_) == 2:
+        # This family alone gives the second class to a raw value of exactly zero.
+        at_least = graph.add("GreaterOrEqual", vector(graph, raw), graph.constant(np.float64(0)))
+        outputs["label"] = graph.integer(at_least)
+    return outputs
+
+
+def gradient_boosting_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
+    """Start value + learning rate · sum of trees."""
+    return {"value": vector(graph, _boosted(graph, model, block))}
+
+
+def hist_boosting_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
+    """Like gradient boosting, but its trees compare in float64 and know missing values."""
+    return _classify(graph, model, histogram.raw(graph, model, block))
+
+
+def hist_boosting_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
+    """The raw sum for losses without a link; their exponential for the others."""
+    raw = vector(graph, histogram.raw(graph, model, block))
+    if model.loss in ("poisson", "gamma"):
+        return {"value": graph.add("Exp", raw)}
+    return {"value": raw}
+
+
+def split_points(model: Any) -> tuple[list[int], list[float], type] | None:
+    """Every (feature, threshold) of a tree model and the float type in which it compares.
+
+    None for a model without trees.
+    """
+    if hasattr(model, "_predictors"):
+        return *histogram.split_points(model), np.float64
+    # Gradient boosting keeps an array of trees per stage.
+    stages = [m if isinstance(m, np.ndarray) else [m] for m in _members(model)]
+    trees = [member.tree_ for stage in stages for member in stage if hasattr(member, "tree_")]
+    if not trees:
+        return None
+    features = [index for tree in trees for index in tree.feature[tree.feature >= 0].tolist()]
+    thresholds = [at for tree in trees for at in tree.threshold[tree.feature >= 0].tolist()]
+    return features, thresholds, np.float32
+
+
+def _members(model: Any) -> list[Any]:
+    return list(model.estimators_) if hasattr(model, "estimators_") else [model]
+
+
+def _arrays(tree: Any) -> TreeArrays:
+    missing = tree.missing_go_to_left
+    return TreeArrays(
+        left=tree.children_left.astype(np.int64),
+        right=tree.children_right.astype(np.int64),
+        feature=tree.feature.astype(np.int64),
+        threshold=tree.threshold.astype(np.float64),
+        missing_left=np.asarray(missing, dtype=bool),
+    )
+
+
+def _boosted(graph: Graph, model: Any, block: Block) -> str:
+    """[n, 1 or classes]: the raw prediction."""
+    start = _constant_start(model)
+    rows = graph.through_float32(block.numbers(type(model).__name__))
+    trees = []
+    for stage in model.estimators_:
+        for target, member in enumerate(stage):
+            tree = _arrays(member.tree_)
+            weights = model.learning_rate * member.tree_.value[tree.leaves, 0, 0]
+            trees.append(WeightedTree(tree, target, weights))
+    total = tree_sums(graph, rows, trees, len(start))
+    return graph.add("Add", total, graph.constant(start))
+
+
+def _constant_start(model: Any) -> Any:
+    """The raw prediction before the first tree, which must not depend on the row."""
+    if model.init is not None and model.init != "zero":
+        raise CannotLowerError("gradient boosting that starts from another estimator")
+    return np.ravel(model._raw_predict_init(np.zeros((1, model.n_features_in_))))
+
+
+def _classify(graph: Graph, model: Any, raw: str) -> Outputs:
+    if len(model.classes_) == 2:
+        probability = with_complement(graph, graph.add("Sigmoid", raw))
+        return {"label": positive_label(graph, raw), "probability": probability, "decision": raw}
+    return {
+        "label": best_label(graph, raw),
+        "probability": graph.add("Softmax", raw, axis=1),
+        "decision": raw,
+    }

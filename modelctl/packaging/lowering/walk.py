@@ -1,0 +1,135 @@
+"""Walks an estimator: pipelines, column transformers, and each step by its class.
+
+The tables are filled by `lower`, so that a family whose members are estimators themselves can walk
+into them without knowing the other families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from modelctl.packaging.lowering.columns import Block, join
+from modelctl.packaging.lowering.graph import CannotLowerError, Graph
+from modelctl.packaging.lowering.scores import scalar
+
+# What a predictor gives: `label` (int64 [n], position in its classes), `probability` [n, classes],
+# `decision` ([n, 1] for two classes, else [n, classes]), or `value` [n] of a regressor.
+Outputs = dict[str, str]
+Transform = Callable[[Graph, Any, Block], Block]
+Predict = Callable[[Graph, Any, Block], Outputs]
+
+TRANSFORMS: dict[str, Transform] = {}
+PREDICTORS: dict[str, Predict] = {}
+
+
+def predict(graph: Graph, estimator: Any, block: Block) -> Outputs:
+    """Lower an estimator that predicts: a pipeline's steps, then its last one."""
+    if kind(estimator) == "Pipeline":
+        for name, step in estimator.steps[:-1]:
+            with inside(name):
+                block = transform(graph, step, block)
+        name, last = estimator.steps[-1]
+        with inside(name):
+            return predict(graph, last, block)
+    inner = unwrapped(estimator)
+    if inner is not estimator:
+        return predict(graph, inner, block)
+    translate = PREDICTORS.get(kind(estimator))
+    if translate is None:
+        raise CannotLowerError(f"no exact translation of {type(estimator).__name__}")
+    return translate(graph, estimator, block)
+
+
+def transform(graph: Graph, step: Any, block: Block) -> Block:
+    """Lower one step that turns columns into columns."""
+    if isinstance(step, str) or step is None:
+        if step in ("passthrough", None):
+            return block
+        raise CannotLowerError(f"a step called {step!r}")
+    step = unwrapped(step)
+    name = kind(step)
+    if name == "Pipeline":
+        for inner_name, inner in step.steps:
+            with inside(inner_name):
+                block = transform(graph, inner, block)
+        return block
+    translate = TRANSFORMS.get(name)
+    if translate is None:
+        raise CannotLowerError(f"no exact translation of {type(step).__name__}")
+    return translate(graph, step, block)
+
+
+# Wrappers that only hold the estimator which answers, and where they keep it.
+WRAPPERS = {
+    "GridSearchCV": "best_estimator_",
+    "RandomizedSearchCV": "best_estimator_",
+    "HalvingGridSearchCV": "best_estimator_",
+    "HalvingRandomSearchCV": "best_estimator_",
+    "FrozenEstimator": "estimator",
+    "RANSACRegressor": "estimator_",
+}
+
+
+def unwrapped(estimator: Any) -> Any:
+    """The estimator that answers: what a search found, what is frozen; itself, for any other."""
+    while kind(estimator) in WRAPPERS:
+        estimator = getattr(estimator, WRAPPERS[kind(estimator)])
+    return estimator
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """Let a refusal from within say which step it is about."""
+    try:
+        yield
+    except CannotLowerError as error:
+        error.steps.append(name)
+        raise
+
+
+def kind(estimator: Any) -> str:
+    """The class name of a scikit-learn class; for any other class a name that no table has.
+
+    A user's subclass may behave differently, so it is never taken for the original.
+    """
+    owner = type(estimator)
+    if owner.__module__.split(".")[0] != "sklearn":
+        return f"{owner.__module__}.{owner.__qualname__}"
+    return owner.__name__
+
+
+def column_transformer(graph: Graph, step: Any, block: Block) -> Block:
+    """Each inner step over its columns, side by side."""
+    weights = step.transformer_weights or {}
+    parts = []
+    for name, inner, _ in step.transformers_:
+        indexes = [int(index) for index in step._transformer_to_input_indices[name]]
+        dropped = isinstance(inner, str) and inner == "drop"
+        if indexes and not dropped:
+            with inside(name):
+                result = transform(graph, inner, block.pick(graph, indexes))
+                parts.append(_weighted(graph, result, weights.get(name)))
+    if not parts:
+        raise CannotLowerError("ColumnTransformer that keeps no column")
+    return join(graph, parts)
+
+
+def feature_union(graph: Graph, step: Any, block: Block) -> Block:
+    """Every step over all columns, side by side."""
+    weights = step.transformer_weights or {}
+    parts = []
+    for name, inner in step.transformer_list:
+        if inner != "drop":
+            with inside(name):
+                result = transform(graph, inner, block)
+                parts.append(_weighted(graph, result, weights.get(name)))
+    return join(graph, parts)
+
+
+def _weighted(graph: Graph, block: Block, weight: float | None) -> Block:
+    if weight is None:
+        return block
+    numbers = block.numbers("transformer_weights")
+    return block.replaced(graph.add("Mul", numbers, scalar(graph, weight)))

@@ -1,0 +1,84 @@
+"""How each feature was distributed in the sample: what later drift is compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from app.model.contract import Contract, Feature, Label, Output
+
+BINS = 10
+DIGITS = 6
+
+
+def reference(frame: pd.DataFrame, contract: Contract) -> list[dict[str, Any]]:
+    """Per feature: the share of missing values, and bin edges or categories with their shares."""
+    columns = zip(contract.inputs, (frame[name] for name in frame.columns), strict=True)
+    return [_describe(feature, column) for feature, column in columns]
+
+
+def _describe(feature: Feature, column: pd.Series[Any]) -> dict[str, Any]:
+    present = column.dropna()
+    entry: dict[str, Any] = {
+        "name": feature.name,
+        "missing": round(1 - len(present) / len(column), DIGITS),
+    }
+    if feature.is_text or not len(present):
+        return entry
+    if feature.dtype in ("string", "boolean"):
+        return entry | _by_category(present, feature.categories or (False, True))
+    return entry | _by_range(present.to_numpy(dtype=np.float64))
+
+
+def prediction_reference(values: Sequence[Label], output: Output) -> dict[str, Any]:
+    """How the model's own predictions on the sample are distributed, as `reference` has features.
+
+    Classes are written as the texts that labels of metrics have.
+    """
+    entry = {"name": output.target, "missing": 0.0}
+    if output.classes is None:
+        return entry | _by_range(np.asarray(values, dtype=np.float64))
+    return entry | _by_category(pd.Series(values).map(str), tuple(map(str, output.classes)))
+
+
+def _by_category(present: pd.Series[Any], categories: Sequence[Any]) -> dict[str, Any]:
+    shares = present.value_counts(normalize=True, sort=False)
+    ratios = [round(float(shares.get(value, 0.0)), DIGITS) for value in categories]
+    return {"categories": list(categories), "ratios": ratios}
+
+
+def _by_range(numbers: NDArray[np.float64]) -> dict[str, Any]:
+    edges = _edges(numbers)
+    counts, _ = np.histogram(numbers, bins=edges if len(edges) > 1 else 1)
+    ratios = [round(float(count) / len(numbers), DIGITS) for count in counts]
+    return {"edges": [float(edge) for edge in edges], "ratios": ratios}
+
+
+def _edges(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Deciles; a value that is several of them gets a bin of its own, no bin is empty.
+
+    Without the second half a column of zeros and ones, or one that is mostly zero, would be a
+    single bin, in which no drift can be seen.
+    """
+    # Values of the sample, not points between two of them: only so are equal ones seen as such.
+    deciles, times = np.unique(
+        np.quantile(numbers, np.linspace(0, 1, BINS + 1), method="inverted_cdf"),
+        return_counts=True,
+    )
+    values = np.unique(numbers)
+    between = (values[:-1] + values[1:]) / 2
+    common = np.searchsorted(values, deciles[times > 1])
+    # Up to the next value; the largest, which has none, from the one before.
+    apart = between[np.minimum(common, len(between) - 1)] if len(between) else between
+    edges = np.unique(np.concatenate([deciles, apart]))
+    if len(edges) < 2:
+        return edges
+    counts, _ = np.histogram(numbers, bins=edges)
+    return np.concatenate([edges[:1], edges[1:][counts > 0]])

@@ -1,0 +1,187 @@
+"""What packaging starts from: a fitted estimator, a sample of its data, and facts about both.
+
+Reads files; decides nothing about engines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import joblib
+from ruamel.yaml import YAML
+
+from modelctl.errors import ModelctlError
+from modelctl.packaging.alignment import text_columns
+from modelctl.packaging.samples import read_sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+# Beside the training code, and no part of it: see `baselines.py` and `expectations.py`.
+HELD_TO = ("baseline.yaml", "data.yaml")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None and empty mean "not given"."""
+
+    path: Path
+    sample: Path | None = None
+    config: Path | None = None
+    metrics: Path | None = None
+    name: str = ""
+    version: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Material:
+    """The inputs of packaging, read and complete."""
+
+    name: str
+    version: str
+    description: str
+    target: str
+    estimator: Any
+    model_bytes: bytes
+    features: pd.DataFrame
+    metrics: dict[str, Any]
+    training: dict[str, Any]
+    created: str | None = field(default=None)
+
+
+def gather(request: Request) -> Material:
+    """Read everything. `path` is a joblib file, or a folder with model.joblib and sample.csv.
+
+    Raises ModelctlError.
+    """
+    folder = request.path if request.path.is_dir() else request.path.parent
+    model = folder / "model.joblib" if request.path.is_dir() else request.path
+    sample = request.sample or folder / "sample.csv"
+    config = _config(request.config)
+    name = request.name or str(config.get("name", ""))
+    version = request.version or str(config.get("version", ""))
+    if not name or not version:
+        raise ModelctlError(
+            "the model has no name or no version",
+            found=f"name {name!r}, version {version!r}",
+            fix="pass --name and --version, or --config models/<name>/model.yaml",
+        )
+    model_bytes = _read(model, "the fitted estimator")
+    estimator = _estimator(model)
+    frame = read_sample(sample, text_columns(estimator))
+    target = request.target or str(config.get("target", ""))
+    commit, created = origin(request.config.parent if request.config else folder)
+    return Material(
+        name=name,
+        version=version,
+        description=str(config.get("description", "")),
+        target=target or "prediction",
+        estimator=estimator,
+        model_bytes=model_bytes,
+        features=frame.drop(columns=[target]) if target in frame.columns else frame,
+        metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
+        training={
+            "rows": len(frame),
+            "data_sha256": hashlib.sha256(_read(sample, "the sample")).hexdigest(),
+            "commit": commit,
+        },
+        created=created,
+    )
+
+
+def _config(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    document = YAML(typ="safe").load(_read(path, "the model's configuration").decode())
+    if not isinstance(document, dict):
+        raise ModelctlError(f"{path} is not a mapping", expected="name, version, target as keys")
+    return document
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelctlError(
+            f"{what} cannot be read: {path}", found=error.strerror or str(error)
+        ) from error
+
+
+def _estimator(path: Path) -> Any:
+    try:
+        estimator = joblib.load(path)
+    except Exception as error:  # unpickling runs whatever the estimator's classes do
+        raise ModelctlError(
+            f"{path} cannot be loaded",
+            expected="a fitted estimator written by joblib.dump, its classes installed here",
+            found=f"{type(error).__name__}: {error}"[:500],
+            fix=_remedy(error),
+        ) from error
+    if not hasattr(estimator, "predict"):
+        raise ModelctlError(
+            f"{path} holds no estimator",
+            expected="an object with predict",
+            found=repr(type(estimator)),
+        )
+    return estimator
+
+
+def _remedy(error: Exception) -> str:
+    if "__main__" in str(error):
+        return (
+            "that class or function was defined in the training script itself: move it into a "
+            "module of its own (steps.py), import it from there, train again, and run "
+            "`PYTHONPATH=<its folder> modelctl package ...`"
+        )
+    if isinstance(error, ImportError):
+        return "install that module here, or run `PYTHONPATH=<its folder> modelctl package ...`"
+    return "train with the locked scikit-learn (requirements/), or pass the file joblib.dump wrote"
+
+
+def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:
+    if asked_for is None and not path.exists():
+        return {}
+    try:
+        document = json.loads(_read(path, "the evaluation"))
+    except ValueError as error:
+        raise ModelctlError(f"{path} is not JSON", found=str(error)) from error
+    if not isinstance(document, dict):
+        raise ModelctlError(f"{path} is not an object", expected='{"accuracy": 0.97, ...}')
+    return document
+
+
+def origin(folder: Path) -> tuple[str | None, str | None]:
+    """The commit that last touched a folder, and its time; never the wall clock.
+
+    SOURCE_DATE_EPOCH (seconds) wins over the commit's time, as in reproducible builds.
+    """
+    # What a model is held to is not what it is made of: the same model keeps its digest.
+    paths = (".", *(f":(exclude,glob)**/{name}" for name in HELD_TO))
+    line = _git(folder, "log", "-1", "--format=%H %ct", "--", *paths)
+    commit, epoch = line.split() if line else (None, None)
+    if commit and _git(folder, "status", "--porcelain", "--", *paths):
+        commit = f"{commit}-dirty"
+    epoch = os.environ.get("SOURCE_DATE_EPOCH") or epoch
+    if not epoch:
+        return commit, None
+    return commit, datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """The output of git, or nothing where there is no repository or no git."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

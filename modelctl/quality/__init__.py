@@ -1,0 +1,1 @@
+"""Is it good enough: metric baselines, data expectations, smoke tests of services and images."""

@@ -1,0 +1,88 @@
+"""Render a release exactly as Argo CD does: its chart with the release's four value files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from modelctl import proc
+from modelctl.errors import ModelctlError
+from modelctl.rendering import charts
+from modelctl.repository.environments import COMMON, VALUE_FILES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modelctl.repository.environments import Environment, Repository
+
+# What a Helm believes of the cluster when it is not told depends on how it was built.
+KUBE_VERSION = "1.36.1"
+
+Manifest = dict[str, Any]
+
+
+def find_helm(root: Path) -> str:
+    """The Helm to use: `$HELM`, else `helm` on PATH, else the pinned one of the repository."""
+    pinned = root / ".tools" / "bin" / "helm4"
+    for candidate in (os.environ.get("HELM", ""), "helm", str(pinned)):
+        if candidate and shutil.which(candidate):
+            return candidate
+    raise ModelctlError(
+        "Helm is not installed",
+        expected="`helm` on PATH, or $HELM",
+        fix="install Helm, or build the pinned one: make tools TOOLS=helm4",
+    )
+
+
+def value_files(repository: Repository, environment: Environment, model: str) -> list[Path]:
+    """The value files of a release in Argo CD's order, later wins. All but version.yaml exist."""
+    folder = repository.folder(environment, model)
+    return [folder.parent / COMMON, *(folder / name for name in VALUE_FILES)]
+
+
+def release_text(
+    repository: Repository, environment: Environment, model: str, helm: str = ""
+) -> str:
+    """The manifests of a release as YAML; refuses a model that is not released there.
+
+    `helm` is the program; by default the one that `find_helm` finds.
+
+    Raises ModelctlError with Helm's own words when the values do not render.
+    """
+    repository.require_model(environment, model)
+    files = value_files(repository, environment, model)
+    if not files[-1].is_file():
+        raise ModelctlError(
+            f"'{model}' is not released in '{environment.name}' yet",
+            expected=str(files[-1].relative_to(repository.root)),
+            fix=f"modelctl bump {model} or modelctl promote {model} --to {environment.name}",
+        )
+    arguments = [part for file in files for part in ("--values", str(file))]
+    if repository.before(environment) is None:
+        # The first environment takes the chart of the commit, whichever one is pinned.
+        arguments += ["--set-string", "chart.version="]
+    helm = helm or find_helm(repository.root)
+    chart = charts.find(repository, environment, model, helm)
+    return proc.run(
+        [
+            *(helm, "template", model, str(chart)),
+            *("--namespace", environment.namespace, "--kube-version", KUBE_VERSION),
+            *("--include-crds", *arguments),
+        ],
+        fix="correct the value that Helm names, then run the command again",
+    )
+
+
+def parse(text: str) -> list[Manifest]:
+    """The objects in a stream of YAML documents."""
+    return [document for document in YAML(typ="safe").load_all(text) if document]
+
+
+def release(
+    repository: Repository, environment: Environment, model: str, helm: str = ""
+) -> list[Manifest]:
+    """The objects of a release; see `release_text`."""
+    return parse(release_text(repository, environment, model, helm))

@@ -1,0 +1,1 @@
+"""The checkout that Argo CD follows: environments, value files, planned edits, git."""

@@ -1,0 +1,44 @@
+"""Which files a branch changes, and which releases they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelctl.repository import gitrepo
+from modelctl.repository.environments import CHART, FILE
+
+if TYPE_CHECKING:
+    from modelctl.repository.environments import Repository
+
+VERSION_FILE_PARTS = 4  # environments/<environment>/<model>/version.yaml
+READ_PATHS = (CHART, "environments")
+EVERYTHING = "*"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The files that differ from the commit `base`, those that git does not know included."""
+
+    base: str
+    names: tuple[str, ...]
+
+    @property
+    def touched(self) -> set[str]:
+        """What they belong to: `environment/model`, `environment` for all models of it, or `*`
+        for everything (the chart, or the list of environments).
+        """
+        found = set()
+        for name in self.names:
+            parts = Path(name).parts
+            if parts[0] != "environments" or len(parts) == len(FILE.parts):
+                found.add(EVERYTHING)
+            else:
+                found.add("/".join(parts[1:3]) if len(parts) >= VERSION_FILE_PARTS else parts[1])
+        return found
+
+
+def since(repository: Repository, base: str) -> Changes:
+    """What differs from a commit, asked of git once."""
+    return Changes(base, tuple(gitrepo.changed_since(repository.root, base, READ_PATHS)))

@@ -1,0 +1,119 @@
+"""A change of one value file as a plan: shown as a diff, written only when asked.
+
+Planning reads; only `apply` writes. A plan that changes nothing is not written, so running a
+command twice changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelctl.repository import gitrepo, yamlfile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ruamel.yaml.comments import CommentedMap
+
+    from modelctl.repository.environments import Repository, Version
+
+
+@dataclass(frozen=True)
+class Edit:
+    """New text for one file; `before` is empty for a new file, `after` is None to remove it."""
+
+    path: Path
+    before: str
+    after: str | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to write."""
+        return self.before != self.after
+
+    @property
+    def action(self) -> str:
+        """`create`, `edit` or `remove`."""
+        if self.after is None:
+            return "remove"
+        return "edit" if self.before else "create"
+
+    def diff(self, root: Path) -> str:
+        """The change as a unified diff with paths below `root`."""
+        name = str(self.path.relative_to(root))
+        lines = difflib.unified_diff(
+            self.before.splitlines(keepends=True),
+            (self.after or "").splitlines(keepends=True),
+            fromfile=f"a/{name}" if self.before else "/dev/null",
+            tofile="/dev/null" if self.after is None else f"b/{name}",
+        )
+        return "".join(lines)
+
+
+def set_version(path: Path, version: Version) -> Edit:
+    """Plan to put a version into a version file, keeping its comments and key order."""
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    content = yamlfile.parse(before, path)
+    _merge(content, version.model_dump(exclude_none=True))
+    for key in content.keys() - version.model_dump(exclude_none=True).keys():
+        del content[key]
+    return Edit(path, before, yamlfile.dump(content))
+
+
+def set_values(path: Path, source: Path) -> Edit:
+    """Plan to give a value file the values of another, keeping its own comments and key order."""
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    content = yamlfile.parse(before, path)
+    wanted = yamlfile.read(source)
+    if content == wanted:
+        return Edit(path, before, before)
+    _merge(content, wanted)
+    _drop(content, wanted)
+    return Edit(path, before, yamlfile.dump(content))
+
+
+def remove(path: Path) -> Edit:
+    """Plan to remove a file; one that is not there is nothing to change."""
+    if not path.is_file():
+        return Edit(path, "", "")
+    return Edit(path, path.read_text(encoding="utf-8"), None)
+
+
+def apply(repository: Repository, *planned: Edit) -> None:
+    """Write the planned texts; refuses when one of the files has changes that are not committed."""
+    for edit in planned:
+        gitrepo.require_clean(repository.root, edit.path)
+    for edit in planned:
+        if edit.after is None:
+            edit.path.unlink()
+            _remove_empty(edit.path.parent)
+        else:
+            yamlfile.write(edit.path, edit.after)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Git knows no empty folders, and `check` would call one a model without files."""
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _drop(target: CommentedMap, wanted: CommentedMap) -> None:
+    """Remove what `wanted` does not have."""
+    for key in list(target):
+        if key not in wanted:
+            del target[key]
+        elif isinstance(target[key], dict) and isinstance(wanted[key], dict):
+            _drop(target[key], wanted[key])
+
+
+def _merge(target: CommentedMap, values: Mapping[str, object]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            if not isinstance(target.get(key), dict):
+                target[key] = type(target)()
+            _merge(target[key], value)
+        elif target.get(key) != value:
+            target[key] = value

@@ -1,0 +1,95 @@
+"""What a build of images starts from: which models a change rebuilds, and what their build is told.
+
+For workflows, which only pass the lines on; run by `make changed-models` and `make build-inputs`:
+
+    python -m modelctl.supply.builds changed COMMIT
+    python -m modelctl.supply.builds inputs MODEL
+
+Must not know registries or environments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelctl.errors import ModelctlError
+from modelctl.packaging.bundles import verified
+from modelctl.repository import gitrepo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What is in every model's image; `models/<model>` is in one.
+SHARED = ("app", "requirements", "Dockerfile", ".dockerignore")
+MODELS = "models"
+BUNDLES = Path("build/bundles")
+# Which locked requirements each engine needs in the image.
+REQUIREMENTS = {"onnx": "serve", "sklearn": "serve-sklearn"}
+SHORT_COMMIT = 12
+
+
+def models(root: Path) -> list[str]:
+    """Every model that has training code here."""
+    return sorted(path.parent.name for path in (root / MODELS).glob("*/model.yaml"))
+
+
+def changed(root: Path, commit: str) -> list[str]:
+    """The models whose image is another one than at that commit.
+
+    At the tip of the main branch, with the commit that was built: a model that is listed will be
+    built again, so the finished build is not the newest and must not be released.
+    """
+    names = gitrepo.changed_since(root, commit, (*SHARED, MODELS))
+    folders = {Path(name).parts[1] for name in names if name.startswith(f"{MODELS}/")}
+    everything = any(not name.startswith(f"{MODELS}/") for name in names)
+    return [model for model in models(root) if everything or model in folders]
+
+
+def inputs(root: Path, model: str) -> dict[str, str]:
+    """What the build of one model's image is told; its bundle is verified first."""
+    if model not in models(root):
+        raise ModelctlError(
+            f"there is no model '{model}'", expected=f"one of {', '.join(models(root))}"
+        )
+    bundle = verified(root / BUNDLES / model)
+    version = str(bundle.manifest["version"])
+    commit = gitrepo.git(root, "rev-parse", "HEAD").strip()
+    return {
+        "requirements": REQUIREMENTS[bundle.manifest["engine"]],
+        "bundle": str(BUNDLES / model),
+        "digest": bundle.digest,
+        "version": version,
+        # For people; what counts is the image's digest.
+        "tag": f"{version}-{commit[:SHORT_COMMIT]}",
+        "commit": commit,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print one line of JSON, or one `name=value` line for each input."""
+    parser = argparse.ArgumentParser(prog="python -m modelctl.supply.builds")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("changed").add_argument("commit")
+    commands.add_parser("inputs").add_argument("model")
+    arguments = parser.parse_args(argv)
+    root = Path.cwd()
+    try:
+        if arguments.command == "changed":
+            click.echo(json.dumps(changed(root, arguments.commit)))
+        else:
+            for name, value in inputs(root, arguments.model).items():
+                click.echo(f"{name}={value}")
+    except ModelctlError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

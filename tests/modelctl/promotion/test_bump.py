@@ -1,0 +1,93 @@
+"""`modelctl bump`: a verified bundle's digest enters the first environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.model.bundle import canonical, digest_of
+from modelctl.cli import cli
+from modelctl.errors import ModelctlError, RefusedError
+from tests.modelctl.conftest import DIGEST_A, VERSION, run
+
+IMAGE = f"10.88.0.1:5000/ml-model/iris:1.2.0@{DIGEST_A}"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"model")
+    entry = {"sha256": digest_of(b"model").removeprefix("sha256:"), "bytes": 5}
+    manifest = {
+        "schema_version": 1,
+        "name": "iris",
+        "version": "1.2.0",
+        "files": {"model.onnx": entry},
+    }
+    (folder / "manifest.json").write_bytes(canonical(manifest))
+    return folder
+
+
+def bump(bundle: Path, *arguments: str, model: str = "iris", image: str = IMAGE) -> str:
+    base = ("bump", model, "--image", image, "--bundle", str(bundle))
+    arguments = arguments or ("--env", "dev")
+    result = CliRunner().invoke(cli, [*base, *arguments])
+    if result.exception:
+        raise result.exception
+    return result.output
+
+
+def test_bump_writes_image_and_bundle_digest(repo: Path, bundle: Path) -> None:
+    bump(bundle)
+    digest = digest_of((bundle / "manifest.json").read_bytes())
+    assert (repo / "environments/dev/iris/version.yaml").read_text() == (
+        "image:\n"
+        "  repository: 10.88.0.1:5000/ml-model/iris\n"
+        "  tag: 1.2.0\n"
+        f"  digest: {DIGEST_A}\n"
+        "model:\n"
+        "  version: 1.2.0\n"
+        f"  digest: {digest}\n"
+        "chart:\n"
+        "  version: 0.1.0\n"
+    )
+
+
+def test_bump_alone_pins_the_chart_of_the_checkout(released: Path) -> None:
+    (released / "charts/ml-model/Chart.yaml").write_text("name: ml-model\nversion: 0.2.0\n")
+    run("bump", "iris", "--env", "dev")
+    path = released / "environments/dev/iris/version.yaml"
+    assert path.read_text() == VERSION.replace("version: 0.1.0", "version: 0.2.0")
+
+
+def test_bump_without_image_needs_a_release(repo: Path) -> None:
+    with pytest.raises(ModelctlError, match="no image and bundle for 'iris'"):
+        run("bump", "iris", "--env", "dev")
+
+
+def test_bump_refuses_a_damaged_bundle_and_writes_nothing(repo: Path, bundle: Path) -> None:
+    (bundle / "model.onnx").write_bytes(b"nodel")
+    with pytest.raises(RefusedError, match="wrong hash"):
+        bump(bundle)
+    assert not (repo / "environments/dev/iris/version.yaml").exists()
+
+
+def test_bump_refuses_an_environment_that_takes_promotions(repo: Path, bundle: Path) -> None:
+    with pytest.raises(RefusedError, match="takes versions by promotion"):
+        bump(bundle, "--env", "staging")
+
+
+def test_bump_refuses_the_bundle_of_another_model(repo: Path, bundle: Path) -> None:
+    with pytest.raises(RefusedError, match="is of another model"):
+        bump(bundle, "--env", "dev", model="penguins")
+
+
+@pytest.mark.parametrize(
+    "image", ["iris:1.0.0", "registry.example/iris:1.0.0", f"registry.example/iris@{DIGEST_A}"]
+)
+def test_bump_refuses_an_image_without_tag_and_digest(repo: Path, bundle: Path, image: str) -> None:
+    with pytest.raises(ModelctlError, match="is not pinned"):
+        bump(bundle, image=image)

@@ -1,0 +1,52 @@
+"""`check --base` does the same work however many models there are; `make bench-check` times it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.check import everything, generate, one_change
+from modelctl import proc
+from modelctl.repository import yamlfile
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every program that is run and every text that is parsed, as it happens."""
+    done: list[str] = []
+    run, parse = proc.run, yamlfile.parse
+
+    def counted_run(argv: list[str], **options: Any) -> str:
+        done.append(argv[3])
+        return run(argv, **options)
+
+    def counted_parse(text: str, path: Path) -> Any:
+        done.append(path.name)
+        return parse(text, path)
+
+    monkeypatch.setattr(proc, "run", counted_run)
+    monkeypatch.setattr(yamlfile, "parse", counted_parse)
+    return done
+
+
+def test_the_check_of_one_change_does_not_grow_with_the_models(
+    tmp_path: Path, work: list[str]
+) -> None:
+    counts = []
+    for models in (2, 20):
+        repository = generate(tmp_path / str(models), models)
+        work.clear()
+        one_change(repository)
+        counts.append(sorted(work))
+    assert counts[0] == counts[1]
+    assert len(counts[0]) <= 12, counts[0]
+
+
+def test_the_whole_check_reads_each_file_once(tmp_path: Path, work: list[str]) -> None:
+    repository = generate(tmp_path, 5)
+    work.clear()
+    everything(repository)
+    files = sum(1 for path in (tmp_path / "environments").rglob("*.yaml")) - 1
+    assert len(work) == files
