@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.promotion import check, merge_rules
-from modelctl.repository import gitrepo
+from modelctl.repository import changes, gitrepo
 from modelctl.repository.environments import FILE, Repository
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 def one_change(repository: Repository) -> None:
     """What `check --base HEAD` does."""
-    changed = merge_rules.since(repository, gitrepo.merge_base(repository.root, "HEAD"))
+    changed = changes.since(repository, gitrepo.merge_base(repository.root, "HEAD"))
     problems = check.problems(repository, changed)
     problems += merge_rules.problems(repository, changed, datetime.now(UTC))
     assert len(changed.names) == 1  # noqa: S101

@@ -109,7 +109,7 @@ class Stub(BaseHTTPRequestHandler):
             "outputs": [{"name": "predict", "datatype": "FP64", "shape": [-1]}],
         }
         row = [3, None, "it's", HOSTILE]
-        found = document(FACTS, CONTRACT, row, ("predict",), announced)
+        found = document.document(FACTS, CONTRACT, row, ("predict",), announced)
         self._send(json.dumps(found).encode(), {"Content-Type": "application/json"})
 
     def do_POST(self) -> None:
