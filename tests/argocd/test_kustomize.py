@@ -16,6 +16,7 @@ from tests.chart.test_releases import conform
 KUSTOMIZE = rendering.ROOT / "kustomize"
 MODEL = KUSTOMIZE / "model"
 OVERLAYS = sorted((MODEL / "overlays").iterdir())
+FIRST = rendering.environments()[0]["name"]
 COMPONENTS = sorted((KUSTOMIZE / "environments" / "components").iterdir())
 
 
@@ -98,7 +99,7 @@ def test_component_builds_with_every_environment(
 
 
 def test_mesh_takes_every_pod_of_the_namespace_in(tmp_path: Path) -> None:
-    built = with_component(tmp_path, "dev", "mesh-mtls")
+    built = with_component(tmp_path, FIRST, "mesh-mtls")
     labels = rendering.only(built, "Namespace")["metadata"]["labels"]
     assert labels["istio.io/dataplane-mode"] == "ambient"
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -121,7 +122,7 @@ def test_egress_list_lets_nothing_out_until_an_overlay_names_an_address(tmp_path
             ["0.0.0.0/32", "198.51.100.0/24"],
         ),
     ):
-        built = with_component(tmp_path, "dev", "egress-allow-list", patches)
+        built = with_component(tmp_path, FIRST, "egress-allow-list", patches)
         (policy,) = (m for m in built if m["metadata"]["name"] == "egress-allow-list")
         (rule,) = policy["spec"]["egress"]
         assert [peer["ipBlock"]["cidr"] for peer in rule["to"]] == expected

@@ -34,7 +34,7 @@ NEXT_POD = "65b8f9c7d"
 @functools.cache
 def next_bundle(folder: Path) -> Path:
     """Iris in another version."""
-    config = ROOT / "models/iris/model.yaml"
+    config = trained.config("iris")
     request = Request(trained.training("iris"), config=config, version="2.0.0")
     write(plan(gather(request), engine="auto", tolerance=1e-6), folder / "next")
     return folder / "next"

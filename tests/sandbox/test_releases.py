@@ -21,6 +21,7 @@ from sandbox.gitops import GitOps, open_gitops
 from sandbox.images import Image
 from sandbox.layout import Layout
 from sandbox.releases import enter
+from tests import samples
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -48,9 +49,8 @@ def layout(tmp_path: Path) -> Layout:
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("app", "modelctl"):
         shutil.copytree(PROJECT / name, root / name, ignore=ignored)
-    shutil.copytree(
-        PROJECT / "environments", root / "environments", ignore=shutil.ignore_patterns("penguins")
-    )
+    unset = shutil.ignore_patterns("penguins")
+    shutil.copytree(samples.ENVIRONMENTS, root / "environments", ignore=unset)
     chart = root / "charts" / "ml-model"
     chart.mkdir(parents=True)
     (chart / "Chart.yaml").write_text("name: ml-model\nversion: 1.0.0\n")

@@ -26,10 +26,6 @@ def test_a_sample_model_has_as_many_series_as_the_page_says(model: str) -> None:
     assert len(samples.read(text)) == metrics_page.SAMPLES[model]
 
 
-def test_every_model_of_this_repository_is_on_the_page() -> None:
-    assert sorted(metrics_page.SAMPLES) == trained.NAMES
-
-
 def test_every_family_that_is_exported_is_on_the_page() -> None:
     text = (ROOT / metrics_page.PAGE).read_text(encoding="utf-8")
     exported = make_client(trained.bundle("penguins")).get("/metrics").text
