@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import joblib
 import pandas as pd
@@ -25,6 +26,7 @@ from tests.samples import models
 
 ROOT = Path(__file__).parent.parent
 NAMES = models.NAMES
+MADE_AT = 1_700_000_000
 
 
 @functools.cache
@@ -88,7 +90,8 @@ def bundle(name: str, engine: str = "auto") -> Path:
     """The bundle of a sample model. Shared by tests: copy it before changing it."""
     out = _folder() / "bundles" / f"{name}-{engine}"
     request = Request(training(name), config=config(name))
-    with _once(out) as missing:
+    # There is no commit that would say when the model was made.
+    with _once(out) as missing, mock.patch.dict(os.environ, SOURCE_DATE_EPOCH=str(MADE_AT)):
         if missing:
             write(plan(gather(request), engine=engine, tolerance=1e-6), out)
     return out
