@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +122,8 @@ def pairwise(groups: list[list[str]]) -> list[Case]:
         chosen = dict([first, second])
         for index, options in enumerate(groups):
             if index not in chosen:
-                chosen[index] = max(
-                    options,
-                    key=lambda option, at=index: len(closed_by(chosen | {at: option}) & open_pairs),
-                )
+                closed = [closed_by(chosen | {index: option}) & open_pairs for option in options]
+                chosen[index] = options[closed.index(max(closed, key=len))]
         open_pairs -= closed_by(chosen)
         cases.append(tuple(chosen[index] for index in range(len(groups))))
     return cases
@@ -229,7 +227,10 @@ def nulls(node: Any, path: str) -> Iterator[str]:
     """Where there is a null."""
     if node is None:
         yield path
-    children = node.items() if isinstance(node, dict) else []
-    children = enumerate(node) if isinstance(node, list) else children
+    children: Iterable[tuple[object, Any]] = ()
+    if isinstance(node, dict):
+        children = node.items()
+    elif isinstance(node, list):
+        children = enumerate(node)
     for key, child in children:
         yield from nulls(child, f"{path}.{key}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -89,7 +90,7 @@ def test_parquet_rows_are_the_rows_of_the_same_csv(tmp_path: Path) -> None:
             "garage": ["None", None],
         }
     )
-    inputs = [
+    inputs: list[dict[str, Any]] = [
         {"name": "x", "dtype": "float"},
         {"name": "count", "dtype": "integer"},
         {"name": "flag", "dtype": "boolean"},

@@ -44,7 +44,7 @@ FILL = SimpleImputer(strategy="median")
 MISSING_TEXT = SimpleImputer(strategy="constant", fill_value="unknown")
 
 
-class Doubler(TransformerMixin, BaseEstimator):
+class Doubler(TransformerMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """A user's own class: nobody else can know what it does."""
 
     def fit(self, _rows: Any, _target: Any = None) -> Doubler:
