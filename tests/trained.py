@@ -24,8 +24,8 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from modelctl.packaging.package import plan, write
 from modelctl.packaging.training_output import Request, gather
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.parent.name for path in ROOT.glob("models/*/train.py"))
 
 

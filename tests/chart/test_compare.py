@@ -14,15 +14,16 @@ from modelctl.errors import ModelctlError
 from modelctl.rendering.charts import folder_version
 from tests import rendering
 from tests.modelctl.conftest import VERSION, commit_all, run
+from tests.paths import ROOT
 
-PINNED = VERSION.replace("0.1.0", folder_version(rendering.ROOT))
+PINNED = VERSION.replace("0.1.0", folder_version(ROOT))
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with our chart and environments, iris and penguins released in dev and staging."""
     for name in ("charts/ml-model", "environments"):
-        shutil.copytree(rendering.ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / name, tmp_path / name)
     for release in ("dev/iris", "staging/iris", "dev/penguins"):
         (tmp_path / "environments" / release / "version.yaml").write_text(PINNED)
     rendering.run("git", "init", "-q", tmp_path)

@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 BLOCK = re.compile(r"^```console( cluster)?( refused)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SECONDS = 300
 

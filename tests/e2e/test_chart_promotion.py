@@ -12,7 +12,7 @@ from sandbox.bundles import run_modelctl
 from sandbox.components.registry import registry
 from sandbox.environments import chart_version
 from sandbox.gitops import BRANCH
-from tests.docs.walkthrough import ROOT
+from tests.paths import ROOT
 
 from . import usersclone
 from .loop import Loop, eventually, measured

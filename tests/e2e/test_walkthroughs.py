@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sandbox import images, lock
 from sandbox.buildah import open_storage
 from sandbox.bundles import read_bundle
-from tests.docs.walkthrough import ROOT
+from tests.paths import ROOT
 
 from . import usersclone
 from .loop import eventually, measured

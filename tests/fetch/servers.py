@@ -10,7 +10,6 @@ import base64
 import hashlib
 import hmac
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -33,11 +32,11 @@ from sandbox import pki
 from sandbox.layout import Layout
 from sandbox.wait import Answer, wait_until
 from tests import rendering
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
 
-ROOT = rendering.ROOT
 AZURITE = ROOT / ".tools" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
 BUCKET = "bundles"
 KEY, SECRET = "minio-user", "minio-password"
@@ -57,13 +56,6 @@ class Server:
     port: int
     put: Callable[[str, bytes], object]
     environ: dict[str, str] = field(default_factory=dict)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

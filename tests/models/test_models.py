@@ -10,11 +10,12 @@ from ruamel.yaml import YAML
 
 from modelctl.quality import data_expectations, metric_baselines
 from tests import trained
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize("name", trained.NAMES)
 def test_a_model_folder_has_a_complete_configuration(name: str) -> None:
-    path = trained.ROOT / "models" / name / "model.yaml"
+    path = ROOT / "models" / name / "model.yaml"
     config = YAML(typ="safe").load(path.read_text())
     assert set(config) == {"name", "version", "description", "target"}
     assert config["name"] == name
@@ -23,7 +24,7 @@ def test_a_model_folder_has_a_complete_configuration(name: str) -> None:
 @pytest.mark.parametrize("name", trained.NAMES)
 def test_training_writes_what_packaging_reads(name: str) -> None:
     out = trained.training(name)
-    config = YAML(typ="safe").load((trained.ROOT / "models" / name / "model.yaml").read_text())
+    config = YAML(typ="safe").load((ROOT / "models" / name / "model.yaml").read_text())
     assert {path.name for path in out.iterdir()} == {
         "model.joblib",
         "sample.csv",
@@ -38,7 +39,7 @@ def test_training_writes_what_packaging_reads(name: str) -> None:
 @pytest.mark.parametrize("name", trained.NAMES)
 def test_training_is_as_good_as_its_baseline(name: str) -> None:
     found = json.loads((trained.training(name) / "evaluation.json").read_text())
-    folder = trained.ROOT / "models" / name
+    folder = ROOT / "models" / name
     verdicts = metric_baselines.judge(
         metric_baselines.read(folder / metric_baselines.FILE, name), found
     )
@@ -49,6 +50,6 @@ def test_training_is_as_good_as_its_baseline(name: str) -> None:
 
 @pytest.mark.parametrize("name", trained.NAMES)
 def test_the_rows_of_a_model_are_as_expected(name: str) -> None:
-    expected = data_expectations.read(trained.ROOT / "models" / name / data_expectations.FILE, name)
+    expected = data_expectations.read(ROOT / "models" / name / data_expectations.FILE, name)
     rows = data_expectations.read_rows(trained.training(name) / "sample.csv", expected)
     assert data_expectations.problems(rows, expected) == []

@@ -25,7 +25,7 @@ from modelctl.packaging.training_output import Request, gather
 from tests import trained
 from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
-from tests.rendering import ROOT
+from tests.paths import ROOT
 
 POD = "7c9d4b5f6"
 NEXT_POD = "65b8f9c7d"

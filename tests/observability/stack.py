@@ -19,8 +19,9 @@ import yaml
 
 from sandbox.wait import Answer, wait_until
 from tests import rendering
-from tests.app.live import LiveService, free_port
+from tests.app.live import LiveService
 from tests.observability.faulty import Faulty
+from tests.ports import free_port
 
 NAMESPACE = "ml-dev"
 # What happens every minute in a cluster happens here so often.

@@ -13,6 +13,7 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging import training_output
 from modelctl.quality import metric_baselines
 from tests.modelctl.conftest import commit_all, run
+from tests.paths import ROOT
 
 BASELINE = """\
 # ours
@@ -170,8 +171,7 @@ def test_update_asks_which_way_is_better_when_the_name_does_not_say(held: Path) 
 
 
 def test_every_model_here_has_a_baseline() -> None:
-    root = Path(__file__).resolve().parents[3]
-    for path in sorted(root.glob("models/*/train.py")):
+    for path in sorted(ROOT.glob("models/*/train.py")):
         assert metric_baselines.read(path.parent / metric_baselines.FILE, path.parent.name).metrics
 
 

@@ -17,7 +17,8 @@ from modelctl.packaging.rows import read_rows
 from tests import trained
 from tests.app import live
 from tests.app.conftest import start as start  # the fixture, under its own name
-from tests.app.live import LiveService, free_port
+from tests.app.live import LiveService
+from tests.ports import free_port
 
 Start = Callable[..., LiveService]
 
