@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from tests import rendering
 from tests.chart.test_releases import conform
+from tests.documents import walk
 
 Case = tuple[str, ...]
 Values = dict[str, Any]
@@ -175,7 +176,8 @@ def test_everything_fits_the_schemas(
 def test_nothing_is_null_or_named_twice(case: list[list[rendering.Manifest]]) -> None:
     identities = [(m["kind"], m["metadata"]["name"]) for m in case[1]]
     assert len(identities) == len(set(identities))
-    assert [path for manifest in case[1] for path in nulls(manifest, manifest["kind"])] == []
+    nodes = [entry for manifest in case[1] for entry in walk(manifest, manifest["kind"])]
+    assert [path for path, node in nodes if node is None] == []
     for pod in pods(case[1]):
         for container in containers(pod):
             for listed in ("env", "ports", "volumeMounts"):
@@ -221,16 +223,3 @@ def pods(manifests: list[rendering.Manifest]) -> Iterator[rendering.Manifest]:
 def containers(pod: rendering.Manifest) -> list[rendering.Manifest]:
     """All containers of a pod."""
     return [*pod.get("initContainers", []), *pod["containers"]]
-
-
-def nulls(node: Any, path: str) -> Iterator[str]:
-    """Where there is a null."""
-    if node is None:
-        yield path
-    children: Iterable[tuple[object, Any]] = ()
-    if isinstance(node, dict):
-        children = node.items()
-    elif isinstance(node, list):
-        children = enumerate(node)
-    for key, child in children:
-        yield from nulls(child, f"{path}.{key}")
