@@ -65,7 +65,7 @@ def variants(case: Case, port: int) -> list[Server]:
     """With everything, without drift, and without counting."""
     servers = []
     for index, (name, env) in enumerate((("all", {}), ("no drift", {"DRIFT_MAX_FEATURES": "0"}))):
-        server = ours(case.workload, port + index, **env)
+        server = ours(case.workload, port + index, env=env)
         servers.append(replace(server, name=name))
     plain = ours(case.workload, port + 2)
     argv = [sys.executable, "-m", "benchmarks.uncounted"]

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.paths import ROOT
+
 CHART = ROOT / "charts" / "ml-model"
 ARGOCD_CHART = ROOT / "argocd"
 ENVIRONMENTS = ROOT / "environments"

@@ -24,7 +24,6 @@ from modelctl.packaging.package import plan, write
 from modelctl.packaging.training_output import Request, gather
 from tests.samples import models
 
-ROOT = Path(__file__).parent.parent
 NAMES = models.NAMES
 MADE_AT = 1_700_000_000
 

@@ -12,8 +12,9 @@ import yaml
 from modelctl.rendering import kustomize_base
 from tests import rendering
 from tests.chart.test_releases import conform
+from tests.paths import ROOT
 
-KUSTOMIZE = rendering.ROOT / "kustomize"
+KUSTOMIZE = ROOT / "kustomize"
 MODEL = KUSTOMIZE / "model"
 OVERLAYS = sorted((MODEL / "overlays").iterdir())
 FIRST = rendering.environments()[0]["name"]
@@ -21,7 +22,7 @@ COMPONENTS = sorted((KUSTOMIZE / "environments" / "components").iterdir())
 
 
 def test_base_is_what_the_chart_renders_today() -> None:
-    wanted = kustomize_base.files(rendering.ROOT, str(rendering.tool("helm4")))
+    wanted = kustomize_base.files(ROOT, str(rendering.tool("helm4")))
     assert set((MODEL / "base").iterdir()) == set(wanted)
     stale = [path.name for path, text in wanted.items() if path.read_text() != text]
     assert stale == [], "run `make generate`"
@@ -29,7 +30,7 @@ def test_base_is_what_the_chart_renders_today() -> None:
 
 def test_base_is_the_same_from_both_helms() -> None:
     by_helm_3, by_helm_4 = (
-        kustomize_base.files(rendering.ROOT, str(rendering.tool(helm))) for helm in rendering.HELMS
+        kustomize_base.files(ROOT, str(rendering.tool(helm))) for helm in rendering.HELMS
     )
     assert by_helm_3 == by_helm_4
 

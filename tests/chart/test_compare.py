@@ -14,8 +14,9 @@ from modelctl.errors import ModelctlError
 from modelctl.rendering.charts import folder_version
 from tests import rendering, samples
 from tests.modelctl.conftest import VERSION, commit_all, run
+from tests.paths import ROOT
 
-PINNED = VERSION.replace("0.1.0", folder_version(rendering.ROOT))
+PINNED = VERSION.replace("0.1.0", folder_version(ROOT))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from modelctl.cli import COMMANDS
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / name
     for name in subprocess.run(

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import samples
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```console( cluster)?( refused)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SECONDS = 300
 

@@ -17,9 +17,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from modelctl.quality import data_expectations, metric_baselines
-from tests import trained
+from tests.paths import ROOT
 
-FOLDER = trained.ROOT / "models"
+FOLDER = ROOT / "models"
 NAMES = sorted(path.parent.name for path in FOLDER.glob("*/train.py"))
 each_model = pytest.mark.parametrize("name", NAMES)
 

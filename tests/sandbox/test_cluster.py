@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cluster, kube, netns, process
+from sandbox import cgroup, cluster, kube, lock, netns, process
 from sandbox.cluster import check_port, check_tools, claim_machine, clean_up_after_crash, up_steps
 from sandbox.errors import SandboxError
 from sandbox.layout import Layout
@@ -50,8 +50,8 @@ def torn_down(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
     """Collect calls of `tear_down`; the namespace is there and nothing runs."""
     calls: list[Layout] = []
     monkeypatch.setattr(cluster, "tear_down", calls.append)
-    monkeypatch.setattr(cluster.lock, "_OWNER", layout.root / "owner")
-    monkeypatch.setattr(cluster.cgroup, "all_members", set)
+    monkeypatch.setattr(lock, "_OWNER", layout.root / "owner")
+    monkeypatch.setattr(cgroup, "all_members", set)
     monkeypatch.setattr(netns, "exists", lambda: True)
     return calls
 
@@ -76,7 +76,7 @@ def test_what_is_left_of_another_boot_is_removed(layout: Layout, torn_down: list
 def test_processes_without_any_record_are_removed(
     layout: Layout, torn_down: list[Layout], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster.cgroup, "all_members", lambda: {1234})
+    monkeypatch.setattr(cgroup, "all_members", lambda: {1234})
     assert clean_up_after_crash(layout) == "removed"
     assert torn_down == [layout]
 
@@ -95,13 +95,13 @@ def test_a_sandbox_of_another_checkout_that_runs_is_left_alone(
 ) -> None:
     other = replace(layout, root=tmp_path / "other")
     other.root.mkdir()
-    cluster.lock.take(other)
-    monkeypatch.setattr(cluster.cgroup, "all_members", lambda: {1234})
+    lock.take(other)
+    monkeypatch.setattr(cgroup, "all_members", lambda: {1234})
     with pytest.raises(SandboxError) as caught:
         claim_machine(layout)
     assert caught.value.found == f"the one of {other.root}"
     assert torn_down == []
-    assert cluster.lock.owner() == other.root
+    assert lock.owner() == other.root
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_what_another_checkout_left_is_removed_and_said(
     other = replace(layout, root=layout.root / "other")
     if folder_exists:
         other.root.mkdir()
-    cluster.lock.take(other)
-    monkeypatch.setattr(cluster.cgroup, "all_members", lambda: members)
+    lock.take(other)
+    monkeypatch.setattr(cgroup, "all_members", lambda: members)
     claim_machine(layout)
     assert torn_down == [other]
-    assert cluster.lock.owner() == layout.root
+    assert lock.owner() == layout.root
     assert capsys.readouterr().out == f"removing what a dead sandbox of {other.root} left\n"
 
 

@@ -16,14 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from tests.tools.conftest import write_script
 from tools import build, state
 from tools.catalog import Tool
 from tools.errors import ToolsError
 from tools.progress import Progress
 from tools.state import Places
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def output_of(path: Path) -> str:

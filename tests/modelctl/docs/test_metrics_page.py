@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from modelctl.docs import metrics_page
 from tests import trained
 from tests.app.conftest import make_client
 from tests.app.observability.metrics import samples
-
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 def test_the_page_is_current() -> None:

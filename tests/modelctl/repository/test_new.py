@@ -16,8 +16,8 @@ from modelctl.packaging.training_output import Request, gather
 from modelctl.promotion import check
 from modelctl.repository.environments import Repository
 from tests.modelctl.conftest import commit_all, run
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 FILES = [
     "models/churn/train.py",
     "models/churn/model.yaml",
