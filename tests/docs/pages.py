@@ -29,10 +29,12 @@ GENERATED = {
 HAND_WRITTEN = [page for page in PAGES if str(page.relative_to(ROOT)) not in GENERATED]
 # What pages add in their examples, and take away again.
 EXAMPLES = {"churn", "canary"}
+# Looks like a path: a commit status.
+NOT_PATHS = {"argocd/<environment>-<model>"}
 FOLDERS = sorted({name.partition("/")[0] for name in TRACKED if "/" in name}, key=len, reverse=True)
 # Not behind a slash, a dot or a word: those are URLs, other folders and parts of words.
 PATH = re.compile(
-    rf"(?<![\w./<>$-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./<>{{}},*$-]*[\w/>}}*]"
+    rf"(?<![\w./<>$-])(?:{'|'.join(map(re.escape, FOLDERS))})/(?:[\w./<>{{}},*$-]*[\w/>}}*])?"
 )
 
 
@@ -41,7 +43,7 @@ def named_paths(text: str) -> set[str]:
     found = set()
     for match in PATH.findall(re.sub(r"\w+://\S+|\]\([^)]*\)", "", text)):
         found |= set(_alternatives(match))
-    return found
+    return found - NOT_PATHS
 
 
 def _alternatives(path: str) -> list[str]:
