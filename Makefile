@@ -280,7 +280,7 @@ scan: $(VENV) ## look for known vulnerabilities in what images install (SCAN_ARG
 ## --- Checks
 
 .PHONY: lint
-lint: $(VENV) ## format, lint, types, import rules, workflows, Dockerfile and shell
+lint: $(VENV) ## format, lint, types, import rules, workflows, Dockerfile, shell, commits (BASE=...)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -291,6 +291,7 @@ lint: $(VENV) ## format, lint, types, import rules, workflows, Dockerfile and sh
 	$(PYTHON) -m tools build actionlint
 	.tools/bin/actionlint -shellcheck $(BIN)/shellcheck
 	$(BIN)/zizmor --quiet --offline --persona auditor .github
+	$(BIN)/python -m tests.github.commits
 
 .PHONY: format
 format: $(VENV) ## let ruff rewrite what it can

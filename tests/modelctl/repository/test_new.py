@@ -35,7 +35,7 @@ def test_new_writes_its_files_and_says_what_comes_next(repo: Path) -> None:
     assert lines[: len(FILES)] == [f"create {name}" for name in FILES]
     assert all((repo / name).is_file() for name in FILES)
     assert lines[-2].startswith("  git add models/churn/train.py")
-    assert lines[-2].endswith("git commit -m 'Add model churn'")
+    assert lines[-2].endswith("git commit -m 'feat(churn): add the model'")
     assert "make models" in lines[-1]
 
 
