@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.github import commits
+from tests.paths import ROOT
 from tests.runner.changes import NO_COMMIT
 
 GOOD = "feat(chart): add a value"
@@ -170,14 +171,14 @@ def test_outside_git_it_says_that_nothing_was_checked(
 
 
 def test_make_lint_runs_it_and_the_pull_request_names_its_base() -> None:
-    lint = (commits.ROOT / "Makefile").read_text().partition("\nlint: ")[2].partition("\n\n")[0]
+    lint = (ROOT / "Makefile").read_text().partition("\nlint: ")[2].partition("\n\n")[0]
     assert "-m tests.github.commits" in lint
-    job = (commits.ROOT / ".github/workflows/ci.yml").read_text().partition("  test:\n")[2]
+    job = (ROOT / ".github/workflows/ci.yml").read_text().partition("  test:\n")[2]
     job = job.partition("\n\n")[0]
     assert "fetch-depth: 0" in job
     assert "BASE: ${{ github.event.pull_request.base.sha }}" in job
 
 
 def test_contributing_lists_every_type() -> None:
-    text = (commits.ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "CONTRIBUTING.md").read_text()
     assert [name for name in commits.TYPES if f"`{name}`" not in text] == []
