@@ -91,7 +91,7 @@ def _begin(service: Service, worker: Any) -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
     first = worker.age <= service.settings.worker_count
     service.start_worker(worker.place, None if first else worker.since)
-    # The warm-up's objects live as long as the process, too.
+    # What the warm-up made stays until the end as well.
     gc.freeze()
 
 

@@ -56,7 +56,7 @@ def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
     batch = Validator(contract).batch(rows, locs, limit=len(rows))
     values = engine.predict(batch).values
     for index, (expected, value) in enumerate(zip(sample["predictions"], values, strict=True)):
-        if not _is_close(expected, value):
+        if not _matches(expected, value):
             raise BundleRefusedError(
                 f"the prediction for sample row {index} differs from the one at packaging",
                 expected=repr(expected),
@@ -98,9 +98,9 @@ def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> No
         )
 
 
-def _is_close(expected: Any, found: Any) -> bool:
-    if isinstance(expected, float) and isinstance(found, float):
+def _matches(expected: Any, actual: Any) -> bool:
+    if isinstance(expected, float) and isinstance(actual, float):
         return math.isclose(
-            expected, found, rel_tol=SELF_TEST_TOLERANCE, abs_tol=SELF_TEST_TOLERANCE
+            expected, actual, rel_tol=SELF_TEST_TOLERANCE, abs_tol=SELF_TEST_TOLERANCE
         )
-    return bool(expected == found)
+    return bool(expected == actual)

@@ -106,13 +106,13 @@ def test_features_have_dtype_range_categories_and_an_example(penguins: FlaskClie
         "minimum": -MAX_FLOAT,
         "maximum": MAX_FLOAT,
         "x-training-range": [2700.0, 6300.0],
-        "description": "Training saw 2700 to 6300. null when the value is missing.",
+        "description": "Range in training: 2700 to 6300. null if the value is missing.",
     }
     assert properties["island"] == {
         "type": "string",
         "examples": ["Torgersen"],
         "enum": ["Biscoe", "Dream", "Torgersen"],
-        "description": "One of the categories that training saw.",
+        "description": "One of the categories in training.",
     }
     assert properties["sex"]["enum"] == ["female", "male", None]
 
