@@ -230,5 +230,5 @@ def test_private_authority_is_trusted_when_it_is_given(
     refused = fetch(variables)
     assert refused.code == 3
     assert "UnknownIssuer" in refused.last["found"]
-    assert refused.last["fix"] == "give the store's certificate authority (FETCH_CA_FILE)"
+    assert refused.last["fix"] == "set FETCH_CA_FILE to the store's certificate authority"
     assert fetch(variables | {"FETCH_CA_FILE": str(authority)}).code == 0
