@@ -1,6 +1,6 @@
-"""The schema of every log line: one list of events -> a JSON Schema and a page of the docs.
+"""What every line on stdout looks like: one list of events -> a JSON Schema and a page of the docs.
 
-The service does not read it at run time; tests validate every line it writes against it.
+Nothing in the service reads it while it runs; tests hold every line that is really written to it.
 """
 
 from __future__ import annotations
@@ -24,44 +24,46 @@ def _number(description: str, *, whole: bool = True, **limits: float) -> dict[st
     return {"type": kind, "minimum": 0, "description": description, **limits}
 
 
-# A key has the same meaning in every event.
+# What each key means is the same in every event that has it.
 FIELDS: dict[str, dict[str, Any]] = {
     "timestamp": _text(
-        "Time in UTC (RFC 3339, milliseconds).",
+        "When, in UTC (RFC 3339, milliseconds).",
         r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
     ),
     "level": {
         "enum": ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
-        "description": "Severity.",
+        "description": "How serious it is.",
     },
-    "logger": _text("`app` (service), `fetch` (download) or a library's logger."),
-    "pid": _number("Process id of the worker or master.", minimum=1),
-    "event": _text("Event; of a library's line its message."),
-    "exc_info": _text("Stack trace; never sent to a client."),
+    "logger": _text("`app` and `fetch` are ours; any other is a library's."),
+    "pid": _number("Process that wrote it: a worker or the master.", minimum=1),
+    "event": _text("What happened; a library's line has its message here."),
+    "exc_info": _text("Stack trace. It never reaches a client."),
     "model": _text("Name in the manifest."),
-    "engine": {"enum": ["onnx", "sklearn"], "description": "Engine that computes predictions."},
-    "seconds": _number("Duration; of `model_loaded`: since the process started.", whole=False),
+    "engine": {"enum": ["onnx", "sklearn"], "description": "What computes predictions."},
+    "seconds": _number(
+        "How long it took; of `model_loaded`: since the process began.", whole=False
+    ),
     "model_version": _text("Version in the manifest."),
     "model_digest": _text("Digest of the bundle.", DIGEST),
     "request_id": _text(
-        "Request id, as in the response's `X-Request-ID`; the caller's if it sent one.",
+        "Also in the answer's `X-Request-ID`; the caller's own if it sent one.",
         "^[A-Za-z0-9._-]{1,128}$",
     ),
-    "trace_id": _text("W3C trace id of the request.", "^[0-9a-f]{32}$"),
+    "trace_id": _text("W3C trace that the request belongs to.", "^[0-9a-f]{32}$"),
     "span_id": _text(
-        "Span id: the service's if spans are sent, else the caller's.",
+        "Span that the line belongs to: ours if spans are sent, else the caller's.",
         "^[0-9a-f]{16}$",
     ),
     "route": _text("Pattern of the URL, or `unmatched`."),
-    "status": _number("HTTP status of the response.", minimum=100, maximum=599),
+    "status": _number("HTTP status of the answer.", minimum=100, maximum=599),
     "kind": _text(
-        "`ok`, or the last part of the problem's `type`.",
+        "`ok`, or why there is no prediction: the last part of the problem's `type`.",
         "^[a-z][a-z-]*$",
     ),
     "rows": _number("Rows predicted."),
-    "duration_ms": _number("Time from the complete request to its response.", whole=False),
+    "duration_ms": _number("From the whole request to its answer.", whole=False),
     "input_sha256": _text(
-        "SHA-256 of the body; empty if it was not read. The body is never logged.",
+        "SHA-256 of the body, which itself is never logged; empty if it was not read.",
         "^([0-9a-f]{64})?$",
     ),
     "prediction": {
@@ -71,20 +73,20 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": "The first ten predicted values.",
     },
     "what": _text("What is wrong."),
-    "expected": _text("Expected value."),
-    "found": _text("Actual value."),
-    "fix": _text("How to fix it."),
-    "url": _text("URL of the bundle, without credentials."),
-    "public_key": _text("File of the public key that verified the signature."),
+    "expected": _text("What it should be."),
+    "found": _text("What it is."),
+    "fix": _text("What to do."),
+    "url": _text("Where the bundle is, without credentials."),
+    "public_key": _text("File of the key that has signed the bundle."),
     "file": _text("Path in the bundle."),
-    "files": _number("Number of files in the bundle."),
-    "bytes": _number("Size of the file or the bundle; of `fetch_progress`: bytes on disk."),
-    "total_bytes": _number("Size of the bundle."),
-    "fetched_bytes": _number("Bytes downloaded by this process."),
-    "from_byte": _number("Offset from which the file is resumed."),
-    "reason": _text("Reason."),
-    "error": _text("Error of the failed attempt."),
-    "pause_seconds": _number("Delay before the next attempt.", whole=False),
+    "files": _number("Files of the bundle."),
+    "bytes": _number("Bytes of the file or the bundle; of `fetch_progress`: so far."),
+    "total_bytes": _number("Bytes of the whole bundle."),
+    "fetched_bytes": _number("Bytes that came over the network this time."),
+    "from_byte": _number("Where an interrupted file goes on."),
+    "reason": _text("Why."),
+    "error": _text("What went wrong on the way."),
+    "pause_seconds": _number("Time until the next attempt.", whole=False),
 }
 COMMON = ("timestamp", "level", "logger", "pid", "event")
 REQUEST = (
@@ -97,7 +99,7 @@ REFUSAL = ("what", "expected", "found", "fix")
 
 @dataclass(frozen=True)
 class Event:
-    """One kind of line: its loggers, its level and its keys beside the common ones."""
+    """One kind of line: who writes it, how serious it is, which keys it has beside the common."""
 
     name: str
     level: str
@@ -107,7 +109,7 @@ class Event:
     loggers: tuple[str, ...] = ("app",)
 
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the line, with exactly these keys."""
+        """Exactly these keys: one more or one less is a fault."""
         fixed: dict[str, Any] = {"event": {"const": self.name}, "level": {"const": self.level}}
         fixed["logger"] = {"enum": list(self.loggers)}
         return {
@@ -125,68 +127,69 @@ EVENTS = (
     Event(
         "model_loaded",
         "INFO",
-        "A worker has loaded the bundle, is warmed up and ready.",
+        "A worker verified the bundle, warmed up and is ready.",
         ("model", "engine", "seconds", "model_version", "model_digest"),
     ),
     Event(
         "prediction_completed",
         "INFO",
-        "Successful prediction; sampled by `LOG_SAMPLE_RATIO`.",
+        "A prediction was answered. `LOG_SAMPLE_RATIO` is the share that is logged.",
         REQUEST,
         TRACE,
     ),
     Event(
         "request_rejected",
         "WARNING",
-        "Prediction request answered with a problem: invalid, shed or timed out; never sampled.",
+        "A request for a prediction got a problem instead: the client's mistake, overload or its "
+        "deadline. Always logged.",
         REQUEST,
         TRACE,
     ),
     Event(
         "capture_failed",
         "WARNING",
-        "Captured rows could not be written and were dropped; at most once a minute.",
+        "Sampled rows could not be written and are dropped; once a minute while that lasts.",
         ("reason",),
     ),
     Event(
         "error",
         "ERROR",
-        "Internal error; the client got a 500 with this `request_id`.",
+        "A fault of ours: the client saw a 500 with this `request_id` and nothing else.",
         (*REQUEST, "exc_info"),
         TRACE,
     ),
     Event(
         "bundle_refused",
         "ERROR",
-        "The bundle has the wrong digest or is not intact; exit code 3.",
+        "The bundle is not the one that was asked for, or not intact; exit code 3 follows.",
         REFUSAL,
         loggers=("app", "fetch"),
     ),
     Event(
         "setting_refused",
         "ERROR",
-        "An environment variable is invalid; exit code 3.",
+        "An environment variable has a value that cannot be used; exit code 3 follows.",
         REFUSAL,
         loggers=("app", "fetch"),
     ),
     Event(
         "fetch_refused",
         "ERROR",
-        "The bundle cannot be downloaded; exit code 3.",
+        "The bundle cannot be fetched, and asking again changes nothing; exit code 3 follows.",
         REFUSAL,
         loggers=("fetch",),
     ),
     Event(
         "signature_refused",
         "ERROR",
-        "The bundle is not signed by the required key; exit code 3.",
+        "The key that was given has not signed the bundle; exit code 3 follows.",
         REFUSAL,
         loggers=("fetch",),
     ),
     Event(
         "signature_verified",
         "INFO",
-        "The bundle is signed by the required key.",
+        "The key that was given has signed the bundle.",
         ("public_key",),
         ("model_digest",),
         loggers=("fetch",),
@@ -194,28 +197,18 @@ EVENTS = (
     *(
         Event(name, level, meaning, fields, loggers=("fetch",))
         for name, level, meaning, fields in (
-            ("fetch_started", "INFO", "Download started.", ("url", "model_digest")),
-            (
-                "manifest_verified",
-                "INFO",
-                "The manifest has the expected digest.",
-                ("files", "bytes"),
-            ),
-            ("fetch_progress", "INFO", "Progress, every few seconds.", ("bytes", "total_bytes")),
-            ("file_fetched", "INFO", "File downloaded and verified.", ("file", "bytes")),
-            ("file_kept", "INFO", "File already on disk.", ("file", "bytes")),
-            ("file_continued", "INFO", "Resumed.", ("file", "from_byte", "bytes")),
-            ("file_restarted", "INFO", "Restarted.", ("file", "reason")),
-            (
-                "fetch_retried",
-                "WARNING",
-                "Attempt failed; will be retried.",
-                ("file", "error", "pause_seconds"),
-            ),
+            ("fetch_started", "INFO", "The download begins.", ("url", "model_digest")),
+            ("manifest_verified", "INFO", "The manifest has the digest.", ("files", "bytes")),
+            ("fetch_progress", "INFO", "Every few seconds.", ("bytes", "total_bytes")),
+            ("file_fetched", "INFO", "A file is there and has its hash.", ("file", "bytes")),
+            ("file_kept", "INFO", "A file was there already.", ("file", "bytes")),
+            ("file_continued", "INFO", "A file goes on.", ("file", "from_byte", "bytes")),
+            ("file_restarted", "INFO", "A file begins anew.", ("file", "reason")),
+            ("fetch_retried", "WARNING", "Once more.", ("file", "error", "pause_seconds")),
             (
                 "fetch_completed",
                 "INFO",
-                "Download completed.",
+                "The bundle is complete.",
                 ("files", "bytes", "fetched_bytes", "seconds"),
             ),
         )
@@ -260,9 +253,10 @@ def page() -> str:
     lines = [
         "# Log lines",
         "",
-        "One JSON object per line on stdout. `make generate` writes this page and the JSON Schema",
-        "[log-schema.json](log-schema.json) from `modelctl/docs/log_schema.py`; tests validate",
-        "every event against it. To ship the lines, see [observe](../how-to/observe.md).",
+        "One JSON object per line on stdout; `make generate` writes this page from",
+        "`modelctl/docs/log_schema.py` and the same as a JSON Schema,",
+        "[log-schema.json](log-schema.json). Tests provoke every",
+        "event and hold every line to it. How to ship them: [observe](../how-to/observe.md).",
         "",
         f"Every line has {common}.",
         "Inputs are never logged, only their hash: they may be personal data.",
@@ -272,9 +266,9 @@ def page() -> str:
         "|---|---|---|---|---|",
         *(_row(event) for event in EVENTS),
         "",
-        "Lines of libraries (`logger` is the library's name, such as `gunicorn.error`) have their",
-        "message in `event`. `trace_id` and `span_id` are present if the request had a valid",
-        "`traceparent` header (W3C Trace Context) or if spans are sent.",
+        "A library's line (`logger` is its name, such as `gunicorn.error`) has its message in",
+        "`event`. `trace_id` and `span_id` are there when the request had a valid `traceparent`",
+        "header (W3C Trace Context), or when spans are sent.",
         "",
         "## Keys",
         "| key | meaning |",
