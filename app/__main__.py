@@ -1,8 +1,8 @@
 """`python -m app`: the container's command.
 
-A refusal is one JSON line, the last of the process, and exit code 3: Kubernetes puts it into the
-pod's status. Sets what must be in the environment before numpy and onnxruntime are imported, which
-is why nothing is imported at the top.
+A refusal to start is one JSON line, the last one of the process, and exit code 3: Kubernetes copies
+it into the pod's status. Sets environment variables that numpy and onnxruntime read on import, so
+these must not be imported at module level.
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ import tempfile
 import time
 from pathlib import Path
 
-REFUSED = 3
+EXIT_REFUSED = 3
 
 
 def prepare_environment() -> str | None:
-    """One thread per library, no telemetry, a metrics folder.
+    """Limit libraries to one thread, disable telemetry, ensure a metrics folder.
 
-    Returns the folder to remove at the end when it was made here.
+    Returns the temporary folder to remove on exit, or None if the folder was configured.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    # Workers are the unit of parallelism: libraries must not start threads beside them.
+    # Workers are the unit of parallelism: library threads would compete with them for the cores.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    made = None
-    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        made = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="ml-model-metrics-")
-    return made
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return None
+    temporary = tempfile.mkdtemp(prefix="ml-model-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = temporary
+    return temporary
 
 
 def main() -> int:
     """Run the service; returns the exit code."""
     started = time.perf_counter()
-    made = prepare_environment()
+    temporary = prepare_environment()
     master = os.getpid()
     import orjson
 
@@ -60,11 +61,11 @@ def main() -> int:
             **error.fields(),
         }
         print(orjson.dumps(line).decode(), flush=True)
-        return REFUSED
+        return EXIT_REFUSED
     finally:
-        # Workers leave through here as well; only the master may take the folder away.
-        if made is not None and os.getpid() == master:
-            shutil.rmtree(made, ignore_errors=True)
+        # Workers exit through here too; only the master may remove the folder.
+        if temporary is not None and os.getpid() == master:
+            shutil.rmtree(temporary, ignore_errors=True)
     return 0
 
 

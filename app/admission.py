@@ -1,7 +1,7 @@
-"""Which requests are worked on at all: a limit on those in flight, and a deadline for each.
+"""Admission control: a limit on requests in flight, and a deadline for each.
 
-gunicorn accepts without a bound and its `timeout` is only a heartbeat, so both belong here. Probes
-and metrics never pass through this module: they must answer while predictions are refused.
+gunicorn accepts without limit and its `timeout` is only a heartbeat, so both are enforced here.
+Probes and metrics bypass this module: they must respond while predictions are shed.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-# A refused client may come back after this many seconds; the queue of a healthy pod is shorter.
+# Retry-After of shed requests; the queue of a healthy pod is shorter.
 RETRY_AFTER_SECONDS = 1
 
 
 class InFlight:
-    """Counts requests in progress in this process and refuses those beyond the limit.
+    """Counts the requests in flight in this process and sheds those beyond the limit.
 
-    Used as a context manager around the work of one request, in the event loop only.
+    A context manager around the work of one request, for the event loop only.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._count = 0
-        # Told the new count each time; a gauge, once the worker has one.
+        # Called with each new count; sets a gauge once the worker has one.
         self.observe: Callable[[float], None] | None = None
 
     def refusal(self) -> RequestError | None:
-        """503 with Retry-After when the limit is reached."""
+        """503 with Retry-After if the limit is reached, else None."""
         if self._count < self._limit:
             return None
-        return overloaded(f"this worker already holds {self._limit} requests")
+        return overloaded_error(f"this worker has {self._limit} requests in flight (MAX_IN_FLIGHT)")
 
     def __enter__(self) -> None:
         """Raises the refusal, if there is one."""
@@ -58,51 +58,51 @@ class InFlight:
             self.observe(self._count)
 
 
-def overloaded(detail: str) -> RequestError:
-    """503: the client may come back in a second."""
+def overloaded_error(detail: str) -> RequestError:
+    """503 with Retry-After."""
     return RequestError(
         503,
         "overloaded",
-        "Too many requests are in flight",
+        "Too many requests in flight",
         detail,
         retry_after=RETRY_AFTER_SECONDS,
     )
 
 
 class Deadline:
-    """The moment after which an answer is worth nothing to the client."""
+    """The time by which a request must be answered."""
 
     def __init__(self, timeout_ms: int) -> None:
         self.timeout_ms = timeout_ms
         self._end = time.perf_counter() + timeout_ms / 1000
 
     def remaining_seconds(self) -> float:
-        """Time left; negative once it has passed."""
+        """Remaining time; negative after the deadline."""
         return self._end - time.perf_counter()
 
-    def check(self) -> None:
-        """Raises RequestError 504 once the time is over."""
+    def raise_if_passed(self) -> None:
+        """Raises RequestError 504 after the deadline."""
         if time.perf_counter() > self._end:
             raise RequestError(
                 504,
                 "deadline",
-                "The deadline has passed",
-                f"no answer within {self.timeout_ms} ms",
+                "Deadline exceeded",
+                f"timed out after {self.timeout_ms} ms",
             )
 
 
-def requested_deadline(header: str | None, most_ms: int) -> Deadline:
-    """The deadline from now: the client's X-Request-Timeout-Ms, but at most the server's own.
+def parse_deadline(header: str | None, max_timeout_ms: int) -> Deadline:
+    """The deadline of a request: the client's X-Request-Timeout-Ms, at most the server's own.
 
-    Raises RequestError 400 for a header that is no positive whole number.
+    Raises RequestError 400 unless the header is a positive integer.
     """
     if header is None:
-        return Deadline(most_ms)
+        return Deadline(max_timeout_ms)
     if not (header.isascii() and header.isdigit() and 0 < len(header) < 10 and int(header) > 0):
         raise RequestError(
             400,
             "header",
-            "A header cannot be used",
-            "X-Request-Timeout-Ms: expected a positive whole number of milliseconds",
+            "Invalid header",
+            "X-Request-Timeout-Ms: expected an integer from 1 to 999999999 (milliseconds)",
         )
-    return Deadline(min(int(header), most_ms))
+    return Deadline(min(int(header), max_timeout_ms))

@@ -1,10 +1,10 @@
-"""HTTP as the event loop sees it: bodies are read here, requests admitted, predictions answered.
+"""The ASGI application: read bodies, admit requests, answer predictions.
 
-A prediction of microseconds is answered right in the loop, which saves the hand-over to a thread;
-if its request came whole and plain, even without a task (`at_once`). One that takes longer goes to
-the worker's single thread through a bounded queue, so that probes and metrics stay answered. Slow
-clients cost a connection and nothing else: no thread waits for them, and their time is limited.
-Every other URL is Flask's. docs/decisions/0001-worker.md has the measurements behind this.
+A prediction of microseconds runs in the event loop, which saves the hand-over to a thread; if its
+request arrived complete and plain, even without a task (`try_inline`). A slower one goes to the
+worker's single thread through a bounded queue, so that probes and metrics stay responsive. A slow
+client costs a connection and nothing else: no thread waits for it, and its time is limited. Flask
+answers every other URL. docs/decisions/0001-worker.md has the measurements.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from app import fastpath
-from app.admission import Deadline, requested_deadline
+from app.admission import Deadline, parse_deadline
 from app.bodies import BodyReader, ClientGoneError, Receive
 from app.errors import RequestError
 from app.factory import INBOUND
 from app.inbound import Inbound
-from app.routes import Route, account, answer, attempt, prediction_routes
+from app.routes import Route, answer, prediction_routes, record_outcome, run_work
 
 if TYPE_CHECKING:
     from app.responses import Reply
@@ -34,10 +34,10 @@ Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-# What a prediction may take in the loop: every other client waits that long.
+# Longest prediction to run in the event loop, which blocks every other client for that long.
 INLINE_SECONDS = 0.002
-# What `Bridge.at_once` says of a request whose body has not arrived in full.
-REST = b""
+# `Bridge.try_inline` returns it for a request whose body has not arrived completely.
+INCOMPLETE = b""
 
 
 class Bridge:
@@ -46,32 +46,32 @@ class Bridge:
     def __init__(self, wsgi: Wsgi, service: Service) -> None:
         self._wsgi = wsgi
         self._service = service
-        self._most_ms = service.settings.request_timeout_ms
-        self._predicting = prediction_routes(service)
+        self._max_timeout_ms = service.settings.request_timeout_ms
+        self._prediction_routes = prediction_routes(service)
         self._metrics_port = service.settings.metrics_port
-        self._most_bytes = service.settings.max_body_bytes
-        self._bodies = BodyReader(self._most_bytes)
-        self._by_line = {
-            f"POST {path} HTTP/1.1\r\n".encode(): (path, *found)
-            for path, found in self._predicting.items()
+        self._max_body_bytes = service.settings.max_body_bytes
+        self._bodies = BodyReader(self._max_body_bytes)
+        self._routes_by_request_line = {
+            f"POST {path} HTTP/1.1\r\n".encode(): (path, *route)
+            for path, route in self._prediction_routes.items()
         }
         self._thread: ThreadPoolExecutor | None = None
 
-    def at_once(self, data: bytes, port: int) -> bytes | None:
-        """The response to bytes that are one plain request for a quick prediction, or a refusal.
+    def try_inline(self, data: bytes, port: int) -> bytes | None:
+        """Answer one plain request for a fast prediction, or reject it; returns the response.
 
-        Empty: the rest of the body must come first. None: these bytes need the parser, or their
-        answer the thread. The caller calls `flush` before it sends.
+        INCOMPLETE: the rest of the body is missing. None: the request needs the parser or the
+        thread. The caller calls `flush` before it sends the response.
         """
         start = data.find(b"\n") + 1
-        found = self._by_line.get(data[:start])
-        if found is None or port == self._metrics_port:
+        match = self._routes_by_request_line.get(data[:start])
+        if match is None or port == self._metrics_port:
             return None
-        request = fastpath.read(data, start)
+        request = fastpath.parse_request(data, start)
         if request is None:
             return None
-        size = len(request.body) + request.missing
-        if size > self._most_bytes:
+        size = len(request.body) + request.missing_bytes
+        if size > self._max_body_bytes:
             return None
         refused = None
         service = self._service
@@ -79,19 +79,19 @@ class Bridge:
             refused = service.in_flight.refusal()
             if refused is None:
                 return None
-        if request.missing:
-            return REST
-        path, route, arguments = found
+        if request.missing_bytes:
+            return INCOMPLETE
+        path, route, arguments = match
         inbound = self._inbound(path, port, request.headers)
         inbound.arguments = arguments
         inbound.read = lambda: request.body
         inbound.refused = inbound.refused or refused
-        outcome, reply = attempt(service, route, inbound)
+        outcome, reply = run_work(service, route, inbound)
         service.finish(outcome, predicted=True)
-        return fastpath.response(reply)
+        return fastpath.encode_response(reply)
 
     def flush(self) -> None:
-        """Write the log of what was answered at once."""
+        """Write the log lines of the requests that were answered inline."""
         self._service.flush()
 
     def settle(self) -> None:
@@ -101,7 +101,7 @@ class Bridge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Called by the worker for every request."""
         if scope["type"] != "http":
-            raise ValueError(f"{scope['type']} is not served here")
+            raise ValueError(f"unsupported ASGI scope: expected http, found {scope['type']}")
         port = (scope["server"] or ("", 0))[1] or 0
         inbound = self._inbound(scope["path"], port, _headers(scope))
         body = b""
@@ -114,7 +114,7 @@ class Bridge:
                 return
         inbound.read = lambda: body
         inbound.received = time.perf_counter()
-        route, arguments = self._predicting.get(scope["path"], (None, {}))
+        route, arguments = self._prediction_routes.get(scope["path"], (None, {}))
         if route is None or scope["method"] != "POST" or inbound.port == self._metrics_port:
             await self._through_flask(scope, inbound, body, send)
             return
@@ -123,26 +123,26 @@ class Bridge:
         await _send(send, reply.status, reply.fields().items(), reply.body)
 
     def drain(self) -> None:
-        """The process will end soon: /ready says so from now on."""
-        self._service.draining = True
+        """Shutdown has started: /ready responds 503 from now on."""
+        self._service.is_draining = True
 
     async def _predict(self, route: Route, inbound: Inbound, size: int) -> Reply:
-        """Answer in the loop, or through the queue, or with a refusal when the queue is full."""
+        """Answer in the loop or in the thread, or with 503 if the queue is full."""
         service = self._service
         if inbound.refused or service.expected_seconds(size) <= INLINE_SECONDS:
-            # Done before anyone could see it in flight.
+            # Not counted as in flight: nothing else runs until it is done.
             return answer(service, route, inbound)
         try:
             with service.in_flight:
                 if self._thread is None:
                     self._thread = ThreadPoolExecutor(1, thread_name_prefix="predict")
                 loop = asyncio.get_running_loop()
-                work = loop.run_in_executor(self._thread, attempt, service, route, inbound)
+                work = loop.run_in_executor(self._thread, run_work, service, route, inbound)
                 outcome, reply = await work
         except RequestError as error:
             inbound.refused = error
             return answer(service, route, inbound)
-        account(service, route, outcome)
+        record_outcome(service, route, outcome)
         return reply
 
     async def _through_flask(self, scope: Scope, inbound: Inbound, body: bytes, send: Send) -> None:
@@ -159,14 +159,14 @@ class Bridge:
     def _inbound(self, path: str, port: int, headers: dict[str, str]) -> Inbound:
         refused = None
         try:
-            deadline = requested_deadline(headers.get("x-request-timeout-ms"), self._most_ms)
+            deadline = parse_deadline(headers.get("x-request-timeout-ms"), self._max_timeout_ms)
         except RequestError as error:
-            deadline, refused = Deadline(self._most_ms), error
+            deadline, refused = Deadline(self._max_timeout_ms), error
         return Inbound(path, port, headers, bytes, deadline, refused=refused)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """The request's headers by lower-case name, those of one name joined."""
+    """The request's headers by lower-case name; repeated ones are joined."""
     headers: dict[str, str] = {}
     for raw, value in scope["headers"]:
         name, text = raw.decode("latin-1"), value.decode("latin-1")
@@ -175,7 +175,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _environ(scope: Scope, inbound: Inbound, body: bytes) -> dict[str, Any]:
-    """The request as WSGI has it."""
+    """The WSGI environment of the request."""
     host, port = scope["server"] or ("", 0)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
@@ -204,7 +204,7 @@ def _environ(scope: Scope, inbound: Inbound, body: bytes) -> dict[str, Any]:
 
 @functools.cache
 def _field_name(name: str) -> bytes:
-    """A header's name as ASGI has it; ours are few."""
+    """A header's name in ASGI's form; cached, because the service sends few different ones."""
     return name.lower().encode("latin-1")
 
 

@@ -1,6 +1,6 @@
-"""Request bodies as they arrive: none too large, none too slow, not too many at once.
+"""Read request bodies within limits of size, time and total memory.
 
-Knows ASGI's `receive` and nothing of what a body means.
+Knows ASGI's `receive`, not what a body means.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from app.admission import overloaded
+from app.admission import overloaded_error
 from app.errors import RequestError
 
 if TYPE_CHECKING:
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-# All bodies that are still arriving may hold as much memory as this many of the largest.
-READING_BODIES = 16
-# How often overdue bodies are looked for, in seconds.
+# Bodies that are still arriving may use as much memory as this many of the largest size.
+MAX_READING_BODIES = 16
+# Interval of the check for bodies past their deadline.
 TICK_SECONDS = 0.05
 
 
 class ClientGoneError(Exception):
-    """The client closed the connection before its request was complete."""
+    """The client closed the connection before the request was complete."""
 
 
 class BodyReader:
-    """Reads request bodies: none too large, none too slow, not too many at once."""
+    """Reads the request bodies of one worker."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -40,22 +40,22 @@ class BodyReader:
         """The whole body. Raises RequestError 408, 413 or 503, or ClientGoneError."""
         announced = inbound.headers.get("content-length", "")
         if announced.isdigit() and int(announced) > self._limit:
-            raise self._too_large()
+            raise self._too_large_error()
         deadline = inbound.deadline
         self._limits.begin(deadline)
         try:
             message = await self._next(receive)
             if not message.get("more_body"):
-                return self._checked(message.get("body", b""))
+                return self._within_limit(message.get("body", b""))
             return await self._rest(message["body"], receive)
         except asyncio.CancelledError as error:
-            if not self._limits.was_overdue():
+            if not self._limits.take_overdue():
                 raise
             raise RequestError(
                 408,
                 "slow-body",
-                "The body did not arrive in time",
-                f"nothing complete within {deadline.timeout_ms} ms",
+                "Request body timed out",
+                f"expected the complete body within {deadline.timeout_ms} ms",
             ) from error
         finally:
             self._limits.end()
@@ -65,15 +65,15 @@ class BodyReader:
         self._held += size
         try:
             while more:
-                if self._held > READING_BODIES * self._limit:
-                    raise overloaded("too many large bodies are arriving at once")
+                if self._held > MAX_READING_BODIES * self._limit:
+                    raise overloaded_error("too many large request bodies at the same time")
                 message = await self._next(receive)
                 part = message.get("body", b"")
                 parts.append(part)
                 size += len(part)
                 self._held += len(part)
                 if size > self._limit:
-                    raise self._too_large()
+                    raise self._too_large_error()
                 more = message.get("more_body", False)
         finally:
             self._held -= size
@@ -85,20 +85,20 @@ class BodyReader:
             raise ClientGoneError
         return message
 
-    def _checked(self, body: bytes) -> bytes:
+    def _within_limit(self, body: bytes) -> bytes:
         if len(body) > self._limit:
-            raise self._too_large()
+            raise self._too_large_error()
         return body
 
-    def _too_large(self) -> RequestError:
-        detail = f"at most {self._limit} bytes are read"
-        return RequestError(413, "too-large", "The body is too large", detail)
+    def _too_large_error(self) -> RequestError:
+        detail = f"expected at most {self._limit} bytes (MAX_BODY_BYTES)"
+        return RequestError(413, "too-large", "Request body too large", detail)
 
 
 class TimeLimits:
-    """Ends tasks that take too long; one look at all of them instead of a timer for each.
+    """Cancel tasks past their deadline; one periodic check of all instead of a timer for each.
 
-    Nearly every body is there at once, and a timer would cost it more than the reading.
+    Nearly every body arrives with its request, and a timer would cost more than reading it.
     """
 
     def __init__(self) -> None:
@@ -107,18 +107,18 @@ class TimeLimits:
         self._ticking = False
 
     def begin(self, deadline: Deadline) -> None:
-        """From now on the current task is cancelled when the deadline passes."""
+        """Cancel the current task when the deadline passes."""
         self._running[_current()] = deadline
         if not self._ticking:
             self._ticking = True
             asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def end(self) -> None:
-        """The current task may take its time again."""
+        """Stop watching the current task."""
         self._running.pop(_current(), None)
 
-    def was_overdue(self) -> bool:
-        """Whether the current task was cancelled from here; it may then go on."""
+    def take_overdue(self) -> bool:
+        """Whether the current task was cancelled by this check; if so, undo the cancellation."""
         task = _current()
         if task not in self._overdue:
             return False
@@ -140,5 +140,5 @@ class TimeLimits:
 def _current() -> asyncio.Task[Any]:
     task = asyncio.current_task()
     if task is None:
-        raise RuntimeError("a body is read outside of a task")
+        raise RuntimeError("no current asyncio task: bodies are read in one")
     return task

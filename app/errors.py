@@ -1,7 +1,7 @@
-"""The errors of the serving code: a refusal to start, and an answer that is not a prediction.
+"""The errors of the serving code: a refusal to start, and a request that gets no prediction.
 
-Carries facts only. `__main__` turns a refusal into one log line and an exit code; `responses`
-turns a request error into a status and a body.
+Data only. `__main__` turns a refusal into one log line and an exit code; `responses` turns a
+request error into a status and a body.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 
 class AppError(Exception):
-    """Root of everything the serving code raises on purpose."""
+    """Base class of all errors that the serving code raises."""
 
 
 class RefusedError(AppError):
-    """The process must not start: the bundle or a setting is not what it has to be."""
+    """The process must not start: the bundle or a setting is invalid."""
 
     def __init__(self, event: str, what: str, *, expected: str, found: str, fix: str) -> None:
         super().__init__(f"{what}: expected {expected}, found {found}; {fix}")
@@ -37,14 +37,14 @@ class RefusedError(AppError):
 
 
 class BundleRefusedError(RefusedError):
-    """The bundle is not the one that was asked for, or not intact."""
+    """The bundle has the wrong digest or is not intact."""
 
     def __init__(self, what: str, *, expected: str, found: str, fix: str) -> None:
         super().__init__("bundle_refused", what, expected=expected, found=found, fix=fix)
 
 
 class SettingRefusedError(RefusedError):
-    """An environment variable has a value that cannot be used."""
+    """An environment variable has an invalid value."""
 
     def __init__(self, what: str, *, expected: str, found: str, fix: str) -> None:
         super().__init__("setting_refused", what, expected=expected, found=found, fix=fix)
@@ -52,16 +52,16 @@ class SettingRefusedError(RefusedError):
 
 @dataclass(frozen=True)
 class FieldError:
-    """One wrong place in a request: where (keys and indexes from the top), and why."""
+    """One invalid field of a request: its location (keys and indexes from the root) and why."""
 
     loc: tuple[str | int, ...]
     msg: str
-    # The feature and the bin (`missing`, `unseen`) of a value that no contract could take: metrics
-    # count it as drift although its row is refused.
+    # Feature and bin (`missing`, `unseen`) of a value the model cannot use: metrics count it as
+    # drift although the row is rejected.
     unusable: tuple[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The form in which a client reads it."""
+        """The entry of `errors` in a problem document."""
         return {"loc": list(self.loc), "msg": self.msg}
 
 
@@ -69,8 +69,8 @@ class FieldError:
 class RequestError(AppError):
     """A request that gets a problem document instead of a prediction.
 
-    `kind` is a short stable word for logs and the problem's `type`; metrics use `reason` if that
-    tells more. `retry_after` is in seconds.
+    `kind` is a stable word for logs and the problem's `type`; metrics use `reason` instead if it is
+    set. `retry_after` is in seconds.
     """
 
     status: int

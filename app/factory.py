@@ -1,7 +1,6 @@
-"""create_app: offers the routes to Flask. The only module that knows the web framework.
+"""create_app: the routes as a Flask application. The only module that knows the web framework.
 
-Flask finds the route of a URL and answers for unknown ones; predictions on well-known paths are
-answered by `asgi` before it.
+Flask routes URLs and answers unknown ones; `asgi` answers predictions on known paths before it.
 """
 
 from __future__ import annotations
@@ -12,30 +11,30 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
-from app.admission import Deadline, requested_deadline
+from app.admission import Deadline, parse_deadline
 from app.errors import RequestError
 from app.inbound import Inbound
-from app.routes import ROUTES, Route, answer, on_port, unmatched
+from app.routes import ROUTES, Route, answer, route_for_port, unmatched_route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.service import Service
 
-# The key of the WSGI environment under which `asgi` leaves what it knows of the request.
+# Key of the WSGI environment under which `asgi` passes the Inbound.
 INBOUND = "app.inbound"
 
 
 class Segment(BaseConverter):
-    """A model or a version in a URL. Without a colon: `iris:predict` is V1's verb, not a name."""
+    """A model or version in a URL. No colon: in `iris:predict` it separates V1's verb."""
 
     regex = "[^/:]+"
 
 
 def create_app(service: Service) -> Flask:
-    """A Flask application that answers for one loaded model."""
+    """Create the Flask application of one loaded model."""
     app = Flask("app", static_folder=None)
-    # For servers other than ours: neither gunicorn nor Flask limits a body by itself.
+    # For other WSGI servers: neither gunicorn nor Flask limits the body by default.
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
     app.url_map.converters["default"] = Segment
     for route in ROUTES:
@@ -43,7 +42,7 @@ def create_app(service: Service) -> Flask:
         app.add_url_rule(url.path, endpoint=url.path, view_func=view, methods=[url.method])
 
     def unrouted(error: HTTPException) -> Response:
-        response = _respond(service, unmatched(_from_http(error), request.path), {})
+        response = _respond(service, unmatched_route(_request_error(error), request.path), {})
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
         return response
@@ -62,19 +61,19 @@ def _view(service: Service, route: Route) -> Callable[..., Response]:
 def _respond(service: Service, route: Route, arguments: dict[str, str]) -> Response:
     inbound: Inbound = request.environ.get(INBOUND) or _inbound(service)
     inbound.arguments = arguments
-    reply = answer(service, on_port(service, route, inbound), inbound)
+    reply = answer(service, route_for_port(service, route, inbound), inbound)
     return Response(reply.body, reply.status, reply.fields())
 
 
 def _inbound(service: Service) -> Inbound:
-    """The request as it came through a WSGI server."""
+    """The request as received from a WSGI server."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    most_ms = service.settings.request_timeout_ms
+    max_timeout_ms = service.settings.request_timeout_ms
     refused = None
     try:
-        deadline = requested_deadline(headers.get("x-request-timeout-ms"), most_ms)
+        deadline = parse_deadline(headers.get("x-request-timeout-ms"), max_timeout_ms)
     except RequestError as error:
-        deadline, refused = Deadline(most_ms), error
+        deadline, refused = Deadline(max_timeout_ms), error
     port = int(request.environ.get("SERVER_PORT") or 0)
     return Inbound(request.path, port, headers, _read, deadline, refused=refused)
 
@@ -83,12 +82,12 @@ def _read() -> bytes:
     try:
         return request.get_data(cache=False)
     except HTTPException as error:
-        raise _from_http(error) from error
+        raise _request_error(error) from error
 
 
-def _from_http(error: HTTPException) -> RequestError:
-    """Werkzeug's 404, 405, 413 and the like in our words."""
+def _request_error(error: HTTPException) -> RequestError:
+    """Werkzeug's 404, 405, 413 and so on as a RequestError."""
     status = error.code or 500
     kind = {404: "not-found", 405: "method", 413: "too-large"}.get(status, "http")
-    title = {413: "The body is too large"}.get(status, error.name)
+    title = {413: "Request body too large"}.get(status, error.name)
     return RequestError(status, kind, title, error.description or error.name)

@@ -1,6 +1,6 @@
-"""How gunicorn runs the service: settings -> its options, and the hooks around a worker's life.
+"""gunicorn's configuration: settings -> options, and the hooks of a worker's life cycle.
 
-Loaded by `app.server`, after the environment was read and the bundle accepted.
+Used by `app.server`, after the settings are read and the bundle is verified.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from app.service import Service
     from app.settings import Settings
 
-# Longer than any proxy in front keeps an idle connection: the proxy must be the one that closes,
-# or it writes into a connection we just dropped and its client sees a 502.
+# Longer than the idle timeout of any proxy in front: the proxy must close first, or it sends a
+# request on a connection that is being closed here and its client sees a 502.
 KEEPALIVE_SECONDS = 65
-# A worker that has not beaten for this long hangs and is replaced; not a limit for requests.
+# A worker without a heartbeat for this long hangs and is replaced; not a request timeout.
 HEARTBEAT_SECONDS = 60
-# Open connections of one worker, most of them idle ones of proxies; each costs some kilobytes.
-CONNECTIONS = 2000
-# New objects between two looks for garbage (700 by default).
+# Per worker; most are idle connections of proxies, at a few kilobytes each.
+MAX_CONNECTIONS = 2000
+# Allocations between two garbage collections (700 by default).
 GARBAGE_THRESHOLD = 20_000
-# What a worker needs beside its time for running requests to notice, linger and end, in seconds.
-MARGIN = 3
+# Time a worker needs to notice the signal, linger and exit, beyond the time for its requests.
+MARGIN_SECONDS = 3
 
 
 def options(settings: Settings, service: Service) -> dict[str, Any]:
@@ -43,18 +43,20 @@ def options(settings: Settings, service: Service) -> dict[str, Any]:
         "worker_class": Worker,
         "logger_class": Logger,
         "asgi_lifespan": "off",
-        # The one whose state `app.worker` looks at; a faster one is not on the fast path anyway.
+        # `app.worker` reads this parser's state; the fast path bypasses it anyway.
         "http_parser": "python",
-        "worker_connections": CONNECTIONS,
-        # Who has gone waits for nothing: what is queued for them is dropped at once.
+        "worker_connections": MAX_CONNECTIONS,
+        # Drop queued requests of disconnected clients immediately.
         "asgi_disconnect_grace_period": 0,
         "preload_app": True,
         "keepalive": KEEPALIVE_SECONDS,
         "timeout": HEARTBEAT_SECONDS,
-        # The master kills a worker that has not ended by then: draining comes on top.
-        "graceful_timeout": settings.drain_seconds + settings.graceful_timeout_seconds + MARGIN,
+        # The master kills a worker that has not exited by then, so it includes draining.
+        "graceful_timeout": (
+            settings.drain_seconds + settings.graceful_timeout_seconds + MARGIN_SECONDS
+        ),
         "worker_tmp_dir": _memory_folder(),
-        # Its default place is not writable on a read-only root, and nobody uses it here.
+        # Unused, and its default folder is not writable on a read-only root file system.
         "control_socket_disable": True,
         "logconfig_dict": logs.config(settings.log_level),
         "when_ready": _freeze,
@@ -72,7 +74,7 @@ def _prepare(service: Service, _server: Any, worker: Any) -> None:
 
 
 def _end(service: Service, _server: Any, _worker: Any) -> None:
-    """Called in a worker that ends as it should: what it has counted stays."""
+    """Called in a worker on graceful shutdown: write out what it has buffered."""
     service.end_worker()
 
 
@@ -82,9 +84,9 @@ def _forget(service: Service, _server: Any, worker: Any) -> None:
 
 
 def _begin(service: Service, worker: Any) -> None:
-    """Complete the service in its worker, and look for garbage less often than by default.
+    """Start the service in its worker, and collect garbage less often than by default.
 
-    Requests leave no reference cycles; each collection is a pause for everybody.
+    Requests leave no reference cycles, and each collection pauses every client.
     """
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
     first = worker.age <= service.settings.worker_count
@@ -94,12 +96,12 @@ def _begin(service: Service, worker: Any) -> None:
 
 
 def _freeze(_server: Any) -> None:
-    """Keep the collector off what the master loaded, so that workers go on sharing its pages."""
+    """Exclude the master's objects from collection, so that workers keep sharing its pages."""
     gc.collect()
     gc.freeze()
 
 
 def _memory_folder() -> str:
-    """Where heartbeat files go: memory, because a slow disk would look like a dead worker."""
-    shared = Path("/dev/shm")  # noqa: S108 - only as a place for gunicorn's own unlinked files
+    """Folder of the heartbeat files: in memory, because on a slow disk a worker looks dead."""
+    shared = Path("/dev/shm")  # noqa: S108 - only for gunicorn's own unlinked files
     return str(shared) if os.access(shared, os.W_OK) else tempfile.gettempdir()

@@ -1,6 +1,6 @@
-"""`python -m app.healthcheck`: exit code 0 when the service of this container is ready.
+"""`python -m app.healthcheck`: exit code 0 if the service of this container is ready.
 
-For Docker's HEALTHCHECK, which has no HTTP client of its own. Kubernetes asks /ready itself.
+For Docker's HEALTHCHECK, which has no HTTP client. Kubernetes probes /ready itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 2
 
 
 def is_ready(port: int) -> bool:
-    """Whether /ready on this machine answers 200."""
+    """Whether /ready on localhost responds 200."""
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/ready")

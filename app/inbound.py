@@ -1,4 +1,4 @@
-"""A request as the routes see it, whichever door it came through (event loop or WSGI)."""
+"""A request as the routes see it, whether it came from the event loop or from WSGI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Inbound:
-    """One request. Header names are lower-case; `read` gives the body and may raise."""
+    """One request. Header names are lower-case; `read` returns the body and may raise."""
 
     path: str
     port: int
@@ -23,9 +23,9 @@ class Inbound:
     read: Callable[[], bytes]
     deadline: Deadline
     arguments: Mapping[str, str] = field(default_factory=dict)
-    # What was decided before the routes came into it: too slow, too large, too many.
+    # The error of a request refused before routing: too slow, too large, too many in flight.
     refused: RequestError | None = None
-    # When it was complete: what it then waits counts as ours, a slow client's time does not.
+    # When the request was complete: queueing counts from here, a slow client's time does not.
     received: float = field(default_factory=time.perf_counter)
 
     @property

@@ -1,6 +1,6 @@
-"""A document or an error -> status, bytes and headers. Knows no web framework.
+"""A document or an error -> status, body and headers. Knows no web framework.
 
-orjson writes NaN as null, but that never happens: engines refuse to answer with one.
+orjson writes NaN as null, but none gets here: engines reject predictions that are not finite.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 COMMON_HEADERS = {
-    # Which software answers, and in which version, is nobody's business.
+    # Does not disclose the server software and its version.
     "Server": "ml-model",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-# Problems that fit into one readable text; `errors` has them all.
+# Field errors listed in one readable text; `errors` has all.
 MAX_LISTED = 10
 
 
 @dataclass(slots=True)
 class Reply:
-    """What goes back to the client; `headers` only beside those that every reply has."""
+    """A response; `headers` are those that not every reply has."""
 
     status: int
     body: bytes
@@ -36,7 +36,7 @@ class Reply:
     request_id: str = ""
 
     def fields(self) -> dict[str, str]:
-        """Every header of the response except the length, which is the server's to say."""
+        """Every header of the response except the length, which the server adds."""
         return {
             **self.headers,
             **COMMON_HEADERS,
@@ -46,12 +46,12 @@ class Reply:
 
 
 def json_reply(document: Any, status: int = 200) -> Reply:
-    """A JSON document as it is."""
+    """A reply with a JSON document."""
     return Reply(status, orjson.dumps(document))
 
 
 def problem(error: RequestError, request_id: str, *, with_error: bool = False) -> Reply:
-    """A problem document (RFC 9457); `with_error` adds the one text that V1 and V2 clients read."""
+    """A problem document (RFC 9457); `with_error` adds the text that V1 and V2 clients read."""
     document: dict[str, Any] = {
         "type": f"urn:ml-model:problem:{error.kind}",
         "title": error.title,
@@ -67,11 +67,10 @@ def problem(error: RequestError, request_id: str, *, with_error: bool = False) -
 
 
 def _one_text(error: RequestError) -> str:
-    """Everything a problem says, for clients that show one string."""
+    """The whole problem as one string, for clients that show one."""
     if not error.errors:
         return f"{error.title}: {error.detail}"
-    places = [".".join(map(str, entry.loc)) or "body" for entry in error.errors]
-    texts = [f"{place}: {entry.msg}" for place, entry in zip(places, error.errors, strict=True)]
+    texts = [f"{'.'.join(map(str, entry.loc)) or 'body'}: {entry.msg}" for entry in error.errors]
     listed = "; ".join(texts[:MAX_LISTED])
     more = f"; and {len(texts) - MAX_LISTED} more" if len(texts) > MAX_LISTED else ""
     return f"{error.title}: {listed}{more}"

@@ -1,8 +1,8 @@
-"""URL -> the calls that answer it, and the one place where errors become problems.
+"""URL -> handler, and the one place where errors become problem documents.
 
-Each route is one `Work`: a function from the service, the request and the running outcome to a
-Reply. `answer` wraps it with request id, outcome and error handling. Knows no web framework:
-`factory` offers these routes to Flask, `asgi` to the event loop.
+Each route has one `Work`: a function of the service, the request and its outcome that returns a
+Reply. `answer` adds request id, outcome and error handling. Knows no web framework: `factory`
+registers these routes with Flask, `asgi` calls them from the event loop.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ if TYPE_CHECKING:
     from app.inbound import Inbound
     from app.service import Service
 
-# What a caller may choose as request id: it goes into logs and headers as it is.
+# Request ids accepted from callers: they are copied into logs and headers.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 Work = Callable[["Service", "Inbound", Outcome], Reply]
 
 
 @dataclass(frozen=True)
 class Route:
-    """A URL and what answers it."""
+    """A URL and its handler."""
 
     url: Url
     work: Work
 
 
 def health(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
-    """Liveness: the process answers. Never depends on the model or on load."""
+    """Liveness: the process responds. Depends neither on the model nor on load."""
     return json_reply({"status": "ok"})
 
 
 def ready(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     """Readiness: loaded, verified and warmed up."""
-    if not service.ready or service.draining:
-        return json_reply({"status": "draining" if service.draining else "starting"}, 503)
+    if not service.is_ready or service.is_draining:
+        return json_reply({"status": "draining" if service.is_draining else "starting"}, 503)
     return json_reply({"status": "ready", "digest": service.bundle.digest})
 
 
@@ -76,8 +76,8 @@ def model_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     return json_reply(service.info())
 
 
-def versions(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
-    """Versions and digests of what runs here."""
+def version_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    """Versions of model, engine, Python and libraries."""
     libraries = ("flask", "gunicorn", "numpy", "orjson")
     return json_reply(
         {
@@ -90,14 +90,16 @@ def versions(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
 
 
 def openapi(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
-    """The OpenAPI document of this model, made at start-up."""
+    """The OpenAPI document of this model, built at start-up."""
     return Reply(200, service.openapi)
 
 
 def docs(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
-    """A page to try the model, unless it is switched off."""
+    """The page to try the model, unless it is disabled."""
     if service.docs is None:
-        raise RequestError(404, "not-found", "Not found", "DOCS_ENABLED is false")
+        raise RequestError(
+            404, "not-found", "Not found", "the page is disabled (DOCS_ENABLED=false)"
+        )
     return Reply(200, service.docs.body, page.CONTENT_TYPE, dict(service.docs.headers))
 
 
@@ -106,7 +108,7 @@ WORK: dict[str, Work] = {
     "/ready": ready,
     "/metrics": metrics,
     "/model/info": model_info,
-    "/version": versions,
+    "/version": version_info,
     "/openapi.json": openapi,
     "/docs": docs,
     "/predict": native_predict,
@@ -125,22 +127,22 @@ ROUTES = tuple(Route(url, WORK[url.path]) for url in URLS)
 
 
 def answer(service: Service, route: Route, inbound: Inbound) -> Reply:
-    """Run the work of a route; every error becomes a problem document, every outcome is counted."""
-    outcome, reply = attempt(service, route, inbound)
-    account(service, route, outcome)
+    """Run the work of a route and record its outcome; errors become problem documents."""
+    outcome, reply = run_work(service, route, inbound)
+    record_outcome(service, route, outcome)
     return reply
 
 
-def account(service: Service, route: Route, outcome: Outcome) -> None:
-    """Count and log what became of a request, before its client learns of it."""
+def record_outcome(service: Service, route: Route, outcome: Outcome) -> None:
+    """Count and log a request, before its response is sent."""
     service.finish(outcome, predicted=route.url.predicts)
     service.flush()
 
 
-def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, Reply]:
-    """Run the work of a route without accounting for it: a thread may do this part."""
-    given = inbound.headers.get("x-request-id")
-    request_id = given if given and REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+def run_work(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, Reply]:
+    """Run the work of a route without recording it; safe to call in a thread."""
+    requested = inbound.headers.get("x-request-id", "")
+    request_id = requested if REQUEST_ID.fullmatch(requested) else os.urandom(16).hex()
     outcome = Outcome(route.url.path, request_id)
     outcome.received = inbound.received
     outcome.waited = time.perf_counter() - inbound.received
@@ -150,15 +152,15 @@ def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, 
     if service.tracing is not None and route.url.predicts:
         service.tracing.begin(outcome)
     try:
-        reply = _admitted(route, inbound)(service, inbound, outcome)
+        reply = _admitted_work(route, inbound)(service, inbound, outcome)
         outcome.kind = "ok"
     except RequestError as error:
         outcome.kind = error.kind
         outcome.errors, outcome.reason = error.errors, error.reason
-        reply = problem(error, request_id, with_error=route.url.open_protocol)
+        reply = problem(error, request_id, with_error=route.url.is_open_protocol)
     except Exception as error:
         outcome.failure = error
-        reply = problem(_internal(), request_id, with_error=route.url.open_protocol)
+        reply = problem(_internal_error(), request_id, with_error=route.url.is_open_protocol)
     reply.request_id = request_id
     if outcome.traced and outcome.trace is not None:
         reply.headers[RESPONSE_HEADER] = header(outcome.trace)
@@ -167,53 +169,53 @@ def attempt(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, 
     return outcome, reply
 
 
-def unmatched(error: RequestError, path: str) -> Route:
-    """A route for what no route answers; its only work is the error."""
+def unmatched_route(error: RequestError, path: str) -> Route:
+    """A route that raises the error, for requests that match no other."""
 
     def work(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
         raise error
 
-    open_protocol = path.startswith(("/v1/", "/v2/"))
-    return Route(Url(UNMATCHED, open_protocol=open_protocol), work)
+    is_open_protocol = path.startswith(("/v1/", "/v2/"))
+    return Route(Url(UNMATCHED, is_open_protocol=is_open_protocol), work)
 
 
-def on_port(service: Service, route: Route, inbound: Inbound) -> Route:
-    """The route itself, or "not found" when it belongs to the other port."""
+def route_for_port(service: Service, route: Route, inbound: Inbound) -> Route:
+    """The route, or one that raises 404 if it belongs to the other port."""
     metrics_port = service.settings.metrics_port
     if metrics_port is None or (inbound.port == metrics_port) == (route.url.path == "/metrics"):
         return route
     missing = RequestError(404, "not-found", "Not found", "no such URL on this port")
-    return unmatched(missing, inbound.path)
+    return unmatched_route(missing, inbound.path)
 
 
 def prediction_routes(service: Service) -> dict[str, tuple[Route, dict[str, str]]]:
-    """The exact paths on which this model predicts, with the arguments that are in them.
+    """The exact prediction paths of this model, each with its route and arguments.
 
-    The event loop answers these without asking a router; every other path goes through one.
+    The event loop answers these without a router.
     """
     arguments = {"model": service.name, "version": service.version}
-    found = {}
+    routes = {}
     for route in ROUTES:
         if route.url.predicts:
             names = [name for name in arguments if f"<{name}>" in route.url.path]
             path = route.url.path
             for name in names:
                 path = path.replace(f"<{name}>", arguments[name])
-            found[path] = (route, {name: arguments[name] for name in names})
-    return found
+            routes[path] = (route, {name: arguments[name] for name in names})
+    return routes
 
 
-def _admitted(route: Route, inbound: Inbound) -> Work:
-    """The work of a route, unless the request was refused before it. Raises RequestError."""
+def _admitted_work(route: Route, inbound: Inbound) -> Work:
+    """The work of a route. Raises the RequestError of a request that was already refused."""
     if inbound.refused is not None:
         raise inbound.refused
     return route.work
 
 
-def _internal() -> RequestError:
+def _internal_error() -> RequestError:
     return RequestError(
         500,
         "internal",
-        "The server failed",
-        "the log has the reason under this request_id",
+        "Internal server error",
+        "see the service's log for this request_id",
     )

@@ -1,6 +1,6 @@
-"""From an environment to a serving gunicorn: read settings, accept the bundle, run.
+"""Load the service, then run gunicorn.
 
-The order is the point: whatever can be refused is refused before gunicorn starts, as one log line.
+The order matters: whatever can be refused is refused before gunicorn starts, as one log line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn with our options instead of a command line."""
+    """gunicorn configured by `gunicorn_conf` instead of a command line."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -36,7 +36,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 
 def run(settings: Settings, started: float) -> None:
-    """Serve until a signal ends the process. Raises RefusedError before anything listens.
+    """Serve until a signal ends the process. Raises RefusedError before any port is open.
 
     `started`: time.perf_counter() when the process began.
     """

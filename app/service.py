@@ -1,7 +1,7 @@
-"""One loaded model and what it takes to answer for it: the core that every route calls.
+"""One loaded model with everything a request needs: the core that every route calls.
 
-Knows bytes in and replies out, not the web framework that carries them. Built once in the master;
-`start_worker` completes it in each worker, because metrics and predictions must not precede a fork.
+Bytes in, replies out; knows no web framework. Built once in the master; `start_worker` completes it
+in each worker, because metrics and predictions must not precede the fork.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ if TYPE_CHECKING:
     from app.responses import Reply
     from app.settings import Settings
 
-# A prediction that takes longer is not timed again at start.
+# A prediction slower than this is timed only once at start-up.
 SLOW_SECONDS = 0.05
-# The parts of the manifest that /model/info shows: what a caller needs, no hashes of files.
+# Keys of the manifest in /model/info: what a caller needs, without the hashes of files.
 PUBLIC = ("name", "version", "description", "created", "engine", "inputs", "output", "metrics",
           "training", "parity", "environment")  # fmt: skip
 
 
 class Service:
-    """A verified bundle, its engine, and the state of this worker."""
+    """A verified bundle, its engine and the state of this worker."""
 
     def __init__(self, settings: Settings, bundle: Bundle, started: float) -> None:
         """Load the engine. `started`: time.perf_counter() when the process began.
 
-        Raises BundleRefusedError, or SettingRefusedError for a setting that this model refutes.
+        Raises BundleRefusedError, or SettingRefusedError for a setting invalid for the model.
         """
         self.settings = settings
         self.bundle = bundle
         self.contract = Contract.from_manifest(bundle.manifest)
         self.engine = engines.load(bundle, self.contract)
         self.in_flight = InFlight(settings.max_in_flight)
-        self.ready = False
-        self.draining = False
+        self.is_ready = False
+        self.is_draining = False
         self.name = str(bundle.manifest["name"])
         self.version = str(bundle.manifest["version"])
         validator = Validator(self.contract)
@@ -65,8 +65,8 @@ class Service:
         self.v2 = V2(self.name, self.version, *common)
         self.openapi = self._describe()
         self.docs = docs_page.load() if settings.docs_enabled else None
-        facts = {"model": self.name, "version": self.version, "digest": bundle.digest}
-        self._capture = capture.from_settings(settings, self.contract, facts)
+        identity = {"model": self.name, "version": self.version, "digest": bundle.digest}
+        self._capture = capture.from_settings(settings, self.contract, identity)
         self.metrics = self._count()
         self.in_flight.observe = self.metrics.in_flight
         self.tracing = tracing.from_settings(settings, self.name, self.version, bundle.digest)
@@ -90,7 +90,7 @@ class Service:
             self._capture.start_worker()
         engines.self_test(self.bundle, self.contract, self.engine)
         self._calibrate()
-        self.ready = True
+        self.is_ready = True
         seconds = time.perf_counter() - (self._started if since is None else since)
         self.metrics.start(self.metrics.take() if place is None else place, seconds)
         self._log.model_loaded(name=self.name, engine=self.engine.name, seconds=seconds)
@@ -98,42 +98,42 @@ class Service:
     def answer(
         self, body: bytes, deadline: Deadline, outcome: Outcome, read: Callable[[bytes], Call]
     ) -> Reply:
-        """Answer a body in the protocol that `read` reads. Raises RequestError."""
-        deadline.check()
-        begun = time.perf_counter()
+        """Answer a body; `read` parses it by its protocol. Raises RequestError."""
+        deadline.raise_if_passed()
+        started = time.perf_counter()
         outcome.input_sha256 = hashlib.sha256(body).hexdigest()
         call = read(body)
-        checked = time.perf_counter()
+        validated = time.perf_counter()
         prediction = self.engine.predict(call.batch)
         predicted = time.perf_counter()
-        deadline.check()
+        deadline.raise_if_passed()
         outcome.rows = len(call.batch)
         outcome.values = prediction.values
         if self._capture is not None:
-            self._capture.take(call.batch, prediction.values, outcome.request_id)
+            self._capture.sample(call.batch, prediction.values, outcome.request_id)
         reply = call.write(prediction, outcome.request_id)
         written = time.perf_counter()
-        outcome.begun = begun
-        outcome.phases = (checked - begun, predicted - checked, written - predicted)
+        outcome.begun = started
+        outcome.phases = (validated - started, predicted - validated, written - predicted)
         outcome.batch, outcome.probabilities = call.batch, prediction.probabilities
         self.metrics.look_up(outcome)
         return reply
 
     def expected_seconds(self, body_bytes: int) -> float:
-        """How long a body of this size will take to answer, by what the warm-up measured."""
+        """Estimated time to answer a body of this size, from the measurements at warm-up."""
         return self._base_seconds + self._seconds_per_byte * body_bytes
 
     def _calibrate(self) -> None:
-        """Time one row and as many of the sample as are allowed, to tell quick from slow."""
+        """Measure one row and the largest allowed batch of the sample, for `expected_seconds`."""
         sample = orjson.loads(self.bundle.read(engines.SAMPLE))["rows"]
         rows = sample[: self.settings.max_batch_rows]
-        bodies = [orjson.dumps({"instances": some}) for some in (rows[:1], rows)]
-        short, long = (self._timed(body) for body in bodies)
+        bodies = [orjson.dumps({"instances": batch}) for batch in (rows[:1], rows)]
+        short, long = (self._measure(body) for body in bodies)
         self._seconds_per_byte = max(0.0, long - short) / max(1, len(bodies[1]) - len(bodies[0]))
         self._base_seconds = max(0.0, short - self._seconds_per_byte * len(bodies[0]))
 
-    def _timed(self, body: bytes) -> float:
-        """The best of three, or the only one if that takes long."""
+    def _measure(self, body: bytes) -> float:
+        """Seconds to answer a body: the best of three, or of one if it is slow."""
         best = float("inf")
         for _ in range(3):
             started = time.perf_counter()
@@ -145,14 +145,14 @@ class Service:
         return best
 
     @property
-    def accepting(self) -> bool:
-        """Whether new requests should be sent here."""
-        return self.ready and not self.draining
+    def is_accepting(self) -> bool:
+        """Whether this worker should receive new requests."""
+        return self.is_ready and not self.is_draining
 
     def finish(self, outcome: Outcome, *, predicted: bool) -> None:
-        """Count a finished request; log it when it asked for a prediction or failed.
+        """Count a finished request; log it if it was for a prediction or failed.
 
-        A line about a prediction is only on its way until `flush`.
+        Lines about predictions are buffered until `flush`.
         """
         self.metrics.record(outcome, predicted=predicted)
         if outcome.traced and self.tracing is not None:
@@ -163,11 +163,11 @@ class Service:
             self._log.completed(outcome)
 
     def flush(self) -> None:
-        """Write the lines about predictions that have finished."""
+        """Write the buffered log lines."""
         self._log.flush()
 
     def end_worker(self) -> None:
-        """Let go of everything that waits in this worker, which ends as it should."""
+        """Write out whatever this worker has buffered; call it on a graceful shutdown."""
         if self._capture is not None:
             self._capture.close()
         self.settle()
@@ -196,35 +196,35 @@ class Service:
         return Metrics(facts, self.settings.metrics_folder)
 
     def _describe(self) -> bytes:
-        """The OpenAPI document; its example is a row of the sample, a complete one if possible."""
+        """Build the OpenAPI document; its example is a sample row, without nulls if possible."""
         rows = orjson.loads(self.bundle.read(engines.SAMPLE))["rows"]
-        facts = openapi.Facts(
+        info = openapi.ServiceInfo(
             name=self.name,
             version=self.version,
             description=str(self.bundle.manifest.get("description") or ""),
             digest=self.bundle.digest,
             max_rows=self.settings.max_batch_rows,
-            metrics=self.settings.metrics_port is None,
-            docs=self.settings.docs_enabled,
+            has_metrics=self.settings.metrics_port is None,
+            has_docs=self.settings.docs_enabled,
         )
         described = openapi.document(
-            facts,
+            info,
             self.contract,
             next((row for row in rows if None not in row), rows[0]),
             self.v1.signatures,
-            self.v2.announce(),
+            self.v2.describe_tensors(),
         )
         return orjson.dumps(described)
 
     def info(self) -> dict[str, Any]:
-        """The public part of the manifest, and the digest it was verified with."""
+        """The public part of the manifest, and the digest."""
         manifest = self.bundle.manifest
         public = {key: manifest[key] for key in PUBLIC if key in manifest}
         return {**public, "digest": self.bundle.digest}
 
 
 def load_service(settings: Settings, started: float) -> Service:
-    """Verify the bundle, load it and predict its sample once in a throwaway child process.
+    """Verify the bundle, load it and self-test it in a child process.
 
     Raises BundleRefusedError.
     """

@@ -1,7 +1,7 @@
-"""Environment variables -> one typed, immutable value, read once at start.
+"""The service's settings: environment variables -> one immutable dataclass, read once at start-up.
 
-The fields below are the only list of the service's variables. Nothing else in `app` reads the
-environment for its behaviour.
+The fields below are the only list of the service's variables. Nothing else in `app` reads
+configuration from the environment.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.variables import check_digest, read, refusal, table, variable
+from app.variables import read, refusal, require_digest, table, variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,22 +20,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How this process serves. Units are in the name or in the doc of each variable."""
+    """Settings of one process. Units are in the name or the description of each variable."""
 
-    # ruff: noqa: RUF009 - `variable` only describes the field
+    # ruff: noqa: RUF009 - `variable` returns a field
     model_dir: Path = variable("MODEL_DIR", Path("/model"), "Folder of the bundle.")
     model_digest: str | None = variable(
-        "MODEL_DIGEST", None, "Digest (sha256:<64 hex>) the bundle must have; unset checks none."
+        "MODEL_DIGEST",
+        None,
+        "Expected digest of the bundle (sha256:<64 hex digits>); unset: not checked.",
     )
     host: str = variable("HOST", "0.0.0.0", "Address to listen on.")  # noqa: S104 - a pod's own
     port: int = variable("PORT", 8080, "Port of the API.", low=0, high=65535)
     metrics_port: int | None = variable(
-        "METRICS_PORT", None, "Port of /metrics alone; unset serves it on PORT.", low=1, high=65535
+        "METRICS_PORT",
+        None,
+        "Separate port for /metrics; unset: served on PORT.",
+        low=1,
+        high=65535,
     )
     workers: int | None = variable(
         "WORKERS",
         None,
-        "Worker processes; unset: CPU_LIMIT, else CPU_REQUEST, rounded up, else 1.",
+        "Worker processes; unset: CPU_LIMIT or CPU_REQUEST rounded up, else 1.",
         low=1,
         high=256,
     )
@@ -46,119 +52,128 @@ class Settings:
         "CPU_REQUEST", None, "CPU request of the container in cores.", low=0, high=4096
     )
     docs_enabled: bool = variable(
-        "DOCS_ENABLED", True, "Whether /docs offers a page to try the model: true or false."
+        "DOCS_ENABLED", True, "Serve the page to try the model at /docs: true or false."
     )
-    log_level: str = variable("LOG_LEVEL", "info", "debug, info, warning or error.")
+    log_level: str = variable(
+        "LOG_LEVEL", "info", "Minimum log level: debug, info, warning or error."
+    )
     log_sample_ratio: float = variable(
-        "LOG_SAMPLE_RATIO", 1.0, "Share of successful predictions that are logged.", low=0, high=1
+        "LOG_SAMPLE_RATIO",
+        1.0,
+        "Fraction of successful predictions that are logged.",
+        low=0,
+        high=1,
     )
     max_body_bytes: int = variable(
-        "MAX_BODY_BYTES", 1_048_576, "Largest request body in bytes; more is a 413.", low=1
+        "MAX_BODY_BYTES",
+        1_048_576,
+        "Maximum request body size in bytes; larger ones get 413.",
+        low=1,
     )
     max_batch_rows: int = variable(
-        "MAX_BATCH_ROWS", 100, "Most rows in one request; more is a 422.", low=1
+        "MAX_BATCH_ROWS", 100, "Maximum rows per request; more get 422.", low=1
     )
     max_in_flight: int = variable(
         "MAX_IN_FLIGHT",
         64,
-        "Requests a worker holds at once, running or queued; more are a 503.",
+        "Maximum requests in flight per worker, running or queued; more get 503.",
         low=1,
     )
     request_timeout_ms: int = variable(
         "REQUEST_TIMEOUT_MS",
         10_000,
-        "Longest time for one answer in ms; a client may ask for less.",
+        "Request timeout in ms; clients can shorten it by X-Request-Timeout-Ms.",
         low=1,
     )
     graceful_timeout_seconds: int = variable(
-        "GRACEFUL_TIMEOUT_SECONDS", 20, "Time for running requests after SIGTERM.", low=0
+        "GRACEFUL_TIMEOUT_SECONDS", 20, "Time to complete requests in flight after SIGTERM.", low=0
     )
     drain_seconds: int = variable(
         "DRAIN_SECONDS",
         0,
-        "Time after SIGTERM in which /ready says 503 but requests are still accepted.",
+        "Time after SIGTERM during which requests are still accepted while /ready responds 503.",
         low=0,
     )
 
     capture_ratio: float = variable(
         "CAPTURE_RATIO",
         0.0,
-        "Share of predictions whose rows are kept in CAPTURE_DIR; 0 keeps none.",
+        "Fraction of predictions whose rows are captured in CAPTURE_DIR; 0: none.",
         low=0,
         high=1,
     )
     capture_dir: Path | None = variable(
-        "CAPTURE_DIR", None, "Folder of the kept rows; needed when CAPTURE_RATIO is above 0."
+        "CAPTURE_DIR", None, "Folder for captured rows; required if CAPTURE_RATIO is above 0."
     )
     capture_exclude: str | None = variable(
-        "CAPTURE_EXCLUDE", None, "Features that are never kept: names separated by commas."
+        "CAPTURE_EXCLUDE", None, "Features that are never captured: comma-separated names."
     )
     capture_max_bytes: int = variable(
         "CAPTURE_MAX_BYTES",
         104_857_600,
-        "Most bytes this pod keeps; the oldest rows go first.",
+        "Maximum bytes of captured rows per pod; the oldest are deleted first.",
         low=1_048_576,
     )
     capture_max_age_hours: float = variable(
-        "CAPTURE_MAX_AGE_HOURS", 168.0, "Hours after which kept rows are deleted.", low=0.01
+        "CAPTURE_MAX_AGE_HOURS", 168.0, "Hours after which captured rows are deleted.", low=0.01
     )
     otlp_endpoint: str | None = variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         None,
-        "Where spans are sent (OTLP over HTTP); unset sends none and costs nothing.",
+        "Endpoint for spans (OTLP over HTTP); unset: tracing is off.",
     )
     otel_service_name: str | None = variable(
-        "OTEL_SERVICE_NAME", None, "The service's name in spans; unset: the model's."
+        "OTEL_SERVICE_NAME", None, "Service name in spans; unset: the model's name."
     )
     trace_sample_ratio: float = variable(
         "TRACE_SAMPLE_RATIO",
         0.01,
-        "Share of requests that are traced when their caller does not decide.",
+        "Fraction of requests that are traced unless their caller decides.",
         low=0,
         high=1,
     )
     drift_max_features: int = variable(
         "DRIFT_MAX_FEATURES",
         100,
-        "Features whose values are counted by bins, the contract's first; 0 counts none.",
+        "Maximum features with drift metrics, in the contract's order; 0: none.",
         low=0,
     )
     metrics_folder: Path | None = variable(
         "PROMETHEUS_MULTIPROC_DIR",
         None,
-        "Folder in memory where workers keep their metrics; emptied at start; unset makes one.",
+        "Folder in memory for the workers' metrics; emptied at start-up; unset: a temporary one.",
     )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read every variable; an empty one counts as unset. Raises SettingRefusedError."""
+        """Read every variable; an empty value counts as unset. Raises SettingRefusedError."""
         settings = read(cls, environ)
-        _check(settings)
+        _require_valid(settings)
         return settings
 
     @property
     def worker_count(self) -> int:
-        """Workers to start: never derived from the node's cores, which are not ours."""
+        """Number of workers: never derived from the node's cores, which other pods share."""
         if self.workers is not None:
             return self.workers
         return max(1, math.ceil(self.cpu_limit or self.cpu_request or 1))
 
 
-def _check(settings: Settings) -> None:
+def _require_valid(settings: Settings) -> None:
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise refusal("LOG_LEVEL", "debug, info, warning or error", settings.log_level)
     if settings.model_digest is not None:
-        check_digest("MODEL_DIGEST", settings.model_digest)
+        require_digest("MODEL_DIGEST", settings.model_digest)
 
 
 def reference() -> str:
-    """The page docs/reference/settings.md: every variable, from the fields above."""
+    """The page docs/reference/settings.md, generated from the fields above."""
     lines = [
         "# Settings of the service",
         "",
-        "Environment variables of the container, written by `python -m app.settings`. An",
-        "empty variable counts as unset. A value that cannot be used stops the start with one line",
-        "of log (`setting_refused`) and exit code 3.",
+        "Environment variables of the container, generated by `python -m app.settings`. An empty",
+        "variable counts as unset. An invalid value prevents the start with one log line",
+        "(`setting_refused`) and exit code 3.",
         "",
         *table(Settings),
     ]

@@ -1,17 +1,17 @@
-"""Every URL of the service as data: its pattern, its method, and the statuses it may answer with.
+"""Every URL of the service as data: its pattern, method and possible statuses.
 
-The statuses are what /metrics exports at 0 from the start, so they are listed and not discovered.
+/metrics exports a series at 0 for each status from the start, so they are declared here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What every URL may say: yes, "this header cannot be used", and a fault of ours.
+# Of every URL: success, an invalid header, an internal error.
 ANYWHERE = (200, 400, 500)
-# What a URL that predicts may say besides.
+# Of URLs that predict, in addition.
 OF_PREDICTIONS = (408, 413, 415, 422, 503, 504)
-# A request that no URL answers, and the redirects of the router.
+# Of requests that match no URL, and of the router's redirects.
 UNMATCHED = "unmatched"
 OF_UNMATCHED = (308, 400, 404, 405, 408, 413, 500, 503)
 V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
@@ -21,19 +21,19 @@ V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
 class Url:
     """One URL. Only those that predict are counted as in flight, shed and logged.
 
-    `open_protocol`: its clients read a problem's text from the key `error`. `more`: statuses beside
-    those of its kind.
+    `is_open_protocol`: its clients read a problem's text from the key `error`. `more`: additional
+    statuses.
     """
 
     path: str
     method: str = "GET"
     predicts: bool = False
-    open_protocol: bool = False
+    is_open_protocol: bool = False
     more: tuple[int, ...] = ()
 
     @property
     def statuses(self) -> tuple[int, ...]:
-        """What it may answer with, in order."""
+        """Possible statuses, in order."""
         named = (404,) if "<" in self.path else ()
         own = OF_PREDICTIONS if self.predicts else ()
         return tuple(sorted({*ANYWHERE, *named, *own, *self.more}))
@@ -49,13 +49,13 @@ URLS: tuple[Url, ...] = (
     Url("/docs", more=(404,)),
     Url("/predict", "POST", predicts=True),
     Url("/predict/batch", "POST", predicts=True),
-    Url("/v1/models", open_protocol=True),
-    Url("/v1/models/<model>", open_protocol=True, more=(503,)),
-    Url("/v1/models/<model>:predict", "POST", predicts=True, open_protocol=True),
-    Url("/v2", open_protocol=True),
-    Url("/v2/health/live", open_protocol=True),
-    Url("/v2/health/ready", open_protocol=True, more=(503,)),
-    *(Url(path, open_protocol=True) for path in V2_MODEL),
-    *(Url(f"{path}/ready", open_protocol=True, more=(503,)) for path in V2_MODEL),
-    *(Url(f"{path}/infer", "POST", predicts=True, open_protocol=True) for path in V2_MODEL),
+    Url("/v1/models", is_open_protocol=True),
+    Url("/v1/models/<model>", is_open_protocol=True, more=(503,)),
+    Url("/v1/models/<model>:predict", "POST", predicts=True, is_open_protocol=True),
+    Url("/v2", is_open_protocol=True),
+    Url("/v2/health/live", is_open_protocol=True),
+    Url("/v2/health/ready", is_open_protocol=True, more=(503,)),
+    *(Url(path, is_open_protocol=True) for path in V2_MODEL),
+    *(Url(f"{path}/ready", is_open_protocol=True, more=(503,)) for path in V2_MODEL),
+    *(Url(f"{path}/infer", "POST", predicts=True, is_open_protocol=True) for path in V2_MODEL),
 )

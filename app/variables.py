@@ -1,7 +1,7 @@
-"""Environment variables -> the fields of one typed, immutable value, each described in place.
+"""Environment variables -> the fields of a typed, immutable dataclass, documented in place.
 
-A dataclass whose fields are made by `variable` is the only list of its variables: parsing, error
-texts and the generated reference all come from it. Knows no variable by name.
+A dataclass with fields made by `variable` is the single source of its variables: parsing, error
+texts and the generated reference all derive from it. Knows no variable by name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.errors import SettingRefusedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TRUTH = {"true": True, "false": False}
+BOOLEANS = {"true": True, "false": False}
 DIGEST_LENGTH = len("sha256:") + 64
 
 T = TypeVar("T")
@@ -24,12 +24,12 @@ T = TypeVar("T")
 def variable(
     name: str, default: Any, doc: str, *, low: float | None = None, high: float | None = None
 ) -> Any:
-    """A field that is read from the environment variable `name`."""
+    """A field read from the environment variable `name`."""
     return field(default=default, metadata={"name": name, "doc": doc, "low": low, "high": high})
 
 
 def read(kind: type[T], environ: Mapping[str, str]) -> T:
-    """Read every variable of a dataclass; an empty one counts as unset.
+    """Read every variable of a dataclass; an empty value counts as unset.
 
     Raises SettingRefusedError.
     """
@@ -41,25 +41,25 @@ def read(kind: type[T], environ: Mapping[str, str]) -> T:
     return kind(**values)
 
 
-def check_digest(name: str, digest: str) -> None:
+def require_digest(name: str, digest: str) -> None:
     """Raises SettingRefusedError unless the variable `name` holds a digest."""
     well_formed = digest.startswith("sha256:") and len(digest) == DIGEST_LENGTH
     if not well_formed or set(digest[7:]) - set("0123456789abcdef"):
         raise refusal(name, "sha256:<64 hex digits>", digest)
 
 
-def refusal(name: str, expected: str, found: str) -> SettingRefusedError:
-    """The error for a variable that has a value we cannot use."""
+def refusal(name: str, expected: str, found: str, *, required: bool = False) -> SettingRefusedError:
+    """The error for a variable with an invalid value; `required`: it has no default."""
     return SettingRefusedError(
-        f"environment variable {name} cannot be used",
+        f"environment variable {name} is invalid",
         expected=expected,
         found=repr(found[:100]),
-        fix=f"set {name} to {expected}, or unset it for the default",
+        fix=f"set {name} to {expected}" + ("" if required else ", or unset it for the default"),
     )
 
 
 def table(kind: type[Any]) -> list[str]:
-    """The lines of a Markdown table of a dataclass's variables."""
+    """The lines of a Markdown table of a dataclass's variables, for the reference pages."""
     lines = ["| variable | default | range | meaning |", "|---|---|---|---|"]
     for entry in fields(kind):
         about = entry.metadata
@@ -80,15 +80,15 @@ def _parse(entry: Field[Any], raw: str) -> Any:
     if kind == "Path":
         return Path(raw)
     if kind == "bool":
-        if raw not in TRUTH:
+        if raw not in BOOLEANS:
             raise refusal(entry.metadata["name"], "true or false", raw)
-        return TRUTH[raw]
+        return BOOLEANS[raw]
     number = int if kind == "int" else float
     low, high = entry.metadata["low"], entry.metadata["high"]
     bounds = "".join(
         f" {word} {bound}" for word, bound in ((">=", low), ("<=", high)) if bound is not None
     )
-    expected = ("a whole number" if number is int else "a number") + bounds
+    expected = ("an integer" if number is int else "a number") + bounds
     try:
         value = number(raw)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""gunicorn's ASGI worker, ended the way clients want: nobody cut off, nobody waited for in vain.
+"""gunicorn's ASGI worker with a graceful shutdown that neither drops requests nor waits needlessly.
 
-On SIGTERM it may keep accepting for a while with /ready saying 503 (`drain_seconds`), then answers
-what it has accepted, and closes connections that only idle; the stock worker would wait for those
+On SIGTERM it keeps accepting for `drain_seconds` while /ready responds 503, then completes the
+requests in flight and closes idle connections; the stock worker would wait for idle connections
 until the graceful timeout.
 """
 
@@ -16,75 +16,76 @@ from gunicorn.workers import gasgi
 if TYPE_CHECKING:
     import asyncio
 
-# An idle connection may carry a request that is on its way right now; it gets this long.
+# Grace period for a request that a client is sending on an idle connection at this moment.
 LINGER_SECONDS = 1.0
 CLOSE_INTERVAL_SECONDS = 0.1
 # How often connections are looked at that have been idle for too long, and metrics are settled.
 LOOK_INTERVAL_SECONDS = 1.0
-# Many clients send head and body apart, one right after the other.
-REST_SECONDS = 0.005
+# Wait for the rest of a body: many clients send head and body in two packets.
+INCOMPLETE_SECONDS = 0.005
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's logger, which would gather an access line for every request and then drop it."""
+    """gunicorn's logger without the access lines, which it would format only to discard them."""
 
     access_log_enabled = False
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]
-    """A connection that answers plain requests itself, and that its worker can find again."""
+    """A connection that answers plain requests without the parser, registered with its worker."""
 
     def connection_made(self, transport: Any) -> None:
         """Called by asyncio."""
         self.idle_since = self.worker.loop.time()
         self._port = transport.get_extra_info("sockname")[1]
-        # A request without the end of its body, and who sends it to the parser after a while.
-        self._begun = b""
-        self._patience: asyncio.TimerHandle | None = None
+        # A request whose body is incomplete, and the timer that hands it to the parser.
+        self._incomplete = b""
+        self._incomplete_timer: asyncio.TimerHandle | None = None
         super().connection_made(transport)
         self.worker.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
         self.worker.connections.discard(self)
-        self._take_begun()
+        self._take_incomplete()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Called by asyncio. A plain request is answered at once, all others by the parser."""
-        begun = self._take_begun()
-        data = begun + data
+        """Called by asyncio. Plain requests are answered inline, all others by the parser."""
+        incomplete = self._take_incomplete()
+        data = incomplete + data
         response = None
         if self._is_between_requests():
-            response = self.app.at_once(data, self._port)
+            response = self.app.try_inline(data, self._port)
         if response:
             self.idle_since = self.worker.loop.time()
             self.worker.respond(self, response)
-        elif response is None or begun:
+        elif response is None or incomplete:
             super().data_received(data)
         else:
-            # Waits once: who sends in drops is for the parser and its time limits.
-            self._begun = data
-            self._patience = self.worker.loop.call_later(REST_SECONDS, self._stop_waiting)
+            # Waits only once: slow bodies are left to the parser and its time limits.
+            self._incomplete = data
+            loop = self.worker.loop
+            self._incomplete_timer = loop.call_later(INCOMPLETE_SECONDS, self._parse_incomplete)
 
-    def _stop_waiting(self) -> None:
-        """The rest of the body takes its time: let the parser wait for it, and its limits count."""
-        super().data_received(self._take_begun())
+    def _parse_incomplete(self) -> None:
+        """The rest of the body is late: hand the request to the parser and its time limits."""
+        super().data_received(self._take_incomplete())
 
-    def _take_begun(self) -> bytes:
-        begun = self._begun
-        if self._patience is not None:
-            self._patience.cancel()
-            self._begun, self._patience = b"", None
-        return begun
+    def _take_incomplete(self) -> bytes:
+        incomplete = self._incomplete
+        if self._incomplete_timer is not None:
+            self._incomplete_timer.cancel()
+            self._incomplete, self._incomplete_timer = b"", None
+        return incomplete
 
     def close_if_idle(self, since: float) -> None:
-        """Close it if it has waited for a whole request since then (the loop's time)."""
-        if self._awaiting_request and not self._begun and self.idle_since <= since:
+        """Close the connection if it has been idle since then (the loop's time)."""
+        if self._awaiting_request and not self._incomplete and self.idle_since <= since:
             self._keepalive_timeout()
 
     def _is_between_requests(self) -> bool:
-        """Whether the next byte begins a request, and its answer may keep the connection open."""
+        """Whether the next byte starts a request and its response may keep the connection open."""
         parser = self._callback_parser
         return (
             self._awaiting_request
@@ -95,18 +96,18 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         )
 
     def _arm_keepalive_timer(self) -> None:
-        """Note the time: the worker looks at all connections, there is no timer for each."""
+        """Record the time: the worker sweeps all connections instead of a timer for each."""
         self.idle_since = self.worker.loop.time()
 
     def _will_close(self, request: Any, response_requires_close: bool) -> bool:
-        """While draining every answer ends its connection, so that clients look for another pod."""
+        """While draining, every response closes its connection: clients move to other pods."""
         if self.worker.draining:
             return True
         return bool(super()._will_close(request, response_requires_close))
 
 
 class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
-    """One process that serves; `gunicorn_conf` sets the time (seconds) on the class."""
+    """One worker process; `gunicorn_conf` sets `drain_seconds` on the class."""
 
     drain_seconds = 0
 
@@ -118,17 +119,17 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Called by gunicorn in the new process."""
-        # The worker makes its connections by this name and offers no other way to choose the class.
+        # gunicorn instantiates this name and has no setting for the connection class.
         gasgi.ASGIProtocol = Connection
         super().init_process()
 
     def run(self) -> None:
-        """Called by gunicorn: serve until the end."""
+        """Called by gunicorn: serve until shutdown."""
         self.loop.call_soon(self._look_around)
         super().run()
 
     def respond(self, connection: Connection, response: bytes) -> None:
-        """Send it in the next turn of the loop, once what was answered in this one is logged."""
+        """Send it in the next iteration of the loop, after this one's log lines are written."""
         if not self._responses:
             self.loop.call_soon(self._send_responses)
         self._responses.append((connection, response))
@@ -140,7 +141,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
             connection._safe_write(response)
 
     def handle_exit_signal(self) -> None:
-        """SIGTERM: drain first, then stop."""
+        """SIGTERM: drain, then stop."""
         if self.draining:
             return
         self.draining = True

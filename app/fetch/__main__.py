@@ -1,8 +1,8 @@
 """`python -m app.fetch [--url URL] [--digest DIGEST] [--dir FOLDER]`: the init container's command.
 
-What is not given as an argument comes from the environment. A refusal is one JSON line, the last
-of the process, and exit code 3, as of the service; Kubernetes puts it into the pod's status and
-starts the container again after a pause, which goes on where this one ended.
+Arguments override environment variables. A refusal is one JSON line, the last one of the process,
+and exit code 3, like the service's; Kubernetes copies it into the pod's status and restarts the
+container with back-off, which resumes the download.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ import sys
 
 from app.errors import RefusedError
 from app.fetch.download import Download
-from app.fetch.progress import say
+from app.fetch.progress import log_event
 from app.fetch.remote import Remote
 from app.fetch.settings import Settings
 
-REFUSED = 3
-TERMINATED = 128 + signal.SIGTERM
+EXIT_REFUSED = 3
+EXIT_TERMINATED = 128 + signal.SIGTERM
 VARIABLES = {"url": "MODEL_URL", "digest": "MODEL_DIGEST", "dir": "MODEL_DIR"}
 
 
-def environment() -> dict[str, str]:
-    """The environment with the arguments put over it."""
+def merged_environment() -> dict[str, str]:
+    """The environment variables, overridden by the arguments."""
     parser = argparse.ArgumentParser("python -m app.fetch", description=__doc__)
     for name, variable in VARIABLES.items():
-        parser.add_argument(f"--{name}", help=f"instead of {variable}")
-    given = vars(parser.parse_args())
-    return {**os.environ, **{VARIABLES[key]: value for key, value in given.items() if value}}
+        parser.add_argument(f"--{name}", help=f"override {variable}")
+    arguments = vars(parser.parse_args())
+    return {**os.environ, **{VARIABLES[key]: value for key, value in arguments.items() if value}}
 
 
 def main() -> int:
-    """Fetch; returns the exit code."""
-    # The first process of a container ignores SIGTERM unless it says otherwise.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
+    """Download the bundle; returns the exit code."""
+    # The first process of a container ignores SIGTERM unless it has a handler.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_TERMINATED))
     try:
-        settings = Settings.from_environ(environment())
+        settings = Settings.from_environ(merged_environment())
         Download(settings, Remote(settings)).run()
     except RefusedError as error:
-        say(level="ERROR", **error.fields())
-        return REFUSED
+        log_event(level="ERROR", **error.fields())
+        return EXIT_REFUSED
     return 0
 
 

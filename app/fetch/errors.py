@@ -1,28 +1,28 @@
-"""What can stop a download: a refusal for good, or a failure that another attempt may cure."""
+"""The errors of a download: permanent ones (refusals) and those worth a retry."""
 
 from __future__ import annotations
 
 from app.errors import AppError, RefusedError
 
-# Texts of stores and servers in our log line are cut here.
-MAX_FOREIGN_TEXT = 400
+# Length at which texts from stores and servers are truncated in log lines.
+MAX_EXTERNAL_TEXT = 400
 
 
 class FetchRefusedError(RefusedError):
-    """The bundle cannot be fetched, and trying again at once would change nothing."""
+    """The bundle cannot be downloaded, and a retry would not help."""
 
     def __init__(self, what: str, *, expected: str, found: str, fix: str) -> None:
-        super().__init__("fetch_refused", what, expected=expected, found=cut(found), fix=fix)
+        super().__init__("fetch_refused", what, expected=expected, found=truncated(found), fix=fix)
 
 
-class TryAgainError(AppError):
-    """The store did not answer, or its answer broke off."""
+class RetryableError(AppError):
+    """The store did not respond, or its response was cut short."""
 
 
-class NoRangesError(AppError):
-    """The server cannot continue in the middle of a file."""
+class RangeNotSupportedError(AppError):
+    """The server does not support range requests."""
 
 
-def cut(text: str) -> str:
-    """A foreign text short enough for a log line."""
-    return text if len(text) <= MAX_FOREIGN_TEXT else f"{text[:MAX_FOREIGN_TEXT]}..."
+def truncated(text: str) -> str:
+    """Truncate an external text for a log line."""
+    return text if len(text) <= MAX_EXTERNAL_TEXT else f"{text[:MAX_EXTERNAL_TEXT]}..."

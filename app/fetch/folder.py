@@ -1,7 +1,7 @@
-"""The folder that the bundle is put in, and what an earlier start left there.
+"""The folder that the bundle is downloaded to, with the files of an interrupted download.
 
-A file appears under its name whole or not at all: its bytes are collected in `.partial`, flushed
-to the disk and renamed. The manifest comes last, so a folder that has one is complete.
+Files appear atomically: their bytes are written to `.partial`, flushed to disk and renamed. The
+manifest comes last, so a folder that has one is complete.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from app.fetch.errors import FetchRefusedError
-from app.model.bundle import MANIFEST, digest_of, refuse_strays
+from app.model.bundle import MANIFEST, digest_of, require_only_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,99 +24,99 @@ if TYPE_CHECKING:
 
 PARTIAL = ".partial"
 READ_BYTES = 1024 * 1024
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Folder:
-    """A bundle in the making."""
+    """A bundle that is being downloaded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._partial = path / PARTIAL
 
     def open(self) -> None:
-        """Make it. Raises FetchRefusedError."""
+        """Create the folder. Raises FetchRefusedError."""
         with self.writing():
             self._partial.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Turn what the disk says into a FetchRefusedError."""
+        """Turn an OSError into a FetchRefusedError."""
         try:
             yield
         except OSError as error:
-            full = error.errno in FULL
+            is_full = error.errno in DISK_FULL
             raise FetchRefusedError(
-                f"{self.path} has no room for the bundle" if full else f"cannot write {self.path}",
-                expected="a folder with room for every file of the bundle that this user may write",
+                f"no space left in {self.path}" if is_full else f"cannot write to {self.path}",
+                expected="a writable folder with enough space for the bundle",
                 found=error.strerror or type(error).__name__,
-                fix="raise model.download.sizeLimit, or free space on the node"
-                if full
-                else "mount a writable volume there, owned by the user or group of the container",
+                fix="raise model.download.sizeLimit, or free disk space on the node"
+                if is_full
+                else "mount a volume there that is writable for the user or group of the container",
             ) from error
 
-    def has(self, name: str, sha256: str) -> bool:
-        """Is the file there already, with that hash?"""
-        place = self.path / name
-        if place.is_symlink() or not place.is_file():
+    def has_file(self, name: str, sha256: str) -> bool:
+        """Whether the file exists and has that hash."""
+        target = self.path / name
+        if target.is_symlink() or not target.is_file():
             return False
-        return _sha256(place) == sha256
+        return _sha256(target) == sha256
 
     def manifest(self, digest: str) -> bytes | None:
-        """The manifest that an earlier start finished, if it has that digest."""
-        place = self.path / MANIFEST
-        raw = place.read_bytes() if place.is_file() and not place.is_symlink() else b""
+        """The manifest of a completed download, if it has that digest."""
+        target = self.path / MANIFEST
+        raw = target.read_bytes() if target.is_file() and not target.is_symlink() else b""
         return raw if digest_of(raw) == digest else None
 
     @contextmanager
     def part(self, name: str, sha256: str, size: int) -> Iterator[Part]:
-        """The bytes of a file so far, flushed to the disk at the end. Raises FetchRefusedError."""
-        # Named after the content too: a part is never continued with bytes of another release.
+        """Open the partial file; flushed to disk on exit. Raises FetchRefusedError."""
+        # Named by content too: a part is never resumed with bytes of another release.
         key = hashlib.sha256(f"{sha256} {name}".encode()).hexdigest()
         with self.writing(), Part(self._partial / key, size) as part:
             yield part
 
     def put(self, part: Part, name: str) -> None:
-        """Give a finished part its name. Raises FetchRefusedError."""
-        place = self.path / name
+        """Move a complete part to its final name. Raises FetchRefusedError."""
+        target = self.path / name
         with self.writing():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part.path.replace(place)
-            _flush(place.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.path.replace(target)
+            _flush(target.parent)
 
     def put_manifest(self, raw: bytes) -> None:
-        """The last file. Raises FetchRefusedError."""
+        """Write the manifest, as the last file. Raises FetchRefusedError."""
         with self.part(MANIFEST, digest_of(raw), len(raw)) as part:
             part.restart()
             part.write(raw)
         self.put(part, MANIFEST)
 
     def close(self, listed: set[str]) -> None:
-        """Remove what is left of collecting, and refuse what is not of this bundle.
+        """Remove partial files, and require that no other files remain.
 
         Raises RefusedError.
         """
         with self.writing():
             shutil.rmtree(self._partial, ignore_errors=True)
-        refuse_strays(self.path, listed)
+        require_only_listed(self.path, listed)
 
-    def refuse_links(self, names: set[str]) -> None:
-        """Refuse symbolic links on the way to files: they lead out of the folder."""
+    def require_no_symlinks(self, names: set[str]) -> None:
+        """Raise FetchRefusedError for symbolic links among parent folders: they lead outside."""
         for name in names:
             for parent in (self.path / name).parents:
                 if parent == self.path:
                     break
                 if parent.is_symlink():
                     raise FetchRefusedError(
-                        f"the folder of {name!r} is a symbolic link",
-                        expected="only folders below the bundle's",
+                        f"the parent folder of {name!r} is a symbolic link",
+                        expected="real folders only",
                         found=str(parent),
-                        fix="remove it, or fetch into an empty folder",
+                        fix="remove it, or download into an empty folder",
                     )
 
 
 class Part:
-    """The bytes of one file so far, on the disk and in a hash that goes on with them."""
+    """A partly downloaded file and the running hash of its bytes."""
 
     def __init__(self, path: Path, size: int) -> None:
         self.path = path
@@ -141,16 +141,16 @@ class Part:
 
     @property
     def sha256(self) -> str:
-        """Of all bytes so far."""
+        """The hash of all bytes so far."""
         return self._hash.hexdigest()
 
     def write(self, chunk: Buffer) -> None:
-        """Add bytes at the end."""
+        """Append bytes."""
         self.bytes += self._file.write(chunk)
         self._hash.update(chunk)
 
     def restart(self) -> None:
-        """Throw all bytes away."""
+        """Discard all bytes."""
         self._file.truncate(0)
         self.bytes = 0
         self._hash = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""What the download says: one JSON object per line on stdout, with an `event` each."""
+"""The download's log: one JSON object per line on stdout, each with an `event`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from app.timestamps import timestamp
 INTERVAL_SECONDS = 5
 
 
-def say(event: str, level: str = "INFO", **fields: Any) -> None:
-    """Write one line, in one piece."""
+def log_event(event: str, level: str = "INFO", **fields: Any) -> None:
+    """Write one log line."""
     line = {
         "timestamp": timestamp(time.time()),
         "level": level,
@@ -30,32 +30,32 @@ def say(event: str, level: str = "INFO", **fields: Any) -> None:
 
 
 class Progress:
-    """Bytes that are there, of all; told every few seconds. Used by several threads."""
+    """Downloaded bytes, logged every few seconds. Thread-safe."""
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.fetched = 0
-        self._have: dict[str, int] = {}
+        self._bytes_by_file: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._told = time.monotonic()
+        self._last_report = time.monotonic()
 
-    def of(self, file: str) -> int:
-        """Bytes of a file that are there."""
-        return self._have.get(file, 0)
+    def bytes_of(self, file: str) -> int:
+        """Bytes of a file that are on disk."""
+        return self._bytes_by_file.get(file, 0)
 
     @property
     def done(self) -> int:
-        """Bytes of all files that are there."""
+        """Bytes of all files that are on disk."""
         with self._lock:
-            return sum(self._have.values())
+            return sum(self._bytes_by_file.values())
 
-    def at(self, file: str, count: int, *, fetched: int = 0) -> None:
-        """So many bytes of a file are there, some of them just `fetched`."""
+    def update(self, file: str, count: int, *, fetched: int = 0) -> None:
+        """Set how many bytes of a file are on disk; `fetched` of them are new."""
         with self._lock:
-            self._have[file] = count
+            self._bytes_by_file[file] = count
             self.fetched += fetched
-            if time.monotonic() - self._told < INTERVAL_SECONDS:
+            if time.monotonic() - self._last_report < INTERVAL_SECONDS:
                 return
-            self._told = time.monotonic()
-            done = sum(self._have.values())
-        say("fetch_progress", bytes=done, total_bytes=self.total)
+            self._last_report = time.monotonic()
+            done = sum(self._bytes_by_file.values())
+        log_event("fetch_progress", bytes=done, total_bytes=self.total)

@@ -1,7 +1,7 @@
-"""The store that holds the bundle: opens it from a URL, streams its files, explains its errors.
+"""The remote store of the bundle: opens it by URL, streams files, translates errors.
 
-The only module that knows obstore. Its requests are not repeated in here, so that every attempt
-is seen and logged by the one loop that makes them.
+The only module that knows obstore. obstore's own retries are disabled, so that `download` logs
+every attempt.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import obstore
 from obstore import exceptions, store
 
-from app.fetch.errors import FetchRefusedError, NoRangesError, TryAgainError, cut
+from app.fetch.errors import FetchRefusedError, RangeNotSupportedError, RetryableError, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,22 +30,21 @@ STORES: dict[str, Callable[..., ObjectStore]] = {
     "http": store.HTTPStore,
     "https": store.HTTPStore,
 }
-# What the setting is called that is `endpoint` for the others.
+# Name of obstore's endpoint option, where it is not `endpoint`.
 ENDPOINT = {"gs": "base_url"}
-# Several files are under way at once; this bounds what each holds in memory.
+# Bounds the memory per file; several are downloaded concurrently.
 CHUNK_BYTES = 1024 * 1024
-CONNECT_SECONDS = 5
-# Silence on an open connection after which it counts as broken.
-SILENCE_SECONDS = 30
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 30
 
-# Words in an error's chain of causes that trying again does not change, and what to do about each.
-HOPELESS = {
-    "BadScheme": "serve the store over https, or allow plain http (FETCH_ALLOW_HTTP)",
-    "UnknownIssuer": "give the store's certificate authority (FETCH_CA_FILE)",
-    "invalid peer certificate": "use the host name that the store's certificate is for",
-    "MissingContentLength": "let the server send the length of a file, not chunks of it",
+# Words in an error's chain of causes for which a retry is pointless, and the fix for each.
+PERMANENT_ERRORS = {
+    "BadScheme": "serve the store over https, or set FETCH_ALLOW_HTTP=true",
+    "UnknownIssuer": "set FETCH_CA_FILE to the store's certificate authority",
+    "invalid peer certificate": "use the host name in the store's certificate",
+    "MissingContentLength": "let the server send Content-Length instead of chunked encoding",
 }
-# Causes that the first line of an error does not tell and people need.
+# Causes that are missing in the first line of an error.
 CAUSES = ("dns error", "Connection refused", "TimedOut", "timed out", "Connection reset")
 NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 
@@ -54,150 +53,150 @@ class Remote:
     """The bundle's folder in a store."""
 
     def __init__(self, settings: Settings) -> None:
-        """Opens nothing yet. Raises FetchRefusedError for a URL that cannot be used."""
+        """Connects to nothing yet. Raises FetchRefusedError for an invalid URL."""
         self.url = settings.url.rstrip("/")
-        self._store = _open(settings, _checked(settings))
+        self._store = _open_store(settings, _parse_url(settings))
 
     def stream(self, name: str, offset: int, expected_bytes: int | None) -> Iterator[memoryview]:
-        """The bytes of a file from `offset` on, piece by piece.
+        """Stream the bytes of a file from `offset` on.
 
-        Raises FetchRefusedError, TryAgainError, NoRangesError.
+        Raises FetchRefusedError, RetryableError, RangeNotSupportedError.
         """
         try:
             options: Any = {"range": {"offset": offset}} if offset else {}
-            answer = obstore.get(self._store, name, options=options)
-            size = answer.meta["size"]
+            response = obstore.get(self._store, name, options=options)
+            size = response.meta["size"]
             if expected_bytes is not None and size != expected_bytes:
                 raise FetchRefusedError(
-                    f"{self.url}/{name} has another size than the manifest lists",
+                    f"{self.url}/{name} has the wrong size",
                     expected=f"{expected_bytes} bytes",
                     found=f"{size} bytes",
                     fix="upload the whole bundle again, the manifest last",
                 )
-            for chunk in answer.stream(min_chunk_size=CHUNK_BYTES):
+            for chunk in response.stream(min_chunk_size=CHUNK_BYTES):
                 yield memoryview(chunk)
         except exceptions.NotSupportedError as error:
-            raise NoRangesError(str(error)) from error
+            raise RangeNotSupportedError(str(error)) from error
         except (FileNotFoundError, exceptions.BaseError) as error:
-            raise self._explained(name, error) from error
+            raise self._as_fetch_error(name, error) from error
 
-    def _explained(self, name: str, error: Exception) -> FetchRefusedError | TryAgainError:
-        """Which of our errors it is."""
-        found, causes = told(error)
-        place = f"{self.url}/{name}"
+    def _as_fetch_error(self, name: str, error: Exception) -> FetchRefusedError | RetryableError:
+        """Translate an error of obstore."""
+        message, causes = message_and_causes(error)
+        url = f"{self.url}/{name}"
         if isinstance(error, FileNotFoundError):
             if any(word in str(error) for word in NO_BUCKET):
                 return FetchRefusedError(
                     f"the bucket of {self.url} does not exist",
-                    expected="a bucket or container of that name at the store",
-                    found=found,
+                    expected="an existing bucket or container",
+                    found=message,
                     fix="correct the bucket in the URL, or the store's endpoint",
                 )
             return FetchRefusedError(
-                f"{place} does not exist",
-                expected="every file of the bundle below the URL",
-                found=found,
+                f"{url} does not exist",
+                expected="every file of the bundle at the URL",
+                found=message,
                 fix="correct the path in the URL, or upload the bundle there",
             )
         if isinstance(error, exceptions.PermissionDeniedError):
             return FetchRefusedError(
-                f"{place} may not be read",
-                expected="credentials that may read every object below the URL",
-                found=found,
-                fix="grant them that; S3 also says this of a missing object to who may not list",
+                f"access to {url} is denied",
+                expected="credentials with read access to every object at the URL",
+                found=message,
+                fix="grant read access; S3 without list permission also denies missing objects",
             )
         if isinstance(error, exceptions.UnauthenticatedError):
             return FetchRefusedError(
-                f"{place} asks for credentials",
+                f"{url} requires credentials",
                 expected="credentials in the environment, or a workload identity",
-                found=found,
-                fix="name the Secret that holds them, or annotate the ServiceAccount",
+                found=message,
+                fix="configure the Secret that holds them, or annotate the ServiceAccount",
             )
-        for word, fix in HOPELESS.items():
+        for word, fix in PERMANENT_ERRORS.items():
             if word in causes:
                 return FetchRefusedError(
-                    f"{place} cannot be asked for",
-                    expected="a store that answers",
-                    found=f"{found} ({word})",
+                    f"{url} cannot be requested",
+                    expected="a reachable store",
+                    found=f"{message} ({word})",
                     fix=fix,
                 )
         known = ", ".join(cause for cause in CAUSES if cause in causes)
-        return TryAgainError(cut(f"{found} ({known})" if known else found))
+        return RetryableError(truncated(f"{message} ({known})" if known else message))
 
 
-def told(error: Exception) -> tuple[str, str]:
-    """What an error of obstore says to people in one line, and its chain of causes."""
+def message_and_causes(error: Exception) -> tuple[str, str]:
+    """The message of an obstore error in one line, and its chain of causes."""
     text, _, causes = str(error).partition("\n\nDebug source:")
     plain, _, document = text.partition("<")
-    facts = re.findall(r"<(?:Code|Message)>([^<\n]*)", f"<{document}")
-    return " ".join(" ".join([plain, *facts]).split()).removesuffix(":"), causes
+    elements = re.findall(r"<(?:Code|Message)>([^<\n]*)", f"<{document}")
+    return " ".join(" ".join([plain, *elements]).split()).removesuffix(":"), causes
 
 
-def _checked(settings: Settings) -> SplitResult:
-    """The URL in parts. Raises FetchRefusedError without repeating a secret in it."""
+def _parse_url(settings: Settings) -> SplitResult:
+    """Split the URL. Raises FetchRefusedError, without repeating secrets in the URL."""
     parts = urlsplit(settings.url)
     if parts.scheme not in STORES or not parts.hostname:
         raise FetchRefusedError(
-            "the URL of the bundle cannot be used",
+            "the URL of the bundle is invalid",
             expected="s3://bucket/path, gs://bucket/path, az://container/path, https://host/path",
             found=f"{parts.scheme or 'no scheme'}://{parts.hostname or 'no host'}",
             fix="set MODEL_URL to the folder that holds manifest.json",
         )
     if parts.username is not None or parts.query or parts.fragment:
         raise FetchRefusedError(
-            "the URL of the bundle holds more than a place",
-            expected="no user, password, query or fragment in it",
+            "the URL of the bundle contains credentials, a query or a fragment",
+            expected="scheme, host and path only",
             found=f"{parts.scheme}://{parts.hostname} with one of them",
-            fix="keep credentials in a Secret; a signed URL is for one file and not for a bundle",
+            fix="put credentials into a Secret; a presigned URL is for one file, not for a bundle",
         )
     if settings.endpoint and parts.scheme in ("http", "https"):
         raise FetchRefusedError(
-            "an http URL has no other endpoint than itself",
+            "FETCH_ENDPOINT does not apply to http(s) URLs",
             expected="FETCH_ENDPOINT unset",
             found=settings.endpoint,
-            fix="unset it, or name the bundle by s3://, gs:// or az://",
+            fix="unset FETCH_ENDPOINT, or use an s3://, gs:// or az:// URL",
         )
     address = settings.endpoint or settings.url
     if address.startswith("http://") and not settings.allow_http:
         raise FetchRefusedError(
-            "the store would be asked without TLS",
+            "the store's address has no TLS",
             expected="https, or FETCH_ALLOW_HTTP=true",
             found=address,
-            fix="serve the store over https; the digest keeps a bundle whole, not secret",
+            fix="serve the store over https: the digest ensures integrity, not confidentiality",
         )
     return parts
 
 
-def _open(settings: Settings, parts: SplitResult) -> ObjectStore:
-    """The store behind the URL. Raises FetchRefusedError."""
+def _open_store(settings: Settings, parts: SplitResult) -> ObjectStore:
+    """Open the store of the URL. Raises FetchRefusedError."""
     options: dict[str, Any] = {
-        "client_options": _client(settings),
+        "client_options": _client_options(settings),
         "retry_config": {"max_retries": 0},
     }
-    opened, place = STORES[parts.scheme], settings.url
-    if opened is not store.HTTPStore:
-        place = parts.netloc
+    store_class, target = STORES[parts.scheme], settings.url
+    if store_class is not store.HTTPStore:
+        target = parts.netloc
         options["prefix"] = parts.path.strip("/") or None
         if settings.anonymous:
             options["skip_signature"] = True
         if settings.endpoint:
             options[ENDPOINT.get(parts.scheme, "endpoint")] = settings.endpoint.rstrip("/")
     try:
-        return opened(place, **options)
+        return store_class(target, **options)
     except (ValueError, OSError, exceptions.BaseError) as error:
         raise FetchRefusedError(
             f"the store of {settings.url} cannot be opened",
-            expected="a URL, an endpoint and credentials that belong together",
-            found=told(error)[0],
-            fix="correct what the message names",
+            expected="a matching URL, endpoint and credentials",
+            found=message_and_causes(error)[0],
+            fix="correct the setting that the message names",
         ) from error
 
 
-def _client(settings: Settings) -> ClientConfig:
+def _client_options(settings: Settings) -> ClientConfig:
     client: ClientConfig = {
         "allow_http": settings.allow_http,
-        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-        "read_timeout": timedelta(seconds=SILENCE_SECONDS),
+        "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT_SECONDS),
+        "read_timeout": timedelta(seconds=READ_TIMEOUT_SECONDS),
         "timeout": timedelta(seconds=settings.timeout_seconds),
         "user_agent": "ml-model-fetch",
     }
@@ -208,9 +207,9 @@ def _client(settings: Settings) -> ClientConfig:
             client["root_certificate"] = settings.ca_file.read_bytes()
         except OSError as error:
             raise FetchRefusedError(
-                f"the certificates in {settings.ca_file} cannot be read",
-                expected="a file with certificates (PEM)",
+                f"the CA certificates in {settings.ca_file} cannot be read",
+                expected="a readable PEM file with certificates",
                 found=error.strerror or type(error).__name__,
-                fix="mount the bundle of certificates there, or unset FETCH_CA_FILE",
+                fix="mount the certificates there, or unset FETCH_CA_FILE",
             ) from error
     return client

@@ -1,7 +1,7 @@
-"""What to fetch, from where, to where: environment variables, read once at start.
+"""The download's settings: environment variables, read once at start-up.
 
-Credentials are not here: obstore reads those of each cloud itself, static ones as well as the
-token of a workload identity.
+Without credentials: obstore reads each cloud's own variables, static keys as well as workload
+identities.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.variables import check_digest, read, refusal, table, variable
+from app.variables import read, refusal, require_digest, table, variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,29 +19,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """One download. Units are in the name or in the doc of each variable."""
+    """Settings of one download. Units are in the name or the description of each variable."""
 
-    # ruff: noqa: RUF009 - `variable` only describes the field
+    # ruff: noqa: RUF009 - `variable` returns a field
     url: str = variable(
         "MODEL_URL",
         "",
-        "Where the folder of the bundle is: `s3://bucket/path`, `gs://bucket/path`, "
+        "URL of the bundle's folder: `s3://bucket/path`, `gs://bucket/path`, "
         "`az://container/path` or `https://host/path`. Required.",
     )
     digest: str = variable(
-        "MODEL_DIGEST", "", "Digest (sha256:<64 hex>) the bundle must have. Required."
+        "MODEL_DIGEST", "", "Expected digest of the bundle (sha256:<64 hex digits>). Required."
     )
-    folder: Path = variable("MODEL_DIR", Path("/model"), "Folder that the bundle is put in.")
+    folder: Path = variable("MODEL_DIR", Path("/model"), "Folder to download the bundle to.")
     endpoint: str | None = variable(
         "FETCH_ENDPOINT",
         None,
-        "Address of a store that is not the cloud's own, such as `https://minio.storage:9000`.",
+        "Endpoint of an S3-, GCS- or Azure-compatible store, such as `https://minio.storage:9000`.",
     )
-    allow_http: bool = variable(
-        "FETCH_ALLOW_HTTP", False, "Whether the store may be asked without TLS: true or false."
-    )
+    allow_http: bool = variable("FETCH_ALLOW_HTTP", False, "Allow http without TLS: true or false.")
     anonymous: bool = variable(
-        "FETCH_ANONYMOUS", False, "Whether to ask without credentials: true or false."
+        "FETCH_ANONYMOUS", False, "Access the store without credentials: true or false."
     )
     authorization: str | None = variable(
         "FETCH_AUTHORIZATION",
@@ -49,49 +47,57 @@ class Settings:
         "Header `Authorization` for http(s) URLs, such as `Bearer ...`; keep it in a Secret.",
     )
     ca_file: Path | None = variable(
-        "FETCH_CA_FILE", None, "Certificates (PEM) trusted beside those of the image."
+        "FETCH_CA_FILE", None, "CA certificates (PEM) to trust in addition to the image's."
     )
     public_key_file: Path | None = variable(
         "FETCH_PUBLIC_KEY_FILE",
         None,
-        "Public key (PEM, P-256, P-384 or P-521) that must have signed the bundle: OpenSSF model "
-        "signing, `model.sig` beside the manifest. Unset asks for no signature.",
+        "Public key (PEM, P-256, P-384 or P-521) to verify the bundle's signature with: OpenSSF "
+        "model signing, `model.sig` beside the manifest; unset: not verified.",
     )
     max_bytes: int = variable(
-        "FETCH_MAX_BYTES", 10 * 1024**3, "Largest bundle; a larger one is refused unread.", low=1
+        "FETCH_MAX_BYTES",
+        10 * 1024**3,
+        "Maximum size of the bundle in bytes.",
+        low=1,
     )
-    concurrency: int = variable("FETCH_CONCURRENCY", 4, "Files fetched at once.", low=1, high=16)
+    concurrency: int = variable(
+        "FETCH_CONCURRENCY", 4, "Concurrent downloads of files.", low=1, high=16
+    )
     attempts: int = variable(
-        "FETCH_ATTEMPTS", 6, "Attempts for a file that end without one more byte.", low=1, high=100
+        "FETCH_ATTEMPTS", 6, "Attempts per file without progress.", low=1, high=100
     )
     timeout_seconds: int = variable(
-        "FETCH_TIMEOUT_SECONDS", 600, "Longest time for everything; the next start goes on.", low=1
+        "FETCH_TIMEOUT_SECONDS",
+        600,
+        "Timeout of the whole download; the next start resumes it.",
+        low=1,
     )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read every variable; an empty one counts as unset. Raises SettingRefusedError."""
+        """Read every variable; an empty value counts as unset. Raises SettingRefusedError."""
         settings = read(cls, environ)
         if not settings.url:
-            raise refusal("MODEL_URL", "the URL of a bundle's folder", "nothing")
+            raise refusal("MODEL_URL", "the URL of the bundle's folder", "", required=True)
         if not settings.digest:
-            # Without one, whoever can write to the store decides what is served.
-            raise refusal("MODEL_DIGEST", "sha256:<64 hex digits>", "nothing")
-        check_digest("MODEL_DIGEST", settings.digest)
+            # Without it, whoever can write to the store controls what is served.
+            raise refusal("MODEL_DIGEST", "sha256:<64 hex digits>", "", required=True)
+        require_digest("MODEL_DIGEST", settings.digest)
         return settings
 
 
 def reference() -> str:
-    """The page docs/reference/fetch.md: every variable, from the fields above."""
+    """The page docs/reference/fetch.md, generated from the fields above."""
     lines = [
         "# Settings of the download",
         "",
-        "Environment variables of the init container that downloads a bundle, written by",
+        "Environment variables of the init container that downloads a bundle, generated by",
         "`python -m app.fetch.settings`. The chart sets them from `model.download`, and",
         "`FETCH_PUBLIC_KEY_FILE` from `model.signature`, for a mounted bundle too. Credentials",
-        "are the variables that every tool of the cloud reads: `AWS_ACCESS_KEY_ID` and",
-        "`AWS_SECRET_ACCESS_KEY`, `GOOGLE_SERVICE_ACCOUNT_KEY`, `AZURE_STORAGE_ACCOUNT_NAME` with",
-        "`AZURE_STORAGE_ACCOUNT_KEY`, or what a workload identity puts there.",
+        "come from each cloud's standard variables: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,",
+        "`GOOGLE_SERVICE_ACCOUNT_KEY`, `AZURE_STORAGE_ACCOUNT_NAME` with",
+        "`AZURE_STORAGE_ACCOUNT_KEY`, or those that a workload identity injects.",
         "",
         *table(Settings),
     ]

@@ -1,9 +1,8 @@
-"""What a model accepts and gives: the typed form of the manifest's `inputs` and `output`.
+"""A model's inputs and output: the typed form of the manifest's `inputs` and `output`.
 
-Every row is turned into float64 numbers by this contract: a number stays itself, a boolean is 0
-or 1, a category is its position in `categories`, a missing value is NaN. Both engines start from
-those numbers, so they can be compared number by number. Strings without listed categories (free
-text) travel beside them.
+The contract encodes every row as float64: a number stays as it is, a boolean is 0 or 1, a category
+is its index in `categories`, a missing value is NaN. Both engines start from the same encoding, so
+their predictions are comparable. Free text (strings without listed categories) is kept separately.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ DTYPES = ("float", "integer", "boolean", "string")
 
 @dataclass(frozen=True)
 class Feature:
-    """One input. `min` and `max` are what training saw; they inform and do not refuse."""
+    """One input. `min` and `max` are the range in training: informative, not enforced."""
 
     name: str
     dtype: Dtype
@@ -32,7 +31,7 @@ class Feature:
 
     @cached_property
     def codes(self) -> dict[str, float]:
-        """Category -> the number that stands for it in a row."""
+        """Category -> its code in an encoded row."""
         return {category: float(code) for code, category in enumerate(self.categories or ())}
 
     @property
@@ -43,7 +42,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Output:
-    """What comes back: a class (with probabilities, where the model has them) or a number."""
+    """The prediction: a class (with probabilities if the model has them) or a number."""
 
     kind: Literal["classifier", "regressor"]
     target: str
@@ -64,7 +63,7 @@ class Contract:
         return tuple(feature.name for feature in self.inputs)
 
     def as_manifest(self) -> dict[str, Any]:
-        """The part of the manifest this contract is read from again."""
+        """The manifest entries that `from_manifest` reads."""
         return {
             "inputs": [asdict(feature) for feature in self.inputs],
             "output": asdict(self.output),
@@ -72,13 +71,13 @@ class Contract:
 
     @classmethod
     def from_manifest(cls, manifest: dict[str, Any]) -> Contract:
-        """Raises BundleRefusedError when the manifest's inputs or output make no contract."""
+        """Raises BundleRefusedError if the manifest's inputs or output are invalid."""
         try:
             inputs = tuple(_feature(entry) for entry in manifest["inputs"])
             output = _output(manifest["output"])
         except (KeyError, TypeError, ValueError) as error:
             raise BundleRefusedError(
-                "manifest.json has no usable contract",
+                "manifest.json has an invalid contract",
                 expected="`inputs` and `output` as written by `modelctl package`",
                 found=f"{type(error).__name__}: {error}"[:200],
                 fix="package the model again with `modelctl package`",

@@ -1,7 +1,7 @@
-"""Rows of numbers -> predictions, by whichever engine packaging chose for this bundle.
+"""Load the engine that packaging chose for a bundle, and self-test it.
 
-Loading happens once, before workers are forked; predicting happens only in workers. The libraries
-are imported by the engine that needs them, so an onnx image needs no scikit-learn.
+Models are loaded once, before workers are forked, and predict only in workers. Each engine imports
+its own libraries, so an onnx image needs no scikit-learn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.model.prediction import Engine
 
 SAMPLE = "sample.json"
-# A prediction may differ by this much (relative above 1) from what packaging recorded.
+# Tolerance between a prediction and the one recorded at packaging; relative above 1.
 SELF_TEST_TOLERANCE = 1e-6
 
 
@@ -37,38 +37,38 @@ def load(bundle: Bundle, contract: Contract) -> Engine:
 
         return SklearnEngine.from_bundle(bundle, contract)
     raise BundleRefusedError(
-        "manifest.json names an engine this server does not have",
+        "manifest.json names an unknown engine",
         expected="onnx or sklearn",
         found=repr(name)[:100],
-        fix="serve it with the image version it was packaged for, or package it again",
+        fix="use the image version it was packaged for, or package the model again",
     )
 
 
 def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
-    """Predict the bundle's sample and compare with what packaging recorded on its machine.
+    """Predict the bundle's sample and compare with the predictions recorded at packaging.
 
-    Raises BundleRefusedError: a processor or library that computes something else must not serve.
+    Raises BundleRefusedError: a CPU or library that computes different results must not serve.
     Also the warm-up: afterwards the engine has allocated what a request needs.
     """
     sample = orjson.loads(bundle.read(SAMPLE))
     rows = sample["rows"]
-    places: list[tuple[str | int, ...]] = [("rows", index) for index in range(len(rows))]
-    batch = Validator(contract).batch(rows, places, limit=len(rows))
-    found = engine.predict(batch).values
-    for index, (expected, value) in enumerate(zip(sample["predictions"], found, strict=True)):
-        if not _same(expected, value):
+    locs: list[tuple[str | int, ...]] = [("rows", index) for index in range(len(rows))]
+    batch = Validator(contract).batch(rows, locs, limit=len(rows))
+    values = engine.predict(batch).values
+    for index, (expected, value) in enumerate(zip(sample["predictions"], values, strict=True)):
+        if not _matches(expected, value):
             raise BundleRefusedError(
-                f"the model predicts row {index} of its own sample differently here",
+                f"the prediction for sample row {index} differs from the one at packaging",
                 expected=repr(expected),
                 found=repr(value),
-                fix="compare the library versions in the manifest with the image's",
+                fix="use an image with the library versions that the manifest lists",
             )
 
 
 def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> None:
-    """Run `self_test` in a forked child, so that this process stays fit to fork workers.
+    """Run `self_test` in a forked child, so that this process can still fork workers.
 
-    OpenMP does not survive a fork once its threads exist. Raises BundleRefusedError.
+    OpenMP breaks in forked processes once its threads exist. Raises BundleRefusedError.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -91,16 +91,16 @@ def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> No
         raise BundleRefusedError(fields.pop("what"), **fields)
     if code != 0:
         raise BundleRefusedError(
-            "the model cannot predict its own sample here",
-            expected="predictions equal to those of packaging",
-            found=report.decode(errors="replace") or f"the test process ended with code {code}",
-            fix="package the model again with the libraries of this image",
+            "the model failed to predict its own sample",
+            expected="the predictions recorded at packaging",
+            found=report.decode(errors="replace") or f"the self-test exited with code {code}",
+            fix="package the model again with this image's library versions",
         )
 
 
-def _same(expected: Any, found: Any) -> bool:
-    if isinstance(expected, float) and isinstance(found, float):
+def _matches(expected: Any, actual: Any) -> bool:
+    if isinstance(expected, float) and isinstance(actual, float):
         return math.isclose(
-            expected, found, rel_tol=SELF_TEST_TOLERANCE, abs_tol=SELF_TEST_TOLERANCE
+            expected, actual, rel_tol=SELF_TEST_TOLERANCE, abs_tol=SELF_TEST_TOLERANCE
         )
-    return bool(expected == found)
+    return bool(expected == actual)

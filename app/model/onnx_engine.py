@@ -1,8 +1,8 @@
 """The onnx engine, and the only place in `app` that imports onnxruntime.
 
-Convention of our ONNX files (written by `modelctl package`): one input `rows`, float64 [n, f],
-encoded as `contract` says; a classifier gives `label` (int64, position in the contract's classes)
-and, if it has them, `probability` (float64 [n, classes]); a regressor gives `value` (float64 [n]).
+Signature of the ONNX files (written by `modelctl package`): one input `rows`, float64 [n, f],
+encoded by `contract`; a classifier outputs `label` (int64, index into the contract's classes) and,
+if it has them, `probability` (float64 [n, classes]); a regressor outputs `value` (float64 [n]).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 
-# onnxruntime starts a thread and uploads telemetry as soon as it is imported, unless told not to.
+# onnxruntime starts a telemetry thread on import unless this is set.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from typing import TYPE_CHECKING
@@ -19,19 +19,19 @@ import numpy as np
 import onnxruntime
 
 from app.errors import BundleRefusedError
-from app.model.prediction import Prediction, no_finite_answer
+from app.model.prediction import Prediction, not_finite_error
 
 if TYPE_CHECKING:
     from app.model.contract import Contract
     from app.model.validation import Batch
 
-# Moves a factor into the product before or after it, where it is kept as a 32-bit float: eight
-# digits of the double are lost.
+# MatMulScaleFusion folds a scale factor into the matrix product as float32 and thereby loses
+# precision of a double.
 INEXACT_OPTIMIZERS = ["MatMulScaleFusion"]
 
 
 class OnnxEngine:
-    """Runs one ONNX model on one thread; a worker process is the unit of parallelism."""
+    """Run one ONNX model on one thread; a worker process is the unit of parallelism."""
 
     name = "onnx"
 
@@ -51,9 +51,9 @@ class OnnxEngine:
         except Exception as error:  # onnxruntime has no common error class
             raise BundleRefusedError(
                 "onnxruntime cannot load model.onnx",
-                expected=f"a model that onnxruntime {onnxruntime.__version__} knows",
+                expected=f"a model that onnxruntime {onnxruntime.__version__} supports",
                 found=str(error)[:300],
-                fix="use the image version the bundle was packaged for, or package it again",
+                fix="use the image version it was packaged for, or package the model again",
             ) from error
         self._classes = contract.output.classes
         if contract.output.kind == "regressor":
@@ -62,11 +62,11 @@ class OnnxEngine:
             self._outputs = ["label", "probability"][: 1 + contract.output.probabilities]
 
     def predict(self, batch: Batch) -> Prediction:
-        """Predict validated rows. Raises RequestError 422 without a finite answer."""
+        """Predict validated rows. Raises RequestError 422 if a prediction is not finite."""
         results = self._session.run(self._outputs, {"rows": batch.matrix})
-        # One reduction instead of a test per number: NaN and Infinity survive a sum.
+        # One reduction instead of a check per number: NaN and Infinity propagate through a sum.
         if not math.isfinite(np.add.reduce(results[-1], axis=None)):
-            raise no_finite_answer()
+            raise not_finite_error()
         if self._classes is None:
             return Prediction(results[0].tolist(), None)
         classes = self._classes

@@ -1,4 +1,4 @@
-"""What an engine is and what it answers with: the words that engines and protocols share."""
+"""The interface of an engine and its result, shared by engines and protocols."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class Prediction:
 
 
 class Engine(Protocol):
-    """What computes predictions; `name` is `onnx` or `sklearn`."""
+    """Computes predictions; `name` is `onnx` or `sklearn`."""
 
     name: str
 
     def predict(self, batch: Batch) -> Prediction:
-        """Predict validated rows. Raises RequestError 422 when the model has no finite answer."""
+        """Predict validated rows. Raises RequestError 422 if a prediction is not finite."""
         ...
 
 
-def no_finite_answer() -> RequestError:
-    """The error for rows that a model cannot turn into a finite number."""
+def not_finite_error() -> RequestError:
+    """422: the model predicted NaN or Infinity."""
     return RequestError(
         422,
         "no-finite-answer",
-        "The model has no finite answer for these rows",
-        "a prediction came out as NaN or Infinity; check the magnitudes of the inputs",
+        "Prediction is not finite",
+        "expected a finite prediction, found NaN or Infinity; check the magnitudes of the inputs",
     )

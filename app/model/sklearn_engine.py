@@ -1,6 +1,6 @@
 """The sklearn engine, and the only place in `app` that imports joblib, pandas and scikit-learn.
 
-It unpickles one file, and only after that file's hash matched the manifest whose digest is pinned.
+Unpickles one file, and only after its hash matched the manifest, whose digest is pinned in git.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.errors import BundleRefusedError, RequestError
-from app.model.prediction import Prediction, no_finite_answer
+from app.model.prediction import Prediction, not_finite_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ MODEL = "model.joblib"
 
 
 class SklearnEngine:
-    """Runs a fitted scikit-learn estimator on one thread."""
+    """Run a fitted scikit-learn estimator on one thread."""
 
     name = "sklearn"
 
@@ -34,19 +34,19 @@ class SklearnEngine:
         use_one_thread(estimator)
         self._estimator = estimator
         self._contract = contract
-        self._as_frame = wants_frame(estimator)
+        self._takes_frame = wants_frame(estimator)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, contract: Contract) -> SklearnEngine:
-        """Check library versions, then unpickle. Raises BundleRefusedError."""
-        _check_libraries(bundle.manifest["environment"]["libraries"])
+        """Check the library versions, then unpickle. Raises BundleRefusedError."""
+        _require_libraries(bundle.manifest["environment"]["libraries"])
         import joblib
 
         data = bundle.read(MODEL)
         try:
             # Safe to unpickle: these bytes have the hash that the pinned manifest lists.
             estimator = joblib.load(io.BytesIO(data))
-        except Exception as error:  # unpickling runs whatever the estimator's classes do
+        except Exception as error:  # unpickling runs the classes' own code
             raise BundleRefusedError(
                 "model.joblib cannot be loaded",
                 expected="an estimator whose classes are installed in this image",
@@ -56,7 +56,7 @@ class SklearnEngine:
         return cls(estimator, contract)
 
     def predict(self, batch: Batch) -> Prediction:
-        """Predict validated rows. Raises RequestError 422 where scikit-learn refuses them."""
+        """Predict validated rows. Raises RequestError 422 if scikit-learn rejects them."""
         rows = self.decode(batch)
         output = self._contract.output
         try:
@@ -64,16 +64,16 @@ class SklearnEngine:
             probabilities = self._estimator.predict_proba(rows) if output.probabilities else None
         except ValueError as error:
             raise RequestError(
-                422, "model-refused", "The model refuses these rows", str(error)[:300]
+                422, "model-refused", "The model rejected these rows", str(error)[:300]
             ) from error
         checked = values if output.kind == "regressor" else probabilities
         if checked is not None and not np.isfinite(checked).all():
-            raise no_finite_answer()
+            raise not_finite_error()
         return Prediction(np.asarray(values).ravel().tolist(), probabilities)
 
     def decode(self, batch: Batch) -> Any:
-        """The rows as the estimator was fitted on them: a float64 array or a DataFrame."""
-        if not self._as_frame:
+        """The rows in the form the estimator was fitted on: a float64 array or a DataFrame."""
+        if not self._takes_frame:
             return batch.matrix
         import pandas as pd
 
@@ -85,18 +85,18 @@ class SklearnEngine:
 
 
 def wants_frame(estimator: Any) -> bool:
-    """Whether rows go in by column name.
+    """Whether the estimator takes a DataFrame instead of an array.
 
-    So they do where names were fitted, and where the first step is a class of the user's own that
+    It does if it was fitted with feature names, or if its first step is a custom class that
     recorded neither names nor a number of columns: such steps are written for DataFrames.
     """
     return hasattr(estimator, "feature_names_in_") or not hasattr(estimator, "n_features_in_")
 
 
 def use_one_thread(estimator: Any) -> None:
-    """Set `n_jobs` of the estimator and of every step inside it to 1.
+    """Set `n_jobs` of the estimator and of every nested step to 1.
 
-    Threads per request would fight with the other workers for the same cores.
+    Threads per request would compete with the other workers for the same cores.
     """
     parameters = estimator.get_params(deep=True)
     jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
@@ -126,26 +126,31 @@ def _column(feature: Feature, numbers: NDArray[np.float64], batch: Batch) -> Any
     if feature.dtype == "boolean":
         if not missing.any():
             return numbers.astype(bool)
-        # NaN, not None: an imputer that waits for NaN does not see None.
+        # NaN, not None: SimpleImputer with its default missing_values ignores None.
         pairs = zip(numbers.tolist(), missing.tolist(), strict=True)
-        return pd.Series([math.nan if gone else bool(flag) for flag, gone in pairs], dtype=object)
+        return pd.Series(
+            [math.nan if absent else bool(flag) for flag, absent in pairs], dtype=object
+        )
     if feature.dtype == "integer" and not missing.any():
         return numbers.astype(np.int64)
     return numbers
 
 
-def _check_libraries(recorded: dict[str, str]) -> None:
-    """scikit-learn must be the version that pickled; of numpy the major decides formats."""
+def _require_libraries(recorded: dict[str, str]) -> None:
+    """Require the scikit-learn version of packaging, and numpy's major version.
+
+    Raises BundleRefusedError: pickles are not portable between scikit-learn versions.
+    """
     for name, parts in (("scikit-learn", None), ("numpy", 1)):
         expected = recorded.get(name, "unknown")
         try:
-            found = version(name)
+            installed = version(name)
         except PackageNotFoundError:
-            found = "not installed"
-        if expected.split(".")[:parts] != found.split(".")[:parts]:
+            installed = "not installed"
+        if expected.split(".")[:parts] != installed.split(".")[:parts]:
             raise BundleRefusedError(
-                f"the bundle needs another version of {name}",
+                f"the bundle requires another version of {name}",
                 expected=expected,
-                found=found,
-                fix=f"build the image with {name} {expected}, or package the model with {found}",
+                found=installed,
+                fix=f"build the image with {name} {expected}, or package it with {installed}",
             )

@@ -1,6 +1,7 @@
-"""A document -> rows of numbers, or a list of every wrong field. Pure: no HTTP, no model.
+"""Validate rows against a contract and encode them, or list every invalid field.
 
-Only the levels that a contract knows are ever visited, so a deep document costs nothing.
+Pure: no HTTP, no model. Visits only the levels that a contract has, so that a deeply nested
+document costs nothing.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ if TYPE_CHECKING:
 
     from app.model.contract import Contract, Feature
 
-# scikit-learn's trees cast to float32 and refuse what does not fit; so does this contract, always.
-LARGEST_FLOAT = float(np.finfo(np.float32).max)
-# Whole numbers beyond this are not exact in float64.
-LARGEST_INTEGER = 2**53
-# A body full of mistakes gets an answer of bounded size.
+# scikit-learn's trees cast to float32 and reject what overflows; so does every contract.
+MAX_FLOAT = float(np.finfo(np.float32).max)
+# Integers beyond this are not exact in float64.
+MAX_INTEGER = 2**53
+# Bounds the response to a body full of errors.
 MAX_ERRORS = 100
 MISSING = float("nan")
-# What metrics call a refusal for the number of rows: clients see one of the contract.
+# The metrics' reason for too many rows; the problem's type is `contract`.
 TOO_MANY_ROWS = "too-many-rows"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Validated rows: float64 numbers (see `contract`), and free-text columns beside them."""
+    """Validated rows: encoded as float64 (see `contract`), with free-text columns apart."""
 
     matrix: NDArray[np.float64]
     text: dict[str, list[str | None]] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class Batch:
 
 
 class UnusableError(ValueError):
-    """A value of the right type that the model has no use for; `bin` is what drift calls it."""
+    """A value of the right type that the model cannot use; `bin` is its bin in drift metrics."""
 
     def __init__(self, text: str, bin_: str) -> None:
         super().__init__(text)
@@ -50,7 +51,7 @@ class UnusableError(ValueError):
 
 
 class Validator:
-    """Turns rows into a Batch by one contract. Built once, used by every request."""
+    """Turn rows into a Batch by one contract. Built once, used by every request."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -62,22 +63,22 @@ class Validator:
     def batch(
         self,
         rows: list[Any],
-        places: list[tuple[str | int, ...]],
+        locs: list[tuple[str | int, ...]],
         limit: int,
         noted: Sequence[FieldError] = (),
     ) -> Batch:
-        """Check and encode 1 to `limit` rows, which stand at `places`.
+        """Validate and encode 1 to `limit` rows, whose locations are `locs`.
 
-        Raises RequestError 422 naming every wrong field, after what was noted before.
+        Raises RequestError 422 with every invalid field, after the errors in `noted`.
         """
         if not 1 <= len(rows) <= limit:
             text = f"expected 1 to {limit} rows, found {len(rows)}"
-            place = places[0][:1] if places else ("instances",)
-            error = contract_error([*noted, FieldError(place, text)])
+            loc = locs[0][:1] if locs else ("instances",)
+            error = contract_error([*noted, FieldError(loc, text)])
             error.reason = TOO_MANY_ROWS if rows else ""
             raise error
         errors = list(noted)
-        encoded = [self._row(row, place, errors) for row, place in zip(rows, places, strict=True)]
+        encoded = [self._row(row, loc, errors) for row, loc in zip(rows, locs, strict=True)]
         if errors:
             raise contract_error(errors)
         if not self._text:
@@ -88,17 +89,17 @@ class Validator:
         self,
         name: str,
         values: list[Any],
-        place: Callable[[int], tuple[str | int, ...]],
+        loc: Callable[[int], tuple[str | int, ...]],
         errors: list[FieldError],
     ) -> list[Any]:
-        """Check and encode one feature's values; every wrong one is appended to `errors`."""
+        """Validate and encode one feature's values; append every invalid one to `errors`."""
         convert = self._by_feature[name]
         encoded = []
         for row, value in enumerate(values):
             try:
                 encoded.append(convert(value))
             except ValueError as error:
-                errors.append(_field_error(place(row), name, error))
+                errors.append(_field_error(loc(row), name, error))
         return encoded
 
     def assemble(self, columns: list[list[Any]]) -> Batch:
@@ -108,22 +109,22 @@ class Validator:
             return Batch(np.array(encoded, dtype=np.float64))
         return self._with_text(encoded)
 
-    def _row(self, row: Any, place: tuple[str | int, ...], errors: list[FieldError]) -> list[Any]:
+    def _row(self, row: Any, loc: tuple[str | int, ...], errors: list[FieldError]) -> list[Any]:
         values: list[Any]
         steps: tuple[str | int, ...]
         if isinstance(row, dict):
-            values, steps = self._by_name(row, place, errors)
+            values, steps = self._by_name(row, loc, errors)
             if not steps:
                 return []
         elif isinstance(row, list):
             values, steps = row, self._positions
             if len(row) != len(self._converters):
                 text = f"expected {len(self._converters)} values, found {len(row)}"
-                errors.append(FieldError(place, text))
+                errors.append(FieldError(loc, text))
                 return []
         else:
-            text = f"expected a list or an object, found {kind_of(row)}"
-            errors.append(FieldError(place, text))
+            text = f"expected a list or an object, found {json_type(row)}"
+            errors.append(FieldError(loc, text))
             return []
         encoded = []
         for convert, value, step in zip(self._converters, values, steps, strict=True):
@@ -131,25 +132,25 @@ class Validator:
                 encoded.append(convert(value))
             except ValueError as error:
                 name = self._contract.names[len(encoded)]
-                errors.append(_field_error((*place, step), name, error))
+                errors.append(_field_error((*loc, step), name, error))
                 encoded.append(MISSING)
         return encoded
 
     def _by_name(
-        self, row: dict[str, Any], place: tuple[str | int, ...], errors: list[FieldError]
+        self, row: dict[str, Any], loc: tuple[str | int, ...], errors: list[FieldError]
     ) -> tuple[list[Any], tuple[str | int, ...]]:
         names = self._contract.names
         if len(row) == len(names) and all(map(row.__contains__, names)):
             return [row[name] for name in names], names
-        errors.extend(FieldError((*place, name), "missing") for name in names if name not in row)
-        strays = [name for name in row if name not in names]
-        errors.extend(FieldError((*place, name[:100]), "unknown feature") for name in strays)
+        errors.extend(FieldError((*loc, name), "missing") for name in names if name not in row)
+        unknown = [name for name in row if name not in names]
+        errors.extend(FieldError((*loc, name[:100]), "unknown feature") for name in unknown)
         present = tuple(name for name in names if name in row)
         for name in present:
             try:
                 self._converters[names.index(name)](row[name])
             except ValueError as error:
-                errors.append(_field_error((*place, name), name, error))
+                errors.append(_field_error((*loc, name), name, error))
         return [], ()
 
     def _with_text(self, encoded: list[list[Any]]) -> Batch:
@@ -162,26 +163,26 @@ class Validator:
 
 
 def contract_error(errors: list[FieldError]) -> RequestError:
-    """422 with every wrong place, at most MAX_ERRORS of them."""
+    """422 with every invalid field, at most MAX_ERRORS of them."""
     first = errors[0]
     where = ".".join(map(str, first.loc)) or "body"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return RequestError(
         422,
         "contract",
-        "The request does not fit the model's contract",
+        "The request does not match the model's contract",
         f"{where}: {first.msg}{more}",
         errors[:MAX_ERRORS],
     )
 
 
-def _field_error(place: tuple[str | int, ...], feature: str, error: ValueError) -> FieldError:
+def _field_error(loc: tuple[str | int, ...], feature: str, error: ValueError) -> FieldError:
     unusable = (feature, error.bin) if isinstance(error, UnusableError) else None
-    return FieldError(place, str(error), unusable)
+    return FieldError(loc, str(error), unusable)
 
 
-def kind_of(value: Any) -> str:
-    """The JSON name of a value's type, for error texts: never the value itself."""
+def json_type(value: Any) -> str:
+    """The JSON type of a value, for error texts: values themselves are never repeated."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
     if value is None:
         return "null"
@@ -189,7 +190,7 @@ def kind_of(value: Any) -> str:
 
 
 def _converter(feature: Feature) -> Callable[[Any], Any]:
-    """The function that turns one JSON value of this feature into its number."""
+    """The function that encodes one JSON value of this feature."""
     convert: Callable[[Any], Any]
     if feature.is_text:
         convert = _text
@@ -203,7 +204,7 @@ def _converter(feature: Feature) -> Callable[[Any], Any]:
     def nullable(value: Any) -> Any:
         if value is None:
             if not allowed:
-                raise UnusableError("this feature may not be null", "missing")
+                raise UnusableError("expected a value, found null", "missing")
             return absent
         return convert(value)
 
@@ -212,9 +213,9 @@ def _converter(feature: Feature) -> Callable[[Any], Any]:
 
 def _float(value: Any) -> float:
     if type(value) is not float and type(value) is not int:
-        raise ValueError(f"expected a number, found {kind_of(value)}")
-    if not -LARGEST_FLOAT <= value <= LARGEST_FLOAT:
-        raise ValueError("the number is too large for a 32-bit float")
+        raise ValueError(f"expected a number, found {json_type(value)}")
+    if not -MAX_FLOAT <= value <= MAX_FLOAT:
+        raise ValueError("expected a number in the range of float32")
     return float(value)
 
 
@@ -222,21 +223,21 @@ def _integer(value: Any) -> float:
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int:
-        raise ValueError(f"expected a whole number, found {kind_of(value)}")
-    if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
-        raise ValueError("the whole number is beyond 2^53 and would not be exact")
+        raise ValueError(f"expected an integer, found {json_type(value)}")
+    if not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise ValueError("expected an integer from -2^53 to 2^53")
     return float(value)
 
 
 def _boolean(value: Any) -> float:
     if type(value) is not bool:
-        raise ValueError(f"expected true or false, found {kind_of(value)}")
+        raise ValueError(f"expected true or false, found {json_type(value)}")
     return float(value)
 
 
 def _text(value: Any) -> str:
     if type(value) is not str:
-        raise ValueError(f"expected a string, found {kind_of(value)}")
+        raise ValueError(f"expected a string, found {json_type(value)}")
     return value
 
 
@@ -246,10 +247,10 @@ def _category(feature: Feature) -> Callable[[Any], float]:
 
     def convert(value: Any) -> float:
         if type(value) is not str:
-            raise ValueError(f"expected a string, found {kind_of(value)}")
+            raise ValueError(f"expected a string, found {json_type(value)}")
         code = codes.get(value)
         if code is None:
-            raise UnusableError(f"unknown category; expected one of: {listed}", "unseen")
+            raise UnusableError(f"unknown category: expected one of {listed}", "unseen")
         return code
 
     return convert

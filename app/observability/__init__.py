@@ -1,1 +1,1 @@
-"""What became of a request: metrics, log lines, spans, captured rows."""
+"""The outcome of requests: metrics, log lines, spans, captured rows."""

@@ -1,9 +1,9 @@
-"""Everything the process says, as one JSON object per line on stdout, with an `event` each.
+"""Structured logs: one JSON object per line on stdout, each with an `event`.
 
-Inputs are never logged, only their hash: they may be personal data. Lines about a prediction are
-written here directly, with the keys that python-json-logger gives to all others: its general way
-costs as much as the prediction itself, and there is one for every request. They are gathered until
-`flush`, so that requests which arrive together share a write.
+Inputs are never logged, only their hash: they may be personal data. Lines about predictions are
+written directly, with the same keys that python-json-logger writes for all others: for these, one
+per request, `logging` would cost as much as the prediction itself. They are buffered until `flush`,
+so that requests that arrive together share a write.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from app.observability.outcome import Outcome
 
 LOGGER = "app"
-# Predicted values that a line shows; the metrics count all of them.
-MOST_VALUES = 10
+# Predicted values per line; the metrics count all of them.
+MAX_VALUES = 10
 
 
 class Formatter(OrjsonFormatter):
-    """python-json-logger's lines, with the time as all of ours have it."""
+    """python-json-logger's formatter with the timestamp format of every other line."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
         """Called by logging."""
@@ -39,7 +39,7 @@ class Formatter(OrjsonFormatter):
 
 
 def config(level: str) -> dict[str, Any]:
-    """The `logging.config.dictConfig` of the service and of gunicorn."""
+    """The `logging.config.dictConfig` of the service and gunicorn."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -72,7 +72,7 @@ def config(level: str) -> dict[str, Any]:
 
 
 class RequestLog:
-    """One line per prediction (sampled), one per failure (always)."""
+    """One line per prediction (sampled) and per failure (always)."""
 
     def __init__(self, *, sample_ratio: float, version: str, digest: str) -> None:
         self._logger = logging.getLogger(LOGGER)
@@ -84,11 +84,11 @@ class RequestLog:
         self._lines: list[bytes] = []
 
     def start_worker(self) -> None:
-        """Remember this process; call it after the fork."""
+        """Record the process id; call it after the fork."""
         self._pid = os.getpid()
 
     def model_loaded(self, *, name: str, engine: str, seconds: float) -> None:
-        """The process is ready to predict; `seconds` since it started."""
+        """Log that the process is ready to predict; `seconds` since it started."""
         fields = {
             "model": name,
             "engine": engine,
@@ -99,19 +99,19 @@ class RequestLog:
         self._logger.info("model_loaded", extra=fields)
 
     def completed(self, outcome: Outcome) -> None:
-        """Log a prediction that was answered (sampled), or the rejection of one (always)."""
+        """Log a successful prediction (sampled) or a rejected one (always)."""
         if outcome.kind != "ok":
             self._line(logging.WARNING, "WARNING", "request_rejected", outcome)
         elif self._sample_ratio >= 1 or random.random() < self._sample_ratio:  # noqa: S311
             self._line(logging.INFO, "INFO", "prediction_completed", outcome)
 
     def flush(self) -> None:
-        """Write the gathered lines, whole ones at a time: lines of several workers do not mix."""
+        """Write the buffered lines in blocks of whole lines, so that workers' lines do not mix."""
         while self._lines:
             block = self._lines.pop(0)
             while self._lines and len(block) + len(self._lines[0]) <= PIPE_BUF:
                 block += self._lines.pop(0)
-            # A log that nobody reads any more, or that is full, is no reason to stop answering.
+            # A closed or full log must not stop the service.
             with contextlib.suppress(OSError):
                 os.write(self._descriptor, block)
 
@@ -129,7 +129,7 @@ class RequestLog:
         self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def failed(self, outcome: Outcome) -> None:
-        """Log an exception of ours with its stack trace, which never reaches the client."""
+        """Log an internal error with its stack trace, which never reaches the client."""
         self._logger.error("error", extra=self._fields(outcome), exc_info=outcome.failure)
 
     def _fields(self, outcome: Outcome) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class RequestLog:
             "rows": outcome.rows,
             "duration_ms": round(outcome.seconds * 1000, 3),
             "input_sha256": outcome.input_sha256,
-            "prediction": outcome.values[:MOST_VALUES],
+            "prediction": outcome.values[:MAX_VALUES],
             "model_version": self._version,
             "model_digest": self._digest,
         }

@@ -1,4 +1,4 @@
-"""What became of one request: the single value that feeds both the metrics and the log line."""
+"""The outcome of one request: the single source of its metrics, log line and spans."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class Outcome:
     kind: str = "internal"
     rows: int = 0
     seconds: float = 0.0
-    # Of a request for a prediction: how long nobody worked on it, and what each phase took
-    # (preprocess, inference, postprocess), all in seconds.
+    # Of a prediction request: time in the queue, and duration of each phase (preprocess, inference,
+    # postprocess), in seconds.
     waited: float = 0.0
-    # When it was complete, and when the phases began (time.perf_counter()).
+    # When the request was complete and when the phases started (time.perf_counter()).
     received: float = 0.0
     begun: float = 0.0
     phases: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    # What was predicted and how surely, until the metrics have it; of many rows the bins of their
+    # Rows and probabilities until the metrics have counted them; of many rows the bins of their
     # values instead (see Metrics.look_up).
     batch: Batch | None = None
     probabilities: Any = None
     bins: Any = None
-    # What was wrong with the request.
+    # Errors of a rejected request.
     errors: Sequence[FieldError] = ()
     reason: str = ""
     input_sha256: str = ""
     values: list[Label] = field(default_factory=list)
-    # The caller's, if the request named one; of a request that is traced its own, below `caller`.
+    # The caller's context, if it sent one; of a traced request its own, a child of `caller`.
     trace: TraceContext | None = None
     caller: TraceContext | None = None
     traced: bool = False
-    # An exception of ours; its stack trace is for the log only.
+    # An internal error; its stack trace is for the log only.
     failure: Exception | None = None

@@ -1,6 +1,6 @@
-"""The caller's trace, as W3C Trace Context writes it into the header `traceparent`.
+"""The caller's trace context, from the header `traceparent` (W3C Trace Context).
 
-Only reads: so that a log line can be found from a trace, whether spans are sent or not.
+Parses only: log lines carry the trace id, whether spans are sent or not.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 HEADER = "traceparent"
-# Later versions may append to it; `ff` and identifiers of nothing but zeros are invalid.
+# Later versions may append fields; version `ff` and all-zero ids are invalid.
 PATTERN = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-[ -~]*)?"
 )
@@ -18,17 +18,17 @@ SAMPLED = 0x01
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """Which trace a request belongs to; `span_id` is the caller's span, the parent of ours."""
+    """The trace of a request; `span_id` is the caller's span, the parent of the service's."""
 
     trace_id: str
     span_id: str
-    sampled: bool
+    is_sampled: bool
 
 
 def parse(header: str) -> TraceContext | None:
-    """The context, or None for a header that is not one: the standard wants it ignored."""
-    found = PATTERN.fullmatch(header)
-    # Version 00 has no fifth part.
-    if found is None or (found[4] is not None and header.startswith("00")):
+    """Parse the header; None if it is invalid: the standard requires to ignore it."""
+    match = PATTERN.fullmatch(header)
+    # Version 00 has no fifth field.
+    if match is None or (match[4] is not None and header.startswith("00")):
         return None
-    return TraceContext(found[1], found[2], bool(int(found[3], 16) & SAMPLED))
+    return TraceContext(match[1], match[2], bool(int(match[3], 16) & SAMPLED))

@@ -1,8 +1,8 @@
-"""Spans of requests for predictions, sent over OTLP; the only module that knows OpenTelemetry.
+"""Spans of prediction requests, exported over OTLP; the only module that knows OpenTelemetry.
 
-Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set: then the library is not even imported. A request's
-spans are made once it is over, from the times that metrics use as well, so its answer waits for
-none of it; a thread of the library sends them.
+Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set; the library is not even imported then. A request's
+spans are created after its response, from the timings that the metrics use too, so tracing adds no
+latency; a thread of the library exports them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from app import __version__
+from app.errors import SettingRefusedError
 from app.observability.trace_context import SAMPLED, TraceContext
-from app.variables import refusal
 
 if TYPE_CHECKING:
     from app.observability.outcome import Outcome
@@ -21,48 +21,53 @@ if TYPE_CHECKING:
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PHASES = ("preprocess", "inference", "postprocess")
-# Tells the client which span answered it (W3C Trace Context, level 2).
+# Returns the service's span to the client (W3C Trace Context, level 2).
 RESPONSE_HEADER = "traceresponse"
-# Time for the last spans when a worker ends.
-END_MS = 2000
+# Time to export the last spans when a worker exits.
+FLUSH_MS = 2000
 
 
 def from_settings(settings: Settings, name: str, version: str, digest: str) -> Tracing | None:
-    """What sends spans, or None when nobody wants them. Raises SettingRefusedError."""
+    """The exporter of spans, or None if tracing is off. Raises SettingRefusedError."""
     if settings.otlp_endpoint is None:
         return None
     try:
         import opentelemetry.exporter.otlp.proto.http
         import opentelemetry.sdk.trace  # noqa: F401
     except ImportError as error:
-        without = "nothing in an image without OpenTelemetry (built with REQUIREMENTS=serve-otel)"
-        raise refusal(ENDPOINT, without, settings.otlp_endpoint) from error
+        expected = "an endpoint only in an image with OpenTelemetry"
+        raise SettingRefusedError(
+            f"environment variable {ENDPOINT} is invalid",
+            expected=expected,
+            found=f"{settings.otlp_endpoint[:100]!r} and no OpenTelemetry installed",
+            fix=f"build the image with REQUIREMENTS=serve-otel, or unset {ENDPOINT}",
+        ) from error
     attributes = {"service.name": settings.otel_service_name or name, "service.version": version}
     return Tracing(settings.trace_sample_ratio, attributes, digest)
 
 
 def header(context: TraceContext) -> str:
-    """The context as W3C Trace Context writes it."""
-    return f"00-{context.trace_id}-{context.span_id}-{SAMPLED if context.sampled else 0:02x}"
+    """The value of a `traceparent` header."""
+    return f"00-{context.trace_id}-{context.span_id}-{SAMPLED if context.is_sampled else 0:02x}"
 
 
 class Ids:
-    """Identifiers for the library: a request's own were in its answer before there was a span."""
+    """Id generator for the library: a request's ids are in its response before its span exists."""
 
     def __init__(self) -> None:
         self.own: TraceContext | None = None
 
     def generate_trace_id(self) -> int:
-        """Called first for a span without a parent."""
-        return int(_identifier(128) if self.own is None else self.own.trace_id, 16)
+        """Called by the library, first for a root span."""
+        return int(_random_id(128) if self.own is None else self.own.trace_id, 16)
 
     def generate_span_id(self) -> int:
-        """Called last for every span; the phases of the request come after it."""
+        """Called by the library for every span; the request's own comes before its phases."""
         own, self.own = self.own, None
-        return int(_identifier(64) if own is None else own.span_id, 16)
+        return int(_random_id(64) if own is None else own.span_id, 16)
 
     def is_trace_id_random(self) -> bool:
-        """For the flag of that name."""
+        """Called by the library, for the flag of that name."""
         return True
 
 
@@ -78,7 +83,7 @@ class Tracing:
         self._tracer: Any = None
 
     def start_worker(self) -> None:
-        """Start the thread that sends; call it after the fork."""
+        """Start the thread that exports; call it after the fork."""
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -94,23 +99,23 @@ class Tracing:
         self._tracer = self._provider.get_tracer("ml-model", __version__)
 
     def begin(self, outcome: Outcome) -> None:
-        """Decide whether this request is traced: its caller's word counts, without one chance."""
+        """Decide whether to trace this request: as its caller decided, else by chance."""
         caller = outcome.trace
-        chosen = random.random() < self._sample_ratio  # noqa: S311 - no secret
-        if chosen if caller is None else caller.sampled:
-            trace_id = _identifier(128) if caller is None else caller.trace_id
+        is_chosen = random.random() < self._sample_ratio  # noqa: S311 - no secret
+        if is_chosen if caller is None else caller.is_sampled:
+            trace_id = _random_id(128) if caller is None else caller.trace_id
             outcome.caller = caller
-            outcome.trace = TraceContext(trace_id, _identifier(64), sampled=True)
+            outcome.trace = TraceContext(trace_id, _random_id(64), is_sampled=True)
             outcome.traced = True
 
     def end(self, outcome: Outcome) -> None:
-        """Make the spans of a request that is over."""
+        """Create the spans of a completed request."""
         from opentelemetry import trace
 
-        # Times were taken by a clock that only goes forward, and spans want the time of day.
+        # Timings are from a monotonic clock, but spans need the time of day.
         offset = time.time() - time.perf_counter()
 
-        def moment(seconds: float) -> int:
+        def nanoseconds(seconds: float) -> int:
             return int((offset + seconds) * 1e9)
 
         self._ids.own = outcome.trace
@@ -119,27 +124,27 @@ class Tracing:
             _parent(outcome.caller),
             trace.SpanKind.SERVER,
             self._describe(outcome),
-            start_time=moment(outcome.received),
+            start_time=nanoseconds(outcome.received),
         )
         if outcome.status >= 500:
             span.set_status(trace.StatusCode.ERROR)
-        inside = trace.set_span_in_context(span)
-        begun = outcome.begun
+        context = trace.set_span_in_context(span)
+        started = outcome.begun
         for name, seconds in zip(PHASES, outcome.phases, strict=True):
             if seconds:
-                child = self._tracer.start_span(name, inside, start_time=moment(begun))
-                child.end(moment(begun + seconds))
-            begun += seconds
-        span.end(moment(outcome.received + outcome.seconds))
+                child = self._tracer.start_span(name, context, start_time=nanoseconds(started))
+                child.end(nanoseconds(started + seconds))
+            started += seconds
+        span.end(nanoseconds(outcome.received + outcome.seconds))
 
     def stop(self) -> None:
-        """Send what is left; for the end of a worker."""
+        """Export the remaining spans; call it on graceful shutdown."""
         if self._provider is not None:
-            self._provider.force_flush(END_MS)
+            self._provider.force_flush(FLUSH_MS)
             self._provider.shutdown()
 
     def _describe(self, outcome: Outcome) -> dict[str, Any]:
-        """The attributes of a request's span: OpenTelemetry's names, and `ml.` for ours."""
+        """Attributes of a request's span: semantic conventions, and `ml.` for the others."""
         attributes = {
             "http.request.method": "POST",
             "http.route": outcome.route,
@@ -151,13 +156,13 @@ class Tracing:
         return attributes if outcome.kind == "ok" else {**attributes, "error.type": outcome.kind}
 
 
-def _identifier(bits: int) -> str:
-    """A random one that is not zero, which would be invalid."""
+def _random_id(bits: int) -> str:
+    """A random id in hex; never zero, which is invalid."""
     return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"
 
 
 def _parent(caller: TraceContext | None) -> Any:
-    """The library's context for a span below the caller's, or for one without a parent."""
+    """The parent context of a span: the caller's, or an empty one for a root span."""
     from opentelemetry import context, trace
 
     empty = context.Context()

@@ -1,1 +1,1 @@
-"""GET /openapi.json and GET /docs: this model's own API description and a page to try it."""
+"""GET /openapi.json and GET /docs: the model's API description and a page to try it."""

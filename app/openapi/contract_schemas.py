@@ -1,7 +1,7 @@
-"""The contract as JSON Schema: what this very model accepts and gives, for OpenAPI and the page.
+"""The contract as JSON Schema: inputs and output of the loaded model, for OpenAPI and the page.
 
-A schema says exactly what `validation` enforces. Ranges seen in training inform and do not refuse,
-so they stand in `x-training-range` and in the description, never as `minimum` and `maximum`.
+A schema states exactly what `validation` enforces. Ranges in training are informative, so they are
+in `x-training-range` and the description, never in `minimum` and `maximum`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from app.model.validation import LARGEST_FLOAT, LARGEST_INTEGER
+from app.model.validation import MAX_FLOAT, MAX_INTEGER
 
 if TYPE_CHECKING:
     from app.model.contract import Contract, Feature, Output
 
 Schema = dict[str, Any]
 TYPES = {"float": "number", "integer": "integer", "boolean": "boolean", "string": "string"}
-LIMITS = {"float": LARGEST_FLOAT, "integer": LARGEST_INTEGER}
+LIMITS = {"float": MAX_FLOAT, "integer": MAX_INTEGER}
 
 
 def ref(name: str) -> Schema:
@@ -25,21 +25,21 @@ def ref(name: str) -> Schema:
 
 
 def feature_schema(feature: Feature, example: Any) -> Schema:
-    """What one feature accepts, what training saw of it, and a value from the sample."""
+    """The schema of one feature, with its range in training and a value from the sample."""
     nullable = feature.missing == "allow"
     kind = TYPES[feature.dtype]
     schema: Schema = {"type": [kind, "null"] if nullable else kind, "examples": [example]}
     texts = []
     if feature.categories is not None:
         schema["enum"] = [*feature.categories, *([None] if nullable else [])]
-        texts.append("One of the categories that training saw.")
+        texts.append("One of the categories in training.")
     if feature.dtype in LIMITS:
         schema["minimum"], schema["maximum"] = -LIMITS[feature.dtype], LIMITS[feature.dtype]
     if feature.min is not None and feature.max is not None:
         schema["x-training-range"] = [feature.min, feature.max]
-        texts.append(f"Training saw {feature.min:g} to {feature.max:g}.")
+        texts.append(f"Range in training: {feature.min:g} to {feature.max:g}.")
     if nullable:
-        texts.append("null when the value is missing.")
+        texts.append("null if the value is missing.")
     if texts:
         schema["description"] = " ".join(texts)
     return schema
@@ -61,7 +61,7 @@ def row_schemas(contract: Contract, example: list[Any]) -> dict[str, Schema]:
     }
     positional = {
         "type": "array",
-        "description": f"The values in this order: {', '.join(contract.names)}.",
+        "description": f"Values in this order: {', '.join(contract.names)}.",
         "minItems": len(features),
         "maxItems": len(features),
         "prefixItems": [
@@ -78,7 +78,7 @@ def row_schemas(contract: Contract, example: list[Any]) -> dict[str, Schema]:
 
 
 def pointer(key: str) -> str:
-    """A key as one step of a JSON pointer inside a URI."""
+    """Escape a key for a JSON pointer in a URI fragment."""
     return quote(key.replace("~", "~0").replace("/", "~1"), safe="~")
 
 
@@ -108,21 +108,21 @@ def probability_schema(output: Output) -> Schema:
 
 
 def prediction_schemas(output: Output) -> dict[str, Schema]:
-    """The answers of /predict: for one row, and for rows."""
+    """The responses of /predict: for one row and for several."""
     row: Schema = {"prediction": label_schema(output)}
     if output.probabilities:
         row["probability"] = probability_schema(output)
-        row["confidence"] = {"type": "number", "description": "The highest probability."}
+        row["confidence"] = {"type": "number", "description": "The highest of the probabilities."}
     trace = {"model_version": {"type": "string"}, "request_id": {"type": "string"}}
-    rows = {"type": "array", "items": closed(row)}
+    rows = {"type": "array", "items": closed_object(row)}
     return {
-        "Prediction": closed({**row, **trace}),
-        "Predictions": closed({"predictions": rows, **trace}),
+        "Prediction": closed_object({**row, **trace}),
+        "Predictions": closed_object({"predictions": rows, **trace}),
     }
 
 
-def closed(properties: dict[str, Schema]) -> Schema:
-    """An object that has exactly these keys."""
+def closed_object(properties: dict[str, Schema]) -> Schema:
+    """An object with exactly these keys, all required."""
     return {
         "type": "object",
         "required": list(properties),
@@ -132,19 +132,22 @@ def closed(properties: dict[str, Schema]) -> Schema:
 
 
 def problem_schemas() -> dict[str, Schema]:
-    """A problem document (RFC 9457), and the same with `error` as V1 and V2 clients read it."""
-    place = {"type": "array", "items": {"type": ["string", "integer"]}}
+    """A problem document (RFC 9457), and the same with `error` for V1 and V2 clients."""
+    loc = {"type": "array", "items": {"type": ["string", "integer"]}}
     problem: dict[str, Schema] = {
-        "type": {"type": "string", "description": "A stable word for this kind of problem."},
+        "type": {"type": "string", "description": "Stable identifier of the kind of problem."},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "errors": {
             "type": "array",
-            "description": "Every wrong place, at most 100.",
-            "items": closed({"loc": place, "msg": {"type": "string"}}),
+            "description": "Every invalid field, at most 100.",
+            "items": closed_object({"loc": loc, "msg": {"type": "string"}}),
         },
         "request_id": {"type": "string"},
     }
-    text = {"type": "string", "description": "All of it as one text."}
-    return {"Problem": closed(problem), "ProtocolProblem": closed({**problem, "error": text})}
+    text = {"type": "string", "description": "Title and details as one string."}
+    return {
+        "Problem": closed_object(problem),
+        "ProtocolProblem": closed_object({**problem, "error": text}),
+    }

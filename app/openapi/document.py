@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document of this very model: every route, body, status and header.
+"""The OpenAPI 3.1 document of the loaded model: every route, body, status and header.
 
-Made once at start-up from the contract; tests/app/openapi compares its paths with the
-routes and every answer with its schemas.
+Built once at start-up from the contract; tests/app/openapi compares its paths with the routes and
+every response with its schemas.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from app import __version__
 from app.openapi.contract_schemas import (
     Schema,
-    closed,
+    closed_object,
     prediction_schemas,
     problem_schemas,
     ref,
@@ -28,38 +28,38 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the document says beside the contract; the last two: whether this port has them."""
+class ServiceInfo:
+    """What the document states beside the contract; `has_*`: whether this port serves the URL."""
 
     name: str
     version: str
     description: str
     digest: str
     max_rows: int
-    metrics: bool
-    docs: bool
+    has_metrics: bool
+    has_docs: bool
 
 
 def document(
-    facts: Facts,
+    info: ServiceInfo,
     contract: Contract,
     sample: list[Any],
     signatures: tuple[str, ...],
-    announced: dict[str, list[dict[str, Any]]],
+    tensors: dict[str, list[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """The whole document.
+    """Build the document.
 
-    `sample` is one positional row as an example; `announced` are V2's inputs and outputs.
+    `sample` is one positional row for the examples; `tensors` are V2's inputs and outputs.
     """
-    outputs = [entry["name"] for entry in announced["outputs"]]
+    outputs = [entry["name"] for entry in tensors["outputs"]]
     schemas = {
         **row_schemas(contract, sample),
-        "PredictRequest": _predict_request(facts.max_rows),
+        "PredictRequest": _predict_request(info.max_rows),
         **prediction_schemas(contract.output),
-        **v1_schemas(facts.name, contract, facts.max_rows, signatures),
-        **v2_schemas(facts.name, contract, outputs),
+        **v1_schemas(info.name, contract, info.max_rows, signatures),
+        **v2_schemas(info.name, contract, outputs),
         **problem_schemas(),
-        "Health": closed({"status": {"type": "string"}}),
+        "Health": closed_object({"status": {"type": "string"}}),
         "Ready": {
             "type": "object",
             "required": ["status"],
@@ -69,42 +69,42 @@ def document(
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": facts.name,
-            "version": facts.version,
-            "summary": facts.description or f"The {facts.name} model",
-            "description": f"Served from the bundle {facts.digest} by ml-model {__version__}.",
+            "title": info.name,
+            "version": info.version,
+            "summary": info.description or f"The {info.name} model",
+            "description": f"Served from the bundle {info.digest} by ml-model {__version__}.",
             "x-target": contract.output.target,
         },
-        # Relative, so that the document holds behind a prefix of an ingress.
+        # Relative, so that it is correct behind an ingress with a path prefix.
         "servers": [{"url": "./"}],
         "paths": {
-            **_native(facts, contract, sample),
-            **_v1(facts, sample),
-            **_v2(facts, v2_example(sample, announced["inputs"])),
-            **_operations(facts),
+            **_native(info, contract, sample),
+            **_v1(info, sample),
+            **_v2(info, v2_example(sample, tensors["inputs"])),
+            **_operations(info),
         },
         "components": {
             "schemas": schemas,
             "responses": problems(),
             "headers": headers(),
-            "parameters": parameters(facts.name, facts.version),
+            "parameters": parameters(info.name, info.version),
         },
     }
 
 
 def _predict_request(max_rows: int) -> Schema:
     forms = {"features": ref("Row"), "input": ref("Row"), "instances": rows_schema(max_rows)}
-    return {"oneOf": [closed({key: schema}) for key, schema in forms.items()]}
+    return {"oneOf": [closed_object({key: schema}) for key, schema in forms.items()]}
 
 
-def _native(facts: Facts, contract: Contract, sample: list[Any]) -> Schema:
+def _native(info: ServiceInfo, contract: Contract, sample: list[Any]) -> Schema:
     named = dict(zip(contract.names, sample, strict=True))
     examples = {
         "row by name": {"features": named},
         "row by position": {"features": sample},
         "rows": {"instances": [named, named]},
     }
-    summary = f"Predict one row, or up to {facts.max_rows} rows"
+    summary = f"Predict one row, or up to {info.max_rows} rows"
     reply = {"oneOf": [ref("Prediction"), ref("Predictions")]}
     return {
         path: post(operation, "predict", summary, ref("PredictRequest"), examples, reply)
@@ -112,9 +112,9 @@ def _native(facts: Facts, contract: Contract, sample: list[Any]) -> Schema:
     }
 
 
-def _v1(facts: Facts, sample: list[Any]) -> Schema:
+def _v1(info: ServiceInfo, sample: list[Any]) -> Schema:
     examples = {"rows": {"instances": [sample, sample]}}
-    summary = f"Predict up to {facts.max_rows} rows"
+    summary = f"Predict up to {info.max_rows} rows"
     predict = post("v1Predict", "V1", summary, ref("V1Request"), examples, ref("V1Response"))
     status = get("v1Status", "V1", "Whether the model is ready", ref("V1Status"), 404, 503)
     model = [parameter("model")]
@@ -125,11 +125,13 @@ def _v1(facts: Facts, sample: list[Any]) -> Schema:
     }
 
 
-def _v2(facts: Facts, example: Schema) -> Schema:
+def _v2(info: ServiceInfo, example: Schema) -> Schema:
     paths = {
         "/v2": get("v2Server", "V2", "Name and extensions of this server", ref("V2Server")),
-        "/v2/health/live": get("v2Live", "V2", "Whether the process answers", ref("V2Live")),
-        "/v2/health/ready": get("v2Ready", "V2", "Whether it predicts", ref("V2Ready"), 503),
+        "/v2/health/live": get("v2Live", "V2", "Liveness: the process responds", ref("V2Live")),
+        "/v2/health/ready": get(
+            "v2Ready", "V2", "Readiness: loaded, verified, warmed up", ref("V2Ready"), 503
+        ),
     }
     for suffix, word, names in (
         ("", "", ("model",)),
@@ -139,17 +141,22 @@ def _v2(facts: Facts, example: Schema) -> Schema:
         operations = {
             path: get(f"v2Metadata{word}", "V2", "Inputs and outputs", ref("V2Metadata"), 404),
             f"{path}/ready": get(
-                f"v2ModelReady{word}", "V2", "Whether it is ready", ref("V2ModelReady"), 404, 503
+                f"v2ModelReady{word}",
+                "V2",
+                "Whether the model is ready",
+                ref("V2ModelReady"),
+                404,
+                503,
             ),
-            f"{path}/infer": _infer(f"v2Infer{word}", facts, example),
+            f"{path}/infer": _infer(f"v2Infer{word}", info, example),
         }
         arguments = [parameter(name) for name in names]
         paths |= {key: {"parameters": arguments, **value} for key, value in operations.items()}
     return paths
 
 
-def _infer(operation: str, facts: Facts, example: Schema) -> Schema:
-    summary = f"Predict up to {facts.max_rows} rows, as JSON or as raw tensors"
+def _infer(operation: str, info: ServiceInfo, example: Schema) -> Schema:
+    summary = f"Predict up to {info.max_rows} rows, as JSON or as raw tensors"
     examples = {"one tensor per feature": example}
     infer = post(operation, "V2", summary, ref("V2Request"), examples, ref("V2Response"))
     octets: Schema = {"application/octet-stream": {"schema": {}}}
@@ -162,20 +169,20 @@ def _infer(operation: str, facts: Facts, example: Schema) -> Schema:
     return infer
 
 
-def _operations(facts: Facts) -> Schema:
+def _operations(info: ServiceInfo) -> Schema:
     anything: Schema = {"type": "object"}
     text: Schema = {"type": "string"}
     tag = "operations"
     paths = {
-        "/health": get("health", tag, "Liveness: the process answers", ref("Health")),
+        "/health": get("health", tag, "Liveness: the process responds", ref("Health")),
         "/ready": get("ready", tag, "Readiness: loaded, verified, warmed up", ref("Ready"), 503),
-        "/model/info": get("modelInfo", tag, "The manifest's public part", anything),
+        "/model/info": get("modelInfo", tag, "Public part of the manifest", anything),
         "/version": get("version", tag, "Versions and digests", anything),
         "/openapi.json": get("openapi", tag, "This document", anything),
     }
-    if facts.metrics:
+    if info.has_metrics:
         path = get("metrics", tag, "Prometheus metrics", text, media="text/plain")
         paths["/metrics"] = path
-    if facts.docs:
-        paths["/docs"] = get("docs", tag, "A page to try the model", text, media="text/html")
+    if info.has_docs:
+        paths["/docs"] = get("docs", tag, "Page to try the model", text, media="text/html")
     return paths

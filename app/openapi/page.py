@@ -1,8 +1,8 @@
-"""GET /docs: one static page that tries the model, and the policy that keeps it to itself.
+"""GET /docs: one static page to try the model, and its Content-Security-Policy.
 
-The page reads /openapi.json and builds its form from that, so it is the same file for every model.
-Nothing is loaded from anywhere else: its one style and one script are allowed by their hashes, and
-requests may go to its own origin only.
+The page builds its form from /openapi.json, so it is the same file for every model. It loads
+nothing from elsewhere: the policy allows its one style and one script by hash, and requests to its
+own origin only.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ CONTENT_TYPE = "text/html; charset=utf-8"
 
 @dataclass(frozen=True)
 class Page:
-    """The bytes of the page, and the headers it must be sent with."""
+    """The page and the headers to send with it."""
 
     body: bytes
     headers: dict[str, str]
 
 
 def load() -> Page:
-    """Read the page once, at start."""
+    """Read the page once, at start-up."""
     text = PAGE.read_text(encoding="utf-8")
     policy = {
         "default-src": "'none'",

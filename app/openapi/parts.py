@@ -1,4 +1,4 @@
-"""The building blocks of the OpenAPI document: operations, answers, problems, parameters."""
+"""Building blocks of the OpenAPI document: operations, responses, problems, parameters."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from app.protocols.frames import HEADER
 from app.responses import JSON, PROBLEM
 
 REASONS = {
-    400: "The body or a header cannot be read: not JSON, or not the tensors it claims to be.",
-    404: "Another model or version than the one that is loaded.",
-    408: "The body did not arrive in time.",
-    413: "The body is too large.",
-    415: "The content type or encoding is not supported.",
-    422: "Well-formed, but against the model's contract; every wrong place is named.",
-    500: "The server failed; its log has the reason under the request id.",
-    503: "Too many requests are in flight; come back after Retry-After seconds.",
-    504: "The deadline has passed.",
+    400: "The body is not valid JSON or has malformed tensors, or a header is invalid.",
+    404: "The model or version is not the loaded one.",
+    408: "The request body timed out.",
+    413: "The request body is too large.",
+    415: "The media type or content encoding is not supported.",
+    422: "The request does not match the model's contract; `errors` lists every invalid field.",
+    500: "Internal error; the service's log has the reason under the request id.",
+    503: "Too many requests in flight; retry after Retry-After seconds.",
+    504: "The deadline was exceeded.",
 }
-# What a prediction may end with, beside its answer. A probe or a description: 400 and 500.
+# Error statuses of predictions, and of all other operations.
 PREDICTION = (400, 408, 413, 415, 422, 500, 503, 504)
 PLAIN = (400, 500)
-# Tags whose problems carry `error` and whose URLs name a model.
+# Tags whose problems have `error` and whose URLs name a model.
 PROTOCOLS = ("V1", "V2")
 
 
 def get(
     operation: str, tag: str, summary: str, schema: Schema, *more: int, media: str = JSON
 ) -> Schema:
-    """A GET operation. `more`: 404 for another model, 503 for an answer that says "not ready"."""
-    responses = {"200": answer("The answer.", schema, media)}
+    """A GET operation. `more`: 404 for an unknown model, 503 for a response "not ready"."""
+    responses = {"200": answer("Success.", schema, media)}
     for status in (*PLAIN, *more):
         not_ready = answer("Not ready.", schema)
         responses[str(status)] = not_ready if status == 503 else problem(status, tag)
@@ -38,7 +38,7 @@ def get(
 def post(
     operation: str, tag: str, summary: str, body: Schema, examples: Schema, reply: Schema
 ) -> Schema:
-    """A prediction. `examples` are bodies by name."""
+    """A POST operation that predicts. `examples` are bodies by name."""
     statuses = PREDICTION if tag not in PROTOCOLS else (*PREDICTION, 404)
     responses = {"200": answer("The predictions.", reply)}
     responses |= {str(status): problem(status, tag) for status in sorted(statuses)}
@@ -65,21 +65,21 @@ def answer(description: str, schema: Schema, media: str = JSON) -> Schema:
 
 
 def problem(status: int, tag: str) -> Schema:
-    """A reference to the problem of one status."""
+    """A reference to the problem response of one status."""
     name = "ProtocolProblem" if tag in PROTOCOLS else "Problem"
     return {"$ref": f"#/components/responses/{name}{status}"}
 
 
 def problems() -> Schema:
-    """The problems of every status, in the form of each protocol."""
-    found = {}
+    """The problem responses of every status, in the form of each protocol."""
+    responses = {}
     for status, reason in REASONS.items():
         for name in ("Problem", "ProtocolProblem"):
             response = answer(reason, ref(name), PROBLEM)
             if status == 503:
                 response["headers"]["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
-            found[f"{name}{status}"] = response
-    return found
+            responses[f"{name}{status}"] = response
+    return responses
 
 
 def parameter(name: str) -> Schema:
@@ -88,20 +88,20 @@ def parameter(name: str) -> Schema:
 
 
 def headers() -> Schema:
-    """The response headers that several answers share."""
+    """The response headers."""
     return {
         "RequestId": {
-            "description": "The caller's request id, or a new one; every log line has it.",
+            "description": "The caller's request id, or a generated one; also in the log.",
             "required": True,
             "schema": {"type": "string"},
         },
         "RetryAfter": {
-            "description": "In seconds.",
+            "description": "Seconds to wait before retrying.",
             "required": True,
             "schema": {"type": "integer", "minimum": 0},
         },
         "JsonLength": {
-            "description": "Bytes of JSON at the start of the body; raw tensors follow.",
+            "description": "Length in bytes of the JSON part; raw tensors follow.",
             "schema": {"type": "integer", "minimum": 0},
         },
     }
@@ -121,7 +121,13 @@ def parameters(name: str, version: str) -> Schema:
     return {
         "model": path("model", name),
         "version": path("version", version),
-        "RequestId": header("X-Request-ID", {"type": "string"}, "Kept when it is well-formed."),
-        "Timeout": header("X-Request-Timeout-Ms", number, "A deadline for this request in ms."),
-        "JsonLength": header(HEADER, length, "Bytes of JSON when raw tensors follow it."),
+        "RequestId": header(
+            "X-Request-ID",
+            {"type": "string"},
+            "Request id: 1 to 128 of A-Za-z0-9._-, else one is generated.",
+        ),
+        "Timeout": header("X-Request-Timeout-Ms", number, "Timeout of this request in ms."),
+        "JsonLength": header(
+            HEADER, length, "Length in bytes of the JSON part if raw tensors follow."
+        ),
     }

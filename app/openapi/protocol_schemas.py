@@ -1,7 +1,7 @@
 """JSON Schemas of the V1 and V2 bodies of one model, for its OpenAPI document.
 
-What JSON Schema cannot say (as many rows in every tensor, elements as the shape says) is said in
-words.
+Descriptions state what JSON Schema cannot express: equal numbers of rows, elements that match the
+shape.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.openapi.contract_schemas import (
     Schema,
-    closed,
+    closed_object,
     label_schema,
     probability_schema,
     ref,
@@ -21,7 +21,7 @@ from app.protocols.tensors import DATATYPES
 if TYPE_CHECKING:
     from app.model.contract import Contract
 
-ANY_OBJECT: Schema = {"type": ["object", "null"], "description": "Unknown ones are ignored."}
+ANY_OBJECT: Schema = {"type": ["object", "null"], "description": "Unknown parameters are ignored."}
 TEXT: Schema = {"type": "string"}
 TRUTH: Schema = {"type": "boolean"}
 NULLABLE_TEXT: Schema = {"type": ["string", "null"]}
@@ -32,20 +32,20 @@ def v1_schemas(name: str, contract: Contract, max_rows: int, signatures: tuple[s
     values: list[Schema] = [label_schema(contract.output)]
     if contract.output.probabilities:
         values.append(probability_schema(contract.output))
-    state = closed(
+    state = closed_object(
         {
             "version": TEXT,
             "state": {"enum": ["AVAILABLE", "LOADING"]},
-            "status": closed({"error_code": TEXT, "error_message": TEXT}),
+            "status": closed_object({"error_code": TEXT, "error_message": TEXT}),
         }
     )
     signature = {
-        "description": "What to answer: labels or numbers (the default), or probabilities.",
+        "description": "Output: labels or numbers (the default), or probabilities.",
         "enum": [*signatures, None],
     }
     return {
-        "V1Models": closed({"models": {"type": "array", "items": {"const": name}}}),
-        "V1Status": closed(
+        "V1Models": closed_object({"models": {"type": "array", "items": {"const": name}}}),
+        "V1Status": closed_object(
             {
                 "name": {"const": name},
                 "ready": TRUTH,
@@ -57,7 +57,7 @@ def v1_schemas(name: str, contract: Contract, max_rows: int, signatures: tuple[s
             "required": ["instances"],
             "properties": {"instances": rows_schema(max_rows), "signature_name": signature},
         },
-        "V1Response": closed(
+        "V1Response": closed_object(
             {
                 "predictions": {"type": "array", "items": {"anyOf": values}},
                 "model_version": TEXT,
@@ -75,36 +75,39 @@ def v2_schemas(name: str, contract: Contract, outputs: list[str]) -> Schema:
     names = list(contract.names)
     any_name = all(feature.dtype != "string" for feature in contract.inputs)
     matrix = f" or of one tensor [n, {len(names)}] of all features" if any_name else ""
-    announced = {"type": "array", "items": closed({**described, "shape": _announced_shape()})}
+    tensors = {"type": "array", "items": closed_object({**described, "shape": _announced_shape()})}
     return {
-        "V2Server": closed(
+        "V2Server": closed_object(
             {"name": TEXT, "version": TEXT, "extensions": {"type": "array", "items": TEXT}}
         ),
-        "V2Live": closed({"live": TRUTH}),
-        "V2Ready": closed({"ready": TRUTH}),
-        "V2ModelReady": closed({"name": {"const": name}, "ready": TRUTH}),
-        "V2Metadata": closed(
+        "V2Live": closed_object({"live": TRUTH}),
+        "V2Ready": closed_object({"ready": TRUTH}),
+        "V2ModelReady": closed_object({"name": {"const": name}, "ready": TRUTH}),
+        "V2Metadata": closed_object(
             {
                 "name": {"const": name},
                 "versions": {"type": "array", "items": TEXT},
                 "platform": TEXT,
-                "inputs": announced,
-                "outputs": announced,
+                "inputs": tensors,
+                "outputs": tensors,
             }
         ),
         "V2Tensor": {
             "type": "object",
-            "description": "As many rows in every tensor, and as many elements as the shape says.",
+            "description": "All tensors have the same number of rows; elements match the shape.",
             "required": ["name", "datatype", "shape", "data"],
             "properties": {
                 "name": {
                     "type": "string",
                     "minLength": 1,
-                    "description": f"The name of a feature{matrix}: {', '.join(names)}.",
+                    "description": f"Name of a feature{matrix}: {', '.join(names)}.",
                 },
                 "datatype": described["datatype"],
                 "shape": {**sides, "minItems": 1, "maxItems": 2},
-                "data": {"type": "array", "description": "Flat, or nested as the shape."},
+                "data": {
+                    "type": "array",
+                    "description": "Flat in row-major order, or nested like the shape.",
+                },
                 "parameters": ANY_OBJECT,
             },
         },
@@ -112,12 +115,12 @@ def v2_schemas(name: str, contract: Contract, outputs: list[str]) -> Schema:
             "type": "object",
             "required": ["inputs"],
             "properties": {
-                "id": {**NULLABLE_TEXT, "description": "Comes back with the answer."},
+                "id": {**NULLABLE_TEXT, "description": "Returned in the response."},
                 "parameters": ANY_OBJECT,
                 "inputs": {"type": "array", "minItems": 1, "items": ref("V2Tensor")},
                 "outputs": {
                     "type": ["array", "null"],
-                    "description": "The outputs wanted; all when there are none.",
+                    "description": "Requested outputs; all if empty or absent.",
                     "items": {
                         "type": "object",
                         "required": ["name"],
@@ -140,11 +143,11 @@ def v2_schemas(name: str, contract: Contract, outputs: list[str]) -> Schema:
     }
 
 
-def v2_example(row: list[Any], announced: list[dict[str, Any]]) -> Schema:
+def v2_example(row: list[Any], tensors: list[dict[str, Any]]) -> Schema:
     """A request of one row, one tensor per feature."""
     inputs = [
         {"name": entry["name"], "datatype": entry["datatype"], "shape": [1], "data": [value]}
-        for entry, value in zip(announced, row, strict=True)
+        for entry, value in zip(tensors, row, strict=True)
     ]
     return {"id": "example", "inputs": inputs}
 
@@ -161,6 +164,6 @@ def _output(described: Schema) -> Schema:
         "properties": {
             **described,
             "data": {"type": "array", "description": "Flat, in row-major order."},
-            "parameters": {"type": "object", "description": "binary_data_size of raw data."},
+            "parameters": {"type": "object", "description": "binary_data_size if the data is raw."},
         },
     }

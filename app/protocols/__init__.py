@@ -1,4 +1,4 @@
-"""What a request looks like in each protocol: bytes -> `Call`, and a prediction -> bytes.
+"""The wire format of each protocol: request body -> `Call`, prediction -> reply.
 
-One module per protocol; none knows the web framework, the engine or how requests are admitted.
+One module per protocol; none knows the web framework, the engine or admission control.
 """

@@ -1,4 +1,4 @@
-"""What every protocol makes of a request: rows to predict, and how to write the answer down."""
+"""A parsed request of any protocol: rows to predict, and a function to write the reply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that its protocol has read. `write` takes the prediction and the request id."""
+    """A parsed request. `write` takes the prediction and the request id."""
 
     batch: Batch
     write: Callable[[Prediction, str], Reply]

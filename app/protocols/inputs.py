@@ -1,7 +1,7 @@
-"""V2 tensors -> validated rows, by the contract.
+"""Convert V2 tensors to validated rows by the contract.
 
-One tensor per feature, [n] or [n, 1]; a model of numbers alone also takes all features as one
-tensor [n, features] under any name. Each value passes the same converters as a JSON row does.
+One tensor per feature, [n] or [n, 1]; a model without strings also accepts all features as one
+tensor [n, features] under any name. Values pass the same converters as those of JSON rows.
 """
 
 from __future__ import annotations
@@ -15,59 +15,60 @@ from app.protocols.tensors import BOOL, BYTES, NUMBERS
 if TYPE_CHECKING:
     from app.model.contract import Contract, Feature
     from app.model.validation import Batch, Validator
-    from app.protocols.frames import Place, Problems, Tensor
+    from app.protocols.frames import Loc, Problems, Tensor
 
-# What a feature is announced as, and what it may be sent as.
-ANNOUNCED = {"float": "FP64", "integer": "INT64", "boolean": BOOL, "string": BYTES}
-ACCEPTED = {
+# Datatype of a feature in the metadata, and datatypes it is accepted as.
+METADATA_DATATYPES = {"float": "FP64", "integer": "INT64", "boolean": BOOL, "string": BYTES}
+ACCEPTED_DATATYPES = {
     "float": NUMBERS,
     "integer": NUMBERS,
     "boolean": NUMBERS | {BOOL},
     "string": frozenset([BYTES]),
 }
-# A boolean among numbers, as in a matrix of FP32.
-TRUTH: dict[Any, bool] = {0: False, 1: True}
+# Booleans in a numeric tensor, such as an FP32 matrix.
+BOOLEANS: dict[Any, bool] = {0: False, 1: True}
 
 
 class Inputs:
-    """Reads the tensors of one model. Built once, used by every request."""
+    """Converts the tensors of one model. Built once, used by every request."""
 
     def __init__(self, contract: Contract, validator: Validator, max_rows: int) -> None:
         self._features = {feature.name: feature for feature in contract.inputs}
-        self._numbers_only = all(feature.dtype != "string" for feature in contract.inputs)
+        self._is_numeric = all(feature.dtype != "string" for feature in contract.inputs)
         self._validator = validator
         self._max_rows = max_rows
 
     def __len__(self) -> int:
         return len(self._features)
 
-    def announce(self) -> list[dict[str, Any]]:
-        """The inputs as a model's metadata lists them."""
+    def describe(self) -> list[dict[str, Any]]:
+        """The inputs as listed in the model's metadata."""
         return [
-            {"name": name, "datatype": ANNOUNCED[feature.dtype], "shape": [-1]}
+            {"name": name, "datatype": METADATA_DATATYPES[feature.dtype], "shape": [-1]}
             for name, feature in self._features.items()
         ]
 
-    def batch(self, tensors: list[Tensor], named: set[str], problems: Problems) -> Batch:
-        """Check and encode; `named` are the names of all inputs sent, readable or not.
+    def batch(self, tensors: list[Tensor], names: set[str], problems: Problems) -> Batch:
+        """Validate and encode; `names` are the names of all inputs in the request, valid or not.
 
-        Raises RequestError with everything that is wrong, what was noted before included.
+        Raises RequestError with all errors, including those already in `problems`.
         """
-        readable = self._rows_agree(tensors, problems)
+        is_readable = self._rows_agree(tensors, problems)
         if len(tensors) == 1 and self._is_matrix(tensors[0]):
-            columns = self._from_matrix(tensors[0], problems, readable=readable)
+            columns = self._from_matrix(tensors[0], problems, is_readable=is_readable)
         else:
-            columns = self._from_columns(tensors, named, problems, readable=readable)
-        problems.check()
+            columns = self._from_columns(tensors, names, problems, is_readable=is_readable)
+        problems.raise_if_any()
         return self._validator.assemble(columns)
 
     def _rows_agree(self, tensors: list[Tensor], problems: Problems) -> bool:
-        """Whether elements may be read: as many rows in each tensor, and not more than allowed."""
+        """Whether all tensors have the same, allowed number of rows, so that data may be read."""
         before = len(problems.errors)
         counts = sorted({tensor.shape[0] for tensor in tensors if tensor.shape})
         if len(counts) > 1:
-            found = ", ".join(map(str, counts[:10]))
-            problems.add(("inputs",), f"expected as many rows in every tensor, found {found}")
+            listed = ", ".join(map(str, counts[:10]))
+            text = f"expected the same number of rows in every tensor, found {listed}"
+            problems.add(("inputs",), text)
         for tensor in tensors:
             if tensor.shape and not 1 <= tensor.shape[0] <= self._max_rows:
                 text = f"expected 1 to {self._max_rows} rows, found {tensor.shape[0]}"
@@ -77,36 +78,38 @@ class Inputs:
         return len(problems.errors) == before
 
     def _is_matrix(self, tensor: Tensor) -> bool:
-        own_name = tensor.name in self._features and len(self._features) > 1
-        return self._numbers_only and len(tensor.shape) == 2 and not own_name
+        is_feature = tensor.name in self._features and len(self._features) > 1
+        return self._is_numeric and len(tensor.shape) == 2 and not is_feature
 
     def _from_matrix(
-        self, tensor: Tensor, problems: Problems, *, readable: bool
+        self, tensor: Tensor, problems: Problems, *, is_readable: bool
     ) -> list[list[Any]]:
-        place = ("inputs", tensor.name)
+        loc = ("inputs", tensor.name)
         width = len(self._features)
         if tensor.shape[1] != width:
             text = f"expected [n, {width}], found {list(tensor.shape)}"
-            problems.add((*place, "shape"), text)
-            readable = False
+            problems.add((*loc, "shape"), text)
+            is_readable = False
         if tensor.datatype not in NUMBERS:
-            problems.add((*place, "datatype"), f"expected numbers, found {tensor.datatype}")
-            readable = False
-        values = tensor.values(problems) if readable else None
+            problems.add(
+                (*loc, "datatype"), f"expected a numeric datatype, found {tensor.datatype}"
+            )
+            is_readable = False
+        values = tensor.values(problems) if is_readable else None
         if values is None:
             return []
         return [
             self._validator.column(
                 feature.name,
-                _prepared(feature, values[index::width]),
-                partial(_cell, tensor.name, feature.name),
+                _json_values(feature, values[index::width]),
+                partial(_cell_loc, tensor.name, feature.name),
                 problems.errors,
             )
             for index, feature in enumerate(self._features.values())
         ]
 
     def _from_columns(
-        self, tensors: list[Tensor], named: set[str], problems: Problems, *, readable: bool
+        self, tensors: list[Tensor], names: set[str], problems: Problems, *, is_readable: bool
     ) -> list[list[Any]]:
         columns: dict[str, list[Any]] = {}
         for tensor in tensors:
@@ -114,51 +117,51 @@ class Inputs:
             if feature is None:
                 problems.add(("inputs", tensor.name[:100]), self._unknown())
                 continue
-            if self._fits(tensor, feature, problems) and readable:
+            if self._is_acceptable(tensor, feature, problems) and is_readable:
                 values = tensor.values(problems)
                 columns[tensor.name] = self._validator.column(
                     tensor.name,
-                    _prepared(feature, values or []),
-                    partial(_cell, tensor.name, None),
+                    _json_values(feature, values or []),
+                    partial(_cell_loc, tensor.name, None),
                     problems.errors,
                 )
-        # A tensor that could not be read under a name of its own may be the one for all features.
-        unclear = named - {tensor.name for tensor in tensors} - self._features.keys()
-        for name in self._features if named and not unclear else ():
-            if name not in named:
+        # An invalid tensor with another name may be the matrix of all features.
+        unclear = names - {tensor.name for tensor in tensors} - self._features.keys()
+        for name in self._features if names and not unclear else ():
+            if name not in names:
                 problems.add(("inputs", name), "missing")
         return [columns[name] for name in self._features if name in columns]
 
-    def _fits(self, tensor: Tensor, feature: Feature, problems: Problems) -> bool:
-        """Datatype and shape of a tensor for one feature."""
-        place = ("inputs", tensor.name)
+    def _is_acceptable(self, tensor: Tensor, feature: Feature, problems: Problems) -> bool:
+        """Whether datatype and shape of a tensor suit its feature; adds errors if not."""
+        loc = ("inputs", tensor.name)
         before = len(problems.errors)
-        if tensor.datatype not in ACCEPTED[feature.dtype]:
-            expected = ANNOUNCED[feature.dtype]
-            others = "" if expected == BYTES else " or another number type"
+        if tensor.datatype not in ACCEPTED_DATATYPES[feature.dtype]:
+            expected = METADATA_DATATYPES[feature.dtype]
+            others = "" if expected == BYTES else " or another numeric datatype"
             text = f"expected {expected}{others}, found {tensor.datatype}"
-            problems.add((*place, "datatype"), text)
+            problems.add((*loc, "datatype"), text)
         if not (len(tensor.shape) == 1 or (len(tensor.shape) == 2 and tensor.shape[1] == 1)):
             text = f"expected [n] or [n, 1], found {list(tensor.shape)}"
-            problems.add((*place, "shape"), text)
+            problems.add((*loc, "shape"), text)
         return len(problems.errors) == before
 
     def _unknown(self) -> str:
         names = list(self._features)
         listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        matrix = f", or one tensor [n, {len(names)}] of numbers" if self._numbers_only else ""
-        return f"unknown input; expected one tensor for each of: {listed}{matrix}"
+        matrix = f", or one tensor [n, {len(names)}] of numbers" if self._is_numeric else ""
+        return f"unknown input: expected one tensor for each of {listed}{matrix}"
 
 
-def _cell(tensor: str, feature: str | None, row: int) -> Place:
-    """Where a value stands: its row, and its column when the tensor has one for each feature."""
+def _cell_loc(tensor: str, feature: str | None, row: int) -> Loc:
+    """Location of a value: its row, and its feature if the tensor has all features."""
     return ("inputs", tensor, row) if feature is None else ("inputs", tensor, row, feature)
 
 
-def _prepared(feature: Feature, values: list[Any]) -> list[Any]:
-    """What a tensor cannot say in JSON's words: booleans as numbers, absent strings as empty."""
+def _json_values(feature: Feature, values: list[Any]) -> list[Any]:
+    """Translate values as JSON would have them: booleans from numbers, null from ''."""
     if feature.dtype == "boolean":
-        return [TRUTH.get(value, value) for value in values]
+        return [BOOLEANS.get(value, value) for value in values]
     if feature.codes and feature.missing == "allow" and "" not in feature.codes:
         return [None if value == "" else value for value in values]
     return values

@@ -1,11 +1,11 @@
-"""Our own protocol, /predict: `features`, `input` or `instances` in, labels or numbers out."""
+"""The native protocol, /predict: `features`, `input` or `instances` in, predictions out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from app.errors import FieldError
-from app.model.validation import contract_error, kind_of
+from app.model.validation import contract_error, json_type
 from app.protocols.call import Call
 from app.protocols.strict_json import parse
 from app.responses import Reply, json_reply
@@ -27,12 +27,12 @@ class Native:
 
     def read(self, body: bytes) -> Call:
         """Read a /predict body. Raises RequestError."""
-        rows, places, one_row = read_rows(parse(body), self._max_rows)
-        batch = self._validator.batch(rows, places, self._max_rows)
+        rows, locs, is_one_row = read_rows(parse(body), self._max_rows)
+        batch = self._validator.batch(rows, locs, self._max_rows)
 
         def write(prediction: Prediction, request_id: str) -> Reply:
-            answers = _answers(prediction)
-            document: dict[str, Any] = answers[0] if one_row else {"predictions": answers}
+            documents = _row_documents(prediction)
+            document: dict[str, Any] = documents[0] if is_one_row else {"predictions": documents}
             document["model_version"] = self._version
             document["request_id"] = request_id
             return json_reply(document)
@@ -41,17 +41,17 @@ class Native:
 
 
 def read_rows(document: Any, limit: int) -> tuple[list[Any], list[tuple[str | int, ...]], bool]:
-    """The rows of a /predict document, where each stands, and whether it is the one-row form.
+    """The rows of a /predict document, their locations, and whether it is the one-row form.
 
-    Rows beyond `limit` are given without their places: a batch refuses them unread.
+    Rows beyond `limit` have no locations: a batch rejects them without reading them.
     Raises RequestError 422.
     """
     if not isinstance(document, dict):
-        raise contract_error([FieldError((), f"expected an object, found {kind_of(document)}")])
+        raise contract_error([FieldError((), f"expected an object, found {json_type(document)}")])
     known = [key for key in (*ONE_ROW_KEYS, "instances") if key in document]
-    strays = [key for key in document if key not in (*ONE_ROW_KEYS, "instances")]
-    if len(known) != 1 or strays:
-        errors = [FieldError((key[:100],), "unknown key") for key in strays]
+    unknown = [key for key in document if key not in (*ONE_ROW_KEYS, "instances")]
+    if len(known) != 1 or unknown:
+        errors = [FieldError((key[:100],), "unknown key") for key in unknown]
         if len(known) != 1:
             text = "expected exactly one of `features`, `input` (one row) or `instances` (rows)"
             errors.append(FieldError((), text))
@@ -61,12 +61,12 @@ def read_rows(document: Any, limit: int) -> tuple[list[Any], list[tuple[str | in
         return [document[key]], [(key,)], True
     rows = document[key]
     if not isinstance(rows, list):
-        raise contract_error([FieldError((key,), f"expected a list, found {kind_of(rows)}")])
+        raise contract_error([FieldError((key,), f"expected a list, found {json_type(rows)}")])
     return rows, [(key, index) for index in range(min(len(rows), limit))], False
 
 
-def _answers(prediction: Prediction) -> list[dict[str, Any]]:
-    """One document for each row."""
+def _row_documents(prediction: Prediction) -> list[dict[str, Any]]:
+    """One document per row."""
     if prediction.probabilities is None:
         return [{"prediction": value} for value in prediction.values]
     return [

@@ -1,8 +1,8 @@
 """Tensors of the Open Inference Protocol: JSON data or raw bytes <-> a flat list of values.
 
-Knows datatypes and byte layouts, nothing of models: whether a value is fit for a feature is the
-contract's question. Raw bytes are little-endian and row-major; each element of a BYTES tensor is
-preceded by its length as four bytes.
+Knows datatypes and byte layouts, not models: the contract decides whether a value suits a feature.
+Raw bytes are little-endian and row-major; each element of a BYTES tensor is preceded by its length
+in four bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BYTES = "BYTES"
 BOOL = "BOOL"
-# numpy has no BF16: its two bytes are the upper half of a FP32.
+# numpy has no BF16: its two bytes are the upper half of an FP32.
 BF16 = "BF16"
 FLOATS = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8", BF16: "<u2"}
 INTEGERS = {
@@ -31,65 +31,65 @@ INTEGERS = {
 FIXED = {name: np.dtype(code) for name, code in {**FLOATS, **INTEGERS, BOOL: "u1"}.items()}
 NUMBERS = frozenset([*FLOATS, *INTEGERS])
 DATATYPES = (*FIXED, BYTES)
-# Wrong elements that one text names.
+# Invalid elements listed in one error text.
 MAX_LISTED = 10
 LENGTH = struct.Struct("<I")
 
 
 class DataError(ValueError):
-    """JSON data that is not the tensor it claims to be."""
+    """JSON data that does not match the tensor's datatype or shape."""
 
 
 class FrameError(ValueError):
-    """Raw bytes that are not the tensor they claim to be."""
+    """Raw bytes that do not match the tensor's datatype or shape."""
 
 
 def read_raw(datatype: str, raw: bytes, count: int) -> list[Any]:
-    """`count` elements from raw bytes; NaN comes out as None. Raises FrameError."""
+    """Read `count` elements from raw bytes; NaN becomes None. Raises FrameError."""
     if datatype == BYTES:
         return _read_strings(raw, count)
     dtype = FIXED[datatype]
     expected = count * dtype.itemsize
     if len(raw) != expected:
-        text = f"{count} elements of {datatype} take {expected} bytes, binary_data_size is"
-        raise FrameError(f"{text} {len(raw)}")
+        text = f"expected {expected} bytes for {count} elements of {datatype}"
+        raise FrameError(f"binary_data_size: {text}, found {len(raw)}")
     array = np.frombuffer(raw, dtype)
     if datatype == BOOL:
         if array.max(initial=0) > 1:
-            raise FrameError("a BOOL element is neither 0 nor 1")
+            raise FrameError("expected BOOL elements of 0 or 1, found another byte")
         array = array.astype(bool)
     if datatype == BF16:
         array = (array.astype("<u4") << 16).view("<f4")
     values: list[Any] = array.tolist()
     if datatype in FLOATS:
-        # NaN is how dataframes say that a value is missing; it is the only one unequal to itself.
+        # NaN marks missing values in dataframes; it is the only value unequal to itself.
         return [None if value != value else value for value in values]
     return values
 
 
 def read_json(datatype: str, data: Any, shape: Sequence[int]) -> list[Any]:
-    """The elements of a JSON `data` list, flat or nested like `shape`. Raises DataError."""
+    """Read the elements of a JSON `data` list, flat or nested like `shape`. Raises DataError."""
     if not isinstance(data, list):
         raise DataError("expected a list")
     values = data
     if len(shape) > 1 and values and all(isinstance(row, list) for row in values):
         wrong = [len(row) for row in values if len(row) != shape[1]]
         if wrong:
-            raise DataError(f"expected rows of {shape[1]} elements, found one of {wrong[0]}")
+            raise DataError(f"expected rows of {shape[1]} elements, found a row of {wrong[0]}")
         values = [value for row in values for value in row]
     count = math.prod(shape)
     if len(values) != count:
-        raise DataError(f"shape {list(shape)} has {count} elements, found {len(values)}")
-    fits = _FITS[datatype]
-    wrong = [i for i, value in enumerate(values) if value is not None and not fits(value)]
+        raise DataError(f"expected {count} elements for shape {list(shape)}, found {len(values)}")
+    is_valid = _IS_OF_DATATYPE[datatype]
+    wrong = [i for i, value in enumerate(values) if value is not None and not is_valid(value)]
     if wrong:
         listed = ", ".join(map(str, wrong[:MAX_LISTED])) + (", ..." if wrong[MAX_LISTED:] else "")
-        raise DataError(f"not {datatype}: element {listed}")
+        raise DataError(f"expected {datatype} elements, found others at index {listed}")
     return values
 
 
 def write_raw(datatype: str, values: Sequence[Label]) -> bytes:
-    """The raw bytes of a list of values."""
+    """Write a list of values as raw bytes."""
     if datatype != BYTES:
         return np.array(values, FIXED[datatype]).tobytes()
     texts = [str(value).encode() for value in values]
@@ -102,35 +102,35 @@ def _read_strings(raw: bytes, count: int) -> list[Any]:
     for index in range(count):
         start = offset + LENGTH.size
         if start > len(raw):
-            raise FrameError(f"element {index} of {count} has no length: the tensor ends before it")
+            raise FrameError(f"expected {count} elements, found the end of the data at {index}")
         (length,) = LENGTH.unpack_from(raw, offset)
         offset = start + length
         if offset > len(raw):
-            text = f"element {index} claims {length} bytes, {len(raw) - start} are left"
+            text = f"element {index}: expected at most {len(raw) - start} bytes, found {length}"
             raise FrameError(text)
         try:
             values.append(raw[start:offset].decode())
         except UnicodeDecodeError as error:
-            raise FrameError(f"element {index} is not UTF-8") from error
+            raise FrameError(f"element {index} is not valid UTF-8") from error
     if offset != len(raw):
-        raise FrameError(f"{len(raw) - offset} bytes follow the last of {count} elements")
+        raise FrameError(f"expected no bytes after {count} elements, found {len(raw) - offset}")
     return values
 
 
-def _whole(datatype: str) -> Callable[[Any], bool]:
+def _integer_check(datatype: str) -> Callable[[Any], bool]:
     bounds = np.iinfo(INTEGERS[datatype])
     low, high = int(bounds.min), int(bounds.max)
 
-    def fits(value: Any) -> bool:
-        whole = type(value) is int or (type(value) is float and value.is_integer())
-        return whole and low <= value <= high
+    def is_valid(value: Any) -> bool:
+        is_integer = type(value) is int or (type(value) is float and value.is_integer())
+        return is_integer and low <= value <= high
 
-    return fits
+    return is_valid
 
 
-_FITS: dict[str, Callable[[Any], bool]] = {
+_IS_OF_DATATYPE: dict[str, Callable[[Any], bool]] = {
     **{name: lambda value: type(value) in (int, float) for name in FLOATS},
-    **{name: _whole(name) for name in INTEGERS},
+    **{name: _integer_check(name) for name in INTEGERS},
     BOOL: lambda value: type(value) is bool,
     BYTES: lambda value: type(value) is str,
 }

@@ -1,7 +1,7 @@
 """KServe's and TensorFlow Serving's V1 protocol: `instances` in, `predictions` out.
 
-Keys that V1 does not define are ignored, as both servers do. `signature_name`, TensorFlow's word
-for what a model shall compute, chooses between labels and probabilities.
+Keys that V1 does not define are ignored, as by both servers. `signature_name`, TensorFlow Serving's
+name of a model's function, selects labels or probabilities.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.errors import FieldError
-from app.model.validation import contract_error, kind_of
+from app.model.validation import contract_error, json_type
 from app.protocols.call import Call
 from app.protocols.strict_json import parse
 from app.responses import Reply, json_reply
@@ -36,11 +36,11 @@ class V1:
         self.signatures = (*PREDICT, PREDICT_PROBA)[: 2 + contract.output.probabilities]
 
     def models(self) -> Reply:
-        """The answer of GET /v1/models."""
+        """The reply to GET /v1/models."""
         return json_reply({"models": [self.name]})
 
     def status(self, *, ready: bool) -> Reply:
-        """The answer of GET /v1/models/<name>, in KServe's form and in TensorFlow's."""
+        """The reply to GET /v1/models/<name>, in KServe's and TensorFlow Serving's format."""
         state = {
             "version": self._version,
             "state": "AVAILABLE" if ready else "LOADING",
@@ -53,24 +53,26 @@ class V1:
         """Read a `:predict` body. Raises RequestError."""
         document = parse(body)
         if not isinstance(document, dict):
-            raise contract_error([FieldError((), f"expected an object, found {kind_of(document)}")])
+            raise contract_error(
+                [FieldError((), f"expected an object, found {json_type(document)}")]
+            )
         errors = self._signature_errors(document)
         rows = document.get("instances")
         if not isinstance(rows, list):
-            found = kind_of(rows) if "instances" in document else "nothing"
-            errors.append(FieldError(("instances",), f"expected a list of rows, found {found}"))
+            kind = json_type(rows) if "instances" in document else "nothing"
+            errors.append(FieldError(("instances",), f"expected a list of rows, found {kind}"))
             raise contract_error(errors)
         within = range(min(len(rows), self._max_rows))
-        places: list[tuple[str | int, ...]] = [("instances", row) for row in within]
-        batch = self._validator.batch(rows, places, self._max_rows, errors)
+        locs: list[tuple[str | int, ...]] = [("instances", row) for row in within]
+        batch = self._validator.batch(rows, locs, self._max_rows, errors)
         wants_probabilities = document.get("signature_name") == PREDICT_PROBA
 
         def write(prediction: Prediction, request_id: str) -> Reply:
             values: Any = prediction.values
             if wants_probabilities and prediction.probabilities is not None:
                 values = prediction.probabilities.tolist()
-            answer = {"predictions": values, "model_version": self._version}
-            return json_reply({**answer, "request_id": request_id})
+            document = {"predictions": values, "model_version": self._version}
+            return json_reply({**document, "request_id": request_id})
 
         return Call(batch, write)
 
@@ -78,5 +80,5 @@ class V1:
         signature = document.get("signature_name")
         if signature is None or signature in self.signatures:
             return []
-        text = f"expected one of: {', '.join(self.signatures)}"
+        text = f"expected one of {', '.join(self.signatures)}"
         return [FieldError(("signature_name",), text)]

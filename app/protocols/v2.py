@@ -1,7 +1,7 @@
-"""The Open Inference Protocol V2 with binary tensors: what KServe, Triton and MLServer speak.
+"""The Open Inference Protocol V2 with binary tensors, as of KServe, Triton and MLServer.
 
-Outputs are `predict` and, for a classifier that has them, `predict_proba`; a client that names none
-gets all. Unknown parameters are ignored, but not those that would change where the answer is.
+Outputs are `predict` and, if the model has probabilities, `predict_proba`; a request that names
+none gets all. Unknown parameters are ignored, except those that would move or change the output.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app.model.validation import MAX_ERRORS, kind_of
+from app.model.validation import MAX_ERRORS, json_type
 from app.protocols.call import Call
 from app.protocols.frames import (
     HEADER,
     Problems,
-    check_parameters,
-    names,
+    input_names,
+    note_parameters,
     parameters,
     read_tensors,
     split,
@@ -39,11 +39,11 @@ PREDICT_PROBA = "predict_proba"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One output a client asks for, and whether as raw bytes."""
+class RequestedOutput:
+    """One requested output, and whether as raw bytes."""
 
     name: str
-    binary: bool
+    is_binary: bool
 
 
 class V2:
@@ -61,87 +61,95 @@ class V2:
         self._shapes = {PREDICT: [-1], PREDICT_PROBA: [-1, len(contract.output.classes or ())]}
 
     def server(self, server_version: str) -> Reply:
-        """The answer of GET /v2."""
+        """The reply to GET /v2."""
         extensions = ["binary_tensor_data"]
         return json_reply({"name": SERVER, "version": server_version, "extensions": extensions})
 
     def metadata(self, engine: str) -> Reply:
-        """The answer of GET /v2/models/<name>: one input per feature."""
+        """The reply to GET /v2/models/<name>: one input per feature."""
         described = {
             "name": self.name,
             "versions": [self.version],
             "platform": PLATFORMS[engine],
         }
-        return json_reply({**described, **self.announce()})
+        return json_reply({**described, **self.describe_tensors()})
 
-    def announce(self) -> dict[str, list[dict[str, Any]]]:
+    def describe_tensors(self) -> dict[str, list[dict[str, Any]]]:
         """Inputs and outputs with their datatypes and shapes."""
         outputs = [
             {"name": name, "datatype": datatype, "shape": self._shapes[name]}
             for name, datatype in self._outputs.items()
         ]
-        return {"inputs": self._inputs.announce(), "outputs": outputs}
+        return {"inputs": self._inputs.describe(), "outputs": outputs}
 
     def model_ready(self, *, ready: bool) -> Reply:
-        """The answer of GET /v2/models/<name>/ready."""
+        """The reply to GET /v2/models/<name>/ready."""
         return json_reply({"name": self.name, "ready": ready}, 200 if ready else 503)
 
     def read(self, body: bytes, header_length: str | None) -> Call:
         """Read an inference body; `header_length` is the value of HEADER. Raises RequestError."""
         document, tail = split(body, header_length)
         problems = Problems()
-        identity = document.get("id")
-        if identity is not None and not isinstance(identity, str):
-            problems.add(("id",), f"expected a string, found {kind_of(identity)}")
-        check_parameters(document, (), problems)
-        wanted = self._wanted(document, problems)
+        request_id = document.get("id")
+        if request_id is not None and not isinstance(request_id, str):
+            problems.add(("id",), f"expected a string, found {json_type(request_id)}")
+        note_parameters(document, (), problems)
+        requested = self._requested_outputs(document, problems)
         tensors = read_tensors(document, tail, len(self._inputs), problems)
-        batch = self._inputs.batch(tensors, names(document), problems)
+        batch = self._inputs.batch(tensors, input_names(document), problems)
 
         def write(prediction: Prediction, _request_id: str) -> Reply:
-            return self._write(prediction, wanted, identity)
+            return self._write(prediction, requested, request_id)
 
         return Call(batch, write)
 
-    def _wanted(self, document: dict[str, Any], problems: Problems) -> list[Wanted]:
-        """The outputs asked for; all when none is named."""
+    def _requested_outputs(
+        self, document: dict[str, Any], problems: Problems
+    ) -> list[RequestedOutput]:
+        """The requested outputs; all if none is named."""
         binary = parameters(document).get("binary_data_output") is True
         entries = document.get("outputs")
         if entries is None or entries == []:
-            return [Wanted(name, binary) for name in self._outputs]
+            return [RequestedOutput(name, binary) for name in self._outputs]
         if not isinstance(entries, list):
-            problems.add(("outputs",), f"expected a list, found {kind_of(entries)}")
+            problems.add(("outputs",), f"expected a list, found {json_type(entries)}")
             return []
         if len(entries) > len(self._outputs) + MAX_ERRORS:
             text = f"expected at most {len(self._outputs)}, found {len(entries)}"
             problems.add(("outputs",), text)
             return []
-        wanted: dict[str, Wanted] = {}
+        requested: dict[str, RequestedOutput] = {}
         for index, entry in enumerate(entries):
             name = entry.get("name") if isinstance(entry, dict) else None
-            if not isinstance(name, str) or name not in self._outputs or name in wanted:
-                text = f"expected one of, each once: {', '.join(self._outputs)}"
+            if not isinstance(name, str) or name not in self._outputs or name in requested:
+                text = f"expected one of {', '.join(self._outputs)}, each at most once"
                 problems.add(("outputs", index, "name"), text)
                 continue
-            check_parameters(entry, ("outputs", name), problems)
-            asked = parameters(entry)
+            note_parameters(entry, ("outputs", name), problems)
+            options = parameters(entry)
             for parameter in ("shared_memory_region", "classification"):
-                if asked.get(parameter):
-                    problems.add(("outputs", name, parameter), "not offered here; leave it out")
-            wanted[name] = Wanted(name, asked.get("binary_data", binary) is True)
-        return list(wanted.values())
+                if options.get(parameter):
+                    problems.add(("outputs", name, parameter), "not supported: omit this parameter")
+            requested[name] = RequestedOutput(name, options.get("binary_data", binary) is True)
+        return list(requested.values())
 
-    def _write(self, prediction: Prediction, wanted: list[Wanted], identity: str | None) -> Reply:
+    def _write(
+        self, prediction: Prediction, requested: list[RequestedOutput], request_id: str | None
+    ) -> Reply:
         outputs = []
         raw = []
-        for want in wanted:
+        for output_request in requested:
             values: list[Any] = prediction.values
-            if want.name == PREDICT_PROBA and prediction.probabilities is not None:
+            if output_request.name == PREDICT_PROBA and prediction.probabilities is not None:
                 values = prediction.probabilities.ravel().tolist()
-            datatype = self._outputs[want.name]
-            shape = [len(prediction.values), *self._shapes[want.name][1:]]
-            output: dict[str, Any] = {"name": want.name, "datatype": datatype, "shape": shape}
-            if want.binary:
+            datatype = self._outputs[output_request.name]
+            shape = [len(prediction.values), *self._shapes[output_request.name][1:]]
+            output: dict[str, Any] = {
+                "name": output_request.name,
+                "datatype": datatype,
+                "shape": shape,
+            }
+            if output_request.is_binary:
                 data = write_raw(datatype, values)
                 output["parameters"] = {"binary_data_size": len(data)}
                 raw.append(data)
@@ -149,8 +157,8 @@ class V2:
                 output["data"] = list(map(str, values)) if datatype == BYTES else values
             outputs.append(output)
         document: dict[str, Any] = {"model_name": self.name, "model_version": self.version}
-        if identity is not None:
-            document["id"] = identity
+        if request_id is not None:
+            document["id"] = request_id
         document["outputs"] = outputs
         head = orjson.dumps(document)
         if not raw:

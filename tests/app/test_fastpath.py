@@ -53,9 +53,9 @@ NOT_PLAIN = {
 }  # fmt: skip
 
 
-def read(fields: bytes, body: bytes = BODY) -> fastpath.Plain | None:
-    """What `plain` makes of a request with these header fields."""
-    return fastpath.read(LINE + fields + b"\r\n" + body, len(LINE))
+def read(fields: bytes, body: bytes = BODY) -> fastpath.PlainRequest | None:
+    """What `fastpath` makes of a request with these header fields."""
+    return fastpath.parse_request(LINE + fields + b"\r\n" + body, len(LINE))
 
 
 @pytest.mark.parametrize("fields", NOT_PLAIN.values(), ids=NOT_PLAIN)
@@ -66,7 +66,7 @@ def test_what_is_not_plain_is_left_to_the_parser(fields: bytes) -> None:
 def test_a_plain_request_is_read_in_one_go() -> None:
     request = read(HOST + TYPE + LENGTH + b"X-A: \t b c \r\nConnection: Keep-Alive\r\n")
     assert request is not None
-    assert (request.body, request.missing) == (BODY, 0)
+    assert (request.body, request.missing_bytes) == (BODY, 0)
     assert request.headers["x-a"] == "b c"
     assert request.headers["content-type"] == "application/json"
 
@@ -78,7 +78,7 @@ def test_more_than_one_request_is_not_plain() -> None:
 def test_a_body_on_its_way_is_missing_some_bytes() -> None:
     request = read(HOST + LENGTH, BODY[:-3])
     assert request is not None
-    assert request.missing == 3
+    assert request.missing_bytes == 3
 
 
 class Parsed:
@@ -114,12 +114,12 @@ def test_whatever_is_plain_the_parser_reads_the_same_way() -> None:
         if chance.random() < 0.3:
             at = chance.randrange(len(fields))
             fields = fields[:at] + bytes([chance.randrange(256)]) + fields[at + 1 :]
-        found = read(fields)
-        if found is None or found.missing:
+        request = read(fields)
+        if request is None or request.missing_bytes:
             continue
         plain_ones += 1
         parsed = Parsed(LINE + fields + b"\r\n" + BODY)
-        assert (parsed.body, parsed.headers) == (found.body, found.headers), fields
+        assert (parsed.body, parsed.headers) == (request.body, request.headers), fields
         assert parsed.complete, fields
         assert not parsed.closes, fields
     # Otherwise this would show nothing.

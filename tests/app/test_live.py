@@ -117,7 +117,7 @@ def test_another_scikit_learn_ends_in_one_refusal_line_and_code_3(tmp_path: Path
     manifest["environment"]["libraries"]["scikit-learn"] = "1.8.0"
     (folder / "manifest.json").write_bytes(canonical(manifest))
     found = refusal(run_to_end({"MODEL_DIR": str(folder)}))
-    assert found["what"] == "the bundle needs another version of scikit-learn"
+    assert found["what"] == "the bundle requires another version of scikit-learn"
     assert (found["expected"], found["found"]) == ("1.8.0", installed)
 
 
@@ -132,7 +132,7 @@ def test_a_model_that_predicts_something_else_here_is_refused(tmp_path: Path) ->
     manifest["files"]["sample.json"] = entry
     (folder / "manifest.json").write_bytes(canonical(manifest))
     found = refusal(run_to_end({"MODEL_DIR": str(folder)}))
-    assert found["what"] == "the model predicts row 3 of its own sample differently here"
+    assert found["what"] == "the prediction for sample row 3 differs from the one at packaging"
 
 
 def test_the_sklearn_engine_serves_the_same_answers(start: Start) -> None:

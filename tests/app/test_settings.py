@@ -38,9 +38,9 @@ def test_workers_follow_the_container_not_the_node(environ: dict[str, str], work
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("PORT", "http", "a whole number >= 0 <= 65535"),
-        ("PORT", "65536", "a whole number >= 0 <= 65535"),
-        ("MAX_BATCH_ROWS", "0", "a whole number >= 1"),
+        ("PORT", "http", "an integer >= 0 <= 65535"),
+        ("PORT", "65536", "an integer >= 0 <= 65535"),
+        ("MAX_BATCH_ROWS", "0", "an integer >= 1"),
         ("LOG_SAMPLE_RATIO", "nan", "a number >= 0 <= 1"),
         ("LOG_LEVEL", "loud", "debug, info, warning or error"),
         ("MODEL_DIGEST", "sha256:xyz", "sha256:<64 hex digits>"),
@@ -50,7 +50,7 @@ def test_workers_follow_the_container_not_the_node(environ: dict[str, str], work
 def test_a_malformed_value_is_refused_with_its_name(name: str, value: str, expected: str) -> None:
     with pytest.raises(SettingRefusedError) as refused:
         Settings.from_environ({name: value})
-    assert refused.value.what == f"environment variable {name} cannot be used"
+    assert refused.value.what == f"environment variable {name} is invalid"
     assert refused.value.expected == expected
     assert refused.value.found == repr(value)
 

@@ -11,6 +11,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from app import fastpath, worker
+from app.asgi import INCOMPLETE
 from app.worker import Connection
 
 LINE = b"POST /predict HTTP/1.1\r\n"
@@ -18,14 +19,14 @@ HEAD = LINE + b"Host: x\r\nContent-Length: 6\r\n\r\n"
 
 
 class Application:
-    """Says which way a body came: at once or through the parser."""
+    """Says which way a body came: inline or through the parser."""
 
-    def at_once(self, data: bytes, _port: int) -> bytes | None:
+    def try_inline(self, data: bytes, _port: int) -> bytes | None:
         """As `Bridge` does."""
-        request = fastpath.read(data, len(LINE))
-        if request is None or request.missing:
-            return None if request is None else b""
-        return b"HTTP/1.1 200 OK\r\n\r\nat once: %b" % request.body
+        request = fastpath.parse_request(data, len(LINE))
+        if request is None or request.missing_bytes:
+            return None if request is None else INCOMPLETE
+        return b"HTTP/1.1 200 OK\r\n\r\ninline: %b" % request.body
 
     def flush(self) -> None:
         """Nothing is logged."""
@@ -43,7 +44,7 @@ class Application:
 
 async def exchange(monkeypatch: pytest.MonkeyPatch, steps: list[bytes | str]) -> bytes:
     """Send bytes, or begin to drain, one after the other; what comes back to the end."""
-    monkeypatch.setattr(worker, "REST_SECONDS", 0.3)
+    monkeypatch.setattr(worker, "INCOMPLETE_SECONDS", 0.3)
     cfg = Config()
     answering = worker.Worker.__new__(worker.Worker)
     state: dict[str, Any] = {
@@ -78,8 +79,8 @@ async def _rest(reader: asyncio.StreamReader) -> bytes:
 
 
 CASES: dict[str, SimpleNamespace] = {
-    "whole": SimpleNamespace(steps=[HEAD + b"abcdef"], answer=b"at once: abcdef"),
-    "in two": SimpleNamespace(steps=[HEAD, b"abcdef"], answer=b"at once: abcdef"),
+    "whole": SimpleNamespace(steps=[HEAD + b"abcdef"], answer=b"inline: abcdef"),
+    "in two": SimpleNamespace(steps=[HEAD, b"abcdef"], answer=b"inline: abcdef"),
     "in drops": SimpleNamespace(steps=[HEAD, b"ab", b"cd", b"ef"], answer=b"parsed: abcdef"),
     "late": SimpleNamespace(steps=[HEAD, "", "", "", "", b"abcdef"], answer=b"parsed: abcdef"),
     "draining": SimpleNamespace(steps=["drain", HEAD + b"abcdef"], answer=b"parsed: abcdef"),
@@ -101,6 +102,6 @@ def test_a_body_arrives_whole_whichever_way_it_takes(
 def test_answers_keep_the_order_of_their_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, three = (HEAD + b"abcde" + digit for digit in (b"1", b"2", b"3"))
     received = asyncio.run(exchange(monkeypatch, [one, two + three, one]))
-    order = [received.index(word) for word in (b"at once: abcde1", b"abcde2", b"abcde3")]
+    order = [received.index(word) for word in (b"inline: abcde1", b"abcde2", b"abcde3")]
     assert order == sorted(order)
     assert received.count(b"HTTP/1.1 200") == 4

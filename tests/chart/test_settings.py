@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from app.gunicorn_conf import MARGIN
+from app.gunicorn_conf import MARGIN_SECONDS
 from app.settings import Settings
 from tests import rendering
 
@@ -68,4 +68,4 @@ def test_chart_and_application_agree_on_the_seconds_a_worker_needs_to_end(
     )
     found = re.search(r"graceful 20 \+ (\d+) to end\)", result.stderr)
     assert found, result.stderr
-    assert int(found[1]) == MARGIN
+    assert int(found[1]) == MARGIN_SECONDS

@@ -134,7 +134,7 @@ def test_store_that_never_delivers_is_given_up_with_the_reason(
     line.cuts = [0] * 50
     said = fetch(asked(server, url, bundle.digest, tmp_path / "m", FETCH_ATTEMPTS="3", **over))
     assert said.code == 3
-    assert said.last["what"] == f"the store of {url} does not deliver manifest.json"
+    assert said.last["what"] == f"cannot download manifest.json from {url}"
     assert len(said.events("fetch_retried")) == 2
     assert "network policies" in said.last["fix"]
 
@@ -147,7 +147,7 @@ def test_full_disk_is_named(server: Server, place: str, bundle: Made, tmp_path: 
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert said.code == 3
-    assert said.last["what"] == f"{tmp_path / 'm'} has no room for the bundle"
+    assert said.last["what"] == f"no space left in {tmp_path / 'm'}"
     assert "sizeLimit" in said.last["fix"]
 
 
@@ -158,7 +158,7 @@ def test_bundle_larger_than_its_volume_is_refused_before_its_files(
     url, over = through(line, server, bundle.put(server, place))
     said = fetch(asked(server, url, bundle.digest, tmp_path / "m", FETCH_MAX_BYTES="99", **over))
     assert said.code == 3
-    assert said.last["what"] == "the bundle is larger than the volume for it"
+    assert said.last["what"] == "the bundle is too large"
     assert line.paths() == ["manifest.json"]
 
 
@@ -185,7 +185,10 @@ def test_folder_of_symbolic_links_and_strays_is_refused(
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "parts").symlink_to(tmp_path / "elsewhere")
     said = fetch(asked(server, url, bundle.digest, tmp_path / "m"))
-    assert (said.code, said.last["what"]) == (3, "the folder of 'parts/a' is a symbolic link")
+    assert (said.code, said.last["what"]) == (
+        3,
+        "the parent folder of 'parts/a' is a symbolic link",
+    )
     assert listing(tmp_path / "elsewhere") == []
     (tmp_path / "m" / "parts").unlink()
     (tmp_path / "m" / "stray").write_text("left by somebody")
@@ -228,5 +231,5 @@ def test_private_authority_is_trusted_when_it_is_given(
     refused = fetch(variables)
     assert refused.code == 3
     assert "UnknownIssuer" in refused.last["found"]
-    assert refused.last["fix"] == "give the store's certificate authority (FETCH_CA_FILE)"
+    assert refused.last["fix"] == "set FETCH_CA_FILE to the store's certificate authority"
     assert fetch(variables | {"FETCH_CA_FILE": str(authority)}).code == 0

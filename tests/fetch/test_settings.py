@@ -13,22 +13,34 @@ from tests.paths import ROOT
 GOOD = {"MODEL_URL": "https://127.0.0.1:1/iris", "MODEL_DIGEST": "sha256:" + "a" * 64}
 
 WRONG = {
-    "no-url": ({"MODEL_URL": ""}, "environment variable MODEL_URL cannot be used"),
-    "no-digest": ({"MODEL_DIGEST": ""}, "environment variable MODEL_DIGEST cannot be used"),
-    "short-digest": ({"MODEL_DIGEST": "sha256:a"}, "variable MODEL_DIGEST cannot be used"),
-    "scheme": ({"MODEL_URL": "ftp://host/x"}, "the URL of the bundle cannot be used"),
-    "no-bucket": ({"MODEL_URL": "s3:///iris"}, "the URL of the bundle cannot be used"),
-    "password": ({"MODEL_URL": "https://me:hunter2@host/x"}, "holds more than a place"),
-    "signed": ({"MODEL_URL": "https://host/x?sig=hunter2"}, "holds more than a place"),
-    "plain": ({"MODEL_URL": "http://127.0.0.1:1/x"}, "the store would be asked without TLS"),
+    "no-url": ({"MODEL_URL": ""}, "environment variable MODEL_URL is invalid"),
+    "no-digest": ({"MODEL_DIGEST": ""}, "environment variable MODEL_DIGEST is invalid"),
+    "short-digest": ({"MODEL_DIGEST": "sha256:a"}, "variable MODEL_DIGEST is invalid"),
+    "scheme": ({"MODEL_URL": "ftp://host/x"}, "the URL of the bundle is invalid"),
+    "no-bucket": ({"MODEL_URL": "s3:///iris"}, "the URL of the bundle is invalid"),
+    "password": (
+        {"MODEL_URL": "https://me:hunter2@host/x"},
+        "contains credentials, a query or a fragment",
+    ),
+    "signed": (
+        {"MODEL_URL": "https://host/x?sig=hunter2"},
+        "contains credentials, a query or a fragment",
+    ),
+    "plain": ({"MODEL_URL": "http://127.0.0.1:1/x"}, "the store's address has no TLS"),
     "plain-endpoint": (
         {"MODEL_URL": "s3://b/x", "FETCH_ENDPOINT": "http://127.0.0.1:1"},
-        "the store would be asked without TLS",
+        "the store's address has no TLS",
     ),
-    "two-addresses": ({"FETCH_ENDPOINT": "https://127.0.0.1:1"}, "an http URL has no other"),
-    "no-authority": ({"FETCH_CA_FILE": "/nowhere"}, "the certificates in /nowhere cannot be read"),
+    "two-addresses": (
+        {"FETCH_ENDPOINT": "https://127.0.0.1:1"},
+        "FETCH_ENDPOINT does not apply to http(s) URLs",
+    ),
+    "no-authority": (
+        {"FETCH_CA_FILE": "/nowhere"},
+        "the CA certificates in /nowhere cannot be read",
+    ),
     "no-account": ({"MODEL_URL": "az://b/x"}, "the store of az://b/x cannot be opened"),
-    "read-only": ({"MODEL_DIR": "/proc/model"}, "cannot write /proc/model"),
+    "read-only": ({"MODEL_DIR": "/proc/model"}, "cannot write to /proc/model"),
 }
 
 

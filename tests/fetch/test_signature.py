@@ -122,9 +122,9 @@ def no_signatures(envelope: dict[str, Any]) -> None:
 
 
 FORGED = {
-    "payload": (another_payload, "is not of that key"),
-    "none": (no_signatures, "is not of that key"),
-    "no-envelope": (dict.clear, "is no signature of a model"),
+    "payload": (another_payload, "the bundle is not signed by the required key"),
+    "none": (no_signatures, "the bundle is not signed by the required key"),
+    "no-envelope": (dict.clear, "model.sig is not a model signature"),
 }
 
 
@@ -140,13 +140,13 @@ def test_a_changed_signature_is_refused(
 def test_another_key_is_refused(folder: Path, pair: tuple[Path, Path], tmp_path: Path) -> None:
     sign(folder, pair[0])
     _, other = keys(tmp_path / "other", CURVES["P-256"])
-    with pytest.raises(SignatureRefusedError, match="is not of that key"):
+    with pytest.raises(SignatureRefusedError, match="the bundle is not signed by the required key"):
         check_folder(folder, other, None)
 
 
 def test_the_signature_of_another_bundle_is_refused(folder: Path, pair: tuple[Path, Path]) -> None:
     signed = sign(folder, pair[0]).read_bytes()
-    with pytest.raises(SignatureRefusedError, match="the signature is of another bundle"):
+    with pytest.raises(SignatureRefusedError, match="the signature is for another bundle"):
         check(signed, pair[1], "sha256:" + "1" * 64)
 
 
@@ -181,7 +181,7 @@ def test_a_key_that_cannot_be_used_is_refused(text: str, folder: Path, tmp_path:
     elif text:
         public.write_text(text)
     (folder / "model.sig").write_text("{}")
-    with pytest.raises(SignatureRefusedError, match="cannot be used"):
+    with pytest.raises(SignatureRefusedError, match=r"^the public key in .* is invalid: "):
         check_folder(folder, public, None)
 
 

@@ -82,7 +82,7 @@ def test_store_that_lets_nobody_read_is_refused_without_a_secret_in_the_log(
     url = bundle.put(server, place)
     said = fetch(asked(server, url, bundle.digest, tmp_path / "m", **wrong))
     assert said.code == 3
-    assert said.last["what"] == f"{url}/manifest.json may not be read"
+    assert said.last["what"] == f"access to {url}/manifest.json is denied"
     assert "403" in said.last["found"]
     assert not any(value in str(said.lines) for value in wrong.values() if value != "true")
 
@@ -94,7 +94,7 @@ def test_file_of_another_size_than_listed_is_refused_unread(
     server.put(f"{place}/model.onnx", b"short")
     said = fetch(asked(server, url, bundle.digest, tmp_path / "m"))
     assert said.code == 3
-    assert said.last["what"] == f"{url}/model.onnx has another size than the manifest lists"
+    assert said.last["what"] == f"{url}/model.onnx has the wrong size"
     assert (said.last["expected"], said.last["found"]) == ("20000 bytes", "5 bytes")
 
 
@@ -105,6 +105,6 @@ def test_file_of_another_content_is_refused_and_never_gets_its_name(
     server.put(f"{place}/model.onnx", b"evil" * 5000)
     said = fetch(asked(server, url, bundle.digest, tmp_path / "m"))
     assert said.code == 3
-    assert said.last["what"] == f"{url}/model.onnx is not the file that the manifest lists"
+    assert said.last["what"] == f"{url}/model.onnx has the wrong hash"
     assert said.last["expected"] != said.last["found"]
     assert not {"model.onnx", "manifest.json"} & set(listing(tmp_path / "m"))

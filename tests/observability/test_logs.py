@@ -124,7 +124,7 @@ def test_only_a_share_of_predictions_is_logged_but_every_rejection(tmp_path: Pat
 def test_every_event_of_the_download_is_in_the_schema_and_no_other() -> None:
     """Its lines are held to the schema in tests/fetch, wherever it runs."""
     sources = [path.read_text() for path in (ROOT / "app/fetch").glob("*.py")]
-    said = {name for text in sources for name in re.findall(r'say\(\s*"(\w+)"', text)}
+    said = {name for text in sources for name in re.findall(r'log_event\(\s*"(\w+)"', text)}
     refusals = {"bundle_refused", "setting_refused", "fetch_refused", "signature_refused"}
     declared = {event.name for event in log_schema.EVENTS if "fetch" in event.loggers}
     assert said | refusals == declared
@@ -149,9 +149,9 @@ def test_the_schema_refuses(service: LiveService, line: dict[str, object], messa
 @pytest.mark.parametrize(
     ("header", "found"),
     [
-        (TRACEPARENT, TraceContext(TRACE, SPAN, sampled=True)),
-        (f"00-{TRACE}-{SPAN}-00", TraceContext(TRACE, SPAN, sampled=False)),
-        (f"cc-{TRACE}-{SPAN}-01-what-comes", TraceContext(TRACE, SPAN, sampled=True)),
+        (TRACEPARENT, TraceContext(TRACE, SPAN, is_sampled=True)),
+        (f"00-{TRACE}-{SPAN}-00", TraceContext(TRACE, SPAN, is_sampled=False)),
+        (f"cc-{TRACE}-{SPAN}-01-what-comes", TraceContext(TRACE, SPAN, is_sampled=True)),
         (f"00-{TRACE}-{SPAN}-01-what-comes", None),
         (f"ff-{TRACE}-{SPAN}-01", None),
         (f"00-{'0' * 32}-{SPAN}-01", None),

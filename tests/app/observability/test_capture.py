@@ -24,7 +24,7 @@ from app.model.contract import Contract, Feature, Output
 from app.model.validation import Batch, Validator
 from app.observability import capture
 from app.observability.capture import Capture
-from app.observability.capture_files import MOMENT, CaptureFiles
+from app.observability.capture_files import TIMESTAMP_FORMAT, CaptureFiles
 from app.service import load_service
 from app.settings import Settings
 from tests import trained
@@ -32,7 +32,7 @@ from tests.app.live import LiveService
 from tests.observability import loglines
 from tests.paths import ROOT
 
-FACTS = {"model": "m", "version": "1.0.0", "digest": "sha256:" + "0" * 64}
+IDENTITY = {"model": "m", "version": "1.0.0", "digest": "sha256:" + "0" * 64}
 FEATURES = (
     Feature("size", "float", None, None, None, "allow"),
     Feature("count", "integer", None, None, None, "allow"),
@@ -68,7 +68,7 @@ def begin(tmp_path: Path) -> Iterator[Start]:
 
     def starter(**environ: str) -> Capture:
         given = {"CAPTURE_RATIO": "1", "CAPTURE_DIR": str(tmp_path), **environ}
-        made = Capture(Settings.from_environ(given), CONTRACT, FACTS)
+        made = Capture(Settings.from_environ(given), CONTRACT, IDENTITY)
         made.start_worker()
         started.append(made)
         return made
@@ -81,7 +81,7 @@ def begin(tmp_path: Path) -> Iterator[Start]:
 def test_rows_are_kept_as_they_were_sent(begin: Start, tmp_path: Path) -> None:
     kept = begin()
     before = time.time()
-    kept.take(batch(ROWS), ["yes", "no", "yes"], "request-1")
+    kept.sample(batch(ROWS), ["yes", "no", "yes"], "request-1")
     kept.close()
     found = rows_in(tmp_path)
     names = [feature.name for feature in FEATURES]
@@ -90,7 +90,7 @@ def test_rows_are_kept_as_they_were_sent(begin: Start, tmp_path: Path) -> None:
     assert [row["prediction"] for row in found] == ["yes", "no", "yes"]
     assert [row["row"] for row in found] == [0, 1, 2]
     assert {(row["request_id"], row["model"], row["digest"]) for row in found} == {
-        ("request-1", "m", FACTS["digest"])
+        ("request-1", "m", IDENTITY["digest"])
     }
     assert abs(datetime.fromisoformat(found[0]["time"]).timestamp() - before) < 60
     assert kept.results() == {"written": 3}
@@ -98,7 +98,7 @@ def test_rows_are_kept_as_they_were_sent(begin: Start, tmp_path: Path) -> None:
 
 def test_excluded_features_are_never_written(begin: Start, tmp_path: Path) -> None:
     kept = begin(CAPTURE_EXCLUDE="note, kind")
-    kept.take(batch(ROWS), ["yes", "no", "yes"], "r")
+    kept.sample(batch(ROWS), ["yes", "no", "yes"], "r")
     kept.close()
     assert [list(row["features"]) for row in rows_in(tmp_path)] == [["size", "count", "open"]] * 3
     assert b"hello" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -106,7 +106,7 @@ def test_excluded_features_are_never_written(begin: Start, tmp_path: Path) -> No
 
 def test_files_are_for_the_service_alone(begin: Start, tmp_path: Path) -> None:
     kept = begin()
-    kept.take(batch(ROWS), ["no"] * 3, "r")
+    kept.sample(batch(ROWS), ["no"] * 3, "r")
     kept.close()
     (path,) = tmp_path.iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -125,8 +125,8 @@ def test_a_setting_that_cannot_be_kept_to_is_refused(
 ) -> None:
     given = {"CAPTURE_RATIO": "1", "CAPTURE_DIR": str(tmp_path), **environ}
     with pytest.raises(SettingRefusedError) as refused:
-        Capture(Settings.from_environ(given), CONTRACT, FACTS)
-    assert refused.value.what == f"environment variable {name} cannot be used"
+        Capture(Settings.from_environ(given), CONTRACT, IDENTITY)
+    assert refused.value.what == f"environment variable {name} is invalid"
     assert refused.value.found == found
 
 
@@ -143,7 +143,7 @@ def test_the_share_of_requests_is_as_asked_for(begin: Start, tmp_path: Path) -> 
     kept = begin(CAPTURE_RATIO="0.3")
     one = batch(ROWS[:1])
     for number in range(2000):
-        kept.take(one, ["no"], str(number))
+        kept.sample(one, ["no"], str(number))
     kept.close()
     # Six standard deviations of a binomial: 0.3 * 2000 +- 123.
     assert 477 < len(rows_in(tmp_path)) < 723
@@ -169,7 +169,7 @@ def test_a_full_disk_costs_rows_and_no_line_is_torn(
     fill(monkeypatch, room=8000)
     kept = begin()
     for number in range(100):
-        kept.take(batch(ROWS), ["no"] * 3, str(number))
+        kept.sample(batch(ROWS), ["no"] * 3, str(number))
     kept.close()
     found = rows_in(tmp_path)
     assert 0 < len(found) < 300
@@ -188,26 +188,26 @@ def test_a_disk_that_hangs_makes_nobody_wait(begin: Start, monkeypatch: pytest.M
         return write(descriptor, data)
 
     monkeypatch.setattr("app.observability.capture_files.os.write", hang)
-    monkeypatch.setattr(capture, "END_SECONDS", 0.1)
+    monkeypatch.setattr(capture, "CLOSE_SECONDS", 0.1)
     kept = begin()
     hundred = batch(ROWS[:1] * 100)
-    kept.take(hundred, ["no"] * 100, "r")
+    kept.sample(hundred, ["no"] * 100, "r")
     assert entered.wait(60)
     started = time.perf_counter()
-    for _ in range(2 * capture.MOST_WAITING_ROWS // 100):
-        kept.take(hundred, ["no"] * 100, "r")
+    for _ in range(2 * capture.MAX_QUEUED_ROWS // 100):
+        kept.sample(hundred, ["no"] * 100, "r")
     kept.close()
     assert time.perf_counter() - started < 10
     released.set()
-    monkeypatch.setattr(capture, "END_SECONDS", 60)
+    monkeypatch.setattr(capture, "CLOSE_SECONDS", 60)
     kept.close()
     # What waited was written after all; what found no room in memory was counted.
-    most = capture.MOST_WAITING_ROWS
+    most = capture.MAX_QUEUED_ROWS
     assert kept.results() == {"written": 100 + most, "no_memory": most}
 
 
 def files(folder: Path, **more: Any) -> CaptureFiles:
-    given = {"most_bytes": MIB, "most_seconds": 3600.0, "writers": 1, **more}
+    given = {"max_bytes": MIB, "max_seconds": 3600.0, "writers": 1, **more}
     return CaptureFiles(folder, **given)
 
 
@@ -234,7 +234,7 @@ def test_a_row_larger_than_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def named(folder: Path, age: timedelta, host: str) -> Path:
-    moment = (datetime.now(UTC) - age).strftime(MOMENT)
+    moment = (datetime.now(UTC) - age).strftime(TIMESTAMP_FORMAT)
     path = folder / f"rows-{moment}-{host}-17-1.jsonl"
     path.write_bytes(b"{}\n")
     return path
@@ -253,10 +253,10 @@ def test_old_rows_go_whoever_wrote_them_and_nothing_else_does(tmp_path: Path) ->
 
 
 def test_a_file_ends_before_its_rows_differ_much_in_age(tmp_path: Path) -> None:
-    made = files(tmp_path, most_seconds=36_000.0)
+    made = files(tmp_path, max_seconds=36_000.0)
     made.append(b"1\n")
     for hours, count in ((0.9, 1), (0.2, 2)):
-        made._begun -= hours * 3600
+        made._started -= hours * 3600
         made.append(b"2\n")
         assert len(list(tmp_path.iterdir())) == count
 
@@ -275,13 +275,13 @@ def test_what_waits_is_written_when_the_process_ends(tmp_path: Path) -> None:
 import sys
 from app.observability import capture
 from app.settings import Settings
-from tests.app.observability.test_capture import CONTRACT, FACTS, ROWS, batch
+from tests.app.observability.test_capture import CONTRACT, IDENTITY, ROWS, batch
 
 capture.WRITE_SECONDS = 3600.0
 settings = Settings.from_environ({"CAPTURE_RATIO": "1", "CAPTURE_DIR": sys.argv[1]})
-kept = capture.Capture(settings, CONTRACT, FACTS)
+kept = capture.Capture(settings, CONTRACT, IDENTITY)
 kept.start_worker()
-kept.take(batch(ROWS), ["no"] * 3, "r")
+kept.sample(batch(ROWS), ["no"] * 3, "r")
 """
     argv = [sys.executable, "-c", script, str(tmp_path)]
     subprocess.run(argv, check=True, timeout=120, cwd=ROOT)

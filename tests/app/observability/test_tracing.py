@@ -165,4 +165,4 @@ def test_an_image_without_the_library_refuses_to_start(tmp_path: Path) -> None:
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "PYTHONPATH": str(tmp_path)}
     ended = run_to_end({"MODEL_DIR": str(trained.bundle("iris")), **environ})
     assert ended.returncode == 3
-    assert "built with REQUIREMENTS=serve-otel" in ended.stdout
+    assert "build the image with REQUIREMENTS=serve-otel" in ended.stdout

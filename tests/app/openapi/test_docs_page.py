@@ -47,7 +47,7 @@ def test_it_can_be_switched_off() -> None:
     client = make_client(trained.bundle("iris"), DOCS_ENABLED="false")
     response = client.get("/docs")
     assert response.status_code == 404
-    assert response.get_json()["detail"] == "DOCS_ENABLED is false"
+    assert response.get_json()["detail"] == "the page is disabled (DOCS_ENABLED=false)"
     assert client.get("/openapi.json").status_code == 200
 
 

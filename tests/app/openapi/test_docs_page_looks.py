@@ -15,7 +15,7 @@ from app.openapi import document, page
 from tests.app import live
 from tests.app.browser import Browser
 from tests.app.openapi.docs_page import ANSWERED, ENTER, bars, curl_words, field, fill, open_page
-from tests.app.openapi.test_openapi import FACTS
+from tests.app.openapi.test_openapi import INFO
 
 CONTRASTS = """
 (() => {
@@ -109,7 +109,7 @@ class Stub(BaseHTTPRequestHandler):
             "outputs": [{"name": "predict", "datatype": "FP64", "shape": [-1]}],
         }
         row = [3, None, "it's", HOSTILE]
-        found = document.document(FACTS, CONTRACT, row, ("predict",), announced)
+        found = document.document(INFO, CONTRACT, row, ("predict",), announced)
         self._send(json.dumps(found).encode(), {"Content-Type": "application/json"})
 
     def do_POST(self) -> None:

@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from app.model.contract import Contract, Feature, Output
-from app.model.validation import LARGEST_FLOAT, Validator
-from app.openapi.document import Facts, document
+from app.model.validation import MAX_FLOAT, Validator
+from app.openapi.document import ServiceInfo, document
 from tests import trained
 from tests.app.conftest import make_client
 from tests.app.protocols.test_native import NAMED, PENGUIN, ROW, post
@@ -103,16 +103,16 @@ def test_features_have_dtype_range_categories_and_an_example(penguins: FlaskClie
     assert properties["body_mass_g"] == {
         "type": ["number", "null"],
         "examples": [3750.0],
-        "minimum": -LARGEST_FLOAT,
-        "maximum": LARGEST_FLOAT,
+        "minimum": -MAX_FLOAT,
+        "maximum": MAX_FLOAT,
         "x-training-range": [2700.0, 6300.0],
-        "description": "Training saw 2700 to 6300. null when the value is missing.",
+        "description": "Range in training: 2700 to 6300. null if the value is missing.",
     }
     assert properties["island"] == {
         "type": "string",
         "examples": ["Torgersen"],
         "enum": ["Biscoe", "Dream", "Torgersen"],
-        "description": "One of the categories that training saw.",
+        "description": "One of the categories in training.",
     }
     assert properties["sex"]["enum"] == ["female", "male", None]
 
@@ -207,7 +207,7 @@ CONTRACT = Contract(
     ),
     Output("regressor", "price", None, probabilities=False),
 )
-FACTS = Facts("m", "2", "", "sha256:0", max_rows=5, metrics=True, docs=True)
+INFO = ServiceInfo("m", "2", "", "sha256:0", max_rows=5, has_metrics=True, has_docs=True)
 
 
 def regressor() -> dict[str, Any]:
@@ -219,7 +219,7 @@ def regressor() -> dict[str, Any]:
         ],
         "outputs": [{"name": "predict", "datatype": "FP64", "shape": [-1]}],
     }
-    return document(FACTS, CONTRACT, [3, True, "x"], ("predict",), announced)
+    return document(INFO, CONTRACT, [3, True, "x"], ("predict",), announced)
 
 
 @pytest.mark.parametrize(

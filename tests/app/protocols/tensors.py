@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 INFER = "/v2/models/iris/infer"
 PENGUINS = "/v2/models/penguins/infer"
-UNREADABLE = "The body is not the tensors it claims to be"
-NUMBERS = "expected FP64 or another number type, found"
+UNREADABLE = "Malformed tensor data"
+NUMBERS = "expected FP64 or another numeric datatype, found"
 ONE_OF = (
-    "expected one of: FP16, FP32, FP64, BF16, INT8, INT16, INT32, INT64, "
+    "expected one of FP16, FP32, FP64, BF16, INT8, INT16, INT32, INT64, "
     "UINT8, UINT16, UINT32, UINT64, BOOL, BYTES"
 )
-SIZE = "binary_data_size: expected a whole number of bytes, 0 or more"
+SIZE = "binary_data_size: expected an integer >= 0"
 UNKNOWN = (
-    "unknown input; expected one tensor for each of: sepal_length, sepal_width, petal_length, "
+    "unknown input: expected one tensor for each of sepal_length, sepal_width, petal_length, "
     "petal_width, or one tensor [n, 4] of numbers"
 )
 SOME = "expected a list of 1 to 4 tensors, found none"

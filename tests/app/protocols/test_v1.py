@@ -69,8 +69,8 @@ def test_another_model_is_a_404_that_names_this_one(iris: FlaskClient, path: str
     assert response.status_code == 404
     assert response.content_type == "application/problem+json"
     document = response.get_json()
-    assert document["detail"] == "this server has model 'iris', not 'other'"
-    assert document["error"] == "Unknown model: this server has model 'iris', not 'other'"
+    assert document["detail"] == "expected model 'iris', found 'other'"
+    assert document["error"] == "Unknown model: expected model 'iris', found 'other'"
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_another_model_is_a_404_that_names_this_one(iris: FlaskClient, path: str
         (
             {"instances": [[5.1, "x", 1.4, 0.2]], "signature_name": ["regress"]},
             [
-                ("signature_name", "expected one of: serving_default, predict, predict_proba"),
+                ("signature_name", "expected one of serving_default, predict, predict_proba"),
                 ("instances.0.1", "expected a number, found a string"),
             ],
         ),
         (
             {"instances": [ROW], "signature_name": "regress"},
-            [("signature_name", "expected one of: serving_default, predict, predict_proba")],
+            [("signature_name", "expected one of serving_default, predict, predict_proba")],
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_every_problem_is_named_and_put_into_error(
     assert response.status_code == 422
     assert errors(response) == expected
     texts = "; ".join(f"{place or 'body'}: {text}" for place, text in expected)
-    prefix = "The request does not fit the model's contract"
+    prefix = "The request does not match the model's contract"
     assert response.get_json()["error"] == f"{prefix}: {texts}"
 
 

@@ -64,8 +64,8 @@ def test_health_is_answered(iris: FlaskClient, path: str, document: dict[str, An
 @pytest.mark.parametrize(
     ("model", "error"),
     [
-        ("other", "Unknown model: this server has model 'iris', not 'other'"),
-        ("iris/versions/2", "Unknown version: this server has version '1.0.0', not '2'"),
+        ("other", "Unknown model: expected model 'iris', found 'other'"),
+        ("iris/versions/2", "Unknown version: expected version '1.0.0', found '2'"),
     ],
 )
 def test_another_model_or_version_is_a_404(

@@ -66,7 +66,7 @@ def test_wrong_booleans_and_integers_are_named() -> None:
     texts = {error.loc[-1]: error.msg for error in refused.value.errors}
     assert texts == {
         "on": "expected true or false, found a number",
-        "count": "expected a whole number, found a number",
+        "count": "expected an integer, found a number",
     }
 
 

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
                 "inputs.0": "expected an object, found a number",
                 "inputs.1.name": "expected the name of an input",
                 "inputs.1.datatype": ONE_OF,
-                "inputs.1.shape": "expected a list of whole numbers",
-                "inputs.1": "has no data: expected `data` or raw bytes with binary_data_size",
+                "inputs.1.shape": "expected a list of integers >= 0",
+                "inputs.1": "expected either `data` or binary_data_size, found neither",
             },
         ),
         (
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         ),
         (
             {"inputs": [*iris_columns(), column("petal_width", [1.0])]},
-            {"inputs.petal_width": "given twice"},
+            {"inputs.petal_width": "duplicate tensor"},
         ),
         (
             {
@@ -83,12 +83,12 @@ if TYPE_CHECKING:
                 "inputs.sepal_length.datatype": f"{NUMBERS} BYTES",
                 "inputs.sepal_width.datatype": f"{NUMBERS} BOOL",
                 "inputs.petal_length.shape": "expected [n] or [n, 1], found [1, 2]",
-                "inputs.petal_width.0": "this feature may not be null",
+                "inputs.petal_width.0": "expected a value, found null",
             },
         ),
         (
             {"inputs": iris_columns(sepal_width={"shape": [2], "data": [1, 2]})},
-            {"inputs": "expected as many rows in every tensor, found 1, 2"},
+            {"inputs": "expected the same number of rows in every tensor, found 1, 2"},
         ),
         (
             {"inputs": iris_columns(sepal_width={"shape": []}, petal_width={"shape": [1, 1, 1]})},
@@ -99,7 +99,7 @@ if TYPE_CHECKING:
         ),
         (
             {"inputs": iris_columns(petal_width={"data": [1, 2], "parameters": {}})},
-            {"inputs.petal_width.data": "shape [1] has 1 elements, found 2"},
+            {"inputs.petal_width.data": "expected 1 elements for shape [1], found 2"},
         ),
         (
             {"inputs": [column(f"x{i}", [1.0]) for i in range(105)]},
@@ -113,16 +113,16 @@ if TYPE_CHECKING:
             {"inputs": [{**matrix([ROW]), "name": "x" * 1001, "shape": [1] * 9}]},
             {
                 f"inputs.{'x' * 100}.name": "expected the name of an input",
-                f"inputs.{'x' * 100}.shape": "expected a list of whole numbers",
+                f"inputs.{'x' * 100}.shape": "expected a list of integers >= 0",
             },
         ),
         (
             {"inputs": iris_columns(petal_width={"data": ["x"], "shape": [1]})},
-            {"inputs.petal_width.data": "not FP64: element 0"},
+            {"inputs.petal_width.data": "expected FP64 elements, found others at index 0"},
         ),
         (
             {"inputs": iris_columns(petal_width={"data": [1e39]})},
-            {"inputs.petal_width.0": "the number is too large for a 32-bit float"},
+            {"inputs.petal_width.0": "expected a number in the range of float32"},
         ),
         (
             {"inputs": [matrix([[1.0, 2.0, 3.0]])]},
@@ -130,13 +130,13 @@ if TYPE_CHECKING:
         ),
         (
             {"inputs": [{**matrix([ROW]), "datatype": "BYTES", "data": ["a"] * 4}]},
-            {"inputs.input-0.datatype": "expected numbers, found BYTES"},
+            {"inputs.input-0.datatype": "expected a numeric datatype, found BYTES"},
         ),
         (
             {"inputs": [matrix([[1.0, None, 3.0, 1e39]])]},
             {
-                "inputs.input-0.0.sepal_width": "this feature may not be null",
-                "inputs.input-0.0.petal_width": "the number is too large for a 32-bit float",
+                "inputs.input-0.0.sepal_width": "expected a value, found null",
+                "inputs.input-0.0.petal_width": "expected a number in the range of float32",
             },
         ),
         (
@@ -163,10 +163,10 @@ if TYPE_CHECKING:
                 ],
             },
             {
-                "outputs.1.name": "expected one of, each once: predict, predict_proba",
-                "outputs.2.name": "expected one of, each once: predict, predict_proba",
-                "outputs.3.name": "expected one of, each once: predict, predict_proba",
-                "outputs.predict_proba.classification": "not offered here; leave it out",
+                "outputs.1.name": "expected one of predict, predict_proba, each at most once",
+                "outputs.2.name": "expected one of predict, predict_proba, each at most once",
+                "outputs.3.name": "expected one of predict, predict_proba, each at most once",
+                "outputs.predict_proba.classification": "not supported: omit this parameter",
             },
         ),
         (
@@ -176,7 +176,7 @@ if TYPE_CHECKING:
                 )
             },
             {
-                "inputs.petal_width": "shared memory is not offered here; send the data in the body"
+                "inputs.petal_width": "shared memory is not supported: send the data in the body"
             },
         ),
     ],

@@ -174,5 +174,5 @@ def test_the_sklearn_engine_refuses_other_library_versions(
     accepted = bundle.verify(copy)
     with pytest.raises(BundleRefusedError) as refused:
         load(accepted, Contract.from_manifest(accepted.manifest))
-    assert refused.value.what == f"the bundle needs another version of {library}"
+    assert refused.value.what == f"the bundle requires another version of {library}"
     assert refused.value.expected == other

@@ -70,8 +70,8 @@ def capture(
     loaded, validator = engine.load(served, contract), Validator(contract)
     folder.mkdir(exist_ok=True)
     given = {"CAPTURE_RATIO": "1", "CAPTURE_DIR": str(folder), **environ}
-    facts = {"model": name, "version": "1.0.0", "digest": digest or served.digest}
-    kept = Capture(Settings.from_environ(given), contract, facts)
+    identity = {"model": name, "version": "1.0.0", "digest": digest or served.digest}
+    kept = Capture(Settings.from_environ(given), contract, identity)
     kept.start_worker()
     drawn = [chance.randrange(len(sample(name))) for _ in range(rows)]
     for start in range(0, rows, REQUEST_ROWS):
@@ -80,7 +80,7 @@ def capture(
             change(row, chance)
         places: list[tuple[str | int, ...]] = [(at,) for at in range(len(chosen))]
         batch = validator.batch(list(chosen), places, len(chosen))
-        kept.take(batch, loaded.predict(batch).values, f"request-{start // REQUEST_ROWS}")
+        kept.sample(batch, loaded.predict(batch).values, f"request-{start // REQUEST_ROWS}")
     kept.close()
     return drawn
 

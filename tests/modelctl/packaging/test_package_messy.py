@@ -152,7 +152,7 @@ def test_a_whole_number_beyond_a_double_is_named_by_row_and_column(tmp_path: Pat
     with pytest.raises(ModelctlError) as refused:
         packaged(Ridge().fit(frame[["id"]], frame["y"]), frame, tmp_path, target="y")
     assert refused.value.found == (
-        "row 0, column 'id': the whole number is beyond 2^53 and would not be exact (and 2 more)"
+        "row 0, column 'id': expected an integer from -2^53 to 2^53 (and 2 more)"
     )
 
 
