@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # An idle connection may carry a request that is on its way right now; it gets this long.
 LINGER_SECONDS = 1.0
 CLOSE_INTERVAL_SECONDS = 0.1
-# How often connections are looked at that have been idle for too long, and metrics are settled.
+# How often connections are looked at that have been idle for too long, and metrics flushed.
 LOOK_INTERVAL_SECONDS = 1.0
 # Many clients send head and body apart, one right after the other.
 REST_SECONDS = 0.005
@@ -158,7 +158,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
 
     def _look_around(self) -> None:
         self._close_since(self.loop.time() - self.cfg.keepalive)
-        self.asgi.settle()
+        self.asgi.flush_metrics()
         self.loop.call_later(LOOK_INTERVAL_SECONDS, self._look_around)
 
     def _close_since(self, moment: float) -> None:

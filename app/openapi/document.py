@@ -175,6 +175,9 @@ def _operations(facts: Facts) -> Schema:
     }
     if facts.metrics:
         path = get("metrics", tag, "Prometheus metrics", text, media="text/plain")
+        path["get"]["responses"]["200"]["content"]["application/openmetrics-text"] = {
+            "schema": text
+        }
         paths["/metrics"] = path
     if facts.docs:
         paths["/docs"] = get("docs", tag, "A page to try the model", text, media="text/html")
