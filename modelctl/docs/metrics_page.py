@@ -51,7 +51,7 @@ def page() -> str:
         "| who gets it | everyone who does not ask for OpenMetrics, such as `curl` | Prometheus |",
         "| `# UNIT` | | where the name ends with the unit |",
         "| `_created`: start of the master, which no new worker moves | | each counter and "
-        f"histogram but {_without_created(listed)}, which is older |",
+        f"histogram but {_without_created(listed)}, which outlives the master |",
         "| exemplars: latest `trace_id` of a bucket | | with [tracing](../how-to/trace.md): "
         f"{_with_exemplars(listed)} |",
         "",
@@ -95,9 +95,10 @@ def page() -> str:
         "reference: a number of ten ranges has 13 bins, a category 2 more than it has values. With",
         f"the default of {_default_features()} features these are at most "
         f"{2 * _default_features() * (bins.MAX_CATEGORIES + 3):,} more; 100 numbers have 2,600.",
-        f"OpenMetrics has {_bare(OPENMETRICS) - _bare('')} more in every pod (`_created`), and one "
-        "more for each class, range and bin;",
-        "[observe](../how-to/observe.md#openmetrics-and-exemplars) says how to leave them out.",
+        f"OpenMetrics adds {_bare(OPENMETRICS) - _bare('')} of `_created` to every pod, one for "
+        "probabilities, and one for each class,",
+        "range and bin; [observe](../how-to/observe.md#openmetrics-and-exemplars) says how to",
+        "leave them out.",
         "",
         "| sample model | series in 0.0.4 | in OpenMetrics |",
         "|---|--:|--:|",

@@ -1,4 +1,4 @@
-"""What /metrics says, read by prometheus-client's parsers, which share no code with its writers."""
+"""What /metrics says, read by prometheus-client's parsers."""
 
 from __future__ import annotations
 

@@ -76,7 +76,9 @@ def of(shown: dict[samples.Key, Exemplar], histogram: str, **labels: str) -> lis
 
 def test_a_bucket_names_the_trace_of_its_very_request(start: Start, receiver: Receiver) -> None:
     service = start(trained.bundle("iris"), **traced(receiver))
-    assert service.client.post("/predict", json=BODY).status_code == 200
+    for headers in ({}, {"traceparent": f"00-{TRACE}-{CALLER}-00"}):
+        answer = service.client.post("/predict", json=BODY, headers=headers)
+        assert answer.status_code == 200
     assert exemplars(service.client) == {}
     before = time.time()
     assert service.client.post("/predict", json=BODY, headers=SAMPLED).status_code == 200
@@ -183,6 +185,15 @@ def test_a_new_master_begins_without_those_of_an_earlier_one(
     assert exemplars(service.client)
     service.stop()
     assert exemplars(start(trained.bundle("iris"), **environ).client) == {}
+
+
+def test_a_bucket_has_the_newest_of_all_workers(tmp_path: Path) -> None:
+    shared = SharedExemplars(tmp_path, 2)
+    older, newer = (TracedValue(f"{n}" * 32, 0.5, 1.7e9 + n) for n in (1, 2))
+    for workers in ((0, 1), (1, 0)):
+        for worker, value in zip(workers, (older, newer), strict=True):
+            write(shared.records(worker), 1, value)
+        assert shared.latest([0, 1]) == {1: newer}
 
 
 def test_a_torn_record_is_dropped(tmp_path: Path) -> None:
