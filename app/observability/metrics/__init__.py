@@ -21,7 +21,7 @@ from app.observability.metrics.exposition import Exposition
 from app.observability.metrics.families import SECONDS
 from app.observability.metrics.layout import Layout
 from app.observability.metrics.shared_counters import SharedCounters, refusals
-from app.observability.metrics.shared_exemplars import SharedExemplars, TracedValue, write
+from app.observability.metrics.shared_exemplars import SharedExemplars, write
 from app.observability.metrics.tally import FeatureTally, Tally
 from app.urls import OF_UNMATCHED, UNMATCHED, URLS
 
@@ -170,15 +170,15 @@ class Metrics:
         """Let its trace stand for the buckets a request was counted in; in the event loop only."""
         if outcome.trace is None:
             return
-        now = time.time()
+        trace_id, now = bytes.fromhex(outcome.trace.trace_id), time.time()
         observed = [(self._durations[outcome.route], outcome.seconds)]
         if outcome.kind == "ok":
             observed += zip(self._phases, (outcome.waited, *outcome.phases), strict=True)
         else:
             observed.append((self._queue_wait, outcome.waited))
         for first, seconds in observed:
-            traced = TracedValue(outcome.trace.trace_id, seconds, now)
-            write(self._traced_values, first + bisect_left(SECONDS, seconds), traced)
+            slot = first + bisect_left(SECONDS, seconds)
+            write(self._traced_values, slot, trace_id, seconds, now)
 
     def flush(self) -> None:
         """Add what waits to the numbers."""

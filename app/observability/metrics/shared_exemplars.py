@@ -56,9 +56,9 @@ class SharedExemplars:
         return newest
 
 
-def write(records: memoryview, slot: int, traced: TracedValue) -> None:
+def write(records: memoryview, slot: int, trace_id: bytes, value: float, timestamp: float) -> None:
     """Replace the record of a slot; for the worker whose memory this is."""
-    payload = PAYLOAD.pack(bytes.fromhex(traced.trace_id), traced.value, traced.timestamp)
+    payload = PAYLOAD.pack(trace_id, value, timestamp)
     start = slot * RECORD_BYTES
     records[start : start + RECORD_BYTES] = payload + CHECKSUM.pack(crc32(payload))
 

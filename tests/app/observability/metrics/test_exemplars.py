@@ -187,12 +187,17 @@ def test_a_new_master_begins_without_those_of_an_earlier_one(
     assert exemplars(start(trained.bundle("iris"), **environ).client) == {}
 
 
+def put(records: memoryview, slot: int, traced: TracedValue) -> None:
+    """Write what `latest` shall give back."""
+    write(records, slot, bytes.fromhex(traced.trace_id), traced.value, traced.timestamp)
+
+
 def test_a_bucket_has_the_newest_of_all_workers(tmp_path: Path) -> None:
     shared = SharedExemplars(tmp_path, 2)
     older, newer = (TracedValue(f"{n}" * 32, 0.5, 1.7e9 + n) for n in (1, 2))
     for workers in ((0, 1), (1, 0)):
         for worker, value in zip(workers, (older, newer), strict=True):
-            write(shared.records(worker), 1, value)
+            put(shared.records(worker), 1, value)
         assert shared.latest([0, 1]) == {1: newer}
 
 
@@ -201,10 +206,10 @@ def test_a_torn_record_is_dropped(tmp_path: Path) -> None:
     assert shared.latest([0, 1, 2]) == {}
     records = shared.records(0)
     one, two = (TracedValue(f"{n}" * 32, n / 7, 1.7e9 + n) for n in (1, 2))
-    write(records, 1, one)
+    put(records, 1, one)
     assert SharedExemplars(tmp_path, 3).latest([0, 1, 2]) == {1: one}
     whole = bytes(records[RECORD_BYTES : 2 * RECORD_BYTES])
-    write(records, 1, two)
+    put(records, 1, two)
     newer = bytes(records[RECORD_BYTES : 2 * RECORD_BYTES])
     for size in range(RECORD_BYTES + 1):
         torn = newer[:size] + whole[size:]
@@ -222,7 +227,7 @@ def test_a_reader_beside_a_writer_sees_whole_records_only(tmp_path: Path) -> Non
         number = 0
         while not ended.is_set():
             number = (number + 1) % 10
-            write(records, 0, TracedValue(f"{number}" * 32, float(number), float(number)))
+            put(records, 0, TracedValue(f"{number}" * 32, float(number), float(number)))
 
     writer = threading.Thread(target=keep_writing)
     writer.start()
