@@ -94,9 +94,9 @@ class Bridge:
         """Write the log lines of the requests that were answered inline."""
         self._service.flush()
 
-    def settle(self) -> None:
+    def flush_metrics(self) -> None:
         """Let the metrics of all workers have what was counted here."""
-        self._service.settle()
+        self._service.flush_metrics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Called by the worker for every request."""

@@ -68,8 +68,8 @@ def options(settings: Settings, service: Service) -> dict[str, Any]:
 
 
 def _prepare(service: Service, _server: Any, worker: Any) -> None:
-    """Give a worker its place among the metrics, and note when its life begins."""
-    worker.place = service.metrics.take()
+    """Give a worker its index among the metrics, and note when its life begins."""
+    worker.index = service.metrics.take()
     worker.since = time.perf_counter()
 
 
@@ -80,7 +80,7 @@ def _end(service: Service, _server: Any, _worker: Any) -> None:
 
 def _forget(service: Service, _server: Any, worker: Any) -> None:
     """Take a dead worker's gauges out of the sums; its counters stay, as they must."""
-    service.metrics.release(worker.place)
+    service.metrics.release(worker.index)
 
 
 def _begin(service: Service, worker: Any) -> None:
@@ -90,7 +90,7 @@ def _begin(service: Service, worker: Any) -> None:
     """
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
     first = worker.age <= service.settings.worker_count
-    service.start_worker(worker.place, None if first else worker.since)
+    service.start_worker(worker.index, None if first else worker.since)
     # What the warm-up made stays until the end as well.
     gc.freeze()
 

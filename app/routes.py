@@ -17,7 +17,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from app.errors import RequestError
-from app.observability.metrics import CONTENT_TYPE
 from app.observability.outcome import Outcome
 from app.observability.trace_context import HEADER, parse
 from app.observability.tracing import RESPONSE_HEADER, header
@@ -66,9 +65,9 @@ def ready(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     return json_reply({"status": "ready", "digest": service.bundle.digest})
 
 
-def metrics(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def metrics(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
     """Prometheus metrics, summed over the workers."""
-    return Reply(200, service.metrics.exposition(), CONTENT_TYPE)
+    return Reply(200, *service.metrics.exposition(inbound.headers.get("accept", "")))
 
 
 def model_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:

@@ -19,7 +19,7 @@ from app.model.contract import Contract
 from app.model.validation import Validator
 from app.observability import capture, tracing
 from app.observability.logs import RequestLog
-from app.observability.metrics import Facts, Metrics
+from app.observability.metrics import Metrics, ModelFacts
 from app.openapi import document as openapi
 from app.openapi import page as docs_page
 from app.protocols.native import Native
@@ -67,9 +67,9 @@ class Service:
         self.docs = docs_page.load() if settings.docs_enabled else None
         identity = {"model": self.name, "version": self.version, "digest": bundle.digest}
         self._capture = capture.from_settings(settings, self.contract, identity)
+        self.tracing = tracing.from_settings(settings, self.name, self.version, bundle.digest)
         self.metrics = self._count()
         self.in_flight.observe = self.metrics.in_flight
-        self.tracing = tracing.from_settings(settings, self.name, self.version, bundle.digest)
         self._started = started
         self._base_seconds = 0.0
         self._seconds_per_byte = 0.0
@@ -77,10 +77,10 @@ class Service:
             sample_ratio=settings.log_sample_ratio, version=self.version, digest=bundle.digest
         )
 
-    def start_worker(self, place: int | None = None, since: float | None = None) -> None:
+    def start_worker(self, index: int | None = None, since: float | None = None) -> None:
         """Warm up and become ready; call it once in every worker. Raises BundleRefusedError.
 
-        `place` is what `metrics.take` gave the master for this worker; None: there is no master.
+        `index` is what `metrics.take` gave the master for this worker; None: there is no master.
         `since`: time.perf_counter() at the fork of a worker that replaces another.
         """
         self._log.start_worker()
@@ -92,7 +92,7 @@ class Service:
         self._calibrate()
         self.is_ready = True
         seconds = time.perf_counter() - (self._started if since is None else since)
-        self.metrics.start(self.metrics.take() if place is None else place, seconds)
+        self.metrics.start(self.metrics.take() if index is None else index, seconds)
         self._log.model_loaded(name=self.name, engine=self.engine.name, seconds=seconds)
 
     def answer(
@@ -156,6 +156,7 @@ class Service:
         """
         self.metrics.record(outcome, predicted=predicted)
         if outcome.traced and self.tracing is not None:
+            self.metrics.add_exemplars(outcome)
             self.tracing.end(outcome)
         if outcome.failure is not None:
             self._log.failed(outcome)
@@ -170,21 +171,21 @@ class Service:
         """Write out whatever this worker has buffered; call it on a graceful shutdown."""
         if self._capture is not None:
             self._capture.close()
-        self.settle()
+        self.flush_metrics()
         if self.tracing is not None:
             self.tracing.stop()
 
-    def settle(self) -> None:
+    def flush_metrics(self) -> None:
         """Let the metrics of all workers have what was counted here; now and then.
 
         What asks for /metrics has it at once; this is for when another worker is asked.
         """
         if self._capture is not None:
             self.metrics.captured(self._capture.results())
-        self.metrics.settle()
+        self.metrics.flush()
 
     def _count(self) -> Metrics:
-        facts = Facts(
+        facts = ModelFacts(
             manifest=self.bundle.manifest,
             digest=self.bundle.digest,
             engine=self.engine.name,
@@ -193,7 +194,8 @@ class Service:
             max_in_flight=self.settings.max_in_flight,
             max_features=self.settings.drift_max_features,
         )
-        return Metrics(facts, self.settings.metrics_folder)
+        traced = self.tracing is not None
+        return Metrics(facts, self.settings.metrics_folder, traced=traced)
 
     def _describe(self) -> bytes:
         """Build the OpenAPI document; its example is a sample row, without nulls if possible."""

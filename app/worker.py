@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Grace period for a request that a client is sending on an idle connection at this moment.
 LINGER_SECONDS = 1.0
 CLOSE_INTERVAL_SECONDS = 0.1
-# How often connections are looked at that have been idle for too long, and metrics are settled.
+# How often connections are looked at that have been idle for too long, and metrics flushed.
 LOOK_INTERVAL_SECONDS = 1.0
 # Wait for the rest of a body: many clients send head and body in two packets.
 INCOMPLETE_SECONDS = 0.005
@@ -159,7 +159,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
 
     def _look_around(self) -> None:
         self._close_since(self.loop.time() - self.cfg.keepalive)
-        self.asgi.settle()
+        self.asgi.flush_metrics()
         self.loop.call_later(LOOK_INTERVAL_SECONDS, self._look_around)
 
     def _close_since(self, moment: float) -> None:

@@ -182,6 +182,9 @@ def _operations(info: ServiceInfo) -> Schema:
     }
     if info.has_metrics:
         path = get("metrics", tag, "Prometheus metrics", text, media="text/plain")
+        path["get"]["responses"]["200"]["content"]["application/openmetrics-text"] = {
+            "schema": text
+        }
         paths["/metrics"] = path
     if info.has_docs:
         paths["/docs"] = get("docs", tag, "Page to try the model", text, media="text/html")

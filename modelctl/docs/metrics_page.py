@@ -6,16 +6,18 @@ Nothing in the service reads it while it runs.
 from __future__ import annotations
 
 from app.model.contract import Contract, Output
-from app.observability.metrics import MOST_WAITING, REASONS, Facts, Metrics, bins, families
+from app.observability.metrics import MAX_WAITING, REASONS, Metrics, ModelFacts, bins, families
+from app.observability.metrics.exposition import OPENMETRICS
 from app.observability.metrics.families import Family
 from app.settings import Settings
 from app.urls import UNMATCHED, URLS
 
 PAGE = "docs/reference/metrics.md"
-# Of each sample model; a test compares with what its service exports.
-SAMPLES = {"diabetes": 617, "iris": 474, "penguins": 494}
+# Of each sample model, in format 0.0.4 and in OpenMetrics; a test compares with what its service
+# exports.
+SAMPLES = {"diabetes": (617, 898), "iris": (474, 677), "penguins": (494, 707)}
 # A model without a feature or a class: what every pod has.
-BARE = Facts(
+BARE = ModelFacts(
     manifest={"name": "bare", "version": "0", "created": "2000-01-01T00:00:00Z"},
     digest="",
     engine="onnx",
@@ -32,8 +34,7 @@ def page() -> str:
         "# Metrics",
         "",
         "What `/metrics` offers; `make generate` writes this page from",
-        "`app/observability/metrics/families.py`. The",
-        "format is Prometheus' text format 0.0.4. Every series is there from the start, at 0, and",
+        "`app/observability/metrics/families.py`. Every series is there from the start, at 0, and",
         "whichever worker is asked answers for all workers of its pod. Rules and dashboards made",
         "of these: [observe](../how-to/observe.md). Why we count as we do:",
         "[decision](../decisions/0002-metrics.md).",
@@ -41,6 +42,18 @@ def page() -> str:
         "| metric | type | unit | labels | over workers | meaning |",
         "|---|---|---|---|---|---|",
         *(_row(family) for family in listed),
+        "",
+        "## Formats",
+        "The request's `Accept` header chooses; names, labels and values are the same in both.",
+        "",
+        "| | Prometheus text 0.0.4 | OpenMetrics 1.0 |",
+        "|---|---|---|",
+        "| who gets it | everyone who does not ask for OpenMetrics, such as `curl` | Prometheus |",
+        "| `# UNIT` | | where the name ends with the unit |",
+        "| `_created`: start of the master, which no new worker moves | | each counter and "
+        f"histogram but {_without_created(listed)}, which outlives the master |",
+        "| exemplars: latest `trace_id` of a bucket | | with [tracing](../how-to/trace.md): "
+        f"{_with_exemplars(listed)} |",
         "",
         "## Values of labels",
         "- No label differs between pods of a release; Prometheus adds namespace, pod and job.",
@@ -64,7 +77,7 @@ def page() -> str:
         "- A request is counted before its client has the answer. What a prediction adds to",
         "  histograms, classes and bins is added for several requests together: at once for the",
         "  worker that is asked for `/metrics`, for the others within a second or after",
-        f"  {MOST_WAITING} requests.",
+        f"  {MAX_WAITING} requests.",
         "- Workers that end, are replaced or reloaded take nothing with them. After SIGKILL what",
         "  the killed worker had not added yet is missing: at most that second. The number of",
         "  requests is complete even then.",
@@ -76,18 +89,31 @@ def page() -> str:
         "  switches bins of features off.",
         "",
         "## Series of a pod",
-        f"Every pod has {_bare()} series, a classifier with probabilities "
+        f"Every pod has {_bare('')} series, a classifier with probabilities "
         f"{len(families.SHARES) + 3} more. Each class",
         "or range of predictions and each bin of a feature adds 2, one that counts and one for the",
         "reference: a number of ten ranges has 13 bins, a category 2 more than it has values. With",
         f"the default of {_default_features()} features these are at most "
         f"{2 * _default_features() * (bins.MAX_CATEGORIES + 3):,} more; 100 numbers have 2,600.",
+        f"OpenMetrics adds {_bare(OPENMETRICS) - _bare('')} of `_created` to every pod, one for "
+        "probabilities, and one for each class,",
+        "range and bin; [observe](../how-to/observe.md#openmetrics-and-exemplars) says how to",
+        "leave them out.",
         "",
-        "| sample model | series |",
-        "|---|--:|",
-        *(f"| {name} | {count} |" for name, count in SAMPLES.items()),
+        "| sample model | series in 0.0.4 | in OpenMetrics |",
+        "|---|--:|--:|",
+        *(f"| {name} | {plain} | {more} |" for name, (plain, more) in SAMPLES.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _without_created(listed: list[Family]) -> str:
+    counting = [family for family in listed if family.kind in ("counter", "histogram")]
+    return ", ".join(f"`{family.name}`" for family in counting if not family.has_created)
+
+
+def _with_exemplars(listed: list[Family]) -> str:
+    return ", ".join(f"`{family.name}`" for family in listed if family.has_exemplars)
 
 
 def _row(family: Family) -> str:
@@ -99,9 +125,13 @@ def _row(family: Family) -> str:
     return f"| `{family.name}` | {family.kind} | {family.unit} | {labels} | {over} | {text} |"
 
 
-def _bare() -> int:
-    """Series without those of its one prediction."""
-    return Metrics(BARE).layout.series - 1
+def _bare(accept: str) -> int:
+    """Series in the format for this header, without those of its one prediction."""
+    metrics = Metrics(BARE)
+    metrics.start(metrics.take(), 0.0)
+    text, _ = metrics.exposition(accept)
+    lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
+    return len([line for line in lines if not line.startswith("ml_predictions_")])
 
 
 def _default_features() -> int:

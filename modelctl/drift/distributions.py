@@ -63,12 +63,12 @@ class Reference:
     def count_numbers(self, encoded: Numbers) -> Numbers:
         """Live rows by bin, from the numbers that the contract makes of values."""
         if self.bins.edges:
-            places = np.searchsorted(np.array(self.bins.edges), encoded, side="right")
+            indices = np.searchsorted(np.array(self.bins.edges), encoded, side="right")
         else:
             # A category is its position, and the last bin that of a missing one.
-            places = np.where(np.isnan(encoded), -1, encoded).astype(int)
-        found = np.array(self.bins.found)[places]
-        return np.bincount(found, minlength=len(self.bins.labels)).astype(np.float64)
+            indices = np.where(np.isnan(encoded), -1, encoded).astype(int)
+        positions = np.array(self.bins.positions)[indices]
+        return np.bincount(positions, minlength=len(self.bins.labels)).astype(np.float64)
 
 
 def of_features(manifest: dict[str, Any]) -> dict[str, Reference]:
@@ -96,9 +96,9 @@ def count_predictions(
     """Live predictions by bin."""
     if classes is None:
         return reference.count_numbers(np.asarray(values, dtype=np.float64))
-    places = dict(zip(classes, reference.bins.found, strict=True))
-    found = [places[value] for value in values if value in places]
-    return np.bincount(found, minlength=len(reference.bins.labels)).astype(np.float64)
+    by_class = dict(zip(classes, reference.bins.positions, strict=True))
+    positions = [by_class[value] for value in values if value in by_class]
+    return np.bincount(positions, minlength=len(reference.bins.labels)).astype(np.float64)
 
 
 def _reference(entry: dict[str, Any], bins: Bins, *, is_prediction: bool = False) -> Reference:

@@ -42,12 +42,12 @@ def test_metrics_are_summed_over_workers(start: Start) -> None:
     # A worker tells the others what it has predicted once a second.
     service.wait_until("settled", lambda: service.metric("ml_batch_rows_sum") == count)
     text = service.client.get("/metrics").text
-    model = 'model="iris",version="1.0.0"'
-    assert f'ml_requests_total{{route="/predict",code="200",{model}}} {count}' in text
-    assert f'ml_request_duration_seconds_count{{route="/predict"}} {count}' in text
-    assert f'ml_predictions_total{{prediction="setosa"}} {count}' in text
+    labels = 'code="200",model="iris",route="/predict",version="1.0.0"'
+    assert f"ml_requests_total{{{labels}}} {count}.0" in text
+    assert f'ml_request_duration_seconds_count{{route="/predict"}} {count}.0' in text
+    assert f'ml_predictions_total{{prediction="setosa"}} {count}.0' in text
     digest = service.client.get("/model/info").json()["digest"]
-    info = f'ml_model_info{{name="iris",version="1.0.0",digest="{digest}",engine="onnx"}} 1'
+    info = f'ml_model_info{{digest="{digest}",engine="onnx",name="iris",version="1.0.0"}} 1.0'
     assert info in text
 
 

@@ -97,6 +97,7 @@ class Stack:
                     f"--config.file={path}",
                     f"--storage.tsdb.path={self.folder / 'tsdb'}",
                     f"--web.listen-address=127.0.0.1:{self.port}",
+                    "--enable-feature=exemplar-storage",
                 ],
                 stdout=stream,
                 stderr=subprocess.STDOUT,

@@ -1,13 +1,14 @@
 """Outcome -> Prometheus, exact across worker processes.
 
 `Metrics` is made in the master, where the bundle is known, and told of each request in a worker.
-`families` says what there is, `layout` where it is kept and how it reads, `board` how the workers'
-numbers come together, `bins` and `tally` what a prediction adds.
+`families` says what there is, `layout` where it is kept, `shared_counters` how the workers' numbers
+come together, `bins` and `tally` what a prediction adds, `exposition` how all of it reads.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.observability.metrics import bins, families, processes
+from app.observability.metrics.exposition import Exposition
 from app.observability.metrics.families import SECONDS
-from app.observability.metrics.layout import CONTENT_TYPE, Layout
-from app.observability.metrics.shared_counters import Board, refusals
+from app.observability.metrics.layout import Layout
+from app.observability.metrics.shared_counters import SharedCounters, refusals
+from app.observability.metrics.shared_exemplars import SharedExemplars, write
 from app.observability.metrics.tally import FeatureTally, Tally
 from app.urls import OF_UNMATCHED, UNMATCHED, URLS
 
@@ -30,13 +33,13 @@ if TYPE_CHECKING:
     from app.model.contract import Contract
     from app.observability.outcome import Outcome
 
-__all__ = ["CONTENT_TYPE", "Facts", "Metrics"]
+__all__ = ["Metrics", "ModelFacts"]
 
 OTHER = "other"
 # So many predictions, or values of their features, are added to the numbers together: enough for
 # numpy to pay, few enough to take a fraction of a millisecond.
-MOST_WAITING = 64
-MANY_VALUES = 4096
+MAX_WAITING = 64
+MAX_VALUES = 4096
 # The kinds of RequestErrors and the words for them; 4xx only, what else fails has its own counters.
 REASONS = {
     "not-json": "not_json",
@@ -55,7 +58,7 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class ModelFacts:
     """What is known of a model before its first request."""
 
     manifest: dict[str, Any]
@@ -70,41 +73,53 @@ class Facts:
 class Metrics:
     """The metrics of one model: all of them in the master, one worker's part after `start`."""
 
-    def __init__(self, facts: Facts, folder: Path | None = None) -> None:
-        """`folder` is where the workers' numbers meet; None for a single process."""
+    def __init__(
+        self, facts: ModelFacts, folder: Path | None = None, *, traced: bool = False
+    ) -> None:
+        """`folder` is where the workers' numbers meet; None for a single process.
+
+        `traced`: some requests are, and `add_exemplars` will be told of them.
+        """
         self.layout = Layout()
         self._folder = folder
         self._facts = facts
-        # What each worker says of itself once: place -> value.
-        self._known: dict[int, float] = {}
+        # What each worker says of itself once: slot -> value.
+        self._constants: dict[int, float] = {}
         self._add_requests()
         self._add_model()
         self._tally = self._add_predictions()
         self._features = self._add_features()
         self._pid = self.layout.add_hidden()
         self._add_processes()
-        self.board = Board(folder, self.layout.size)
+        self.counters = SharedCounters(folder, self.layout.size)
+        self._exemplars = SharedExemplars(folder, self.layout.size) if traced else None
+        self._traced_values = memoryview(b"")
         # One at a time a memoryview is faster, all at once numpy: the same memory.
         self._numbers: memoryview[float] = memoryview(b"").cast("d")
         self._array = np.asarray(self._numbers)
-        self._most_rows = MANY_VALUES // max(1, self._features.width)
+        self._max_rows = MAX_VALUES // max(1, self._features.width)
         self._master = os.getpid()
+        # The counters are not much younger; of all workers, however late, it is the same.
         self._began = processes.start_time(self._master)
+        lookup = None if self._exemplars is None else self._exemplars.latest
+        self._exposition = Exposition(self.layout, self._began, lookup)
 
     def take(self) -> int:
-        """A place on the board for a worker; for the master, before the fork."""
-        return self.board.take()
+        """The index of a new worker; for the master, before the fork."""
+        return self.counters.take()
 
-    def release(self, place: int) -> None:
-        """The worker of that place has ended; for the master."""
-        self.board.release(place, self.layout.live)
+    def release(self, worker: int) -> None:
+        """The worker of that index has ended; for the master."""
+        self.counters.release(worker, self.layout.live)
 
-    def start(self, place: int, load_seconds: float) -> None:
-        """This process is a worker now, and ready after so long."""
-        self._numbers = self.board.numbers(place)
+    def start(self, worker: int, load_seconds: float) -> None:
+        """This process is the worker of that index now, and ready after so long."""
+        self._numbers = self.counters.numbers(worker)
         self._array = np.asarray(self._numbers)
-        for at, value in self._known.items():
-            self._numbers[at] = value
+        if self._exemplars is not None:
+            self._traced_values = self._exemplars.records(worker)
+        for slot, value in self._constants.items():
+            self._numbers[slot] = value
         self._numbers[self._load] = load_seconds
         self._numbers[self._pid] = os.getpid()
         self._numbers[self._starts] += 1
@@ -115,23 +130,23 @@ class Metrics:
 
     def look_up(self, outcome: Outcome) -> None:
         """Find the bins of many rows right where they were predicted, which may be a thread."""
-        if outcome.rows > self._most_rows and outcome.batch is not None:
-            places = self._features.places([outcome.batch])
-            outcome.bins = np.bincount(places, minlength=self.layout.size)
+        if outcome.rows > self._max_rows and outcome.batch is not None:
+            slots = self._features.slots([outcome.batch])
+            outcome.bins = np.bincount(slots, minlength=self.layout.size)
             outcome.batch = None
 
     def record(self, outcome: Outcome, *, predicted: bool) -> None:
         """Count one finished request; in the worker's event loop only."""
         numbers, status = self._numbers, outcome.status
-        counted = self._requests.get((outcome.route, status))
-        if counted is None:
-            counted = self._unforeseen[min(5, max(3, status // 100))]
-        numbers[counted] += 1
+        slot = self._requests.get((outcome.route, status))
+        if slot is None:
+            slot = self._unforeseen[min(5, max(3, status // 100))]
+        numbers[slot] += 1
         if predicted and outcome.kind == "ok":
             tally = self._tally
             tally.add(outcome, self._durations[outcome.route])
-            if len(tally) >= MOST_WAITING or tally.row_count >= self._most_rows:
-                self.settle()
+            if len(tally) >= MAX_WAITING or tally.row_count >= self._max_rows:
+                self.flush()
             return
         self._observe(self._durations.get(outcome.route, self._other_duration), outcome.seconds)
         if not predicted:
@@ -151,16 +166,30 @@ class Metrics:
         for result, count in rows.items():
             self._numbers[self._captured[result]] += count
 
-    def settle(self) -> None:
+    def add_exemplars(self, outcome: Outcome) -> None:
+        """Let its trace stand for the buckets a request was counted in; in the event loop only."""
+        if outcome.trace is None:
+            return
+        trace_id, now = bytes.fromhex(outcome.trace.trace_id), time.time()
+        observed = [(self._durations[outcome.route], outcome.seconds)]
+        if outcome.kind == "ok":
+            observed += zip(self._phases, (outcome.waited, *outcome.phases), strict=True)
+        else:
+            observed.append((self._queue_wait, outcome.waited))
+        for first, seconds in observed:
+            slot = first + bisect_left(SECONDS, seconds)
+            write(self._traced_values, slot, trace_id, seconds, now)
+
+    def flush(self) -> None:
         """Add what waits to the numbers."""
         if len(self._tally):
-            self._tally.settle(self._array, self._features)
+            self._tally.flush(self._array, self._features)
 
-    def exposition(self) -> bytes:
-        """All of it, over all workers, in Prometheus' text format."""
-        self.settle()
-        workers = self.board.read()
-        total = self.layout.together(workers)
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All of it, over all workers, and its content type, by the request's header `Accept`."""
+        self.flush()
+        workers = self.counters.read()
+        total = self.layout.aggregate(workers)
         pids = [int(numbers[self._pid]) for numbers in workers if numbers[self._pid]]
         everyone = sorted({self._master, *pids})
         total[self._refusals] = refusals(self._folder)
@@ -170,8 +199,8 @@ class Metrics:
         total[self._memory] = processes.memory_bytes(everyone)
         total[self._started] = self._began
         total[self._files] = processes.open_files(everyone)
-        total[self._most_files] = processes.most_files()
-        return self.layout.text(total)
+        total[self._max_files] = processes.max_files()
+        return self._exposition.render(accept, total.tolist())
 
     def _observe(self, first: int, seconds: float) -> None:
         self._numbers[first + bisect_left(SECONDS, seconds)] += 1
@@ -179,9 +208,9 @@ class Metrics:
 
     def _add_refused(self, errors: Iterable[FieldError]) -> None:
         for error in errors:
-            place = self._unusable.get(error.unusable) if error.unusable else None
-            if place is not None:
-                self._numbers[place] += 1
+            slot = self._unusable.get(error.unusable) if error.unusable else None
+            if slot is not None:
+                self._numbers[slot] += 1
 
     def _add_requests(self) -> None:
         add, manifest = self.layout.add, self._facts.manifest
@@ -201,7 +230,7 @@ class Metrics:
         self._other_duration = add(families.DURATION, OTHER)
         self._queue_wait = add(families.QUEUE_WAIT)
         self._in_flight = add(families.IN_FLIGHT)
-        self._known[add(families.IN_FLIGHT_LIMIT)] = self._facts.max_in_flight
+        self._constants[add(families.IN_FLIGHT_LIMIT)] = self._facts.max_in_flight
         self._shed = add(families.SHED)
         self._deadline = add(families.DEADLINE)
         reasons = sorted({*REASONS.values(), OTHER})
@@ -213,15 +242,15 @@ class Metrics:
     def _add_model(self) -> None:
         add, facts = self.layout.add, self._facts
         name, version = str(facts.manifest["name"]), str(facts.manifest["version"])
-        self._known[add(families.INFO, name, version, facts.digest, facts.engine)] = 1
+        self._constants[add(families.INFO, name, version, facts.digest, facts.engine)] = 1
         if created := facts.manifest.get("created"):
-            self._known[add(families.CREATED)] = datetime.fromisoformat(created).timestamp()
+            self._constants[add(families.CREATED)] = datetime.fromisoformat(created).timestamp()
         self._load = add(families.LOAD)
         self._refusals = add(families.REFUSALS)
 
     def _add_predictions(self) -> Tally:
         add, contract, manifest = self.layout.add, self._facts.contract, self._facts.manifest
-        phases = (
+        self._phases = (
             self._queue_wait,
             add(families.PREPROCESS),
             add(families.INFERENCE),
@@ -234,8 +263,8 @@ class Metrics:
         for label in own.labels:
             add(families.PREDICTIONS, label)
         for label, ratio in zip(own.labels, own.ratios or (), strict=False):
-            self._known[add(families.PREDICTION_REFERENCE, label)] = ratio
-        return Tally(phases, rows, confidence, (own, first), contract.output.classes)
+            self._constants[add(families.PREDICTION_REFERENCE, label)] = ratio
+        return Tally(self._phases, rows, confidence, (own, first), contract.output.classes)
 
     def _add_features(self) -> FeatureTally:
         add, facts = self.layout.add, self._facts
@@ -256,15 +285,15 @@ class Metrics:
                 )
         for column, _, own, _ in counted:
             for label, ratio in zip(own.labels, own.ratios or (), strict=False):
-                self._known[add(families.FEATURE_REFERENCE, names[column], label)] = ratio
+                self._constants[add(families.FEATURE_REFERENCE, names[column], label)] = ratio
         return FeatureTally(counted)
 
     def _add_processes(self) -> None:
         add = self.layout.add
         self._starts = add(families.STARTS)
-        self._known[add(families.WORKERS)] = self._facts.workers
+        self._constants[add(families.WORKERS)] = self._facts.workers
         self._cpu = add(families.CPU)
         self._memory = add(families.MEMORY)
         self._started = add(families.STARTED)
         self._files = add(families.OPEN_FILES)
-        self._most_files = add(families.MOST_FILES)
+        self._max_files = add(families.MAX_FILES)

@@ -25,14 +25,14 @@ MISSING, UNSEEN, BELOW, ABOVE, OTHER = "missing", "unseen", "below", "above", "o
 class Bins:
     """Bins of one feature or of the predictions.
 
-    `found` has positions in `labels` and `ratios`: for each category, if there are no `edges`, else
+    `positions` are those in `labels` and `ratios`: for each category, if there are no `edges`, else
     for each number of edges that a value has reached; the last one is that of a missing value, but
     for predictions, which never are. The last edge is infinity. No ratios: there is no reference.
     """
 
     labels: tuple[str, ...]
     edges: tuple[float, ...]
-    found: tuple[int, ...]
+    positions: tuple[int, ...]
     ratios: tuple[float, ...] | None
 
 
@@ -55,10 +55,10 @@ def of_predictions(output: Output, entry: dict[str, Any] | None) -> Bins:
         return _of_classes([str(value) for value in output.classes], ratios)
     if entry is None:
         return Bins(("0",), (math.inf,), (0,), None)
-    found = _of_ranges(entry["edges"], entry["ratios"], 0.0)
+    ranges = _of_ranges(entry["edges"], entry["ratios"], 0.0)
     # A prediction is never missing: that bin is the last.
-    shares = None if found.ratios is None else found.ratios[:-1]
-    return Bins(found.labels[:-1], found.edges, found.found[:-1], shares)
+    shares = None if ranges.ratios is None else ranges.ratios[:-1]
+    return Bins(ranges.labels[:-1], ranges.edges, ranges.positions[:-1], shares)
 
 
 def distinct(texts: Iterable[str], taken: Iterable[str]) -> list[str]:
@@ -79,24 +79,24 @@ def distinct(texts: Iterable[str], taken: Iterable[str]) -> list[str]:
 def _of_categories(texts: Sequence[str], ratios: Sequence[float], missing: float) -> Bins:
     """One bin for each category; of too many, the most frequent keep their own."""
     by_share = sorted(range(len(texts)), key=lambda at: -ratios[at])
-    labels, found = _labelled(texts, sorted(by_share[:MAX_CATEGORIES]), (MISSING, UNSEEN))
+    labels, positions = _labelled(texts, sorted(by_share[:MAX_CATEGORIES]), (MISSING, UNSEEN))
     shares = [0.0] * len(labels)
-    for at, place in enumerate(found):
-        shares[place] += ratios[at] * (1 - missing)
+    for position, ratio in zip(positions, ratios, strict=True):
+        shares[position] += ratio * (1 - missing)
     absent = labels.index(MISSING)
     shares[absent] = missing
-    return Bins(labels, (), (*found, absent), tuple(shares))
+    return Bins(labels, (), (*positions, absent), tuple(shares))
 
 
 def _of_classes(texts: Sequence[str], ratios: Sequence[float] | None) -> Bins:
-    """One bin for each class; `found` has as many entries, in their order."""
-    labels, found = _labelled(texts, list(range(len(texts)))[:MAX_CATEGORIES], ())
+    """One bin for each class; there are as many positions, in their order."""
+    labels, positions = _labelled(texts, list(range(len(texts)))[:MAX_CATEGORIES], ())
     if ratios is None:
-        return Bins(labels, (), found, None)
+        return Bins(labels, (), positions, None)
     shares = [0.0] * len(labels)
-    for at, place in enumerate(found):
-        shares[place] += ratios[at]
-    return Bins(labels, (), found, tuple(shares))
+    for position, ratio in zip(positions, ratios, strict=True):
+        shares[position] += ratio
+    return Bins(labels, (), positions, tuple(shares))
 
 
 def _labelled(
@@ -108,8 +108,8 @@ def _labelled(
     """
     rest = (OTHER,) if len(kept) < len(texts) else ()
     labels = (*distinct([texts[at] for at in kept], (*rest, *special)), *rest, *special)
-    places = {at: place for place, at in enumerate(kept)}
-    return labels, tuple(places.get(at, len(kept)) for at in range(len(texts)))
+    positions = {at: position for position, at in enumerate(kept)}
+    return labels, tuple(positions.get(at, len(kept)) for at in range(len(texts)))
 
 
 def _of_ranges(edges: Sequence[float], ratios: Sequence[float], missing: float) -> Bins:

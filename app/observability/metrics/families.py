@@ -26,11 +26,12 @@ class Family:
     """One metric. `over_workers`: how the numbers of several workers become one.
 
     `live`: it says how things are, so a worker takes its part with it when it ends. `at_scrape`: no
-    worker keeps it, whoever is asked finds it out.
+    worker keeps it, whoever is asked finds it out. `outlives_master`: it goes on counting when a
+    new master starts in the same pod. `has_exemplars`: its buckets may name a traced request.
     """
 
     name: str
-    kind: Literal["counter", "gauge", "histogram"]
+    kind: Literal["counter", "gauge", "histogram", "info"]
     help: str
     labels: tuple[str, ...] = ()
     unit: str = ""
@@ -38,6 +39,13 @@ class Family:
     over_workers: Literal["sum", "max"] = "sum"
     live: bool = False
     at_scrape: bool = False
+    outlives_master: bool = False
+    has_exemplars: bool = False
+
+    @property
+    def has_created(self) -> bool:
+        """Whether the start of the master is when it began to count."""
+        return self.kind in ("counter", "histogram") and not self.outlives_master
 
 
 REQUESTS = Family(
@@ -47,24 +55,25 @@ REQUESTS = Family(
 DURATION = Family(
     "ml_request_duration_seconds", "histogram",
     "Time from the whole request to its answer; `other`: all URLs that do not predict.",
-    ("route",), "seconds", SECONDS,
+    ("route",), "seconds", SECONDS, has_exemplars=True,
 )  # fmt: skip
 QUEUE_WAIT = Family(
     "ml_queue_wait_seconds", "histogram",
     "Time from the whole request until work on it began, of requests for a prediction.",
-    (), "seconds", SECONDS,
+    (), "seconds", SECONDS, has_exemplars=True,
 )  # fmt: skip
 PREPROCESS = Family(
     "ml_preprocess_seconds", "histogram",
-    "Reading, checking and encoding the rows of an answered prediction.", (), "seconds", SECONDS,
+    "Reading, checking and encoding the rows of an answered prediction.",
+    (), "seconds", SECONDS, has_exemplars=True,
 )  # fmt: skip
 INFERENCE = Family(
     "ml_inference_seconds", "histogram", "The engine's part of an answered prediction.",
-    (), "seconds", SECONDS,
+    (), "seconds", SECONDS, has_exemplars=True,
 )  # fmt: skip
 POSTPROCESS = Family(
     "ml_postprocess_seconds", "histogram", "Writing the answer of a prediction.",
-    (), "seconds", SECONDS,
+    (), "seconds", SECONDS, has_exemplars=True,
 )  # fmt: skip
 BATCH_ROWS = Family(
     "ml_batch_rows", "histogram", "Rows of an answered prediction; its sum is all rows predicted.",
@@ -118,7 +127,7 @@ CAPTURED = Family(
     ("result",), "rows",
 )  # fmt: skip
 INFO = Family(
-    "ml_model_info", "gauge", "The loaded model; always 1.",
+    "ml_model_info", "info", "The loaded model; always 1.",
     ("name", "version", "digest", "engine"), over_workers="max",
 )  # fmt: skip
 CREATED = Family(
@@ -135,7 +144,7 @@ LOAD = Family(
 REFUSALS = Family(
     "ml_model_verification_failures_total", "counter",
     "Starts of this pod that refused the bundle, as far as the metrics folder outlived them.",
-    at_scrape=True,
+    at_scrape=True, outlives_master=True,
 )  # fmt: skip
 STARTS = Family(
     "ml_worker_starts_total", "counter", "Workers that became ready; beyond ml_workers: restarts."
@@ -161,6 +170,6 @@ OPEN_FILES = Family(
     "process_open_fds", "gauge", "Open file descriptors, of the process that has most.",
     (), "descriptors", at_scrape=True,
 )  # fmt: skip
-MOST_FILES = Family(
+MAX_FILES = Family(
     "process_max_fds", "gauge", "How many a process may have.", (), "descriptors", at_scrape=True
 )

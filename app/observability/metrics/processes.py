@@ -40,7 +40,7 @@ def open_files(pids: list[int]) -> float:
     return float(max(map(_files, pids), default=0))
 
 
-def most_files() -> float:
+def max_files() -> float:
     """How many descriptors a process may have."""
     return float(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 

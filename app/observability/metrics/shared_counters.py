@@ -1,4 +1,4 @@
-"""The numbers of all workers: each has a file in memory that only it writes, and anybody reads.
+"""The numbers of all workers: each adds to an array of its own, and anybody reads all of them.
 
 prometheus-client keeps one file for every process that ever lived and takes microseconds for each
 update (docs/decisions/0002-metrics.md); here a worker adds to an array in shared memory, and the
@@ -7,10 +7,12 @@ one that replaces it goes on where it ended. What was counted survives its worke
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from app.observability.metrics import shared_files
+from app.observability.metrics.shared_files import NUMBERS, SharedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,66 +20,45 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SUFFIX = ".numbers"
 REFUSALS = "refusals"
 BYTES = 8
 
 
-class Board:
-    """Arrays of `size` float64 each, in files of a folder; without one in this process's memory."""
+class SharedCounters:
+    """An array of `size` float64 for each worker; a worker is known by its index."""
 
     def __init__(self, folder: Path | None, size: int) -> None:
-        self._folder = folder
-        self._size = size
+        """`folder` is in memory; None for a single process."""
+        self._files = SharedFiles(folder, NUMBERS, BYTES * size)
         self._taken: set[int] = set()
-        self._maps: dict[int, memoryview[float]] = {}
 
     def take(self) -> int:
-        """A place that no worker has; for the master, before it forks."""
-        place = next(number for number in range(len(self._taken) + 1) if number not in self._taken)
-        self._taken.add(place)
-        self._open(place)
-        return place
+        """An index that no worker has; for the master, before it forks."""
+        worker = next(index for index in range(len(self._taken) + 1) if index not in self._taken)
+        self._taken.add(worker)
+        self._files.open(worker)
+        return worker
 
-    def release(self, place: int, live: Iterable[int]) -> None:
+    def release(self, worker: int, live: Iterable[int]) -> None:
         """The worker that had it is dead: its counts stay, what was true of it alive does not."""
-        numbers = self._open(place)
-        for at in live:
-            numbers[at] = 0.0
-        self._taken.discard(place)
+        numbers = self.numbers(worker)
+        for slot in live:
+            numbers[slot] = 0.0
+        self._taken.discard(worker)
 
-    def numbers(self, place: int) -> memoryview[float]:
+    def numbers(self, worker: int) -> memoryview[float]:
         """The array of a worker, to add to."""
-        return self._open(place)
+        return self._files.open(worker).cast("d")
 
     def read(self) -> list[NDArray[np.float64]]:
-        """The arrays of all workers, those included that have ended."""
-        if self._folder is None:
-            places = list(self._maps)
-        else:
-            places = [int(path.stem) for path in self._folder.glob(f"*{SUFFIX}")]
-        return [np.array(self._open(place)) for place in places]
-
-    def _open(self, place: int) -> memoryview[float]:
-        found = self._maps.get(place)
-        if found is None:
-            length = BYTES * self._size
-            if self._folder is None:
-                found = memoryview(bytearray(length)).cast("d")
-            else:
-                path = self._folder / f"{place}{SUFFIX}"
-                with path.open("a+b") as stream:
-                    stream.truncate(length)
-                    found = memoryview(mmap.mmap(stream.fileno(), length)).cast("d")
-            self._maps[place] = found
-        return found
+        """Copies of the arrays of all workers, those included that have ended."""
+        return [np.array(block.cast("d")) for block in self._files.open_all()]
 
 
 def begin(folder: Path) -> None:
     """An empty folder for a new master. Only what earlier ones refused is kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob(f"*{SUFFIX}"):
-        stale.unlink()
+    shared_files.clear(folder)
 
 
 def count_refusal(folder: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from app.observability.metrics.bins import Bins
     from app.observability.outcome import Outcome
 
-    Places = NDArray[np.intp]
+    Slots = NDArray[np.intp]
 
 # Rows whose features are looked up at once: bounds the memory for it.
 CHUNK_ROWS = 1000
@@ -34,7 +34,7 @@ SECOND_BOUNDS, SHARE_BOUNDS = np.array(SECONDS), np.array(SHARES)
 class FeatureTally:
     """Which bins the values of rows belong to.
 
-    `features`: column, name of a free-text feature, bins, place of the first bin.
+    `features`: column, name of a free-text feature, bins, slot of the first bin.
     """
 
     def __init__(self, features: Sequence[tuple[int, str | None, Bins, int]]) -> None:
@@ -44,23 +44,23 @@ class FeatureTally:
         self._columns: list[Ranges | Categories] = [Ranges(ranges)] if ranges else []
         self._columns += [Categories(categories)] if categories else []
         self._texts = [
-            (text, first + bins.found[0], first + bins.found[-1])
+            (text, first + bins.positions[0], first + bins.positions[-1])
             for _, text, bins, first in features
             if text is not None
         ]
         self.width = len(features)
 
-    def places(self, batches: Sequence[Batch]) -> Places:
-        """The place of each value."""
+    def slots(self, batches: Sequence[Batch]) -> Slots:
+        """The slot of each value."""
         matrix = np.concatenate([batch.matrix for batch in batches])
-        found = []
+        slots = []
         for start in range(0, len(matrix), CHUNK_ROWS):
             chunk = matrix[start : start + CHUNK_ROWS]
-            found += [columns.places(chunk) for columns in self._columns]
+            slots += [columns.slots(chunk) for columns in self._columns]
         for name, there, missing in self._texts:
             texts = (text for batch in batches for text in batch.text[name])
-            found.append(np.array([missing if text is None else there for text in texts]))
-        return np.concatenate(found)
+            slots.append(np.array([missing if text is None else there for text in texts]))
+        return np.concatenate(slots)
 
 
 class Ranges:
@@ -70,21 +70,21 @@ class Ranges:
         self._columns = [column for column, _, _ in tables]
         # Edges first, so that numpy adds up along whole rows. The last one of each is infinity, so
         # is what fills up a feature with fewer: only NaN, a missing value, is not below it.
-        most = max((len(bins.edges) for _, bins, _ in tables), default=0)
-        self._edges = np.full((most, 1, len(tables)), np.inf)
-        places = np.zeros((len(tables), most + 1), dtype=np.intp)
+        max_edges = max((len(bins.edges) for _, bins, _ in tables), default=0)
+        self._edges = np.full((max_edges, 1, len(tables)), np.inf)
+        slots = np.zeros((len(tables), max_edges + 1), dtype=np.intp)
         for row, (_, bins, first) in enumerate(tables):
             self._edges[: len(bins.edges), 0, row] = bins.edges
-            places[row, : len(bins.found)] = [first + at for at in bins.found]
-            places[row, most] = first + bins.found[-1]
-        self._places = places.ravel()
-        self._lasts = np.arange(len(tables)) * (most + 1) + most
+            slots[row, : len(bins.positions)] = [first + position for position in bins.positions]
+            slots[row, max_edges] = first + bins.positions[-1]
+        self._slots = slots.ravel()
+        self._lasts = np.arange(len(tables)) * (max_edges + 1) + max_edges
 
-    def places(self, matrix: NDArray[np.float64]) -> Places:
-        """The place of each value in these columns."""
+    def slots(self, matrix: NDArray[np.float64]) -> Slots:
+        """The slot of each value in these columns."""
         below = (matrix[:, self._columns] < self._edges).sum(axis=0, dtype=np.intp)
-        found: Places = self._places.take(self._lasts - below).ravel()
-        return found
+        slots: Slots = self._slots.take(self._lasts - below).ravel()
+        return slots
 
 
 class Categories:
@@ -92,22 +92,22 @@ class Categories:
 
     def __init__(self, tables: Sequence[tuple[int, Bins, int]]) -> None:
         self._columns = [column for column, _, _ in tables]
-        self._missing = np.array([len(bins.found) - 1 for _, bins, _ in tables], dtype=np.float64)
-        starts = np.cumsum([0, *(len(bins.found) for _, bins, _ in tables)])
-        self._starts = starts[:-1]
-        places = [first + at for _, bins, first in tables for at in bins.found]
-        self._places = np.array(places, dtype=np.intp)
+        counts = [len(bins.positions) for _, bins, _ in tables]
+        self._missing = np.array(counts, dtype=np.float64) - 1
+        self._starts = np.cumsum([0, *counts])[:-1]
+        slots = [first + position for _, bins, first in tables for position in bins.positions]
+        self._slots = np.array(slots, dtype=np.intp)
 
-    def places(self, matrix: NDArray[np.float64]) -> Places:
-        """The place of each value in these columns."""
+    def slots(self, matrix: NDArray[np.float64]) -> Slots:
+        """The slot of each value in these columns."""
         own = matrix[:, self._columns]
-        positions = np.where(np.isnan(own), self._missing, own).astype(np.intp)
-        found: Places = self._places.take(self._starts + positions).ravel()
-        return found
+        categories = np.where(np.isnan(own), self._missing, own).astype(np.intp)
+        slots: Slots = self._slots.take(self._starts + categories).ravel()
+        return slots
 
 
 class Tally:
-    """What answered predictions add to, theirs until `settle`.
+    """What answered predictions add to, theirs until `flush`.
 
     Only numbers are kept of a request: its objects are gone from the processor's caches by then.
     """
@@ -120,7 +120,7 @@ class Tally:
         predictions: tuple[Bins, int],
         classes: Iterable[Label] | None,
     ) -> None:
-        """Places of first series; `phases`: queue wait, preprocess, inference, postprocess."""
+        """First slots of series; `phases`: queue wait, preprocess, inference, postprocess."""
         # The first column is each request's own: the durations of its route.
         self._firsts = np.array([0, *phases])
         self._phases = phases
@@ -128,17 +128,17 @@ class Tally:
         self._confidence = confidence
         bins, first = predictions
         self._edges = bins.edges
-        self._places = [first + at for at in bins.found]
+        self._slots = [first + position for position in bins.positions]
         self._by_class: dict[Any, int] | None = None
         if classes is not None:
-            self._by_class = dict(zip(classes, self._places, strict=True))
-        self._forget()
+            self._by_class = dict(zip(classes, self._slots, strict=True))
+        self._clear()
 
     def __len__(self) -> int:
         return len(self._durations)
 
     def add(self, outcome: Outcome, duration: int) -> None:
-        """One more, with the place of its route's durations."""
+        """One more, with the first slot of its route's durations."""
         self._durations.append(duration)
         self._seconds += (outcome.seconds, outcome.waited, *outcome.phases)
         self._rows.append(outcome.rows)
@@ -151,26 +151,26 @@ class Tally:
         elif outcome.batch is not None:
             self._batches.append(outcome.batch)
 
-    def settle(self, numbers: NDArray[np.float64], features: FeatureTally) -> None:
+    def flush(self, numbers: NDArray[np.float64], features: FeatureTally) -> None:
         """Add everything to the numbers."""
-        found = [self._add_seconds(numbers)]
+        slots = [self._add_seconds(numbers)]
         for rows, count in Counter(self._rows).items():
             numbers[self._rows_first + bisect_left(ROWS, rows)] += count
             numbers[self._rows_first + len(ROWS) + 1] += rows * count
-        for place, count in self._predicted().items():
-            numbers[place] += count
+        for slot, count in self._predicted().items():
+            numbers[slot] += count
         if self._confidence is not None and self._probabilities:
             highest = np.concatenate(self._probabilities).max(axis=1)
-            found.append(SHARE_BOUNDS.searchsorted(highest) + self._confidence)
+            slots.append(SHARE_BOUNDS.searchsorted(highest) + self._confidence)
             numbers[self._confidence + len(SHARES) + 1] += highest.sum()
         if features.width and self._batches:
-            found.append(features.places(self._batches))
-        numbers += np.bincount(np.concatenate(found), minlength=len(numbers))
+            slots.append(features.slots(self._batches))
+        numbers += np.bincount(np.concatenate(slots), minlength=len(numbers))
         for counts in self._bins:
             numbers += counts
-        self._forget()
+        self._clear()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._durations: list[int] = []
         self._seconds: list[float] = []
         self._rows: list[int] = []
@@ -180,7 +180,7 @@ class Tally:
         self._bins: list[Any] = []
         self.row_count = 0
 
-    def _add_seconds(self, numbers: NDArray[np.float64]) -> Places:
+    def _add_seconds(self, numbers: NDArray[np.float64]) -> Slots:
         """Add to the sums; gives the buckets."""
         seconds = np.array(self._seconds).reshape(len(self), -1)
         buckets = SECOND_BOUNDS.searchsorted(seconds)
@@ -196,11 +196,11 @@ class Tally:
         return buckets.ravel()
 
     def _predicted(self) -> dict[int, int]:
-        """Place -> how many predictions."""
+        """Slot -> how many predictions."""
         if self._by_class is None:
             values = map(float, self._values)
-            return Counter(self._places[bisect_right(self._edges, value)] for value in values)
-        places: Counter[int] = Counter()
+            return Counter(self._slots[bisect_right(self._edges, value)] for value in values)
+        slots: Counter[int] = Counter()
         for value, count in Counter(self._values).items():
-            places[self._by_class[value]] += count
-        return places
+            slots[self._by_class[value]] += count
+        return slots

@@ -18,9 +18,12 @@ def test_the_page_is_current() -> None:
 
 @pytest.mark.parametrize("model", metrics_page.SAMPLES)
 def test_a_sample_model_has_as_many_series_as_the_page_says(model: str) -> None:
-    text = make_client(trained.bundle(model)).get("/metrics").text
-    # The parser of the tests reads them; two of the same would fail there.
-    assert len(samples.read(text)) == metrics_page.SAMPLES[model]
+    client = make_client(trained.bundle(model))
+    plain = client.get("/metrics").text
+    openmetrics = client.get("/metrics", headers={"Accept": samples.OPENMETRICS}).text
+    # The parsers of the tests read them; two of the same would fail there.
+    counts = len(samples.read(plain)), len(samples.read_openmetrics(openmetrics))
+    assert counts == metrics_page.SAMPLES[model]
 
 
 def test_every_family_that_is_exported_is_on_the_page() -> None:

@@ -1,21 +1,32 @@
-"""What /metrics says, read by prometheus-client's parser."""
+"""What /metrics says, read by prometheus-client's parsers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
+from prometheus_client import Metric
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 
 def read(text: str) -> dict[Key, float]:
-    """Name and labels -> value. Fails when a series is there twice."""
-    found: dict[Key, float] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            key = (sample.name, tuple(sorted(sample.labels.items())))
-            assert key not in found, key
-            found[key] = sample.value
-    return found
+    """Name and labels -> value, of format 0.0.4. Fails when a series is there twice."""
+    parse: Callable[[str], Iterable[Metric]] = text_string_to_metric_families  # has no types
+    return {key: one.value for key, one in _by_key(parse(text)).items()}
+
+
+def read_openmetrics(text: str) -> dict[Key, Sample]:
+    """Name and labels -> sample, with its exemplar. Fails when a series is there twice."""
+    return _by_key(families(text))
+
+
+def families(text: str) -> list[Metric]:
+    """The families of OpenMetrics. Fails for a text that breaks a rule of the format."""
+    return list(openmetrics.text_string_to_metric_families(text))
 
 
 def total(samples: dict[Key, float], name: str, **labels: str) -> float:
@@ -31,3 +42,13 @@ def by(samples: dict[Key, float], name: str, label: str, **labels: str) -> dict[
         if own == name and labels.items() <= {*has}:
             found[dict(has)[label]] = value
     return found
+
+
+def _by_key(listed: Iterable[Metric]) -> dict[Key, Sample]:
+    samples: dict[Key, Sample] = {}
+    for family in listed:
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in samples, key
+            samples[key] = sample
+    return samples

@@ -23,8 +23,8 @@ def counted(entry: dict[str, object], values: list[float]) -> dict[str, int]:
     """Label -> how many values of one feature."""
     own = bins.of_feature(entry)
     tally = FeatureTally([(0, None, own, 0)])
-    places = tally.places([Batch(np.array([[value] for value in values]))])
-    return dict(zip(own.labels, np.bincount(places, minlength=len(own.labels)), strict=True))
+    slots = tally.slots([Batch(np.array([[value] for value in values]))])
+    return dict(zip(own.labels, np.bincount(slots, minlength=len(own.labels)), strict=True))
 
 
 def test_a_range_has_its_lower_edge_and_the_last_one_both() -> None:
@@ -53,7 +53,7 @@ def test_ranges_of_several_features_are_those_of_numpy(rows: int) -> None:
     starts = np.cumsum([0, *(len(table.labels) for table in tables)])
     tally = FeatureTally([(at, None, table, int(starts[at])) for at, table in enumerate(tables)])
     live = np.clip(draw.normal(size=(rows, 3)), training.min(axis=0), training.max(axis=0))
-    counts = np.bincount(tally.places([Batch(live)]), minlength=starts[-1])
+    counts = np.bincount(tally.slots([Batch(live)]), minlength=starts[-1])
     for at, entry in enumerate(entries):
         histogram, _ = np.histogram(live[:, at], bins=entry["edges"])
         assert counts[starts[at] :][: len(histogram)].tolist() == histogram.tolist()
@@ -116,7 +116,7 @@ def test_classes_beyond_fifty_share_a_label() -> None:
     own = bins.of_predictions(output, {"ratios": [1 / 60] * 60})
     assert own.labels[:2] == ("0", "1")
     assert own.labels[50:] == ("other",)
-    assert own.found[49:52] == (49, 50, 50)
+    assert own.positions[49:52] == (49, 50, 50)
     assert own.ratios is not None
     assert own.ratios[-1] == pytest.approx(10 / 60)
 
@@ -133,7 +133,7 @@ def test_free_text_is_there_or_missing() -> None:
     own = bins.of_feature({"missing": 0.5})
     tally = FeatureTally([(0, "note", own, 0)])
     batch = Batch(np.array([[math.nan]] * 3), {"note": ["x", None, ""]})
-    assert np.bincount(tally.places([batch])).tolist() == [2, 1]
+    assert np.bincount(tally.slots([batch])).tolist() == [2, 1]
 
 
 def test_a_feature_is_what_the_contract_says() -> None:

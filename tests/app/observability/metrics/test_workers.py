@@ -13,22 +13,22 @@ import httpx
 import pytest
 
 from app.observability.metrics import processes
-from app.observability.metrics.shared_counters import Board
+from app.observability.metrics.shared_counters import SharedCounters
 from tests import trained
 from tests.app.live import LiveService, run_to_end
 from tests.app.observability.metrics import samples
 from tests.app.traffic import Load
 
 Start = Callable[..., LiveService]
-ANSWERED = 'ml_requests_total{route="/predict",code="200",.*}'
+ANSWERED = 'ml_requests_total{code="200",.*route="/predict",.*}'
 ALL = ("ml_batch_rows_sum", "ml_batch_rows_count", "ml_queue_wait_seconds_count",
        "ml_inference_seconds_count", "ml_confidence_count", "ml_predictions_total")  # fmt: skip
 
 
-def settled(service: LiveService, count: int) -> dict[samples.Key, float]:
+def flushed(service: LiveService, count: int) -> dict[samples.Key, float]:
     """All series once each worker has told what it has predicted."""
     service.reconnect()
-    service.wait_until("settled", lambda: service.metric("ml_batch_rows_sum") >= count)
+    service.wait_until("flushed", lambda: service.metric("ml_batch_rows_sum") >= count)
     return samples.read(service.client.get("/metrics").text)
 
 
@@ -53,7 +53,7 @@ def test_restarts_of_workers_under_load_lose_and_repeat_nothing(
     # A reload closes connections that idle, and one of these may just have been written to.
     assert {answer.status for answer in load.answers} == {200}
     sent = len(load.answers)
-    found = settled(service, sent)
+    found = flushed(service, sent)
     counted = samples.total(found, "ml_requests_total", route="/predict", code="200")
     assert sent <= counted <= sent + len(load.failures)
     for name in ALL:
@@ -84,7 +84,7 @@ def test_what_a_killed_worker_answered_stays_counted(start: Start) -> None:
     counted = service.metric(ANSWERED)
     assert sent <= counted <= sent + len(load.failures)
     # Distributions reach the others once a second, or after 64 requests: only that may be missing.
-    service.wait_until("settled", lambda: service.metric("ml_batch_rows_sum") >= counted - 64)
+    service.wait_until("flushed", lambda: service.metric("ml_batch_rows_sum") >= counted - 64)
     assert service.metric("ml_batch_rows_sum") <= counted
     assert service.metric("ml_requests_in_flight_limit") == 2 * 64
 
@@ -145,15 +145,15 @@ def test_a_refused_bundle_is_counted_by_the_start_that_succeeds(
     assert service.metric("ml_model_verification_failures_total") == 2
 
 
-def test_a_board_takes_over_and_forgets_what_is_over(tmp_path: Path) -> None:
-    board = Board(tmp_path, 3)
-    first, second = board.take(), board.take()
-    board.numbers(first)[0] = 5
-    board.numbers(first)[1] = 7
-    board.numbers(second)[1] = 1
-    board.release(first, [1])
-    assert board.take() == first
+def test_a_new_worker_goes_on_where_a_dead_one_ended(tmp_path: Path) -> None:
+    counters = SharedCounters(tmp_path, 3)
+    first, second = counters.take(), counters.take()
+    counters.numbers(first)[0] = 5
+    counters.numbers(first)[1] = 7
+    counters.numbers(second)[1] = 1
+    counters.release(first, [1])
+    assert counters.take() == first
     # Another process reads the same files.
-    read = sorted(numbers.tolist() for numbers in Board(tmp_path, 3).read())
+    read = sorted(numbers.tolist() for numbers in SharedCounters(tmp_path, 3).read())
     assert read == [[0, 1, 0], [5, 0, 0]]
     shutil.rmtree(tmp_path)

@@ -1,0 +1,145 @@
+"""Numbers of all workers -> what a scraper reads; the only module that knows prometheus-client.
+
+Nothing of this runs while a request is counted. Of the library we use the text formats, their
+negotiation and its model of a family; not its counters, its registry or its multiprocess mode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.samples import Exemplar, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from prometheus_client.registry import Collector
+
+    from app.observability.metrics.families import Family
+    from app.observability.metrics.layout import Layout, Series
+    from app.observability.metrics.shared_exemplars import TracedValue
+
+    Encoder = Callable[[Collector], bytes]
+    # The traced values of these slots.
+    Lookup = Callable[[Sequence[int]], Mapping[int, TracedValue]]
+
+OPENMETRICS = "application/openmetrics-text"
+# The suffixes that belong to a family's samples, not to its name.
+SUFFIXES = {"counter": "_total", "info": "_info"}
+
+
+@dataclass(frozen=True)
+class Template:
+    """All of a family that no scrape changes: names and labels of its samples, by first slot."""
+
+    family: Family
+    stem: str
+    unit: str
+    series: tuple[tuple[int, tuple[tuple[str, dict[str, str]], ...]], ...]
+
+
+class Exposition:
+    """The series of a layout, in the format that a scraper asks for."""
+
+    def __init__(self, layout: Layout, created: float, lookup: Lookup | None) -> None:
+        """`created`: when counting began. `lookup`: None where no request is traced."""
+        self._templates = [_template(family, own) for family, own in layout.series.items()]
+        self._created = created
+        self._lookup = lookup
+        self._exemplar_slots = layout.exemplar_slots
+
+    def render(self, accept: str, values: Sequence[float]) -> tuple[bytes, str]:
+        """The text and its content type, for the header `Accept` and the value of each slot.
+
+        `_created` and exemplars are OpenMetrics'. In the older format the library would write
+        `_created` as gauges: half as many series again for scrapers that make nothing of them.
+        """
+        encoder, content_type = negotiate(accept)
+        if not content_type.startswith(OPENMETRICS):
+            return encoder(Scrape(self._templates, values, None, {})), content_type
+        traced = {} if self._lookup is None else self._lookup(self._exemplar_slots)
+        return encoder(Scrape(self._templates, values, self._created, traced)), content_type
+
+
+class Scrape:
+    """The families of one scrape, for the library to write."""
+
+    def __init__(
+        self,
+        templates: Sequence[Template],
+        values: Sequence[float],
+        created: float | None,
+        traced: Mapping[int, TracedValue],
+    ) -> None:
+        self._templates = templates
+        self._values = values
+        self._created = created
+        self._traced = traced
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the library."""
+        for template in self._templates:
+            family = template.family
+            metric = Metric(template.stem, family.help, family.kind, template.unit)
+            for slot, names in template.series:
+                if family.kind == "histogram":
+                    metric.samples += self._histogram(slot, names)
+                else:
+                    metric.samples.append(Sample(*names[0], self._values[slot]))
+                if self._created is not None and family.has_created:
+                    metric.samples.append(
+                        Sample(f"{template.stem}_created", names[-1][1], self._created)
+                    )
+            yield metric
+
+    def _histogram(self, first: int, names: Sequence[tuple[str, dict[str, str]]]) -> list[Sample]:
+        """Each bucket counts what is in those before it too, and the last one is the count.
+
+        So they agree with each other whatever a worker adds while they are read.
+        """
+        samples, count = [], 0.0
+        *buckets, named_count, named_sum = names
+        for slot, (name, labels) in enumerate(buckets, first):
+            count += self._values[slot]
+            samples.append(Sample(name, labels, count, None, self._exemplar(slot)))
+        samples.append(Sample(*named_count, count))
+        samples.append(Sample(*named_sum, self._values[first + len(buckets)]))
+        return samples
+
+    def _exemplar(self, slot: int) -> Exemplar | None:
+        traced = self._traced.get(slot)
+        if traced is None:
+            return None
+        return Exemplar({"trace_id": traced.trace_id}, traced.value, traced.timestamp)
+
+
+def negotiate(accept: str) -> tuple[Encoder, str]:
+    """How to write what this header asks for, and the content type of that."""
+    try:
+        # Of legal names this scheme changes none, but version 0.26 rewrites them all.
+        return choose_encoder(accept.replace("escaping=values", "escaping=underscores"))
+    except TypeError:
+        # The library cannot compare a version that is no number.
+        return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+
+
+def _template(family: Family, series: Sequence[Series]) -> Template:
+    stem = family.name.removesuffix(SUFFIXES.get(family.kind, ""))
+    # OpenMetrics has a unit only at the end of the name, and the library would put it there.
+    unit = family.unit if stem.endswith(f"_{family.unit}") else ""
+    return Template(family, stem, unit, tuple((own.slot, _names(family, own)) for own in series))
+
+
+def _names(family: Family, series: Series) -> tuple[tuple[str, dict[str, str]], ...]:
+    """Name and labels of each sample of a series; the last one's labels are the series' own."""
+    if family.kind != "histogram":
+        return ((family.name, series.labels),)
+    bounds = [*map(repr, family.buckets), "+Inf"]
+    return (
+        *((f"{family.name}_bucket", {**series.labels, "le": bound}) for bound in bounds),
+        (f"{family.name}_count", series.labels),
+        (f"{family.name}_sum", series.labels),
+    )
