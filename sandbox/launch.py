@@ -15,13 +15,13 @@ from typing import NoReturn
 
 
 def main() -> int:
-    """Start `argv[2:]` by the plan in `argv[1]`; return when it runs, or 1 when it cannot."""
+    """Start `argv[2:]` by the plan in `argv[1]`; return 0 when it runs, 1 when it cannot."""
     plan: dict[str, str] = json.loads(sys.argv[1])
     read_end, write_end = os.pipe()
     if os.fork() == 0:
         _become(plan, sys.argv[2:], write_end)
     os.close(write_end)
-    # Closed by the child's exec; bytes in it mean that there was none.
+    # Closed by the child's exec; bytes in it mean that the exec failed.
     with os.fdopen(read_end) as stream:
         problem = stream.read()
     sys.stderr.write(problem)
