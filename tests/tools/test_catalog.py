@@ -7,8 +7,9 @@ import re
 import pytest
 
 from tools import go
-from tools.catalog import CATALOG, GROUPS, Tool, select
+from tools.catalog import CATALOG, GROUPS, select
 from tools.errors import ToolsError
+from tools.tool import Tool
 
 each_tool = pytest.mark.parametrize("tool", CATALOG, ids=lambda tool: tool.name)
 
