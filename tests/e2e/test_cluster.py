@@ -13,6 +13,7 @@ HEAL_SECONDS = 10
 NAMESPACE = "--namespace=ml-dev"
 
 
+@pytest.mark.loop
 def test_a_scaled_deployment_is_healed(loop: Loop) -> None:
     loop.kubectl("scale", "deployment/iris", NAMESPACE, "--replicas=3")
 
@@ -23,6 +24,7 @@ def test_a_scaled_deployment_is_healed(loop: Loop) -> None:
     measured("a scaled Deployment is healed", eventually("one replica", probe, 30), HEAL_SECONDS)
 
 
+@pytest.mark.loop
 def test_a_deleted_service_is_healed(loop: Loop) -> None:
     before = loop.get("service", "iris", NAMESPACE)["metadata"]["uid"]
     loop.kubectl("delete", "service/iris", NAMESPACE)
@@ -41,6 +43,7 @@ def test_a_deleted_service_is_healed(loop: Loop) -> None:
     loop.wait_synced()
 
 
+@pytest.mark.loop
 def test_an_edited_environment_variable_is_healed(loop: Loop) -> None:
     container = loop.get("deployment", "iris", NAMESPACE)["spec"]["template"]["spec"]["containers"]
     names = [entry["name"] for entry in container[0]["env"]]
@@ -67,6 +70,7 @@ def test_an_edited_environment_variable_is_healed(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "production"])
+@pytest.mark.loop
 def test_a_pod_that_breaks_pod_security_is_refused(loop: Loop, environment: str) -> None:
     namespace = next(e.namespace for e in loop.environments if e.name == environment)
     pod = {

@@ -53,6 +53,7 @@ def wait_for_room(release: AdHoc) -> None:
     eventually("the budget allows a disruption", probe, 30)
 
 
+@pytest.mark.loop
 def test_rolling_update_loses_no_request(loop: Loop, steady: AdHoc, sample: Path) -> None:
     before = set(steady.pods())
     with loop.probing(steady, sample) as report:

@@ -6,11 +6,15 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from modelctl.promotion.freeze import TIME_FORMAT
 from sandbox.bundles import run_modelctl
 
 from .loop import Loop, eventually, measured
 from .test_loop import post, set_value
+
+pytestmark = pytest.mark.loop
 
 FREEZE_SECONDS = 75
 

@@ -89,6 +89,7 @@ def wait_answer(gateway: Gateway, host: str, path: str) -> float:
     return eventually(f"{host}{path} answers", probe, 60)
 
 
+@pytest.mark.loop
 def test_a_request_for_the_routes_host_gets_a_prediction(
     gateway: Gateway, reachable: AdHoc, sample: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_request_for_the_routes_host_gets_a_prediction(
     assert conditions == {"Accepted": "True", "ResolvedRefs": "True"}
 
 
+@pytest.mark.loop
 def test_a_rolling_update_behind_the_gateway_loses_no_request(
     loop: Loop, gateway: Gateway, reachable: AdHoc, sample: Path
 ) -> None:

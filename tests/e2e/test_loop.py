@@ -19,6 +19,8 @@ from sandbox.environments import models_of
 
 from .loop import Loop, eventually, measured
 
+pytestmark = pytest.mark.loop
+
 COMMIT_TO_SERVING_SECONDS = 30
 
 

@@ -49,6 +49,7 @@ def conditions(loop: Loop, name: str) -> str:
     return json.dumps(loop.application(name).get("conditions", []))
 
 
+@pytest.mark.loop
 def test_what_leaves_git_leaves_the_cluster(loop: Loop) -> None:
     def there() -> tuple[bool, str]:
         words = ("get", "configmap", "iris-e2e", "--namespace=ml-dev", "--ignore-not-found")
@@ -137,6 +138,7 @@ def failing(loop: Loop) -> str:
     return json.dumps([c for c in status.get("conditions", []) if c["status"] == "True"])
 
 
+@pytest.mark.loop
 def test_rollback_is_one_command_and_one_push_and_a_freeze_can_be_broken(loop: Loop) -> None:
     """The rollback of a frozen release; without a freeze it is walked in the documentation."""
     release = loop.release("dev-iris")

@@ -10,6 +10,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sandbox import images, lock
 from sandbox.buildah import open_storage
 from sandbox.bundles import read_bundle
@@ -28,6 +30,7 @@ TUTORIAL = ROOT / "docs/tutorial/from-new-to-production.md"
 ENVIRONMENT = ROOT / "docs/how-to/add-an-environment.md"
 
 
+@pytest.mark.loop
 def test_a_model_from_new_to_production_and_back(loop: Loop, tmp_path: Path) -> None:
     with usersclone.cloned(loop, tmp_path) as checkout:
         bundle = checkout.root / "build/bundles" / MODEL

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from .loop import Loop, eventually, measured
+
+pytestmark = pytest.mark.loop
 
 WRONG = "sha256:" + "0" * 64
 

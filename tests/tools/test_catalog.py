@@ -1,4 +1,4 @@
-"""Every entry of the catalog is pinned by a go.mod and go.sum that fit it."""
+"""Every entry of the catalog is pinned, with hashes, by files that fit it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from tools.catalog import CATALOG, GROUPS, select
 from tools.errors import ToolsError
 from tools.tool import Tool
 
+MODULES = [tool for tool in CATALOG if not tool.wheel]
+WHEELS = [tool for tool in CATALOG if tool.wheel]
 each_tool = pytest.mark.parametrize("tool", CATALOG, ids=lambda tool: tool.name)
+each_module = pytest.mark.parametrize("tool", MODULES, ids=lambda tool: tool.name)
+each_wheel = pytest.mark.parametrize("tool", WHEELS, ids=lambda tool: tool.name)
 
 
-@each_tool
+@each_module
 def test_go_mod_names_every_package_as_a_tool(tool: Tool) -> None:
     text = (tool.folder / "go.mod").read_text(encoding="utf-8")
     block = re.search(r"^tool \(\n(.*?)^\)", text, re.MULTILINE | re.DOTALL)
@@ -22,23 +26,34 @@ def test_go_mod_names_every_package_as_a_tool(tool: Tool) -> None:
     assert sorted(named) == sorted(binary.package for binary in tool.binaries)
 
 
-@each_tool
+@each_module
 def test_go_sum_holds_the_pinned_version(tool: Tool) -> None:
     text = (tool.folder / "go.sum").read_text(encoding="utf-8")
     assert f"\n{tool.module} {tool.version} h1:" in f"\n{text}"
 
 
-@each_tool
+@each_module
 def test_every_placeholder_is_filled(tool: Tool) -> None:
     for binary in tool.binaries:
         for part in [*go.build_command(tool, binary), tool.fill(binary.prints)]:
             assert not re.search(r"\{|\}", part)
 
 
-@each_tool
+@each_module
 def test_nothing_is_replaced_by_a_folder_of_one_machine(tool: Tool) -> None:
     text = (tool.folder / "go.mod").read_text(encoding="utf-8")
     assert not re.search(r"=> [./]", text)
+
+
+@each_wheel
+def test_a_wheel_is_the_pinned_version_with_its_hashes(tool: Tool) -> None:
+    wanted = (tool.folder / "requirements.in").read_text(encoding="utf-8").splitlines()[-1]
+    locked = (tool.folder / "requirements.txt").read_text(encoding="utf-8")
+    assert wanted == f"{tool.wheel}=={tool.version.removeprefix('v')}"
+    assert re.search(rf"^{re.escape(wanted)} \\\n    --hash=sha256:", locked, re.MULTILINE)
+    # One project, nothing that it would drag in, and no address of an index.
+    assert len(re.findall(r"^[\w.-]+==", locked, re.MULTILINE)) == 1
+    assert "://" not in locked
 
 
 @each_tool

@@ -1,4 +1,4 @@
-"""The runner itself: what passes when it is run once more is named, what fails again fails."""
+"""What passes when it is run once more is named, what fails again fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import run
+from tests.runner import execution
+from tests.runner.execution import Report, Suite, run
 
 PYTEST = (sys.executable, "-m", "pytest")
 UNSTEADY = """
@@ -24,23 +25,34 @@ def test_unsteady():
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of its own, with a file of passing tests."""
-    monkeypatch.setattr(run, "ROOT", tmp_path)
-    monkeypatch.setattr(run, "PYTEST", PYTEST)
+    monkeypatch.setattr(execution, "ROOT", tmp_path)
+    monkeypatch.setattr(execution, "PYTEST", PYTEST)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_good.py").write_text("def test_good():\n    pass\n")
     return tmp_path
 
 
-def suite() -> run.Suite:
-    return run.Suite("demo", (*PYTEST, "."))
+def suite() -> Suite:
+    return Suite("demo", (*PYTEST, "."))
+
+
+def failing(*suites: Suite) -> list[str]:
+    """The names of those that failed."""
+    report = Report()
+    passed = run(report, *suites)
+    assert passed == (not report.failed)
+    assert list(report.seconds) == [suite.name for suite in suites]
+    return report.failed
 
 
 def test_what_passes_when_run_again_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "test_late.py").write_text(UNSTEADY)
-    assert run.run(suite()) == []
+    report = Report()
+    assert run(report, suite())
+    assert report.unsteady == ["test_late.py::test_unsteady"]
     output = capsys.readouterr().out
     assert "the first time" in output
     assert "UNSTEADY, passed when run again: test_late.py::test_unsteady" in output
@@ -48,14 +60,14 @@ def test_what_passes_when_run_again_is_named(
 
 def test_what_fails_twice_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "test_bad.py").write_text("def test_bad():\n    assert False\n")
-    assert run.run(suite()) == ["demo"]
+    assert failing(suite()) == ["demo"]
     assert "FAILED demo (exit code 1" in capsys.readouterr().out
 
 
 def test_many_failures_are_not_run_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = "".join(f"def test_bad_{i}():\n    assert False\n" for i in range(6))
     (folder / "test_bad.py").write_text(bad)
-    assert run.run(suite()) == ["demo"]
+    assert failing(suite()) == ["demo"]
     assert "once more" not in capsys.readouterr().out
 
 
@@ -63,7 +75,7 @@ def test_a_file_that_cannot_be_read_is_no_accident(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "test_broken.py").write_text("def test_\n")
-    assert run.run(suite()) == ["demo"]
+    assert failing(suite()) == ["demo"]
     assert "once more" not in capsys.readouterr().out
 
 
@@ -73,10 +85,10 @@ def test_suites_side_by_side_are_told_apart(
     """Each runs its own failed tests again, and only those."""
     (folder / "test_late.py").write_text(UNSTEADY)
     (folder / "test_bad.py").write_text("def test_bad():\n    assert False\n")
-    good = run.Suite("good", (*PYTEST, "test_good.py"))
-    late = run.Suite("late", (*PYTEST, "test_late.py"))
-    bad = run.Suite("bad", (*PYTEST, "test_bad.py"), live=True)
-    assert run.run(good, late, bad) == ["bad"]
+    good = Suite("good", (*PYTEST, "test_good.py"))
+    late = Suite("late", (*PYTEST, "test_late.py"))
+    bad = Suite("bad", (*PYTEST, "test_bad.py"), live=True)
+    assert failing(good, late, bad) == ["bad"]
     output = capsys.readouterr().out
     assert "passed good" in output
     assert "UNSTEADY, passed when run again: test_late.py::test_unsteady" in output
@@ -87,5 +99,5 @@ def test_what_was_measured_is_shown_when_all_passed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "test_timed.py").write_text("def test_timed():\n    print('\\n    measured: 1 s')\n")
-    assert run.run(run.Suite("timed", (*PYTEST, "test_timed.py", "--capture=no"))) == []
+    assert failing(Suite("timed", (*PYTEST, "test_timed.py", "--capture=no"))) == []
     assert "    measured: 1 s" in capsys.readouterr().out

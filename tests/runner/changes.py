@@ -1,0 +1,49 @@
+"""Which files a change touches: those that git has since the base, and those not committed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UPSTREAM = "origin/main"
+# The base of the first push to a branch, as forges write it.
+NO_COMMIT = "0" * 40
+
+
+def since_base(root: Path) -> tuple[str, list[str]]:
+    """The base in words and the changed files; all files are changed where there is no base."""
+    base = _base(root)
+    listed = _git(root, "ls-files", "--others", "--exclude-standard").splitlines()
+    if base is None:
+        return "no commit to compare with", [*_git(root, "ls-files").splitlines(), *listed]
+    listed += _git(root, "diff", "--name-only", base).splitlines()
+    return f"commit {base[:12]}", sorted(set(listed))
+
+
+def _base(root: Path) -> str | None:
+    """$BASE, else where the branch left the upstream's main, else the commit before this one."""
+    named = os.environ.get("BASE", NO_COMMIT)
+    if named not in ("", NO_COMMIT):
+        return _commit(root, named) or _parent(root)
+    fork = _git(root, "merge-base", "HEAD", UPSTREAM, check=False).strip()
+    if fork and fork != _commit(root, "HEAD"):
+        return fork
+    return _parent(root)
+
+
+def _parent(root: Path) -> str | None:
+    return _commit(root, "HEAD^")
+
+
+def _commit(root: Path, name: str) -> str | None:
+    argv = ("rev-parse", "--quiet", "--verify", f"{name}^{{commit}}")
+    return _git(root, *argv, check=False).strip() or None
+
+
+def _git(root: Path, *arguments: str, check: bool = True) -> str:
+    argv = ["git", "-C", str(root), *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=check).stdout

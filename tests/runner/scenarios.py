@@ -1,0 +1,134 @@
+"""The end-to-end scenarios: what each guards, which tools it runs, about how long it takes.
+
+`make test` runs the tests marked `loop`, the core of what is promised, and the whole scenarios
+that guard what a change touches; `make test-all` runs everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+# How many seconds of touched scenarios `make test` adds to the loop.
+TOUCHED_SECONDS = 240
+CHART = "charts/ml-model/templates/*"
+VALUES = "charts/ml-model/values.yaml"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One file of tests. `paths`: patterns of files that it guards (`*` also matches `/`).
+
+    `seconds`: measured on two cores, without those of its tests that belong to the loop.
+    """
+
+    file: str
+    seconds: int
+    paths: tuple[str, ...]
+    tools: tuple[str, ...] = ()
+
+    def guards(self, name: str) -> bool:
+        """Whether a change of that file calls for this scenario."""
+        return name == f"tests/e2e/{self.file}" or any(fnmatch(name, path) for path in self.paths)
+
+
+SCENARIOS = (
+    Scenario(
+        "test_bootstrap.py", 120,
+        ("modelctl/cluster/bootstrap.py", "modelctl/cluster/context.py", "argocd/*"),
+    ),
+    Scenario("test_chart.py", 130, (CHART, VALUES, "docs/how-to/chart-recipes.md")),
+    Scenario(
+        "test_chart_promotion.py", 110,
+        ("modelctl/rendering/chart*.py", "sandbox/charts.py", "argocd/templates/*"),
+    ),
+    Scenario("test_cluster.py", 40, ("argocd/templates/*", "kustomize/environments/*")),
+    Scenario("test_compose.py", 60, ("deploy/compose/*", "Dockerfile")),
+    Scenario("test_disruption.py", 60, (CHART, "app/worker.py", "app/gunicorn_conf.py")),
+    Scenario("test_download.py", 90, ("app/fetch/*", "Dockerfile"), ("minio",)),
+    Scenario("test_dry_run.py", 30, (CHART, "environments/*")),
+    Scenario("test_gateway.py", 10, (CHART, "tools/traefik/*")),
+    Scenario("test_images.py", 200, ("Dockerfile", "requirements/*", "sandbox/images.py")),
+    Scenario("test_kustomize.py", 60, ("kustomize/*", "modelctl/rendering/kustomize_base.py")),
+    Scenario(
+        "test_lifecycle.py", 90,
+        tuple(f"sandbox/{name}.py" for name in ("cluster", "cgroup", "host", "process", "netns")),
+    ),
+    Scenario("test_notifications.py", 90, ("argocd/install/*", "argocd/values.yaml")),
+    Scenario(
+        "test_observe.py", 200,
+        ("sandbox/observe.py", "sandbox/monitors.py", f"{CHART}rule*", f"{CHART}monitor*"),
+        ("prometheus", "prometheus-adapter"),
+    ),
+    Scenario(
+        "test_pipeline.py", 240,
+        ("sandbox/pipeline.py", "sandbox/signing.py", "modelctl/supply/*", "modelctl/quality/*"),
+        ("cosign",),
+    ),
+    Scenario(
+        "test_promises.py", 240,
+        ("argocd/*", "modelctl/promotion/rollback.py", "modelctl/promotion/freeze.py"),
+    ),
+    Scenario("test_resize.py", 60, (CHART,)),
+    Scenario(
+        "test_restart.py", 200,
+        tuple(f"sandbox/{name}.py" for name in ("cluster", "delivery", "steps", "process")),
+    ),
+    Scenario("test_retire.py", 110, ("modelctl/promotion/retire.py",)),
+    Scenario("test_scale.py", 60, ("argocd/templates/*",)),
+    Scenario("test_scaling.py", 90, (f"{CHART}autoscal*", "sandbox/objects.py")),
+    Scenario("test_settings.py", 15, ("argocd/install/*",)),
+    Scenario("test_sources.py", 90, (f"{CHART}deployment*", "app/model/bundle.py")),
+    Scenario(
+        "test_supply_chain.py", 120,
+        ("modelctl/supply/*", "deploy/admission/*", "tools/cosign/*", "sandbox/signing.py"),
+        ("cosign",),
+    ),
+    Scenario("test_upgrade.py", 90, (CHART, VALUES)),
+    Scenario("test_walkthroughs.py", 160, ("docs/tutorial/*", "docs/how-to/add-an-environment.md")),
+)  # fmt: skip
+# What the loop itself runs beside the cluster.
+LOOP_TOOLS = ("traefik",)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of the end-to-end tests a run takes: always the loop, and `files` as a whole."""
+
+    files: tuple[str, ...]
+    left: tuple[str, ...]
+    tools: tuple[str, ...]
+
+
+def choose(changed: Iterable[str]) -> Choice:
+    """The scenarios that guard the changed files, as many as their time allows.
+
+    A scenario that was itself edited comes first, then the short ones.
+    """
+    names = set(changed)
+    touched = [each for each in SCENARIOS if any(each.guards(name) for name in names)]
+    touched.sort(key=lambda each: (f"tests/e2e/{each.file}" not in names, each.seconds))
+    taken, seconds = [], 0
+    for each in touched:
+        if seconds + each.seconds <= TOUCHED_SECONDS:
+            taken.append(each)
+            seconds += each.seconds
+    return _choice(taken)
+
+
+def everything() -> Choice:
+    """All of them."""
+    return _choice(SCENARIOS)
+
+
+def _choice(taken: Collection[Scenario]) -> Choice:
+    tools = [*LOOP_TOOLS, *(tool for each in taken for tool in each.tools)]
+    return Choice(
+        files=tuple(each.file for each in taken),
+        left=tuple(each.file for each in SCENARIOS if each not in taken),
+        tools=tuple(dict.fromkeys(tools)),
+    )

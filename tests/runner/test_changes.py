@@ -1,0 +1,68 @@
+"""Which files a change touches, asked of real repositories."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.runner.changes import NO_COMMIT, since_base
+
+
+def git(folder: Path, *words: str) -> str:
+    argv = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t.example", *words]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(folder: Path, name: str) -> str:
+    (folder / name).write_text(name)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", name)
+    return git(folder, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("BASE", raising=False)
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    commit(tmp_path, "first")
+    return tmp_path
+
+
+def test_the_first_commit_touches_everything(repository: Path) -> None:
+    assert since_base(repository) == ("no commit to compare with", ["first"])
+
+
+def test_the_newest_commit_and_what_is_not_committed(repository: Path) -> None:
+    commit(repository, "second")
+    commit(repository, "third")
+    (repository / "first").write_text("edited")
+    (repository / "new").write_text("new")
+    assert since_base(repository)[1] == ["first", "new", "third"]
+
+
+def test_a_branch_is_compared_with_where_it_left_the_upstream(repository: Path) -> None:
+    base = commit(repository, "second")
+    git(repository, "update-ref", "refs/remotes/origin/main", base)
+    commit(repository, "third")
+    commit(repository, "fourth")
+    assert since_base(repository) == (f"commit {base[:12]}", ["fourth", "third"])
+
+
+@pytest.mark.parametrize("base", ["", NO_COMMIT, "gone"])
+def test_a_base_that_is_none_means_the_commit_before(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
+    commit(repository, "second")
+    commit(repository, "third")
+    monkeypatch.setenv("BASE", base)
+    assert since_base(repository)[1] == ["third"]
+
+
+def test_a_named_base_counts(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    commit(repository, "second")
+    commit(repository, "third")
+    monkeypatch.setenv("BASE", first)
+    assert since_base(repository)[1] == ["second", "third"]
