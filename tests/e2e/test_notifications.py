@@ -122,7 +122,7 @@ def test_every_channel_is_told_of_a_release_that_is_deployed(
     message = received.about("/slack", name)[-1]
     assert message["path"] == "/slack/chat.postMessage"
     assert message["body"]["channel"] == ["models"]
-    assert message["body"]["text"] == [f"{name} serves what git says"]
+    assert message["body"]["text"] == [f"{name} is Synced and Healthy"]
     assert json.loads(message["body"]["attachments"][0])[0]["color"] == "#2eb67d"
 
 
