@@ -54,7 +54,7 @@ def run_modelctl(
     in_netns: bool = False,
     check: bool = True,
 ) -> Result:
-    """Run the worktree's `modelctl WORDS...` in it; `code` is where modelctl is, if elsewhere.
+    """Run the worktree's `modelctl WORDS...` in it; `code` is the folder of modelctl, if different.
 
     With `in_netns` it runs inside the sandbox's network. Raises CommandError.
     """

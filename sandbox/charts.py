@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sandbox.gitops import GitOps
 
-# Charts lie beside the images, in a folder of their own.
+# Charts are next to the images, in a separate folder.
 CHARTS = f"{REGISTRY}/charts"
 NAME = "ml-model"
 

@@ -27,7 +27,7 @@ CLIENTS = (
 
 
 def path(layout: Layout, identity: str) -> Path:
-    """Return where the kubeconfig of `identity` for use inside the namespace lies."""
+    """Return the path of the kubeconfig of `identity` for use inside the namespace."""
     return layout.pki / f"{identity}.kubeconfig"
 
 

@@ -1,7 +1,7 @@
 """Detach one process: run as a script by `process.start`, becomes the component.
 
 The child records itself *before* it becomes the component, so that a process whose parent is
-killed at any moment can still be found and stopped. It runs as a small script of its own instead
+killed at any moment can still be found and stopped. It runs as a separate small script instead
 of a `preexec_fn`, which is unsafe beside threads. Must not import the package: it starts in
 isolated mode, in about 15 ms.
 """

@@ -80,7 +80,7 @@ def parse_version(text: str) -> tuple[int, ...]:
 
 
 def required_go(tools: Path) -> tuple[int, ...]:
-    """Return the largest Go version that a tool's go.mod asks for; empty without any."""
+    """Return the largest Go version that a tool's go.mod requires; empty without tools."""
     lines = (
         match[1]
         for path in tools.glob("*/go.mod")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-# Messages of Argo CD and Helm can fill pages; the cause stands at their end.
+# Messages of Argo CD and Helm can fill pages; the cause is at their end.
 MAX_REASON_CHARACTERS = 300
 
 

@@ -22,7 +22,7 @@ LOG_TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of a probe: whether the wait is over, and the present state for people."""
+    """The result of a probe: whether the wait is over, and the present state."""
 
     ready: bool
     state: str

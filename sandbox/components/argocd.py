@@ -1,4 +1,4 @@
-"""Argo CD as plain processes beside the cluster, as its own end-to-end tests run it.
+"""Argo CD as plain processes outside the cluster, as its own end-to-end tests run it.
 
 One binary is every component; `ARGOCD_BINARY_NAME` picks which. The API has no login here, so
 it listens on the namespace's loopback, where no pod can reach it.
