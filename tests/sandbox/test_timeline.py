@@ -18,10 +18,10 @@ def ticking(*times: float) -> Callable[[], float]:
 
 
 def test_steps_are_printed_as_they_happen_and_kept() -> None:
-    said: list[str] = []
-    timeline = Timeline(ticking(100, 100, 104), said.append)
+    printed: list[str] = []
+    timeline = Timeline(ticking(100, 100, 104), printed.append)
     assert timeline.step("build", lambda: "1.0.0,\n sha256:12") == "1.0.0,\n sha256:12"
-    assert said == ["   0.0  build ...", "        1.0.0, sha256:12"]
+    assert printed == ["   0.0  build ...", "        1.0.0, sha256:12"]
     assert json.loads(timeline.as_json()) == [
         {
             "title": "build",

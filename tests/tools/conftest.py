@@ -56,7 +56,7 @@ def progress() -> BuildProgress:
 
 
 @pytest.fixture
-def said(progress: BuildProgress) -> Callable[[], str]:
+def printed(progress: BuildProgress) -> Callable[[], str]:
     """Everything that was printed so far."""
     stream = progress.stream
     assert isinstance(stream, io.StringIO)

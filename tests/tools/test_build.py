@@ -38,7 +38,7 @@ def real_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("real_go")
 def test_a_module_is_built_with_its_version_and_its_assets(
-    asset_tool: Tool, paths: ToolPaths, progress: BuildProgress, said: Callable[[], str]
+    asset_tool: Tool, paths: ToolPaths, progress: BuildProgress, printed: Callable[[], str]
 ) -> None:
     build.build_all((asset_tool,), paths, progress)
     share = paths.share(asset_tool)
@@ -50,7 +50,7 @@ def test_a_module_is_built_with_its_version_and_its_assets(
     # A second build must be able to replace what the first copied from a read-only folder.
     assert (share / "manifests" / "one.yaml").stat().st_mode & 0o200
     assert (share / "manifests").stat().st_mode & 0o777 == 0o755
-    assert "[1/1] hello v1.2.3: 0 s of about 1 s\n[1/1] hello v1.2.3: built in" in said()
+    assert "[1/1] hello v1.2.3: 0 s of about 1 s\n[1/1] hello v1.2.3: built in" in printed()
     assert state.is_built(asset_tool, paths)
 
 
@@ -82,12 +82,12 @@ def test_a_link_flag_that_names_no_variable_is_found_out(
 
 
 def test_what_is_built_is_not_built_again(
-    tool: Tool, paths: ToolPaths, progress: BuildProgress, fake_go: Path, said: Callable[[], str]
+    tool: Tool, paths: ToolPaths, progress: BuildProgress, fake_go: Path, printed: Callable[[], str]
 ) -> None:
     build.build_all((tool,), paths, progress)
     fake_go.unlink()
     build.build_all((tool,), paths, progress)
-    assert said().endswith("all 1 tools are already built\n")
+    assert printed().endswith("all 1 tools are already built\n")
 
 
 @pytest.mark.parametrize("name", ["go.mod", "go.sum"])
@@ -255,7 +255,7 @@ def test_a_tool_without_its_assets_is_built_again(
 
 
 def test_a_second_build_waits_for_the_first_and_says_so(
-    tool: Tool, paths: ToolPaths, progress: BuildProgress, fake_go: Path, said: Callable[[], str]
+    tool: Tool, paths: ToolPaths, progress: BuildProgress, fake_go: Path, printed: Callable[[], str]
 ) -> None:
     paths.home.mkdir()
     second = threading.Thread(target=build.build_all, args=((tool,), paths, progress))
@@ -263,7 +263,7 @@ def test_a_second_build_waits_for_the_first_and_says_so(
         fcntl.flock(lock, fcntl.LOCK_EX)
         second.start()
         deadline = time.monotonic() + 60
-        while "another build is running; waiting for it\n" not in said():
+        while "another build is running; waiting for it\n" not in printed():
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert not paths.bin.exists()

@@ -75,7 +75,7 @@ def test_a_terminal_gets_one_line_that_changes(tmp_path: Path) -> None:
         BuildProgress(stream).building("one", "v1", 60) as step,
     ):
         step.run(["sh", "-c", "exit 3"], cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
-    said = re.sub(r"\d+ s\b", "N s", stream.getvalue())
+    printed = re.sub(r"\d+ s\b", "N s", stream.getvalue())
     running = "\r\033[K[1/0] one v1: N s of about N s"
-    assert said.startswith(running)
-    assert said.replace(running, "") == "\r\033[K[1/0] one v1: failed after N s\n"
+    assert printed.startswith(running)
+    assert printed.replace(running, "") == "\r\033[K[1/0] one v1: failed after N s\n"

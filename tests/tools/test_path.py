@@ -21,14 +21,14 @@ def test_the_pinned_version_on_path_is_linked_without_any_go(
     paths: ToolPaths,
     progress: BuildProgress,
     machine: Path,
-    said: Callable[[], str],
+    printed: Callable[[], str],
     name: str,
 ) -> None:
     found = write_script(machine / name, "echo 'hello v1.2.3 (built elsewhere)'")
     build.build_all((tool,), paths, progress)
     assert (paths.bin / "hello").readlink() == found
     assert (paths.share(tool) / "bin" / "hi").resolve() == found
-    assert said() == "hello v1.2.3: using the one on PATH\n"
+    assert printed() == "hello v1.2.3: using the one on PATH\n"
     assert state.is_built(tool, paths)
 
 
