@@ -280,7 +280,7 @@ scan: $(VENV) ## scan the images' requirements for known vulnerabilities (SCAN_A
 ## --- Checks
 
 .PHONY: lint
-lint: $(VENV) ## check format, style, types, import rules, workflows, Dockerfile and shell
+lint: $(VENV) ## check format, style, types, import rules, workflows, Dockerfile, shell, commits (BASE=...)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -291,6 +291,7 @@ lint: $(VENV) ## check format, style, types, import rules, workflows, Dockerfile
 	$(PYTHON) -m tools build actionlint
 	.tools/bin/actionlint -shellcheck $(BIN)/shellcheck
 	$(BIN)/zizmor --quiet --offline --persona auditor .github
+	$(BIN)/python -m tests.github.commits
 
 .PHONY: format
 format: $(VENV) ## format and fix the Python code with ruff

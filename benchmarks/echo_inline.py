@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.echo import app as flask_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Message = dict[str, Any]
 
@@ -39,9 +42,15 @@ async def app(scope: Message, receive: Any, send: Any) -> None:
         "wsgi.run_once": False,
     }
     started: list[Any] = []
-    parts = flask_app.wsgi_app(
-        environ, lambda status, fields, _=None: started.extend((status, fields))
-    )
+    parts: list[bytes] = []
+
+    def start_response(
+        status: str, fields: list[tuple[str, str]], _: object = None
+    ) -> Callable[[bytes], object]:
+        started.extend((status, fields))
+        return parts.append
+
+    parts.extend(flask_app.wsgi_app(environ, start_response))
     fields = [(name.lower().encode(), value.encode()) for name, value in started[1]]
     status = int(started[0][:3])
     await send({"type": "http.response.start", "status": status, "headers": fields})

@@ -44,10 +44,17 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from modelctl.packaging.alignment import align
+from modelctl.packaging.candidates import json_rows
+from modelctl.packaging.contracts import infer
+from modelctl.packaging.engines import attempt_all
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
+
+    from modelctl.packaging.engines import Attempt
 
 NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"]
 
@@ -209,3 +216,13 @@ def columns() -> ColumnTransformer:
             ("ordinal", make_pipeline(ordinal, SimpleImputer(strategy="most_frequent")), ["sex"]),
         ]
     )
+
+
+def try_engines(
+    model: Any, features: pd.DataFrame, target: str, *, wanted: str = "auto", tolerance: float
+) -> list[Attempt]:
+    """Package a fitted estimator in memory: what became of each engine."""
+    frame = align(model, features)
+    contract = infer(model, frame, target)
+    rows = json_rows(frame, contract)
+    return attempt_all(model, contract, rows, wanted=wanted, tolerance=tolerance)

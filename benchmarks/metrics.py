@@ -65,7 +65,7 @@ def variants(case: Case, port: int) -> list[Server]:
     """Return the servers with all metrics, without drift, and without metrics."""
     servers = []
     for index, (name, env) in enumerate((("all", {}), ("no drift", {"DRIFT_MAX_FEATURES": "0"}))):
-        server = ours(case.workload, port + index, **env)
+        server = ours(case.workload, port + index, env=env)
         servers.append(replace(server, name=name))
     plain = ours(case.workload, port + 2)
     argv = [sys.executable, "-m", "benchmarks.uncounted"]

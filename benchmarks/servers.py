@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 BENCH = Path("build/bench")
 PEERS = ("flask", "fastapi", "mlserver", "kserve", "bentoml")
@@ -49,11 +49,17 @@ def first_row(workload: str) -> dict[str, Any]:
     raise RuntimeError(f"no complete row in the sample of {workload}")
 
 
-def ours(workload: str, port: int, workers: int = 1, bundle_name: str = "", **env: str) -> Server:
+def ours(
+    workload: str,
+    port: int,
+    workers: int = 1,
+    bundle_name: str = "",
+    env: Mapping[str, str] | None = None,
+) -> Server:
     """Return this project's service, as `modelctl serve` starts it."""
     bundle = str((BENCH / "bundles" / (bundle_name or workload)).absolute())
     variables = {"MODEL_DIR": bundle, "HOST": "127.0.0.1", "PORT": str(port)}
-    variables |= {"WORKERS": str(workers), **env}
+    variables |= {"WORKERS": str(workers), **(env or {})}
     body = json.dumps({"features": _features(workload)})
     argv = [sys.executable, "-m", "app"]
     return Server("ml-model", argv, port, "/ready", "/predict", body, variables)

@@ -42,11 +42,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.svm import SVC
 
-from benchmarks.families import NUMBERS, load
-from modelctl.packaging.alignment import align
-from modelctl.packaging.candidates import json_rows
-from modelctl.packaging.contracts import infer
-from modelctl.packaging.engines import attempt_all
+from benchmarks.families import NUMBERS, load, try_engines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,10 +200,7 @@ def _attempt(model: Any, features: Any, target: Any) -> Attempt:
         # Deprecated options are still in use; solvers stop early on purpose.
         warnings.simplefilter("ignore")
         model.fit(features, target)
-        frame = align(model, features)
-        contract = infer(model, frame, "target")
-        rows = json_rows(frame, contract)
-        return attempt_all(model, contract, rows, wanted="auto", tolerance=1e-6)[0]
+        return try_engines(model, features, "target", tolerance=1e-6)[0]
 
 
 def _line(name: str, attempt: Attempt) -> str:

@@ -54,7 +54,7 @@ def main() -> int:
     servers = [replace(ours("lr", FIRST_PORT), name="off")]
     for port, ratio in enumerate(RATIOS, FIRST_PORT + 1):
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "TRACE_SAMPLE_RATIO": ratio}
-        servers.append(replace(ours("lr", port, **env), name=f"traced {ratio}"))
+        servers.append(replace(ours("lr", port, env=env), name=f"traced {ratio}"))
     found, _ = in_turns(servers, arguments.rounds, lambda: None)
     sink.shutdown()
     print(describe(), "\n\n| | a request | takes |\n|---|--:|--:|")

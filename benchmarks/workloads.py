@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 
@@ -37,7 +37,7 @@ def build(folder: Path, penguins: Path) -> None:
     _write(folder / "penguins", _mixed(), frame, as_frame=True)
 
 
-def _mixed():
+def _mixed() -> Pipeline:
     numbers = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
     scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     encoded = make_pipeline(
@@ -47,7 +47,13 @@ def _mixed():
     return make_pipeline(columns, RandomForestClassifier(100, random_state=0))
 
 
-def _write(folder: Path, model, frame: pd.DataFrame, *, as_frame: bool = False) -> None:
+def _write(
+    folder: Path,
+    model: Pipeline | RandomForestClassifier,
+    frame: pd.DataFrame,
+    *,
+    as_frame: bool = False,
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     features = frame.drop(columns="target")
     model.fit(features if as_frame else features.to_numpy(), frame["target"])

@@ -160,7 +160,7 @@ class Pipeline:
 
     def _enter(self, environment: Environment, before: Environment | None) -> None:
         known = self._release(environment)
-        action = "bump in" if before is None else "promote to"
+        action = "bump" if before is None else "promote to"
         self.timeline.step(f"{action} {environment.name}", lambda: self._commit(environment))
         changed = self._release(environment) != known
         release = releases.release_of(self.gitops, environment.name, self.model)

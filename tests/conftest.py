@@ -51,8 +51,8 @@ def kubernetes_schemas(tmp_path_factory: pytest.TempPathFactory) -> Path:
         content = json.loads(text)
         content.pop("$id", None)
         (folder / schema.name).write_text(json.dumps(content), encoding="utf-8")
-    for name, schema in extensions():
-        (folder / name).write_text(json.dumps(schema), encoding="utf-8")
+    for name, extension in extensions():
+        (folder / name).write_text(json.dumps(extension), encoding="utf-8")
     return folder
 
 

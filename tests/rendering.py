@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.paths import ROOT
+
 CHART = ROOT / "charts" / "ml-model"
 ARGOCD_CHART = ROOT / "argocd"
 ENVIRONMENTS = ROOT / "environments"
@@ -98,9 +99,9 @@ def values(*files: Path) -> list[str]:
     return [part for file in files for part in ("--values", str(file))]
 
 
-def environments() -> list[dict[str, str]]:
-    """The environments of the repository, in order."""
-    content = yaml.safe_load((ENVIRONMENTS / "environments.yaml").read_text(encoding="utf-8"))
+def environments(folder: Path = ENVIRONMENTS) -> list[dict[str, str]]:
+    """The environments of a folder (default: of this repository), in order."""
+    content = yaml.safe_load((folder / "environments.yaml").read_text(encoding="utf-8"))
     return list(content["environments"])
 
 
@@ -113,9 +114,11 @@ def releases() -> list[tuple[str, str]]:
     ]
 
 
-def release_values(environment: str, model: str, version: Path) -> list[str]:
+def release_values(
+    environment: str, model: str, version: Path, environments: Path = ENVIRONMENTS
+) -> list[str]:
     """The value files of a release in the order that Argo CD uses, as arguments."""
-    folder = ENVIRONMENTS / environment
+    folder = environments / environment
     return values(
         folder / "common.yaml",
         folder / model / "settings.yaml",

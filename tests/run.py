@@ -18,8 +18,9 @@ import sys
 import tempfile
 import time
 
+from tests.paths import ROOT
 from tests.runner import changes, scenarios
-from tests.runner.execution import PYTEST, ROOT, Report, Suite, run
+from tests.runner.execution import PYTEST, Report, Suite, run
 
 # A file's tests stay together: they share what was started for them.
 PARALLEL = ("--numprocesses=auto", "--dist=loadfile")

@@ -1,4 +1,4 @@
-"""The sample models, trained and packaged once per test run by the very files users run.
+"""The tests' models, trained and packaged once per test run.
 
 Several processes of one run share them when TRAINED_FOLDER names a folder, as `run.py` does.
 """
@@ -10,9 +10,7 @@ import contextlib
 import fcntl
 import functools
 import os
-import runpy
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +22,10 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from modelctl.packaging.package import plan, write
 from modelctl.packaging.training_output import Request, gather
+from tests.samples import models
 
-ROOT = Path(__file__).parent.parent
-NAMES = sorted(path.parent.name for path in ROOT.glob("models/*/train.py"))
+NAMES = models.NAMES
+MADE_AT = 1_700_000_000
 
 
 @functools.cache
@@ -53,13 +52,17 @@ def _once(out: Path) -> Iterator[bool]:
 
 @functools.cache
 def training(name: str) -> Path:
-    """The folder that models/<name>/train.py wrote."""
+    """What the training of a sample model has written."""
     out = _folder() / "training" / name
-    script = ROOT / "models" / name / "train.py"
-    with _once(out) as missing, mock.patch.object(sys, "argv", [str(script), "--out", str(out)]):
+    with _once(out) as missing:
         if missing:
-            runpy.run_path(str(script), run_name="__main__")
+            models.train(name, out)
     return out
+
+
+def config(name: str) -> Path:
+    """Its model.yaml."""
+    return training(name) / models.CONFIG
 
 
 @functools.cache
@@ -85,8 +88,9 @@ def slow_bundle() -> Path:
 def bundle(name: str, engine: str = "auto") -> Path:
     """The bundle of a sample model. Shared by tests: copy it before changing it."""
     out = _folder() / "bundles" / f"{name}-{engine}"
-    request = Request(training(name), config=ROOT / "models" / name / "model.yaml")
-    with _once(out) as missing:
+    request = Request(training(name), config=config(name))
+    # There is no commit that would say when the model was made.
+    with _once(out) as missing, mock.patch.dict(os.environ, SOURCE_DATE_EPOCH=str(MADE_AT)):
         if missing:
             write(plan(gather(request), engine=engine, tolerance=1e-6), out)
     return out

@@ -24,6 +24,8 @@ def command(model: str, dry_run: bool, output: str) -> None:
     repository = Repository.find()
     planned = scaffold.plan(repository, model)
     show = Show(dry_run, output, brief=True)
-    written = show_and_apply(repository, planned, message=f"Add model {model}", show=show)
+    written = show_and_apply(
+        repository, planned, message=f"feat({model}): add the model", show=show
+    )
     if written and output == "table":
         click.echo(f"then `make models` trains and packages it; yours goes into models/{model}/")

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
 from app.model.engine import SAMPLE

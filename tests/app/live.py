@@ -7,11 +7,9 @@ import contextlib
 import functools
 import json
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,23 +21,12 @@ from typing import Any
 import httpx
 
 from tests import trained
+from tests.paths import ROOT
+from tests.ports import free_port
 
-ROOT = Path(__file__).parent.parent.parent
 # What takes a second on a quiet machine may take half a minute on a busy one.
 DEADLINE_SECONDS = 120.0
 TIMEOUT_SECONDS = 60.0
-# Below the ports that outgoing connections get, or one of those could take the port before the
-# service does; below Kubernetes' node ports as well.
-PORTS = range(12_000, 30_000)
-
-
-def free_port() -> int:
-    """A port nobody listens on, and nobody is given by chance."""
-    while True:
-        port = random.choice(PORTS)  # noqa: S311 - two test runs shall not ask for the same
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def base_environment() -> dict[str, str]:

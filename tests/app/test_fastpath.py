@@ -205,7 +205,7 @@ def test_requests_in_one_packet_are_answered_in_their_order(service: LiveService
         connection.sendall(requests[1])
         connection.sendall(b"".join(requests[2:]))
         stream = connection.makefile("rb")
-        ids = []
+        ids: list[int] = []
         while len(ids) < 19:
             line = stream.readline().lower()
             if line.startswith(b"x-request-id: "):

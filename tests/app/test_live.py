@@ -19,8 +19,10 @@ import pytest
 
 from app.model.bundle import canonical, digest_of
 from tests import trained
-from tests.app.live import DEADLINE_SECONDS, ROOT, LiveService, free_port, run_to_end
+from tests.app.live import DEADLINE_SECONDS, LiveService, run_to_end
 from tests.app.traffic import Load
+from tests.paths import ROOT
+from tests.ports import free_port
 
 Start = Callable[..., LiveService]
 # A value that no time, size or number of ours in a log line looks like.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
 from app.errors import SettingRefusedError
 from app.settings import Settings, reference
+from tests.paths import ROOT
 
 
 def test_defaults_hold_without_an_environment() -> None:
@@ -56,14 +56,14 @@ def test_a_malformed_value_is_refused_with_its_name(name: str, value: str, expec
 
 
 def test_the_reference_in_the_docs_is_current() -> None:
-    page = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+    page = ROOT / "docs" / "reference" / "settings.md"
     assert page.read_text(encoding="utf-8") == reference(), (
         "run `python -m app.settings > docs/reference/settings.md`"
     )
 
 
 def test_every_variable_that_the_chart_sets_exists() -> None:
-    helpers = Path(__file__).parents[2] / "charts" / "ml-model" / "templates" / "_helpers.tpl"
+    helpers = ROOT / "charts" / "ml-model" / "templates" / "_helpers.tpl"
     names = set(re.findall(r"^([A-Z][A-Z_]+): ", helpers.read_text("utf-8"), re.MULTILINE))
     ours = {entry.metadata["name"] for entry in fields(Settings)}
     assert "MODEL_DIGEST" in names

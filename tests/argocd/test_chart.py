@@ -6,12 +6,13 @@ import pytest
 import yaml
 
 from tests import rendering
+from tests.paths import ROOT
 
 REPOSITORY = "https://git.example/fork.git"
 REGISTRY = "registry.example:5000/charts"
 ENVIRONMENTS = rendering.environments()
 NAMES = [environment["name"] for environment in ENVIRONMENTS]
-EVERYTHING = rendering.ROOT / "tests" / "chart" / "values" / "everything.yaml"
+EVERYTHING = ROOT / "tests" / "chart" / "values" / "everything.yaml"
 ARGUMENTS = [
     *rendering.values(rendering.ENVIRONMENTS / "environments.yaml"),
     "--set",

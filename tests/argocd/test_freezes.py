@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import rendering
+from tests import rendering, samples
 
 FREEZES = {
     "*": {"from": "2026-11-21T09:05:37Z", "until": "2026-12-25T00:00:00Z", "reason": "holidays"},
@@ -33,7 +33,7 @@ def test_a_freeze_is_a_deny_window_in_utc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helm: str, zone: str
 ) -> None:
     monkeypatch.setenv("TZ", zone)
-    content = {"environments": rendering.environments()}
+    content = {"environments": rendering.environments(samples.ENVIRONMENTS)}
     content["environments"][-1]["freezes"] = FREEZES  # type: ignore[assignment]
     values = tmp_path / "environments.yaml"
     values.write_text(yaml.safe_dump(content))

@@ -12,15 +12,17 @@ import yaml
 from modelctl.rendering import kustomize_base
 from tests import rendering
 from tests.chart.test_releases import conform
+from tests.paths import ROOT
 
-KUSTOMIZE = rendering.ROOT / "kustomize"
+KUSTOMIZE = ROOT / "kustomize"
 MODEL = KUSTOMIZE / "model"
 OVERLAYS = sorted((MODEL / "overlays").iterdir())
+FIRST = rendering.environments()[0]["name"]
 COMPONENTS = sorted((KUSTOMIZE / "environments" / "components").iterdir())
 
 
 def test_base_is_what_the_chart_renders_today() -> None:
-    wanted = kustomize_base.files(rendering.ROOT, str(rendering.tool("helm4")))
+    wanted = kustomize_base.files(ROOT, str(rendering.tool("helm4")))
     assert set((MODEL / "base").iterdir()) == set(wanted)
     stale = [path.name for path, text in wanted.items() if path.read_text() != text]
     assert stale == [], "run `make generate`"
@@ -28,7 +30,7 @@ def test_base_is_what_the_chart_renders_today() -> None:
 
 def test_base_is_the_same_from_both_helms() -> None:
     by_helm_3, by_helm_4 = (
-        kustomize_base.files(rendering.ROOT, str(rendering.tool(helm))) for helm in rendering.HELMS
+        kustomize_base.files(ROOT, str(rendering.tool(helm))) for helm in rendering.HELMS
     )
     assert by_helm_3 == by_helm_4
 
@@ -98,7 +100,7 @@ def test_component_builds_with_every_environment(
 
 
 def test_mesh_takes_every_pod_of_the_namespace_in(tmp_path: Path) -> None:
-    built = with_component(tmp_path, "dev", "mesh-mtls")
+    built = with_component(tmp_path, FIRST, "mesh-mtls")
     labels = rendering.only(built, "Namespace")["metadata"]["labels"]
     assert labels["istio.io/dataplane-mode"] == "ambient"
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -121,7 +123,7 @@ def test_egress_list_lets_nothing_out_until_an_overlay_names_an_address(tmp_path
             ["0.0.0.0/32", "198.51.100.0/24"],
         ),
     ):
-        built = with_component(tmp_path, "dev", "egress-allow-list", patches)
+        built = with_component(tmp_path, FIRST, "egress-allow-list", patches)
         (policy,) = (m for m in built if m["metadata"]["name"] == "egress-allow-list")
         (rule,) = policy["spec"]["egress"]
         assert [peer["ipBlock"]["cidr"] for peer in rule["to"]] == expected

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import rendering
+from tests.paths import ROOT
 
 GOLDEN = rendering.CHART / "golden"
-PAGE = rendering.ROOT / "docs" / "how-to" / "chart-recipes.md"
+PAGE = ROOT / "docs" / "how-to" / "chart-recipes.md"
 INTRODUCTION = """\
 # Recipes for the chart
 

@@ -12,17 +12,18 @@ from click.testing import CliRunner
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError
 from modelctl.rendering.charts import folder_version
-from tests import rendering
+from tests import rendering, samples
 from tests.modelctl.conftest import VERSION, commit_all, run
+from tests.paths import ROOT
 
-PINNED = VERSION.replace("0.1.0", folder_version(rendering.ROOT))
+PINNED = VERSION.replace("0.1.0", folder_version(ROOT))
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with our chart and environments, iris and penguins released in dev and staging."""
-    for name in ("charts/ml-model", "environments"):
-        shutil.copytree(rendering.ROOT / name, tmp_path / name)
+    """Our chart and the tests' environments, iris and penguins released in dev and staging."""
+    shutil.copytree(rendering.CHART, tmp_path / "charts/ml-model")
+    shutil.copytree(samples.ENVIRONMENTS, tmp_path / "environments")
     for release in ("dev/iris", "staging/iris", "dev/penguins"):
         (tmp_path / "environments" / release / "version.yaml").write_text(PINNED)
     rendering.run("git", "init", "-q", tmp_path)
@@ -42,7 +43,7 @@ def test_render_gives_what_helm_renders(checkout: Path) -> None:
     version = checkout / "environments/dev/iris/version.yaml"
     expected = rendering.template(
         *("helm4", rendering.CHART, "iris", "ml-dev"),
-        *rendering.release_values("dev", "iris", version),
+        *rendering.release_values("dev", "iris", version, checkout / "environments"),
     )
     assert rendering.parse(run("render", "iris", "--env", "dev")) == expected
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests import rendering
 from tests.chart import goldens
+from tests.paths import ROOT
 
 CONFIGURATION = rendering.TOOLS.parent / "share" / "chart-testing"
 
@@ -31,7 +32,7 @@ def lint(helm: str, chart: Path, folder: Path) -> subprocess.CompletedProcess[st
             *("--lint-conf", str(CONFIGURATION / "lintconf.yaml")),
             *("--helm-lint-extra-args", f"--strict --kube-version {rendering.KUBE_VERSION}"),
         ],
-        cwd=rendering.ROOT,
+        cwd=ROOT,
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,

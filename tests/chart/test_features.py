@@ -12,8 +12,9 @@ import yaml
 from modelctl.repository import placement
 from tests import rendering
 from tests.chart.test_generated import declared, defaults
+from tests.paths import ROOT
 
-PAGE = rendering.ROOT / "docs" / "reference" / "chart-features.md"
+PAGE = ROOT / "docs" / "reference" / "chart-features.md"
 
 
 class Row(NamedTuple):
@@ -44,7 +45,7 @@ def exists(reference: str) -> bool:
     """Is there such a case of helm-unittest, or such a function of pytest?"""
     if "::" in reference:
         module, function = reference.split("::")
-        folder = rendering.ROOT / "tests" / ("" if "/" in module else "chart")
+        folder = ROOT / "tests" / ("" if "/" in module else "chart")
         file = folder / f"{module}.py"
         wanted = f"def {function}("
     else:

@@ -111,7 +111,8 @@ def is_peer(peer: dict[str, Any], own: Pod, other: Pod) -> bool:
 def matches(selector: dict[str, Any], labels: Labels) -> bool:
     """Does a selector of labels match? Expressions are not used by our policies."""
     assert set(selector) <= {"matchLabels"}
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    wanted: Labels = selector.get("matchLabels", {})
+    return wanted.items() <= labels.items()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import re
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import yaml
 
 from modelctl.repository import placement
 from tests import rendering
+from tests.documents import changed
 
 VALUES = rendering.CHART / "values.yaml"
 EVERYTHING = Path(__file__).parent / "values" / "everything.yaml"
@@ -179,16 +179,6 @@ def others(values: dict[str, Any], keys: placement.Keys) -> Iterator[Any]:
         yield node | {"x": {"type": "x", "metadata": {}, "principals": ["x"]}}
         yield node | {"x": {"apiVersion": "v1", "kind": "ConfigMap", "image": "x"}}
         yield node | {"x": "x"}
-
-
-def changed(values: dict[str, Any], keys: placement.Keys, value: Any) -> dict[str, Any]:
-    """A copy with one value changed."""
-    result = copy.deepcopy(values)
-    node = result
-    for key in keys[:-1]:
-        node = node[key]
-    node[keys[-1]] = value
-    return result
 
 
 def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import yaml
 
 from tests import rendering
 from tests.chart.test_releases import conform
+from tests.documents import walk
 
 Case = tuple[str, ...]
 Values = dict[str, Any]
@@ -122,10 +123,8 @@ def pairwise(groups: list[list[str]]) -> list[Case]:
         chosen = dict([first, second])
         for index, options in enumerate(groups):
             if index not in chosen:
-                chosen[index] = max(
-                    options,
-                    key=lambda option, at=index: len(closed_by(chosen | {at: option}) & open_pairs),
-                )
+                closed = [closed_by(chosen | {index: option}) & open_pairs for option in options]
+                chosen[index] = options[closed.index(max(closed, key=len))]
         open_pairs -= closed_by(chosen)
         cases.append(tuple(chosen[index] for index in range(len(groups))))
     return cases
@@ -177,7 +176,8 @@ def test_everything_fits_the_schemas(
 def test_nothing_is_null_or_named_twice(case: list[list[rendering.Manifest]]) -> None:
     identities = [(m["kind"], m["metadata"]["name"]) for m in case[1]]
     assert len(identities) == len(set(identities))
-    assert [path for manifest in case[1] for path in nulls(manifest, manifest["kind"])] == []
+    nodes = [entry for manifest in case[1] for entry in walk(manifest, manifest["kind"])]
+    assert [path for path, node in nodes if node is None] == []
     for pod in pods(case[1]):
         for container in containers(pod):
             for listed in ("env", "ports", "volumeMounts"):
@@ -223,13 +223,3 @@ def pods(manifests: list[rendering.Manifest]) -> Iterator[rendering.Manifest]:
 def containers(pod: rendering.Manifest) -> list[rendering.Manifest]:
     """All containers of a pod."""
     return [*pod.get("initContainers", []), *pod["containers"]]
-
-
-def nulls(node: Any, path: str) -> Iterator[str]:
-    """Where there is a null."""
-    if node is None:
-        yield path
-    children = node.items() if isinstance(node, dict) else []
-    children = enumerate(node) if isinstance(node, list) else children
-    for key, child in children:
-        yield from nulls(child, f"{path}.{key}")

@@ -12,7 +12,8 @@ import yaml
 
 from modelctl.repository import placement
 from tests import rendering
-from tests.chart.test_generated import CONTEXT, EVERYTHING, changed, defaults, merged
+from tests.chart.test_generated import CONTEXT, EVERYTHING, defaults, merged
+from tests.documents import changed, walk
 
 MORE = {
     "commonLabels": {"team": "flowers"},
@@ -160,16 +161,4 @@ def written(keys: placement.Keys, values: dict[str, Any], folder: Path) -> set[s
     manifests = render("helm4", values, folder)
     if keys[:2] != ("metrics", "rules"):
         manifests = [item for item in manifests if item["kind"] != "PrometheusRule"]
-    return set(paths(manifests))
-
-
-def paths(node: Any, at: str = "") -> Iterator[str]:
-    """Where there is a value; which one does not matter."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from paths(value, f"{at}.{key}")
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from paths(value, f"{at}.{index}")
-    else:
-        yield at
+    return {path for path, node in walk(manifests) if not isinstance(node, dict | list)}

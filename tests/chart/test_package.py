@@ -18,6 +18,7 @@ from modelctl.cli import cli
 from modelctl.errors import ModelctlError
 from modelctl.rendering import chart_package
 from tests import rendering
+from tests.paths import ROOT
 
 SECONDS = 1_700_000_000
 GIVEN = {"SOURCE_DATE_EPOCH": str(SECONDS)}
@@ -128,7 +129,7 @@ def test_time_that_is_none_is_refused() -> None:
 def test_command_prints_the_file_and_its_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(rendering.ROOT)
+    monkeypatch.chdir(ROOT)
     monkeypatch.setenv("HELM", str(rendering.tool("helm4")))
     monkeypatch.setenv("SOURCE_DATE_EPOCH", str(SECONDS))
     result = CliRunner().invoke(cli, ["package-chart", "--out", str(tmp_path)])

@@ -15,8 +15,8 @@ import yaml
 
 from sandbox.wait import Answer, wait_until
 from tests import rendering
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 

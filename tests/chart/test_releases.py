@@ -109,13 +109,3 @@ def test_release_of_several_pods_survives_the_loss_of_one(
     most = autoscalers[0]["spec"]["maxReplicas"] if autoscalers else deployment["replicas"]
     assert bool(rendering.of_kind(manifests, "PodDisruptionBudget")) is (most > 1)
     assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-
-
-def test_last_environment_runs_every_model_more_than_once(version_file: Path) -> None:
-    last = rendering.environments()[-1]["name"]
-    for environment, model in rendering.releases():
-        if environment == last:
-            autoscaler = rendering.only(
-                render("helm4", (environment, model), version_file), "HorizontalPodAutoscaler"
-            )
-            assert autoscaler["spec"]["minReplicas"] >= 2

@@ -12,8 +12,9 @@ import yaml
 
 from tests import rendering
 from tests.chart import goldens
+from tests.paths import ROOT
 
-CHECKOV = rendering.ROOT / ".tools" / "checkov" / "bin" / "checkov"
+CHECKOV = ROOT / ".tools" / "checkov" / "bin" / "checkov"
 WAIVERS = yaml.safe_load((Path(__file__).parent / "waivers.yaml").read_text(encoding="utf-8"))
 # Of these the scanners know something; the examples of custom resources hold the same two.
 EXAMPLES = ("minimal", "production", "http-route", "secrets-and-sidecars")

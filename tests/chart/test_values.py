@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 from modelctl.repository import placement
 from tests import rendering
+from tests.documents import walk
 
 VALUES = rendering.CHART / "values.yaml"
 
@@ -42,7 +42,7 @@ def test_version_values_are_exactly_what_a_promotion_copies(version_file: Any) -
 
 def test_no_default_is_null() -> None:
     """Helm 4 renders a null that Helm 3 drops."""
-    assert [path for path, value in walk(defaults(), "") if value is None] == []
+    assert [path for path, value in walk(defaults()) if value is None] == []
 
 
 def test_schema_is_closed_wherever_the_keys_are_fixed() -> None:
@@ -53,24 +53,13 @@ def test_schema_is_closed_wherever_the_keys_are_fixed() -> None:
     allowed |= {"startupProbe", "readinessProbe", "livenessProbe"}
     open_to_all = {
         path.split(".")[-2]
-        for path, part in walk(schema, "")
+        for path, part in walk(schema)
         if path.endswith("additionalProperties") and part is True
     }
     assert open_to_all == allowed
     typed = [
         path
-        for path, part in walk(schema, "")
+        for path, part in walk(schema)
         if isinstance(part, dict) and "properties" in part and "additionalProperties" not in part
     ]
     assert [path for path in typed if ".items" not in path] == []
-
-
-def walk(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every node below, with its dotted path."""
-    yield path, node
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from walk(value, f"{path}.{key}")
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from walk(value, f"{path}.{index}")

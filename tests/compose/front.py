@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from tests import rendering
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-FILE = rendering.ROOT / "deploy/compose/nginx.conf"
+FILE = ROOT / "deploy/compose/nginx.conf"
 
 
 def program() -> str | None:

@@ -24,8 +24,9 @@ from sandbox.wait import Answer, wait_until
 from tests import trained
 from tests.app import live
 from tests.compose import front as nginx
+from tests.paths import ROOT
+from tests.ports import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/compose"
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -105,7 +106,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     if program is None:
         pytest.skip("*** LEFT OUT: nginx of deploy/compose: apt-get install nginx-light ***")
     folder = tmp_path_factory.mktemp("nginx")
-    port = live.free_port()
+    port = free_port()
     services = {name: live.shared(name).port for name in MODELS}
     command = nginx.command(program, folder, port, services)
     subprocess.run([*command, "-t"], check=True, capture_output=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from tests.compose.test_compose import FOLDER, MODELS, ROOT, SERVICES
+from tests.compose.test_compose import FOLDER, MODELS, SERVICES
+from tests.paths import ROOT
 
 MONITORING = {n: service for n, service in SERVICES.items() if "profiles" in service}
 PROMETHEUS: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus/prometheus.yaml").read_text())

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +14,9 @@ from app.openapi.parts import REASONS
 from app.routes import ROUTES
 from tests.app import live
 from tests.app.live import LiveService
+from tests.paths import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "http-api.md"
+PAGE = ROOT / "docs" / "reference" / "http-api.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```(sh|python)\n(.*?)```\n```(?:json|text)\n(.*?)```", TEXT, re.DOTALL)
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .walkthrough import ROOT, Checkout, same, steps
+from tests.paths import ROOT
+
+from .walkthrough import Checkout, same, steps
 
 # Nobody listens there, so a look whether they are there ends at once.
 IMAGES = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -18,7 +19,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import samples
+from tests.paths import ROOT
+
 BLOCK = re.compile(r"^```console( cluster)?( refused)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SECONDS = 300
 
@@ -51,6 +54,22 @@ def steps(page: Path) -> list[Step]:
     return found
 
 
+def _give_samples(root: Path) -> None:
+    """Put the tests' environments and their baselines in place of a fork's own; no models."""
+    overlays = root / "kustomize/environments/overlays"
+    kept = root / "kept"
+    shutil.move(sorted(overlays.iterdir())[0], kept)
+    for owned in (overlays, root / "models"):
+        shutil.rmtree(owned)
+    schema = (root / "environments/environments.schema.json").read_bytes()
+    shutil.rmtree(root / "environments")
+    shutil.copytree(samples.ENVIRONMENTS, root / "environments")
+    (root / "environments/environments.schema.json").write_bytes(schema)
+    for environment in (root / "environments").glob("*/"):
+        shutil.copytree(kept, overlays / environment.name)
+    shutil.rmtree(kept)
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A repository with a remote `origin`; `prefix` is put before each command that runs in it."""
@@ -61,13 +80,17 @@ class Checkout:
 
     @classmethod
     def make(cls, folder: Path, **environ: str) -> Checkout:
-        """A copy of this work tree, with what git knows or would take, on the branch `main`."""
+        """A copy of this work tree, with what git knows or would take, on the branch `main`.
+
+        With the tests' environments in place of a fork's own, and without its models.
+        """
         upstream, origin, root = folder / "upstream.git", folder / "origin.git", folder / "fork"
         root.mkdir()
         listed = "git ls-files -z --cached --others --exclude-standard"
         existing = 'xargs -0 sh -c \'for f; do [ -e "$f" ] && printf "%s\\0" "$f"; done\' _'
         copy = f"{listed} | {existing} | tar -c --null -T - | tar -x -C {shlex.quote(str(root))}"
         subprocess.run(["bash", "-c", copy], cwd=ROOT, check=True)
+        _give_samples(root)
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text("apiVersion: v1\nkind: Config\n")
         known = {

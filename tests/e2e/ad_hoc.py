@@ -79,7 +79,7 @@ class AdHoc:
         """An object of the release as JSON; without more words the one that has its name."""
         return self.loop.get(kind, *(words or (self.model,)), f"--namespace={self.namespace}")
 
-    def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
+    def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """What kubectl prints in the namespace of the release."""
         return self.loop.kubectl(*words, f"--namespace={self.namespace}", stdin=stdin, check=check)
 

@@ -109,7 +109,7 @@ class Loop:
 
     # --- the cluster
 
-    def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
+    def kubectl(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """What kubectl prints (errors included when `check` is off)."""
         argv = [self.layout.tool("kubectl"), f"--kubeconfig={self.layout.kubeconfig}", *words]
         result = run(argv, stdin=stdin, check=check, timeout_seconds=120)

@@ -20,7 +20,7 @@ from sandbox.errors import SandboxError
 from sandbox.layout import NODE_IP
 from sandbox.objects import SYSTEM
 from sandbox.probes import Tcp
-from tests import rendering
+from tests.paths import ROOT
 
 from .ad_hoc import applied
 
@@ -34,7 +34,7 @@ FASTER = 30
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 NAME, PORT = "prometheus-e2e", 9095
 ADAPTER, ADAPTER_PORT = "prometheus-adapter", 10445
-CONFIG = rendering.ROOT / "deploy" / "monitoring" / "prometheus-adapter.yaml"
+CONFIG = ROOT / "deploy" / "monitoring" / "prometheus-adapter.yaml"
 API = "custom.metrics.k8s.io"
 
 
@@ -66,7 +66,7 @@ def duration(text: str) -> str:
 def watching(loop: Loop, releases: list[AdHoc], *settings: str) -> Iterator[str]:
     """Prometheus watches releases with their shortened rules; its address in the namespace."""
     layout = loop.layout
-    values = [rendering.ROOT / "charts/ml-model/tests/values/minimal.yaml"]
+    values = [ROOT / "charts/ml-model/tests/values/minimal.yaml"]
     quick = ("metrics.interval=3s", *settings)
     manifests = [
         manifest

@@ -13,7 +13,6 @@ import argparse
 import collections
 import http.client
 import json
-import socket
 import sys
 import threading
 import time
@@ -63,9 +62,6 @@ class Prober:
         return http.client.HTTPConnection(*self._address, timeout=TIMEOUT_SECONDS)
 
     def _ask(self, connection: http.client.HTTPConnection) -> tuple[str, bool]:
-        if connection.sock is None:
-            connection.connect()
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.request("POST", self._path, self._body, self._headers)
         response = connection.getresponse()
         content = response.read()

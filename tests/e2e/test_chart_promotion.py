@@ -12,7 +12,7 @@ from sandbox.bundles import run_modelctl
 from sandbox.components.registry import registry
 from sandbox.environments import chart_version
 from sandbox.gitops import BRANCH
-from tests.docs.walkthrough import ROOT
+from tests.paths import ROOT
 
 from . import usersclone
 from .loop import Loop, eventually, measured
@@ -24,14 +24,14 @@ MARK = "e2e/edited-template"
 ENVIRONMENTS = ("dev", "staging", "production")
 
 
-def annotations(loop: Loop, environment: str, model: str = "iris") -> dict[str, str]:
+def service_annotations(loop: Loop, environment: str, model: str = "iris") -> dict[str, str]:
     """The annotations of a model's Service."""
     found = loop.get("service", model, f"--namespace=ml-{environment}")
     return dict(found["metadata"].get("annotations", {}))
 
 
 def marked(loop: Loop, environment: str) -> tuple[bool, Any]:
-    found = annotations(loop, environment)
+    found = service_annotations(loop, environment)
     return MARK in found, found
 
 
@@ -90,7 +90,7 @@ def test_an_edited_template_reaches_each_environment_by_promotion_only(
         seconds = eventually("dev has it", lambda: marked(loop, "dev"), 90)
         measured("an edited template is in dev", seconds, 30)
         loop.wait_synced()
-        assert MARK in annotations(loop, "dev", "penguins")
+        assert MARK in service_annotations(loop, "dev", "penguins")
         for environment in ENVIRONMENTS[1:]:
             assert not marked(loop, environment)[0], environment
         assert rendered(loop) == before
@@ -107,7 +107,7 @@ def test_an_edited_template_reaches_each_environment_by_promotion_only(
         source, values = loop.get("application", "staging-iris", "-nargocd")["spec"]["sources"]
         assert (source["chart"], source["targetRevision"]) == ("ml-model", version)
         assert values["ref"] == "values"
-        assert MARK not in annotations(loop, "staging", "penguins")
+        assert MARK not in service_annotations(loop, "staging", "penguins")
         assert not marked(loop, "production")[0]
         changed = {name for name, value in rendered(loop).items() if value != before[name]}
         assert changed <= {"staging-iris"}

@@ -19,8 +19,8 @@ import yaml
 from modelctl.quality.containers import Containerd, Run
 from sandbox import netns, web
 from sandbox.environments import read_releases
-from tests import rendering
 from tests.compose import front
+from tests.paths import ROOT
 
 from .loop import Loop, eventually, measured
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.beside
 
 COMPOSE: dict[str, Any] = yaml.safe_load(
-    (rendering.ROOT / "deploy/compose/compose.yaml").read_text(encoding="utf-8")
+    (ROOT / "deploy/compose/compose.yaml").read_text(encoding="utf-8")
 )
 # Free in the sandbox's network namespace, where nobody else chooses ports.
 PORTS = {"iris": 21080, "penguins": 21081}

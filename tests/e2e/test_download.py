@@ -85,7 +85,7 @@ def stored(loop: Loop, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory)
 
             wait_until("the store answers", ready, 120, interval_seconds=0.2)
             place = f"iris/{bundle.manifest['version']}"
-            words = [ENDPOINT, BUCKET, KEY, SECRET, bundle.path, place]
+            words: list[str | Path] = [ENDPOINT, BUCKET, KEY, SECRET, bundle.path, place]
             argv = netns.enter_argv([sys.executable, "-c", UPLOAD, *words])
             subprocess.run(argv, check=True, env={"PATH": "/usr/bin:/bin"})
             yield f"s3://{BUCKET}/{place}"

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from sandbox.wait import Answer, wait_until
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.beside
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "sandbox-lifecycle"
 PAUSE = "localhost/ml-model-sandbox/pause:1"
 # The delivery's steps have tests of their own; without them this takes seconds.

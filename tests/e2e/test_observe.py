@@ -17,6 +17,7 @@ from sklearn.datasets import load_iris
 from sandbox import observe, process, web
 from sandbox.components.prometheus import NAME
 from tests import rendering
+from tests.paths import ROOT
 
 from . import observing
 from .loop import Loop, eventually, measured
@@ -43,7 +44,7 @@ COUNTED = {
 }
 # Flowers that there are not: longer and wider than any in the sample.
 STRANGE = [12.0, 9.0, 11.0, 7.0]
-RUNBOOKS = rendering.ROOT / "docs" / "runbooks"
+RUNBOOKS = ROOT / "docs" / "runbooks"
 
 
 class Watched(NamedTuple):
@@ -168,7 +169,7 @@ def test_make_observe_shows_every_release(loop: Loop) -> None:
     running = process.find_running(loop.layout, NAME) is not None
     done = subprocess.run(
         ["make", "--no-print-directory", "observe"],
-        cwd=rendering.ROOT,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -213,7 +214,7 @@ def run_the_diagnosis_of_every_runbook(loop: Loop, url: str) -> None:
                 "ENVIRONMENT": "production",
                 "PROM": url,
                 "KUBECONFIG": str(loop.layout.kubeconfig),
-                "PATH": f"{rendering.ROOT}/.venv/bin:{rendering.TOOLS}:{os.environ['PATH']}",
+                "PATH": f"{ROOT}/.venv/bin:{rendering.TOOLS}:{os.environ['PATH']}",
             },
             capture_output=True,
             text=True,

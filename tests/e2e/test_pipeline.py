@@ -162,7 +162,7 @@ def test_a_new_version_reaches_production_without_a_failed_request(
     assert list(done.states()) == [
         *("merge your HEAD", "train and package", "validate data", "quality gate"),
         *("build", "container test", "push", "sign", "verify signature"),
-        *("bump in dev", "dev healthy", "dev smoke test"),
+        *("bump dev", "dev healthy", "dev smoke test"),
         *("promote to staging", "staging healthy", "staging smoke test"),
         *("promote to production", "production healthy", "production smoke test"),
     ]
@@ -213,7 +213,7 @@ def test_a_build_that_crashes_in_the_cluster_is_rolled_back(
         wait_for_one_generation(loop, before[0].name)
     assert done.code != 0
     states = done.states()
-    assert states["container test"] == states["bump in dev"] == "done"
+    assert states["container test"] == states["bump dev"] == "done"
     assert list(states.items())[-4:] == [
         ("dev healthy", "failed"),
         ("roll back dev", "done"),

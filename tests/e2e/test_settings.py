@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from tests import rendering
+from tests.paths import ROOT
 
 from .loop import Loop
 
 INSTALL = rendering.ARGOCD_CHART / "install"
 POLICY = INSTALL / "argocd-rbac-cm.yaml"
-UPSTREAM = rendering.ROOT / ".tools/share/argocd/manifests/base/config/argocd-cm.yaml"
+UPSTREAM = ROOT / ".tools/share/argocd/manifests/base/config/argocd-cm.yaml"
 
 
 def admin(loop: Loop, *words: str) -> tuple[int, str]:

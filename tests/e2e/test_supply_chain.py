@@ -15,6 +15,7 @@ import yaml
 
 from sandbox import web
 from sandbox.layout import REGISTRY
+from tests.paths import ROOT
 
 from . import pushed
 from .ad_hoc import NAMESPACE, AdHocReleases, applied, restricted_namespace
@@ -22,7 +23,6 @@ from .loop import Loop, eventually
 
 pytestmark = pytest.mark.beside
 
-ROOT = Path(__file__).resolve().parents[2]
 POLICY = ROOT / "deploy/admission/images.yaml"
 PINNED = "admission"
 DIGEST = "sha256:" + "0" * 64

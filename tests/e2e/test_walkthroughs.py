@@ -15,7 +15,7 @@ import pytest
 from sandbox import images, lock
 from sandbox.buildah import open_storage
 from sandbox.bundles import read_bundle
-from tests.docs.walkthrough import ROOT
+from tests.paths import ROOT
 
 from . import usersclone
 from .loop import eventually, measured

@@ -9,6 +9,7 @@ from modelctl.promotion import check
 from modelctl.repository import placement
 from modelctl.repository.environments import Repository
 from tests import rendering
+from tests.paths import ROOT
 
 MARKERS = placement.read_markers(rendering.CHART / "values.yaml")
 
@@ -16,7 +17,7 @@ MARKERS = placement.read_markers(rendering.CHART / "values.yaml")
 def test_everything_under_environments_is_in_order() -> None:
     """By the rules that a pull request has to pass; a fork may leave a model out at the end."""
     assert rendering.releases()
-    assert check.problems(Repository.find(rendering.ROOT)) == []
+    assert check.problems(Repository.find(ROOT)) == []
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_files_hold_the_keys_of_their_kind_alone(pattern: str, kind: str) -> Non
     files = sorted(rendering.ENVIRONMENTS.glob(pattern))
     assert files
     strays = [
-        f"{file.relative_to(rendering.ROOT)}: {'.'.join(keys)}"
+        f"{file.relative_to(ROOT)}: {'.'.join(keys)}"
         for file in files
         for keys in placement.leaves(yaml.safe_load(file.read_text(encoding="utf-8")))
         if placement.kind_of(keys, MARKERS) != kind

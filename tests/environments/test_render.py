@@ -1,4 +1,4 @@
-"""`modelctl render` of this repository's own releases: printed, and as folders of files."""
+"""`modelctl render`: releases printed, and as folders of files."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from click.testing import CliRunner
 
 from modelctl.cli import cli
 from modelctl.errors import RefusedError
-from tests import rendering
+from tests import rendering, samples
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, version_file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Our values and our chart, with every model released in dev and in production."""
+    """The tests' values and our chart, with every model released in dev and in production."""
     root = tmp_path / "checkout"
-    shutil.copytree(rendering.ENVIRONMENTS, root / "environments")
+    shutil.copytree(samples.ENVIRONMENTS, root / "environments")
     (root / "charts").mkdir()
     (root / "charts/ml-model").symlink_to(rendering.CHART)
-    for stale in root.glob("environments/*/*/version.yaml"):
-        stale.unlink()
     for environment in ("dev", "production"):
         for model in (root / "environments" / environment).glob("*/"):
             shutil.copy(version_file, model / "version.yaml")

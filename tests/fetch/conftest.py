@@ -16,10 +16,11 @@ import orjson
 import pytest
 
 from app.model.bundle import canonical, digest_of
-from tests import rendering
 from tests.fetch import servers
 from tests.fetch.servers import Server
 from tests.observability import loglines
+from tests.paths import ROOT
+from tests.ports import free_port
 
 Start = Callable[[Path, int], AbstractContextManager[Server]]
 STORES: dict[str, Start] = {
@@ -29,7 +30,7 @@ STORES: dict[str, Start] = {
     "http": servers.files,
 }
 # What Python needs to start; proxies and credentials of this machine are not for the program.
-ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": str(rendering.ROOT), "NO_PROXY": "127.0.0.1"}
+ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
         def get(kind: str) -> Server:
             if kind not in started:
-                entered = STORES[kind](tmp_path_factory.mktemp(kind), servers.free_port())
+                entered = STORES[kind](tmp_path_factory.mktemp(kind), free_port())
                 started[kind] = stack.enter_context(entered)
             return started[kind]
 

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import hmac
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -33,11 +32,11 @@ from sandbox import pki
 from sandbox.layout import Layout
 from sandbox.wait import Answer, wait_until
 from tests import rendering
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
 
-ROOT = rendering.ROOT
 AZURITE = ROOT / ".tools" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
 BUCKET = "bundles"
 KEY, SECRET = "minio-user", "minio-password"
@@ -57,13 +56,6 @@ class Server:
     port: int
     put: Callable[[str, bytes], object]
     environ: dict[str, str] = field(default_factory=dict)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -109,9 +101,9 @@ def minio(folder: Path, port: int, authority: Path | None = None) -> Iterator[Se
     """An S3 store, over TLS with an authority. It makes a bucket of every folder that it finds."""
     (folder / "data" / BUCKET).mkdir(parents=True)
     scheme = "https" if authority else "http"
-    trusted = {"root_certificate": authority.read_bytes()} if authority else {}
+    trusted: ClientConfig = {"root_certificate": authority.read_bytes()} if authority else {}
     address = f"{scheme}://127.0.0.1:{port}"
-    argv = [
+    argv: list[str | Path] = [
         *(rendering.tool("minio"), "server", folder / "data"),
         *("--address", f"127.0.0.1:{port}", "--certs-dir", folder / "certs"),
     ]
@@ -153,7 +145,7 @@ def certificates(folder: Path) -> Path:
 def gcs(folder: Path, port: int) -> Iterator[Server]:
     """A Google Cloud Storage emulator. It takes no writes of the kind that obstore makes."""
     address = f"http://127.0.0.1:{port}"
-    argv = [
+    argv: list[str | Path] = [
         *(rendering.tool("fake-gcs-server"), "-scheme", "http", "-backend", "memory"),
         *("-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"),
     ]
@@ -183,7 +175,7 @@ def azurite(folder: Path, port: int) -> Iterator[Server]:
         pytest.skip("the emulator of Azure needs npm; tests/run.py says so too")
     assert AZURITE.exists(), "azurite is missing: run `make azurite`"
     endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
-    argv = [
+    argv: list[str | Path] = [
         *(AZURITE, "--inMemoryPersistence", "--blobHost", "127.0.0.1", "--blobPort", str(port)),
         *("--skipApiVersionCheck", "--disableTelemetry"),
     ]

@@ -16,6 +16,7 @@ from tests.fetch import servers
 from tests.fetch.conftest import Made, asked, fetch, heard, listing, made, start
 from tests.fetch.faults import Wire, wire
 from tests.fetch.servers import Server
+from tests.ports import free_port
 
 LARGE = 6_000_000
 # A minio without TLS; and Python's file server, which sends whole files only.
@@ -214,7 +215,7 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server
     """A minio whose certificate is of an authority that nobody knows, and its certificate."""
     folder = tmp_path_factory.mktemp("tls")
     authority = servers.certificates(folder / "certs")
-    with servers.minio(folder, servers.free_port(), authority) as server:
+    with servers.minio(folder, free_port(), authority) as server:
         yield server, authority
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.fetch.settings import reference
-from tests import rendering
 from tests.fetch.conftest import fetch
+from tests.paths import ROOT
 
 GOOD = {"MODEL_URL": "https://127.0.0.1:1/iris", "MODEL_DIGEST": "sha256:" + "a" * 64}
 
@@ -44,7 +44,7 @@ def test_wrong_setting_is_one_line_and_exit_code_3(
 
 
 def test_reference_is_the_one_that_the_settings_describe() -> None:
-    page = rendering.ROOT / "docs" / "reference" / "fetch.md"
+    page = ROOT / "docs" / "reference" / "fetch.md"
     assert page.read_text(encoding="utf-8") == reference(), (
         "stale: run `python -m app.fetch.settings > docs/reference/fetch.md`"
     )

@@ -6,13 +6,12 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests import trained
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "Dockerfile").read_text()
 STAGES = re.findall(r"^FROM (\S+) AS (\w+)$", TEXT, re.MULTILINE)
 LABELS = {"title", "description", "licenses", "base.name", "source", "revision"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -80,9 +81,9 @@ def commit_all(root: Path, message: str) -> None:
     subprocess.run(["git", "-C", str(root), *identity, "commit", "-qm", message], check=True)
 
 
-def make_bundle(folder: Path, version: str, engine: str = "onnx") -> str:
-    """A small bundle of iris that verifies; returns its digest."""
-    folder.mkdir(parents=True)
+def make_bundle(folder: Path, version: str, engine: str = "onnx", **more: Any) -> str:
+    """A small bundle of iris that verifies, with more in its manifest; returns its digest."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(b"model")
     entry = {"sha256": digest_of(b"model").removeprefix("sha256:"), "bytes": 5}
     manifest = {
@@ -91,6 +92,7 @@ def make_bundle(folder: Path, version: str, engine: str = "onnx") -> str:
         "version": version,
         "engine": engine,
         "files": {"model.onnx": entry},
+        **more,
     }
     (folder / "manifest.json").write_bytes(canonical(manifest))
     return digest_of((folder / "manifest.json").read_bytes())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "docs/reference/log-schema.json").read_text()
-)
+from tests.paths import ROOT
+
+SCHEMA: dict[str, Any] = json.loads((ROOT / "docs/reference/log-schema.json").read_text())
 Draft202012Validator.check_schema(SCHEMA)
 EVENTS: dict[str, dict[str, Any]] = SCHEMA["$defs"]["events"]
 

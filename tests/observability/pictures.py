@@ -25,7 +25,7 @@ from modelctl.packaging.training_output import Request, gather
 from tests import trained
 from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
-from tests.rendering import ROOT
+from tests.paths import ROOT
 
 POD = "7c9d4b5f6"
 NEXT_POD = "65b8f9c7d"
@@ -34,7 +34,7 @@ NEXT_POD = "65b8f9c7d"
 @functools.cache
 def next_bundle(folder: Path) -> Path:
     """Iris in another version."""
-    config = ROOT / "models/iris/model.yaml"
+    config = trained.config("iris")
     request = Request(trained.training("iris"), config=config, version="2.0.0")
     write(plan(gather(request), engine="auto", tolerance=1e-6), folder / "next")
     return folder / "next"
@@ -43,7 +43,7 @@ def next_bundle(folder: Path) -> Path:
 def live(stack: Stack, seconds: float, folder: Path) -> float:
     """Let it all happen, in so many seconds; returns when it began."""
     dice = random.Random(7)  # noqa: S311 - traffic, not secrets
-    clients = {}
+    clients: dict[str, Client] = {}
     for release, pod in (("iris", "h8x2k"), ("iris", "q5w7m"), ("penguins", "t4n6z")):
         bundle = trained.bundle(release)
         environ = {"WORKERS": "2"} if pod == "h8x2k" else {"WORKERS": "1"}

@@ -11,7 +11,6 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -19,8 +18,9 @@ import yaml
 
 from sandbox.wait import Answer, wait_until
 from tests import rendering
-from tests.app.live import LiveService, free_port
+from tests.app.live import LiveService
 from tests.observability.faulty import Faulty
+from tests.ports import free_port
 
 NAMESPACE = "ml-dev"
 # What happens every minute in a cluster happens here so often.
@@ -42,12 +42,7 @@ class Stack:
     def __enter__(self) -> Stack:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(30)

@@ -7,8 +7,9 @@ import re
 import yaml
 
 from tests import rendering
+from tests.paths import ROOT
 
-FOLDER = rendering.ROOT / "deploy/compose/prometheus"
+FOLDER = ROOT / "deploy/compose/prometheus"
 
 
 def test_prometheus_takes_the_configuration_with_its_rules() -> None:

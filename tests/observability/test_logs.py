@@ -16,8 +16,8 @@ from tests import trained
 from tests.app.live import LiveService, run_to_end
 from tests.observability import loglines
 from tests.observability.faulty import FATAL_ROW, Faulty
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"

@@ -10,11 +10,12 @@ import pytest
 from tests import rendering
 from tests.chart.test_generated import declared
 from tests.observability import rules
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDER = rendering.ROOT / "docs" / "runbooks"
+FOLDER = ROOT / "docs" / "runbooks"
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.stem != "README")
 HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 QUERY = re.compile(r"--data-urlencode 'query=([^']+)'")

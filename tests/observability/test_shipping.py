@@ -17,8 +17,9 @@ import pytest
 from modelctl.docs.log_schema import EVENTS, FIELDS
 from tests.app import live
 from tests.observability import loglines
+from tests.paths import ROOT
 
-FOLDER = Path(__file__).resolve().parents[2] / "deploy/logging"
+FOLDER = ROOT / "deploy/logging"
 SHIPPERS = sorted(FOLDER.glob("fluent-bit-*.conf"))
 shipper = pytest.mark.parametrize("path", SHIPPERS, ids=[path.stem for path in SHIPPERS])
 # JSON types -> those of an index.

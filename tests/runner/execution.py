@@ -13,9 +13,13 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PYTEST = (".venv/bin/python", "-m", "pytest")
 TESTS_FAILED = 1
 # More than this is no accident of the moment.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from tests.runner import scenarios
-from tests.runner.execution import ROOT
 from tests.runner.scenarios import SCENARIOS, Scenario, choose
 from tools.catalog import select
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cluster, kube, netns, process
+from sandbox import cgroup, cluster, kube, lock, netns, process
 from sandbox.cluster import (
     claim_machine,
     clean_up_after_crash,
@@ -56,8 +56,8 @@ def torn_down(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
     """Collect calls of `tear_down`; the namespace is there and nothing runs."""
     calls: list[Layout] = []
     monkeypatch.setattr(cluster, "tear_down", calls.append)
-    monkeypatch.setattr(cluster.lock, "_OWNER", layout.root / "owner")
-    monkeypatch.setattr(cluster.cgroup, "all_members", set)
+    monkeypatch.setattr(lock, "_OWNER", layout.root / "owner")
+    monkeypatch.setattr(cgroup, "all_members", set)
     monkeypatch.setattr(netns, "exists", lambda: True)
     return calls
 
@@ -82,7 +82,7 @@ def test_what_is_left_of_another_boot_is_removed(layout: Layout, torn_down: list
 def test_processes_without_any_record_are_removed(
     layout: Layout, torn_down: list[Layout], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster.cgroup, "all_members", lambda: {1234})
+    monkeypatch.setattr(cgroup, "all_members", lambda: {1234})
     assert clean_up_after_crash(layout) == "removed"
     assert torn_down == [layout]
 
@@ -101,13 +101,13 @@ def test_a_sandbox_of_another_checkout_that_runs_is_left_alone(
 ) -> None:
     other = replace(layout, root=tmp_path / "other")
     other.root.mkdir()
-    cluster.lock.set_owner(other)
-    monkeypatch.setattr(cluster.cgroup, "all_members", lambda: {1234})
+    lock.set_owner(other)
+    monkeypatch.setattr(cgroup, "all_members", lambda: {1234})
     with pytest.raises(SandboxError) as caught:
         claim_machine(layout)
     assert caught.value.found == f"the sandbox of {other.root}"
     assert torn_down == []
-    assert cluster.lock.owner() == other.root
+    assert lock.owner() == other.root
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_what_another_checkout_left_is_removed_and_said(
     other = replace(layout, root=layout.root / "other")
     if folder_exists:
         other.root.mkdir()
-    cluster.lock.set_owner(other)
-    monkeypatch.setattr(cluster.cgroup, "all_members", lambda: members)
+    lock.set_owner(other)
+    monkeypatch.setattr(cgroup, "all_members", lambda: members)
     claim_machine(layout)
     assert torn_down == [other]
-    assert cluster.lock.owner() == layout.root
+    assert lock.owner() == layout.root
     assert capsys.readouterr().out == f"removing leftovers of the sandbox of {other.root}\n"
 
 

@@ -11,18 +11,12 @@ from sandbox import forwarder, kube, netns
 from sandbox.errors import SandboxError
 from sandbox.forwards import Address, Forward, Service, parse_target
 from sandbox.layout import Layout
+from tests.ports import free_port
 
 
 @pytest.fixture(autouse=True)
 def without_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netns, "open_socket", socket.socket)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def upper(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -25,6 +25,13 @@ def commit(folder: Path, name: str, text: str, message: str = "change") -> str:
     return git(folder, "rev-parse", "HEAD").strip()
 
 
+def push_from_elsewhere(gitops: GitOps, clone: Path) -> None:
+    """Somebody else's commit, which the worktree has not seen."""
+    git(clone.parent, "clone", "-q", str(gitops.bare), str(clone))
+    commit(clone, "pushed.txt", "hello\n")
+    git(clone, "push", "-q", "origin", BRANCH)
+
+
 def fingerprint(folder: Path) -> dict[str, str]:
     """Every file of the user's repository, .git included and ours not, with its hash."""
     ours = folder / ".sandbox"
@@ -111,10 +118,7 @@ def test_prepare_changes_nothing_when_the_head_is_in_already(gitops: GitOps) -> 
 
 def test_prepare_takes_over_what_somebody_pushed(gitops: GitOps, tmp_path: Path) -> None:
     gitops.prepare()
-    other = tmp_path / "other"
-    git(tmp_path, "clone", "-q", str(gitops.bare), str(other))
-    commit(other, "pushed.txt", "hello\n")
-    git(other, "push", "-q", "origin", BRANCH)
+    push_from_elsewhere(gitops, tmp_path / "other")
     gitops.prepare()
     assert (gitops.worktree / "pushed.txt").read_text() == "hello\n"
 
@@ -244,10 +248,7 @@ def test_the_user_may_commit_in_the_worktree_without_an_identity(gitops: GitOps)
 
 def test_push_refuses_when_somebody_pushed_in_between(gitops: GitOps, tmp_path: Path) -> None:
     gitops.prepare()
-    other = tmp_path / "other"
-    git(tmp_path, "clone", "-q", str(gitops.bare), str(other))
-    commit(other, "pushed.txt", "hello\n")
-    git(other, "push", "-q", "origin", BRANCH)
+    push_from_elsewhere(gitops, tmp_path / "other")
     commit(gitops.worktree, "mine.txt", "mine\n")
     with pytest.raises(SandboxError, match="cannot push the branch sandbox"):
         gitops.push()

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +9,7 @@ from sandbox import __main__ as main_module
 from sandbox import netns, preflight, proc, status
 from sandbox.__main__ import main
 from sandbox.layout import Layout, find_layout
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
 
 
 def test_an_error_goes_to_stderr_with_exit_code_1(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import process
+from sandbox import cgroup, process
 from sandbox.errors import CommandError, WaitError
 from sandbox.layout import Layout
 from sandbox.wait import Answer, wait_until
@@ -167,10 +167,8 @@ def test_what_is_left_of_a_lost_record_is_killed_before_the_next_start(
     layout: Layout, python: MakeComponent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed: list[tuple[str, str]] = []
-    monkeypatch.setattr(process.cgroup, "component_path", Path)
-    monkeypatch.setattr(
-        process.cgroup, "kill", lambda path, _, only: killed.append((str(path), only))
-    )
+    monkeypatch.setattr(cgroup, "component_path", Path)
+    monkeypatch.setattr(cgroup, "kill", lambda path, _, only: killed.append((str(path), only)))
     process.ensure(layout, python(SLEEP, "kubelet"))
     keeper = python(SLEEP, "containerd", leaves_children=True)
     process.ensure(layout, keeper)

@@ -21,8 +21,8 @@ from sandbox.gitops import GitOps, open_gitops
 from sandbox.images import Image
 from sandbox.layout import Layout
 from sandbox.releases import deliver
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests import samples
+from tests.paths import ROOT
 
 
 def make_bundle(folder: Path, version: str) -> Path:
@@ -47,15 +47,14 @@ def layout(tmp_path: Path) -> Layout:
     root = tmp_path / "project"
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("app", "modelctl"):
-        shutil.copytree(PROJECT / name, root / name, ignore=ignored)
-    shutil.copytree(
-        PROJECT / "environments", root / "environments", ignore=shutil.ignore_patterns("penguins")
-    )
+        shutil.copytree(ROOT / name, root / name, ignore=ignored)
+    unset = shutil.ignore_patterns("penguins")
+    shutil.copytree(samples.ENVIRONMENTS, root / "environments", ignore=unset)
     chart = root / "charts" / "ml-model"
     chart.mkdir(parents=True)
     (chart / "Chart.yaml").write_text("name: ml-model\nversion: 1.0.0\n")
     (root / ".gitignore").write_text("/.venv\n/.sandbox\n")
-    (root / ".venv").symlink_to(PROJECT / ".venv")
+    (root / ".venv").symlink_to(ROOT / ".venv")
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
         identity = ["-c", "user.name=User", "-c", "user.email=user@example.com"]
         subprocess.run(["git", *identity, *words], cwd=root, check=True)
@@ -164,7 +163,7 @@ def test_nothing_is_promoted_that_is_not_released_before(layout: Layout, gitops:
 
 
 def test_models_with_code_are_those_that_an_environment_is_set_up_for(tmp_path: Path) -> None:
-    shutil.copytree(PROJECT / "environments", tmp_path / "environments")
+    shutil.copytree(ROOT / "environments", tmp_path / "environments")
     for model in ("iris", "unused"):
         (tmp_path / "models" / model).mkdir(parents=True)
         (tmp_path / "models" / model / "train.py").touch()

@@ -12,8 +12,7 @@ import pytest
 
 from sandbox.errors import CommandError
 from sandbox.task import progress_line, run_task
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -75,7 +74,7 @@ def test_task_ends_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
         f"log=Path({str(tmp_path / 'log')!r}))"
     )
     with (
-        subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT) as ours,
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as ours,
         fifo.open() as reader,
     ):
         assert reader.readline() == "started\n"

@@ -16,8 +16,8 @@ from modelctl.supply import inventory, sbom
 from modelctl.supply.provenance import predicate
 from modelctl.supply.requirements import Requirement, read
 from tests import trained
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DIGEST = "sha256:" + "1" * 64
 IMAGE = f"registry.example.com/iris@{DIGEST}"
 SYSTEM = {"ID": "debian", "VERSION_ID": "13"}

@@ -24,8 +24,8 @@ from modelctl.supply.scan import (
     scan,
 )
 from tests import standin
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 HASH = "a" * 64
 VULNERABLE_VERSION = {
     "id": "PYSEC-2026-1",

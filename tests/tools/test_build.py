@@ -16,14 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from tests.tools.conftest import write_script
 from tools import build, state
 from tools.errors import ToolsError
 from tools.progress import BuildProgress
 from tools.state import ToolPaths
 from tools.tool import Tool
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def output_of(path: Path) -> str:

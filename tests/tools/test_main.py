@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from tools import __main__, progress, state
 from tools.catalog import CATALOG
 from tools.errors import ToolsError
 from tools.progress import BuildProgress
 from tools.state import ToolPaths
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_list_needs_no_virtual_environment() -> None:

@@ -4,19 +4,19 @@ import os
 
 import joblib
 import pandas as pd
-from flask import Flask, jsonify, request
+from flask import Flask, Response, jsonify, request
 
 app = Flask(__name__)
 model = joblib.load(os.environ["MODEL"])
 
 
 @app.get("/health")
-def health():
+def health() -> Response:
     return jsonify(status="ok")
 
 
 @app.post("/predict")
-def predict():
+def predict() -> Response:
     features = request.get_json()["features"]
     rows = pd.DataFrame([features]) if isinstance(features, dict) else [features]
     label = model.predict(rows)[0]

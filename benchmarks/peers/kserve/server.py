@@ -1,6 +1,7 @@
 """KServe's SDK around scikit-learn, as its own sklearn server uses it."""
 
 import os
+from typing import Any
 
 import joblib
 import kserve
@@ -9,12 +10,14 @@ from kserve import Model, ModelServer
 
 
 class SklearnModel(Model):
-    def load(self):
+    def load(self) -> bool:
         self.model = joblib.load(os.environ["MODEL"])
         self.ready = True
         return self.ready
 
-    def predict(self, payload, _headers=None):
+    def predict(
+        self, payload: dict[str, Any], _headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         rows = payload["instances"]
         if isinstance(rows[0], dict):
             rows = pd.DataFrame(rows)

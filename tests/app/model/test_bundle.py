@@ -16,8 +16,9 @@ from app.model import bundle
 from app.model.contract import Contract
 from app.model.engine import load
 from tests import trained
+from tests.paths import ROOT
 
-BROKEN = Path(__file__).parents[2] / "bundles"
+BROKEN = ROOT / "tests" / "bundles"
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from app.settings import Settings
 from tests import trained
 from tests.app.live import LiveService
 from tests.observability import loglines
+from tests.paths import ROOT
 
 FACTS = {"model": "m", "version": "1.0.0", "digest": "sha256:" + "0" * 64}
 FEATURES = (
@@ -283,7 +284,7 @@ kept.start_worker()
 kept.take(batch(ROWS), ["no"] * 3, "r")
 """
     argv = [sys.executable, "-c", script, str(tmp_path)]
-    subprocess.run(argv, check=True, timeout=120, cwd=Path(__file__).parents[3])
+    subprocess.run(argv, check=True, timeout=120, cwd=ROOT)
     assert len(rows_in(tmp_path)) == 3
 
 

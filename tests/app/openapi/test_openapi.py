@@ -171,7 +171,7 @@ def test_the_schema_accepts_what_predict_accepts(
 ) -> None:
     client = request.getfixturevalue(model)
     schema = validator(described(client), "PredictRequest")
-    bodies = [{key: row} for row in rows for key in ("features", "input")]
+    bodies: list[Any] = [{key: row} for row in rows for key in ("features", "input")]
     bodies += [{"instances": [row]} for row in rows]
     bodies += [{}, [], {"instances": []}, {"features": rows[0], "x": 1}, {"instances": rows[0]}]
     bodies += [{"instances": [rows[0]] * 100}, {"instances": [rows[0]] * 101}]

@@ -11,6 +11,8 @@ from app.protocols.frames import HEADER
 from tests.app.protocols.test_native import NAMED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flask.testing import FlaskClient
     from werkzeug.test import TestResponse
 
@@ -40,7 +42,7 @@ def iris_columns(**changes: Any) -> list[dict[str, Any]]:
     return [{**column(name, [value]), **changes.get(name, {})} for name, value in NAMED.items()]
 
 
-def matrix(rows: list[list[float]], datatype: str = "FP64") -> dict[str, Any]:
+def matrix(rows: Sequence[Sequence[float | None]], datatype: str = "FP64") -> dict[str, Any]:
     """One tensor for all features as JSON."""
     shape = [len(rows), len(rows[0])]
     return {"name": "input-0", "datatype": datatype, "shape": shape, "data": rows}

@@ -8,9 +8,10 @@ import struct
 import numpy as np
 import pytest
 
+from app.model.contract import Label
 from app.protocols.tensors import FIXED, DataError, FrameError, read_json, read_raw, write_raw
 
-EDGES = {
+EDGES: dict[str, list[Label]] = {
     "BOOL": [True, False],
     "INT8": [-128, 127],
     "INT16": [-(2**15), 2**15 - 1],

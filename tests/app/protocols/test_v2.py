@@ -8,6 +8,7 @@ import pytest
 
 from tests.app.protocols.tensors import INFER, PENGUINS, column, iris_columns, matrix, outputs
 from tests.app.protocols.test_native import NAMED, ROW, post
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 def test_the_server_says_what_it_speaks(iris: FlaskClient) -> None:
     from tomllib import loads
-
-    from tests.app.live import ROOT
 
     document = iris.get("/v2").get_json()
     version = loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

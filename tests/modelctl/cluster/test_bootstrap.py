@@ -11,6 +11,7 @@ import pytest
 from modelctl.cluster import bootstrap
 from modelctl.errors import ModelctlError
 from tests import rendering
+from tests.paths import ROOT
 
 GIT = bootstrap.Source("git", "https://git.example/models.git")
 REGISTRY = bootstrap.Source("helm", "registry.example/charts")
@@ -153,7 +154,7 @@ def test_clusters_are_known_by_the_name_in_their_secret() -> None:
 
 
 def test_settings_are_for_the_namespace_of_argo_cd_and_hold_no_secret() -> None:
-    found = bootstrap.settings(rendering.ROOT, "gitops")
+    found = bootstrap.settings(ROOT, "gitops")
     assert {item["metadata"]["name"] for item in found} == {
         *("argocd-cm", "argocd-rbac-cm", "argocd-notifications-cm"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,12 @@ def test_status_asks_git_the_same_few_questions_for_many_models(
 ) -> None:
     asked: list[str] = []
     original = proc.run
-    monkeypatch.setattr(
-        proc, "run", lambda argv, **kw: (asked.append(" ".join(argv)), original(argv, **kw))[1]
-    )
+
+    def recorded(argv: Sequence[str], **options: Any) -> str:
+        asked.append(" ".join(argv))
+        return original(argv, **options)
+
+    monkeypatch.setattr(proc, "run", recorded)
     run("status", "--no-live")
     few = len(asked)
     for index in range(5):

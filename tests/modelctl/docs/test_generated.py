@@ -19,8 +19,8 @@ from modelctl.promotion import check
 from modelctl.repository import codeowners
 from modelctl.repository.environments import Environments, Repository
 from tests.modelctl.conftest import ENVIRONMENTS, run
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 GENERATED = __main__.files(Repository.find(ROOT))
 
 

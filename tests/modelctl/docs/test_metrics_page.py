@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from modelctl.docs import metrics_page
 from tests import trained
 from tests.app.conftest import make_client
 from tests.app.observability.metrics import samples
-
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 def test_the_page_is_current() -> None:
@@ -24,10 +21,6 @@ def test_a_sample_model_has_as_many_series_as_the_page_says(model: str) -> None:
     text = make_client(trained.bundle(model)).get("/metrics").text
     # The parser of the tests reads them; two of the same would fail there.
     assert len(samples.read(text)) == metrics_page.SAMPLES[model]
-
-
-def test_every_model_of_this_repository_is_on_the_page() -> None:
-    assert sorted(metrics_page.SAMPLES) == trained.NAMES
 
 
 def test_every_family_that_is_exported_is_on_the_page() -> None:

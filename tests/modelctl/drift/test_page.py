@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from modelctl.drift.measures import Test
 from modelctl.drift.outliers import Outliers
 from modelctl.drift.performance import Metric
 from tests.app.browser import Browser
-from tests.modelctl.cluster.test_status_page import LOWEST_CONTRAST
+from tests.modelctl.pages import ensure_readable, opened
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 TENTHS = [0.1] * 10
@@ -86,11 +85,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(written: Path) -> Iterator[Browser]:
-    opened = Browser(1280, 900)
-    opened.goto(written.as_uri())
-    opened.wait("document.readyState === 'complete' && document.querySelector('table')")
-    yield opened
-    opened.close()
+    with opened(written) as browser:
+        yield browser
 
 
 def test_the_page_is_text_that_nobody_can_inject_into(written: Path) -> None:
@@ -105,20 +101,12 @@ def test_the_page_is_text_that_nobody_can_inject_into(written: Path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "phone"), [(1280, False), (390, True)])
 def test_everything_is_readable_at(browser: Browser, width: int, phone: bool, scheme: str) -> None:
-    browser.scheme(scheme)
-    browser.resize(width, 900, phone=phone)
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        browser.screenshot(Path(folder) / f"drift-{scheme}-{width}.png")
-    assert browser.js("document.documentElement.scrollWidth") <= width
+    ensure_readable(browser, "drift", width, phone=phone, scheme=scheme)
     shown = browser.js("document.body.innerText")
     for text in ("Drift: critical", "too few rows", "country <b>&", "predictions: churn",
                  "accuracy", "15.0% of the live rows", "12 rows of other bundles"):  # fmt: skip
         assert text in shown
     assert browser.js("document.querySelectorAll('.card svg').length") == 6
-    assert browser.js(LOWEST_CONTRAST) >= 4.5
-    assert browser.complaints == []
-    assert [url for url in browser.requests if not url.startswith("file:")] == []
 
 
 @pytest.mark.browser

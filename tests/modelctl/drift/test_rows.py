@@ -92,7 +92,7 @@ def test_shares_are_those_that_the_service_counts(drifted: Path) -> None:
         for line in path.read_bytes().splitlines()
     ]
     answer = client.post("/predict", json={"instances": [row["features"] for row in rows]})
-    assert [one["prediction"] for one in answer.json["predictions"]] == [
+    assert [one["prediction"] for one in answer.get_json()["predictions"]] == [
         row["prediction"] for row in rows
     ]
     counted: dict[str, dict[str, float]] = {}

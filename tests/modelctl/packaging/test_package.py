@@ -19,7 +19,7 @@ from tests import trained
 
 def package(name: str, out: Path, **changes: object) -> str:
     """Package a sample model; returns the digest."""
-    config = trained.ROOT / "models" / name / "model.yaml"
+    config = trained.config(name)
     material = gather(Request(trained.training(name), config=config))
     return write(plan(material, engine="auto", tolerance=1e-6), out)
 
@@ -88,7 +88,7 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_the_digest_last(tmp_path: Path) -> None:
-    config = trained.ROOT / "models" / "iris" / "model.yaml"
+    config = trained.config("iris")
     out = tmp_path / "bundle"
     arguments = ["package", str(trained.training("iris")), "--config", str(config)]
     result = CliRunner().invoke(cli, [*arguments, "--out", str(out)])

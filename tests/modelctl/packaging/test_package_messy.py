@@ -30,7 +30,7 @@ NUMBERS = ["bill length (mm)", "körper.masse", "year", "constant"]
 CATEGORIES = ["island", "sex", "is heavy?", "zip", "garage", "tagged"]
 
 
-class Ratio(TransformerMixin, BaseEstimator):
+class Ratio(TransformerMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """A user's own first step: works on a DataFrame, records neither names nor widths."""
 
     def fit(self, _rows: Any, _target: Any = None) -> Ratio:

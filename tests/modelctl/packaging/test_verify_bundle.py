@@ -11,12 +11,13 @@ import pytest
 
 from app.model.bundle import verify
 from tests import trained
+from tests.paths import ROOT
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`modelctl` as a process: the exit code is part of the contract."""
     command = [sys.executable, "-m", "modelctl", "verify", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=trained.ROOT)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
 
 def test_an_intact_bundle_prints_its_digest() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.model.bundle import canonical, digest_of
+from app.model.bundle import digest_of
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError, RefusedError
-from tests.modelctl.conftest import DIGEST_A, VERSION, run
+from tests.modelctl.conftest import DIGEST_A, VERSION, make_bundle, run
 
 IMAGE = f"10.88.0.1:5000/ml-model/iris:1.2.0@{DIGEST_A}"
 
@@ -18,16 +18,7 @@ IMAGE = f"10.88.0.1:5000/ml-model/iris:1.2.0@{DIGEST_A}"
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "bundle"
-    folder.mkdir()
-    (folder / "model.onnx").write_bytes(b"model")
-    entry = {"sha256": digest_of(b"model").removeprefix("sha256:"), "bytes": 5}
-    manifest = {
-        "schema_version": 1,
-        "name": "iris",
-        "version": "1.2.0",
-        "files": {"model.onnx": entry},
-    }
-    (folder / "manifest.json").write_bytes(canonical(manifest))
+    make_bundle(folder, "1.2.0")
     return folder
 
 

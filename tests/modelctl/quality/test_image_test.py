@@ -20,6 +20,7 @@ from modelctl.quality import image_test
 from modelctl.quality.containers import Containerd, Docker, Run
 from tests import trained
 from tests.modelctl.conftest import run
+from tests.paths import ROOT
 
 GOOD = {"user": 10001, "root": True, "model": False, "rights": 0, "more rights": False}
 CLAIMS = {
@@ -84,7 +85,7 @@ class StandIn:
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
-    program.write_text(STAND_IN.format(python=sys.executable, root=str(trained.ROOT)))
+    program.write_text(STAND_IN.format(python=sys.executable, root=str(ROOT)))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     made = StandIn(program.parent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from modelctl.rendering import compare
 from modelctl.rendering.diff import changes
+from tests.documents import changed
 from tests.modelctl.conftest import run
 
 CONFIG: dict[str, Any] = {
@@ -23,15 +23,6 @@ SECRET: dict[str, Any] = {
     "metadata": {"name": "token"},
     "stringData": {"a": "hunter2", "b": "same"},
 }
-
-
-def changed(manifest: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    result = copy.deepcopy(manifest)
-    node = result
-    for key in path[:-1]:
-        node = node[key]
-    node[path[-1]] = value
-    return result
 
 
 def test_a_changed_value_is_shown_with_its_object() -> None:

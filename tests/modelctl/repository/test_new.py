@@ -16,8 +16,8 @@ from modelctl.packaging.training_output import Request, gather
 from modelctl.promotion import check
 from modelctl.repository.environments import Repository
 from tests.modelctl.conftest import commit_all, run
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 FILES = [
     "models/churn/train.py",
     "models/churn/model.yaml",
@@ -35,7 +35,7 @@ def test_new_writes_its_files_and_says_what_comes_next(repo: Path) -> None:
     assert lines[: len(FILES)] == [f"create {name}" for name in FILES]
     assert all((repo / name).is_file() for name in FILES)
     assert lines[-2].startswith("  git add models/churn/train.py")
-    assert lines[-2].endswith("git commit -m 'Add model churn'")
+    assert lines[-2].endswith("git commit -m 'feat(churn): add the model'")
     assert "make models" in lines[-1]
 
 

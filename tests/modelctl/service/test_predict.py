@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +17,8 @@ from modelctl.packaging.rows import read_rows
 from tests import trained
 from tests.app import live
 from tests.app.conftest import start as start  # the fixture, under its own name
-from tests.app.live import LiveService, free_port
+from tests.app.live import LiveService
+from tests.ports import free_port
 
 Start = Callable[..., LiveService]
 
@@ -89,7 +91,7 @@ def test_parquet_rows_are_the_rows_of_the_same_csv(tmp_path: Path) -> None:
             "garage": ["None", None],
         }
     )
-    inputs = [
+    inputs: list[dict[str, Any]] = [
         {"name": "x", "dtype": "float"},
         {"name": "count", "dtype": "integer"},
         {"name": "flag", "dtype": "boolean"},

@@ -15,7 +15,9 @@ from app.model.bundle import verify
 from modelctl.errors import RefusedError
 from modelctl.service.serve import environment
 from tests import trained
-from tests.app.live import DEADLINE_SECONDS, free_port
+from tests.app.live import DEADLINE_SECONDS
+from tests.paths import ROOT
+from tests.ports import free_port
 
 
 def test_a_served_bundle_answers_and_stops_on_ctrl_c(tmp_path: Path) -> None:
@@ -24,7 +26,7 @@ def test_a_served_bundle_answers_and_stops_on_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [*command, "--port", str(port)], cwd=trained.ROOT, stdout=stream, stderr=stream
+            [*command, "--port", str(port)], cwd=ROOT, stdout=stream, stderr=stream
         )
     try:
         info = wait_for(f"http://127.0.0.1:{port}/model/info", process, log)

@@ -32,6 +32,15 @@ def settled(service: LiveService, count: int) -> dict[samples.Key, float]:
     return samples.read(service.client.get("/metrics").text)
 
 
+def reload(service: LiveService, load: Load, starts: int) -> None:
+    """Replace all workers, and wait until the new ones have answered and counted their starts."""
+    before, answered = {*service.workers()}, len(load.answers)
+    service.signal(signal.SIGHUP)
+    service.wait_until("replaced", lambda: not before & {*service.workers()})
+    service.wait_until("at work", lambda: len(load.answers) > answered + 50)
+    service.wait_until("started", lambda: service.metric("ml_worker_starts_total") == starts)
+
+
 def test_restarts_of_workers_under_load_lose_and_repeat_nothing(
     start: Start, tmp_path: Path
 ) -> None:
@@ -40,14 +49,7 @@ def test_restarts_of_workers_under_load_lose_and_repeat_nothing(
     service.wait_until("two workers", lambda: len(service.workers()) == 2)
     with Load(service.port, 6) as load:
         for times in (1, 2, 3):
-            before, answered = {*service.workers()}, len(load.answers)
-            service.signal(signal.SIGHUP)
-            service.wait_until("replaced", lambda before=before: not before & {*service.workers()})
-            service.wait_until("at work", lambda n=answered: len(load.answers) > n + 50)
-            starts = 2 + 2 * times
-            service.wait_until(
-                "started", lambda n=starts: service.metric("ml_worker_starts_total") == n
-            )
+            reload(service, load, starts=2 + 2 * times)
     # A reload closes connections that idle, and one of these may just have been written to.
     assert {answer.status for answer in load.answers} == {200}
     sent = len(load.answers)

@@ -41,13 +41,10 @@ from sklearn.preprocessing import OrdinalEncoder, PowerTransformer, StandardScal
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from benchmarks.families import NUMBERS, load
+from benchmarks.families import NUMBERS, load, try_engines
 from modelctl.errors import ModelctlError
 from modelctl.packaging import candidates
-from modelctl.packaging.alignment import align
-from modelctl.packaging.candidates import json_rows
-from modelctl.packaging.contracts import infer
-from modelctl.packaging.engines import Attempt, attempt_all
+from modelctl.packaging.engines import Attempt
 
 MIXED = [*NUMBERS, "island", "sex"]
 BOOSTING = {"max_iter": 20, "random_state": 0}
@@ -59,10 +56,7 @@ def forest() -> RandomForestClassifier:
 
 
 def attempts(model: Any, features: pd.DataFrame, wanted: str = "onnx") -> list[Attempt]:
-    frame = align(model, features)
-    contract = infer(model, frame, "target")
-    rows = json_rows(frame, contract)
-    return attempt_all(model, contract, rows, wanted=wanted, tolerance=1e-9)
+    return try_engines(model, features, "target", wanted=wanted, tolerance=1e-9)
 
 
 def fitted(make: Callable[[], Any], target: str, columns: list[str]) -> tuple[Any, pd.DataFrame]:

@@ -7,12 +7,8 @@ import warnings
 import pytest
 from threadpoolctl import threadpool_limits
 
-from benchmarks.families import Case, cases
+from benchmarks.families import Case, cases, try_engines
 from modelctl.packaging import candidates
-from modelctl.packaging.alignment import align
-from modelctl.packaging.candidates import json_rows
-from modelctl.packaging.contracts import infer
-from modelctl.packaging.engines import attempt_all
 
 # Scaling columns changes numbers, not the translation; `make bench-exactness` runs those as well.
 CASES = [case for case in cases() if case.preprocessing != "scaler"]
@@ -27,10 +23,7 @@ def test_a_family_gets_the_exact_onnx_engine(case: Case, monkeypatch: pytest.Mon
         # Iterative solvers stop early here on purpose.
         warnings.simplefilter("ignore")
         model, features, target = case.fitted()
-    frame = align(model, features)
-    contract = infer(model, frame, target)
-    rows = json_rows(frame, contract)
-    onnx = attempt_all(model, contract, rows, wanted="onnx", tolerance=1e-9)[0]
+    onnx = try_engines(model, features, target, wanted="onnx", tolerance=1e-9)[0]
     assert onnx.parity is not None
     assert onnx.parity.label_mismatches == 0
     assert ("thresholds" in onnx.parity.rows) == case.family.is_tree

@@ -31,20 +31,19 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
-from benchmarks.families import NUMBERS, load
+from benchmarks.families import NUMBERS, load, try_engines
 from modelctl.errors import RefusedError
 from modelctl.packaging.alignment import align
-from modelctl.packaging.candidates import json_rows
 from modelctl.packaging.contracts import infer
 from modelctl.packaging.custom_code import foreign_modules
-from modelctl.packaging.engines import Attempt, attempt_all
+from modelctl.packaging.engines import Attempt
 
 STRINGS = ["island", "sex"]
 FILL = SimpleImputer(strategy="median")
 MISSING_TEXT = SimpleImputer(strategy="constant", fill_value="unknown")
 
 
-class Doubler(TransformerMixin, BaseEstimator):
+class Doubler(TransformerMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """A user's own class: nobody else can know what it does."""
 
     def fit(self, _rows: Any, _target: Any = None) -> Doubler:
@@ -65,10 +64,7 @@ def attempt(numbers: Any, strings: Any, wanted: str = "auto") -> tuple[Any, list
     columns = ColumnTransformer([*parts, ("rest", "passthrough", ["heavy"])], remainder="drop")
     model = make_pipeline(columns, StandardScaler(), LogisticRegression(max_iter=200))
     model.fit(features, target)
-    frame = align(model, features)
-    contract = infer(model, frame, "species")
-    rows = json_rows(frame, contract)
-    return model, attempt_all(model, contract, rows, wanted=wanted, tolerance=1e-9)
+    return model, try_engines(model, features, "species", wanted=wanted, tolerance=1e-9)
 
 
 ONE_HOT = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
