@@ -1,4 +1,4 @@
-# The one entry point: `make help` explains every target.
+# The entry point: `make help` explains every target.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -13,14 +13,14 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
 
 ## --- Python environment and locks
 
 .PHONY: venv
-venv: $(VENV) ## install everything Python needs into .venv
+venv: $(VENV) ## install the Python environment into .venv
 
-# A half-made .venv has no stamp, so it is made anew; `hatchling` is locked like the rest.
+# An incomplete .venv has no stamp, so it is recreated; `hatchling` is locked like the rest.
 $(VENV): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/uv.txt
@@ -31,7 +31,7 @@ $(VENV): requirements/uv.txt requirements/dev.txt pyproject.toml
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' $(LOCK_ARGS)
 
 .PHONY: lock
-lock: ## write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for newer versions)
+lock: ## lock pyproject.toml in requirements/*.txt (LOCK_ARGS=--upgrade for newer versions)
 	$(COMPILE) --group dev --python-version 3.11 pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --group serve --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve.txt
 	$(COMPILE) --group serve-sklearn --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn.txt
@@ -43,18 +43,18 @@ lock: ## write requirements/*.txt from pyproject.toml (LOCK_ARGS=--upgrade for n
 	for file in tools/*/requirements.in; do $(COMPILE) --python-version 3.11 "$$file" -o "$${file%.in}.txt"; done
 	echo 'checkov==$(CHECKOV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/checkov.txt
 
-# A scanner of manifests with a hundred dependencies, some older than ours: in an environment of its own.
+# A manifest scanner with a hundred dependencies, some older than ours: it has its own environment.
 .PHONY: checkov
-checkov: .tools/checkov/.installed ## install the scanner of manifests that the chart's tests run
+checkov: .tools/checkov/.installed ## install the manifest scanner for the chart's tests
 
 .tools/checkov/.installed: requirements/checkov.txt $(VENV)
 	$(PYTHON) -m venv --clear .tools/checkov
 	$(BIN)/uv pip install --quiet --python .tools/checkov/bin/python --require-hashes -r requirements/checkov.txt
 	touch $@
 
-# An emulator of Azure's blob storage, which is published as a package of npm only.
+# An emulator of Azure Blob Storage, published only on npm.
 .PHONY: azurite
-azurite: .tools/azurite/.installed ## install the Azure emulator that tests of downloads run (needs npm)
+azurite: .tools/azurite/.installed ## install the Azure emulator for the download tests (needs npm)
 
 .tools/azurite/.installed: tests/fetch/azurite/package.json tests/fetch/azurite/package-lock.json
 	mkdir -p $(@D)
@@ -68,26 +68,26 @@ azurite: .tools/azurite/.installed ## install the Azure emulator that tests of d
 .PHONY: models
 models: $(MODELS:%=build/bundles/%/manifest.json) ## train and package every model into build/bundles
 
-# One folder, one model: the bundle is made anew when its training code or ours changed.
+# One folder, one model: the bundle is rebuilt when its training code or ours changed.
 build/bundles/%/manifest.json: models/%/train.py models/%/model.yaml $(shell find app modelctl -name "*.py") $(VENV)
 	$(BIN)/python models/$*/train.py --out build/training/$*
 	$(BIN)/modelctl package build/training/$* --config models/$*/model.yaml --out build/bundles/$*
 
 .PHONY: check-models
-check-models: models ## hold every model to its data.yaml and baseline.yaml (MODELS=iris for one)
+check-models: models ## check every model against its data.yaml and baseline.yaml (MODELS=iris for one)
 	for model in $(MODELS); do $(BIN)/modelctl validate $$model; $(BIN)/modelctl gate $$model; done
 
-# As the image workflow builds it, for this machine's processor.
+# The image workflow's build, for this machine's processor.
 .PHONY: image
-image: $(VENV) ## build the image of MODEL=... with Docker, as candidate:MODEL
+image: $(VENV) ## build the image of MODEL=... with Docker as candidate:MODEL
 	$(MAKE) --no-print-directory build/bundles/$(MODEL)/manifest.json
 	docker build --target model --tag candidate:$(MODEL) --build-arg 'TITLE=$(MODEL)' \
 	  $$($(BIN)/python -m modelctl.supply.builds inputs '$(MODEL)' \
 	    | sed -n 's/^requirements=/--build-arg=REQUIREMENTS=/p; s/^bundle=/--build-arg=BUNDLE=/p; s/^version=/--build-arg=VERSION=/p') .
 
-# Docker's image is candidate:MODEL, or IMAGE=...; the sandbox builds its own.
+# With Docker the image is candidate:MODEL, or IMAGE=...; the sandbox builds its own.
 .PHONY: test-image
-test-image: $(VENV) ## run the image of MODEL=... as a pod runs it and ask it, with Docker or in the sandbox
+test-image: $(VENV) ## run the image of MODEL=... as a pod would and verify it, with Docker or in the sandbox
 	@if command -v docker > /dev/null; \
 	then $(BIN)/modelctl test-image '$(or $(IMAGE),candidate:$(MODEL))' --bundle 'build/bundles/$(MODEL)'; \
 	else $(BIN)/python -m sandbox test-image '$(MODEL)'; fi
@@ -99,20 +99,20 @@ run: build/bundles/iris/manifest.json ## serve the iris model on 127.0.0.1:8080 
 ## --- The sandbox: a real cluster with a real Argo CD on this machine (Linux, root)
 
 .PHONY: preflight
-preflight: ## say what `make up` would miss on this machine
+preflight: ## check that this machine can run `make up`
 	$(PYTHON) -m sandbox preflight
 
 .PHONY: tools
-tools: ## build every pinned command-line tool that is missing (TOOLS="helm4 ..." for some)
+tools: ## build missing command-line tools (TOOLS="helm4 ..." for some)
 	$(PYTHON) -m tools build $(TOOLS)
 
-# Of the cluster that KUBE_CONTEXT names; see `modelctl bootstrap --help` for BOOTSTRAP_ARGS.
+# For the cluster of KUBE_CONTEXT; see `modelctl bootstrap --help` for BOOTSTRAP_ARGS.
 REPO_URL ?= $(shell git remote get-url origin 2>/dev/null)
 CHART_VERSION = $(shell sed -n 's/^version: *//p' charts/ml-model/Chart.yaml)
 CHART_REGISTRY ?= $(shell sed -n 's/^chartRegistry: *//p' environments/environments.yaml)
 
 .PHONY: up
-up: ## start the sandbox and serve every model; with KUBE_CONTEXT=NAME set up that cluster's Argo CD instead
+up: ## start the sandbox and serve every model; with KUBE_CONTEXT=NAME set up Argo CD in that cluster instead
 ifdef KUBE_CONTEXT
 	$(MAKE) --no-print-directory venv
 	$(BIN)/modelctl bootstrap --context '$(KUBE_CONTEXT)' --repo '$(REPO_URL)' --registry '$(CHART_REGISTRY)' $(BOOTSTRAP_ARGS)
@@ -125,28 +125,28 @@ else
 endif
 
 .PHONY: status
-status: $(VENV) ## show what runs where: git beside the cluster
+status: $(VENV) ## show what runs where: git and the cluster side by side
 	@cd .sandbox/gitops && KUBECONFIG=$(CURDIR)/.sandbox/kubeconfig PATH="$(CURDIR)/.tools/bin:$$PATH" \
 	  $(CURDIR)/$(BIN)/modelctl status
 
 .PHONY: pipeline
-pipeline: $(VENV) ## take MODEL=... from its commit to every environment, as the workflows do
+pipeline: $(VENV) ## release MODEL=... from its commit to every environment, as the workflows do
 	@$(PYTHON) -m tools build cosign
 	@$(BIN)/python -m sandbox pipeline '$(MODEL)'
 
 .PHONY: observe
-observe: $(VENV) ## start Prometheus beside the running sandbox, with the rules of every release
+observe: $(VENV) ## start Prometheus for the running sandbox, with the rules of every release
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m sandbox observe
 
 .PHONY: down
-down: ## stop the sandbox and leave nothing behind
+down: ## stop the sandbox and remove it; keep logs and caches
 	$(PYTHON) -m sandbox down
 
-## --- What is generated, checked in, and tested to be fresh
+## --- Generated files: committed, and tested to be up to date
 
 .PHONY: generate
-generate: $(VENV) ## write the chart's schema, README, recipes and golden renders, the dashboards
+generate: $(VENV) ## generate the chart's schema, README, recipes and golden renders, and the dashboards
 	$(BIN)/python -m modelctl.docs
 	$(BIN)/python -m dashboards
 	$(PYTHON) -m tools build helm-schema helm-docs helm4
@@ -158,86 +158,86 @@ generate: $(VENV) ## write the chart's schema, README, recipes and golden render
 	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.rule_files
 
 .PHONY: dashboard-pictures
-dashboard-pictures: $(VENV) ## draw the dashboards from four minutes of real traffic into docs/images
+dashboard-pictures: $(VENV) ## draw the dashboards with four minutes of real traffic into docs/images
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m tests.observability.pictures
 
 .PHONY: package-chart
-package-chart: $(VENV) ## write build/charts/ml-model-<version>.tgz, the same bytes from the same commit
+package-chart: $(VENV) ## package the chart reproducibly as build/charts/ml-model-<version>.tgz
 	$(PYTHON) -m tools build helm4
 	HELM=.tools/bin/helm4 $(BIN)/modelctl package-chart
 
 .PHONY: push-chart
-push-chart: package-chart ## push the packaged chart to REGISTRY=host/path; its digest goes into build/charts/pushed
+push-chart: package-chart ## push the packaged chart to REGISTRY=host/path; write its digest to build/charts/pushed
 	.tools/bin/helm4 push $(PUSH_ARGS) build/charts/ml-model-$(CHART_VERSION).tgz 'oci://$(REGISTRY)' 2>&1 \
 	  | tee /dev/stderr | sed -n 's/^Digest: //p' > build/charts/pushed
 	test -s build/charts/pushed
 
 .PHONY: release-notes
-release-notes: ## print what changed in the newest version of the chart
+release-notes: ## print the changelog of the latest chart version
 	@awk '/^## / {part++} part == 1' charts/ml-model/CHANGELOG.md
 
-## --- What a workflow asks for, printed and nothing else (after `make venv`)
+## --- Inputs of workflows, printed without other output (after `make venv`)
 
 .PHONY: changed-models
-changed-models: ## print the models whose image is another one than at the commit BASE=...
+changed-models: ## print the models whose image changed since the commit BASE=...
 	@$(BIN)/python -m modelctl.supply.builds changed '$(BASE)'
 
 .PHONY: build-inputs
-build-inputs: ## print what the build of the image of MODEL=... is told, from build/bundles
+build-inputs: ## print the build arguments of the image of MODEL=..., from build/bundles
 	@$(BIN)/python -m modelctl.supply.builds inputs '$(MODEL)'
 
-## --- Measurements (on a quiet machine with two cores)
+## --- Benchmarks (on an idle machine with two cores)
 
 .PHONY: bench
-bench: $(VENV) build/bundles/penguins/manifest.json ## our service beside its peers: requests/s, latency, memory (needs wrk)
+bench: $(VENV) build/bundles/penguins/manifest.json ## compare our service with its peers: requests/s, latency, memory (needs wrk)
 	$(BIN)/python -m benchmarks.serving
 
 .PHONY: bench-scale
-bench-scale: $(VENV) ## 100 models in three environments on the sandbox's Argo CD: time and memory
+bench-scale: $(VENV) ## measure Argo CD with 100 models in three environments: time and memory
 	SCALE_MODELS=100 $(BIN)/python -m pytest tests/e2e/test_scale.py -v --capture=no
 
 .PHONY: bench-check
-bench-check: $(VENV) ## time `modelctl check` with 2 to 1,000 models
+bench-check: $(VENV) ## measure `modelctl check` with 2 to 1,000 models
 	$(BIN)/python -m benchmarks.check
 
 .PHONY: bench-exactness
-bench-exactness: $(VENV) ## which engine each estimator family gets, how exact and how fast
+bench-exactness: $(VENV) ## measure accuracy and speed of the engine of each estimator family
 	$(BIN)/python -m benchmarks.exactness
 
 .PHONY: bench-metrics
-bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## what counting and tracing cost a request (needs wrk)
+bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## measure the cost of metrics and tracing per request (needs wrk)
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.tracing --prepared
 
 .PHONY: bench-memory
-bench-memory: $(VENV) models ## how much memory each bundle needs, once and for each worker
+bench-memory: $(VENV) models ## measure the memory of each bundle, shared and for each worker
 	$(BIN)/python -m benchmarks.memory
 
-## --- What an image consists of, where it comes from, and who says so
+## --- Supply chain: signatures, SBOM, provenance, vulnerabilities
 
-# Of IMAGE=registry/name@sha256:...; a chart in a registry is one too. KEY= signs with cosign's key in
-# that file (password in COSIGN_PASSWORD); without it as the workflow that runs, keyless.
-# IN_SANDBOX=yes runs in the sandbox's network, where its registry is.
+# For IMAGE=registry/name@sha256:..., which may be a chart too. KEY=file signs with that cosign key
+# (password in COSIGN_PASSWORD); without it signing is keyless, with the identity of the workflow.
+# IN_SANDBOX=yes runs in the network of the sandbox, where its registry is.
 MODEL ?= iris
 COSIGN = $(if $(IN_SANDBOX),nsenter --net=/run/netns/ml-model-sandbox --) .tools/bin/cosign
-# With a key of our own no transparency log is written or asked, nor any other service.
+# With a local key, neither a transparency log nor any other service is used.
 NO_LOG = --trusted-root tools/cosign/no-log/trusted-root.json
 SIGN_WITH = $(if $(KEY),--key '$(KEY)' --signing-config tools/cosign/no-log/signing-config.json $(NO_LOG),--yes)
 VERIFY_WITH = $(if $(PUBLIC_KEY),--key '$(PUBLIC_KEY)' --insecure-ignore-tlog=true $(NO_LOG),\
   --certificate-identity-regexp '$(SIGNER)' --certificate-oidc-issuer https://token.actions.githubusercontent.com)
 BUNDLES = build/bundles
 LOCKS = requirements
-PINNED = @[[ '$(IMAGE)' == *@sha256:* ]] || { echo "IMAGE='$(IMAGE)' has no digest: a tag may be another image tomorrow"; exit 2; }
+PINNED = @[[ '$(IMAGE)' == *@sha256:* ]] || { echo "IMAGE='$(IMAGE)' has no digest, and a tag can move: use REPOSITORY@sha256:..."; exit 2; }
 SBOM = build/sbom/$(MODEL).cdx.json
 PROVENANCE = build/provenance/$(MODEL).json
 
 .PHONY: cosign
-cosign: ## build cosign, or take the same version from PATH
+cosign: ## build cosign, or use the same version on PATH
 	@$(PYTHON) -m tools build cosign > /dev/null
 
 .PHONY: signing-key
-signing-key: cosign ## make a key pair build/keys/cosign.{key,pub} (KEY=...), once
+signing-key: cosign ## create the key pair build/keys/cosign.{key,pub} (KEY=...) unless it exists
 	@mkdir -p "$$(dirname '$(or $(KEY),build/keys/cosign.key)')"
 	@test -f '$(or $(KEY),build/keys/cosign.key)' || COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" \
 	  .tools/bin/cosign generate-key-pair --output-key-prefix '$(basename $(or $(KEY),build/keys/cosign.key))'
@@ -248,39 +248,39 @@ sign: cosign ## sign IMAGE=...@sha256:... (KEY=file, or keyless in a workflow)
 	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) sign $(SIGN_WITH) '$(IMAGE)'
 
 .PHONY: verify-signature
-verify-signature: cosign ## fail unless IMAGE=... is signed (PUBLIC_KEY=file, or SIGNER=regexp of a workflow)
+verify-signature: cosign ## verify the signature of IMAGE=... (PUBLIC_KEY=file, or SIGNER=regexp of a workflow)
 	$(PINNED)
 	$(COSIGN) verify $(VERIFY_WITH) '$(IMAGE)' > /dev/null
 
 .PHONY: sbom
-sbom: $(VENV) ## write the bill of materials of MODEL's image (IMAGE=, INVENTORY=file)
+sbom: $(VENV) ## write the SBOM of MODEL's image (IMAGE=, INVENTORY=file)
 	$(BIN)/python -m modelctl.supply sbom '$(MODEL)' --out '$(SBOM)' --bundles '$(BUNDLES)' --locks '$(LOCKS)' \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(INVENTORY),--inventory '$(INVENTORY)')
 
 .PHONY: provenance
-provenance: $(VENV) ## write where MODEL's image comes from
+provenance: $(VENV) ## write the provenance of MODEL's image
 	$(BIN)/python -m modelctl.supply provenance '$(MODEL)' --out '$(PROVENANCE)' --bundles '$(BUNDLES)'
 
 .PHONY: attest
-attest: cosign ## attach what `make sbom provenance` wrote to IMAGE=..., signed (MODEL=, KEY=)
+attest: cosign ## sign and attach SBOM and provenance to IMAGE=... (MODEL=, KEY=)
 	$(PINNED)
 	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) attest $(SIGN_WITH) --type cyclonedx --predicate '$(SBOM)' '$(IMAGE)'
 	COSIGN_PASSWORD="$${COSIGN_PASSWORD-}" $(COSIGN) attest $(SIGN_WITH) --type slsaprovenance1 --predicate '$(PROVENANCE)' '$(IMAGE)'
 
 .PHONY: verify-attestations
-verify-attestations: cosign ## fail unless IMAGE=... has both, signed (PUBLIC_KEY= or SIGNER=)
+verify-attestations: cosign ## verify both attestations of IMAGE=... (PUBLIC_KEY= or SIGNER=)
 	$(PINNED)
 	$(COSIGN) verify-attestation $(VERIFY_WITH) --type cyclonedx '$(IMAGE)' > /dev/null
 	$(COSIGN) verify-attestation $(VERIFY_WITH) --type slsaprovenance1 '$(IMAGE)' > /dev/null
 
 .PHONY: scan
-scan: $(VENV) ## look for known vulnerabilities in what images install (SCAN_ARGS=--may-be-unreachable)
+scan: $(VENV) ## scan the images' requirements for known vulnerabilities (SCAN_ARGS=--may-be-unreachable)
 	$(BIN)/python -m modelctl.supply scan $(SCAN_ARGS)
 
 ## --- Checks
 
 .PHONY: lint
-lint: $(VENV) ## format, lint, types, import rules, workflows, Dockerfile, shell, commits (BASE=...)
+lint: $(VENV) ## check format, style, types, import rules, workflows, Dockerfile, shell, commits (BASE=...)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -294,12 +294,12 @@ lint: $(VENV) ## format, lint, types, import rules, workflows, Dockerfile, shell
 	$(BIN)/python -m tests.github.commits
 
 .PHONY: format
-format: $(VENV) ## let ruff rewrite what it can
+format: $(VENV) ## format and fix the Python code with ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 .PHONY: test
-test: $(VENV) ## run the tests: everything without a cluster, on the sandbox the core loop and what changed since BASE=
+test: $(VENV) ## run the tests without a cluster, then on the sandbox the core loop and what changed since BASE=
 	$(BIN)/python -m tests.run
 
 .PHONY: test-fast
@@ -307,5 +307,5 @@ test-fast: $(VENV) ## run the tests that need no sandbox
 	$(BIN)/python -m tests.run --fast
 
 .PHONY: test-all
-test-all: $(VENV) ## run every test; fails on an unsteady one as well
+test-all: $(VENV) ## run every test; fail on flaky ones too
 	$(BIN)/python -m tests.run --all

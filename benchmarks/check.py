@@ -1,12 +1,12 @@
-"""How long `modelctl check` takes with 2 to 1,000 models: all of it, and one model's change.
+"""Measure `modelctl check` with 2 to 1,000 models: the full check, and the change of one model.
 
     python -m benchmarks.check [--models 2 100 500 1000] [--runs 5]
 
-A required check of every pull request must not get slower with every model: the time of
-`modelctl check --base` at 1,000 models is held to 1.5 times that at 2. What of it is work, without
-the start of Python and its libraries, is shown beside it.
+A required check of every pull request must not become slower with every model: the target for
+`modelctl check --base` with 1,000 models is 1.5 times its time with 2. The time without the start
+of Python and its libraries is shown separately.
 
-Each size has its turn in each round, and the fastest round counts: other programs only ever add.
+Every round measures each size, and the fastest round counts: other programs only add time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ chart:
 
 
 def generate(folder: Path, models: int) -> Repository:
-    """A repository with that many models in each environment of ours, one of them changed."""
+    """Create a repository with that many models in each environment, one of them changed."""
     (folder / "charts/ml-model").mkdir(parents=True)
     for name in ("values.yaml", "Chart.yaml"):
         text = (ROOT / "charts/ml-model" / name).read_text(encoding="utf-8")
@@ -77,12 +77,12 @@ def generate(folder: Path, models: int) -> Repository:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run git there."""
+    """Run git in the repository."""
     subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
 
 
 def one_change(repository: Repository) -> None:
-    """What `check --base HEAD` does."""
+    """Do the work of `check --base HEAD`."""
     changed = changes.since(repository, gitrepo.merge_base(repository.root, "HEAD"))
     problems = check.problems(repository, changed)
     problems += merge_rules.problems(repository, changed, datetime.now(UTC))
@@ -91,7 +91,7 @@ def one_change(repository: Repository) -> None:
 
 
 def command(repository: Repository) -> None:
-    """The same as people and workflows start it."""
+    """Run `check --base HEAD` as users and workflows do."""
     argv = [sys.executable, "-m", "modelctl", "check", "--base", "HEAD"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -101,27 +101,27 @@ def command(repository: Repository) -> None:
 
 
 def everything(repository: Repository) -> None:
-    """What `check` does."""
+    """Do the work of `check`."""
     problems = check.problems(repository)
     assert problems == [], problems  # noqa: S101
 
 
 def seconds(work: Callable[[Repository], None], repository: Repository) -> float:
-    """How long it takes once."""
+    """Return the wall time of one call, in seconds."""
     started = time.perf_counter()
     work(repository)
     return time.perf_counter() - started
 
 
 def processor_seconds(work: Callable[[Repository], None], repository: Repository) -> float:
-    """What it takes of one processor: once is enough, other programs do not count."""
+    """Return the CPU time of one call: not affected by other programs, so once is enough."""
     started = time.process_time()
     work(repository)
     return time.process_time() - started
 
 
 def fastest(work: Callable[[Repository], None], among: list[Repository], runs: int) -> list[float]:
-    """The shortest time for each of the repositories, after a run that warms the file cache."""
+    """Return the shortest time for each repository, after a run that warms the file cache."""
     for repository in among:
         work(repository)
     rounds = [[seconds(work, repository) for repository in among] for _ in range(runs)]
@@ -141,21 +141,23 @@ def main() -> int:
         commands = fastest(command, among, arguments.runs)
         works = fastest(one_change, among, arguments.runs)
         full = [processor_seconds(everything, repository) for repository in among]
-    print("| models | `check --base`, one model changed | of it work | `check`, processor |")
+    print("| models | `check --base`, one model changed | without start-up | `check`, CPU time |")
     print("|---|---|---|---|")
     for models, one, work, all_of in zip(arguments.models, commands, works, full, strict=True):
         print(f"| {models:,} | {1000 * one:.0f} ms | {1000 * work:.0f} ms | {all_of:.2f} s |")
-    print(f"\nA further model adds to `check`: {', '.join(slopes(arguments.models, full))}")
+    print(f"\n`check` per additional model: {', '.join(slopes(arguments.models, full))}")
     ratio = commands[-1] / commands[0]
-    print(f"{arguments.models[-1]:,} models against {arguments.models[0]}: {ratio:.2f} times")
+    print(
+        f"{arguments.models[-1]:,} models take {ratio:.2f} times as long as {arguments.models[0]}"
+    )
     if ratio > TARGET_RATIO:
-        print(f"slower than the target of {TARGET_RATIO} times", file=sys.stderr)
+        print(f"target missed: expected at most {TARGET_RATIO} times", file=sys.stderr)
         return 1
     return 0
 
 
 def slopes(models: list[int], full: list[float]) -> list[str]:
-    """What each step of the curve adds for a model: the same all along when it is a line."""
+    """Return the time per additional model between sizes: constant when growth is linear."""
     steps = itertools.pairwise(zip(models, full, strict=True))
     return [
         f"{1000 * (t2 - t1) / (n2 - n1):.1f} ms from {n1:,} to {n2:,}"

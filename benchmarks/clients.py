@@ -1,8 +1,8 @@
-"""Clients that keep a time table: an open loop at a fixed rate, and a closed one that comes back.
+"""Load generators: an open loop at a fixed rate, and a closed loop that honours Retry-After.
 
-One thread on its own core that never sleeps, so that what it measures is the server and not its
-own waking up. Latency counts from the moment a request was due, so a server that stalls cannot
-hide it by holding up its clients.
+One thread on its own core that never sleeps, so that it measures the server and not its own wake-up
+time. Latency counts from the time a request was due, so a server that stalls cannot hide it by
+delaying its clients (coordinated omission).
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: (\d+)")
 PROBE_INTERVAL_SECONDS = 0.5
 SETTLE_SECONDS = 0.5
-# What is still unanswered this long after the last request was sent counts as lost.
+# Requests without a response this long after the last one was sent count as lost.
 PATIENCE_SECONDS = 20.0
 
 
 @dataclass
 class Measured:
-    """What became of the requests; latencies (seconds) of those answered with 200."""
+    """Results of the requests; latencies (seconds) of those answered with 200."""
 
     offered: float = 0.0
-    # How long the load was on, and how many predictions were answered meanwhile.
+    # Duration of the load, and the predictions answered in that time.
     seconds: float = 0.0
     predicted: int = 0
     answered: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
-    # Refusals that do not say when to come back.
+    # 503 responses without Retry-After.
     silent: int = 0
     probes: dict[str, list[float]] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ class Measured:
         return self.predicted / self.seconds
 
     def percentile(self, share: float) -> float:
-        """A latency that this share of the predictions stayed below."""
+        """Return the latency quantile of the predictions."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
@@ -73,12 +73,12 @@ class Client:
         self.socket.setblocking(False)
 
     def send(self, due: float) -> None:
-        """Requests are smaller than any socket's buffer."""
+        """Send a request; it is smaller than any socket's buffer."""
         self.due = due
         self.socket.send(self.request)
 
     def receive(self) -> bytes | None:
-        """The head of the answer once all of it is there; empty when the connection was lost."""
+        """Return the head of the complete response; empty when the connection was lost."""
         try:
             data = self.socket.recv(65536)
         except ConnectionError:
@@ -94,14 +94,14 @@ class Client:
         return head
 
     def reconnect(self) -> None:
-        """After a lost connection."""
+        """Reconnect after a lost connection."""
         self.socket.close()
         self._received = b""
         self._connect()
 
 
 class Field:
-    """All clients of one measurement and the loop that serves them."""
+    """All clients of one measurement and their event loop."""
 
     def __init__(self, port: int, request: bytes, clients: int, probes: dict[str, bytes]) -> None:
         self.result = Measured()
@@ -121,12 +121,12 @@ class Field:
         self._epoll.close()
 
     def send(self, due: float) -> None:
-        """Let a free client send the request that is due."""
+        """Send the request that is due with a free client."""
         self.busy += 1
         self.free.pop().send(due)
 
     def receive(self) -> Iterator[tuple[Client, int]]:
-        """Clients whose answer has come, with its status (0: the connection was lost)."""
+        """Return clients with a response and its status (0: the connection was lost)."""
         for descriptor, _ in self._epoll.poll(0):
             client = self._by_descriptor[descriptor]
             head = client.receive()
@@ -142,7 +142,7 @@ class Field:
             yield client, status
 
     def probe(self, now: float) -> None:
-        """Ask for health and metrics from time to time, each on a connection of its own."""
+        """Request health and metrics periodically, each on its own connection."""
         if now >= self._probe_at:
             self._probe_at = now + PROBE_INTERVAL_SECONDS
             for client in self._probes:
@@ -173,7 +173,7 @@ class Field:
 
 
 def post(path: str, body: str) -> bytes:
-    """A request for a prediction as bytes."""
+    """Return a prediction request as bytes."""
     return (
         f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -187,7 +187,7 @@ PROBES = {path: f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in
 def open_loop(
     port: int, request: bytes, rps: float, seconds: float, clients: int, *, probing: bool = False
 ) -> Measured:
-    """Send at a fixed rate, whatever comes back; a request waits only for a free connection."""
+    """Send at a fixed rate regardless of responses; a request waits only for a free connection."""
     with _alone(Field(port, request, clients, PROBES if probing else {})) as everyone:
         result = everyone.result
         result.offered = rps
@@ -215,7 +215,7 @@ def open_loop(
 def closed_loop(
     port: int, request: bytes, seconds: float, clients: int, *, probing: bool = False
 ) -> Measured:
-    """Every client sends its next request when it has an answer, or after the Retry-After."""
+    """Every client sends its next request after a response, or after the Retry-After."""
     with _alone(Field(port, request, clients, PROBES if probing else {})) as everyone:
         result = everyone.result
         started = now = time.perf_counter()
@@ -237,7 +237,7 @@ def closed_loop(
 
 @contextmanager
 def _alone(everyone: Field) -> Iterator[Field]:
-    """On the core of the load, without pauses for garbage."""
+    """Run on the load's core, without garbage collection."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     gc.disable()

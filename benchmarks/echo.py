@@ -1,4 +1,4 @@
-"""The floor: Flask that parses a body and writes it back, with nothing in between."""
+"""The baseline: Flask that parses a body and returns it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ app = Flask(__name__, static_folder=None)
 
 @app.get("/health")
 def health() -> Response:
-    """For the benchmark to know when it runs."""
+    """Readiness of the server."""
     return Response(b"{}", content_type="application/json")
 
 

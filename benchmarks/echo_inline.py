@@ -1,4 +1,4 @@
-"""The echo behind our event loop's way of calling Flask: what the loop saves by itself."""
+"""The echo called by our event loop instead of a worker: the saving of the loop alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Message = dict[str, Any]
 
 
 async def app(scope: Message, receive: Any, send: Any) -> None:
-    """Read the body, call Flask, send what it says."""
+    """Read the body, call Flask, send its response."""
     body = b""
     while True:
         message = await receive()

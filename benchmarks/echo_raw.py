@@ -1,4 +1,4 @@
-"""The floor of floors: an ASGI application that parses a body and writes it back, and no more."""
+"""The lower bound: an ASGI application that parses a body and returns it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import orjson
 
 
 async def app(_scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Echo; an empty body is a question whether it runs."""
+    """Echo; an empty body is a readiness check."""
     body = b""
     while True:
         message = await receive()

@@ -1,4 +1,4 @@
-"""Which engine each estimator family gets, how exact and how fast: docs/reference/exactness.md.
+"""Engine, accuracy and speed of each estimator family: writes docs/reference/exactness.md.
 
 Run on a quiet machine: `make bench-exactness`. Takes a few minutes; every figure is measured.
 """
@@ -51,7 +51,7 @@ scaler, one-hot and ordinal encoding.
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. Times in microseconds."""
+    """One row of the table. Times in microseconds."""
 
     case: Case
     engine: str
@@ -64,7 +64,7 @@ class Row:
 
 
 def best_us(call: Callable[[], object]) -> float:
-    """The best time of one call, in microseconds."""
+    """Return the best time of one call, in microseconds."""
     call()
     best, end = float("inf"), time.perf_counter() + TIMING_SECONDS
     while time.perf_counter() < end:
@@ -102,7 +102,7 @@ def measure(case: Case) -> Row:
 
 
 def table(rows: list[Row]) -> str:
-    """The markdown table and its summary."""
+    """Return the markdown table and its summary."""
     lines = [
         "| family | kind | before it | engine | rows | labels differ | ties | max deviation "
         "| 1 row: sklearn | onnx | ratio | 1000 rows: sklearn | onnx | ratio |",
@@ -145,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument(
-        "--steps", action="store_true", help="only the table of steps, which holds no times"
+        "--steps", action="store_true", help="write only the table of steps, which has no times"
     )
     arguments = parser.parse_args()
     out = arguments.out

@@ -61,7 +61,7 @@ NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm"]
 
 @dataclass(frozen=True)
 class Family:
-    """A family: what makes its classifier and its regressor, where it has them."""
+    """A family: the constructors of its classifier and its regressor, where it has them."""
 
     name: str
     classifier: Callable[[], Any] | None
@@ -149,7 +149,7 @@ FAMILIES = (
 
 @dataclass(frozen=True)
 class Case:
-    """A family, a kind of preprocessing and a data set, ready to be fitted."""
+    """A family, preprocessing and a data set, ready to be fitted."""
 
     family: Family
     kind: str
@@ -162,7 +162,7 @@ class Case:
         return f"{self.family.name}/{self.kind}/{self.preprocessing}"
 
     def fitted(self) -> tuple[Any, pd.DataFrame, str]:
-        """The fitted estimator, its features and the target's name."""
+        """Return the fitted estimator, its features and the target's name."""
         features, target = load(self.data)
         make = self.family.classifier if self.kind == "classifier" else self.family.regressor
         if make is None:
@@ -173,7 +173,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Every family x kind x preprocessing that exists."""
+    """Return every existing combination of family, kind and preprocessing."""
     found = []
     for family in FAMILIES:
         for kind, make, numeric, mixed in (
@@ -188,7 +188,7 @@ def cases() -> list[Case]:
 
 @functools.cache
 def load(name: str) -> tuple[pd.DataFrame, Any]:
-    """Features and target of a data set."""
+    """Return features and target of a data set."""
     if name == "breast cancer":
         data = datasets.load_breast_cancer(as_frame=True)
         return data.data, data.target.rename("benign")
@@ -203,7 +203,7 @@ def load(name: str) -> tuple[pd.DataFrame, Any]:
 
 
 def columns() -> ColumnTransformer:
-    """Imputers, a scaler, one-hot and ordinal encoding: what mixed columns need."""
+    """Return imputers, a scaler, one-hot and ordinal encoding for mixed columns."""
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     one_hot = make_pipeline(
         SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")

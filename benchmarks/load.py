@@ -17,7 +17,7 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 @dataclass(frozen=True)
 class Peak:
-    """A closed loop's result: requests per second, latencies in seconds, answers beside 2xx."""
+    """Result of a closed loop: requests per second, latencies in seconds, failures."""
 
     requests: int
     rps: float
@@ -27,7 +27,7 @@ class Peak:
 
 
 def peak(url: str, body: str, folder: Path, seconds: int, *, warm_up: bool = True) -> Peak:
-    """Run wrk on its own core: one second of warm-up, then `seconds` that count."""
+    """Run wrk on its own core: one second of warm-up, then `seconds` of measurement."""
     script = folder / "request.lua"
     script.write_text(
         'wrk.method="POST"\n'
@@ -53,12 +53,12 @@ def peak(url: str, body: str, folder: Path, seconds: int, *, warm_up: bool = Tru
 def _found(pattern: str, text: str) -> str:
     match = re.search(pattern, text)
     if match is None:
-        raise RuntimeError(f"wrk said something unexpected:\n{text}")
+        raise RuntimeError(f"unexpected output of wrk:\n{text}")
     return match[1]
 
 
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"([\d.]+)([a-z]+)", text)
     if match is None:
-        raise RuntimeError(f"no duration: {text}")
+        raise RuntimeError(f"not a duration: {text}")
     return float(match[1]) * UNITS[match[2]]

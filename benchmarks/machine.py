@@ -1,4 +1,4 @@
-"""One line about the machine and the libraries that a figure was measured with."""
+"""The machine and the library versions of a measurement, in one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LIBRARIES = ("scikit-learn", "onnxruntime", "numpy", "flask", "gunicorn")
 
 
 def describe() -> str:
-    """Processor, cores, kernel, Python and library versions."""
+    """Return processor, cores, kernel, Python and library versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return (
         f"Measured on: {processor()}, {os.cpu_count()} cores, Linux {platform.release()}, "
@@ -20,7 +20,7 @@ def describe() -> str:
 
 
 def processor() -> str:
-    """The processor's name as the kernel gives it."""
+    """Return the processor's name from the kernel."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()

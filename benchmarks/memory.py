@@ -1,4 +1,4 @@
-"""How much memory a served bundle needs: what is there once, and what each worker adds.
+"""Measure the memory of a served bundle: the shared part, and the part of each worker.
 
     .venv/bin/python -m benchmarks.memory [BUNDLE]...
 
@@ -30,13 +30,13 @@ WORKERS = (1, 2, 4)
 CONNECTIONS = 16
 SECONDS = 8.0
 BATCH_ROWS = 100
-# Figures are rounded up to this, MiB: another machine needs a little more or less.
+# Figures are rounded up to this, MiB: other machines need slightly more or less.
 STEP = 5
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one bundle needs, MiB; `measured` is by number of workers."""
+    """Memory of one bundle, MiB; `measured` is by number of workers."""
 
     name: str
     engine: str
@@ -44,13 +44,13 @@ class Need:
 
     @property
     def per_worker(self) -> float:
-        """What each worker after the first adds."""
+        """The memory of each additional worker."""
         first, last = min(self.measured), max(self.measured)
         return (self.measured[last] - self.measured[first]) / (last - first)
 
     @property
     def base(self) -> float:
-        """What is there once, whatever the number of workers."""
+        """The memory that does not depend on the number of workers."""
         first = min(self.measured)
         return self.measured[first] - first * self.per_worker
 
@@ -72,12 +72,12 @@ def main() -> int:
 
 
 def rounded(mebibytes: float) -> int:
-    """A figure for a capacity file: up to the next step."""
+    """Round up for a capacity file."""
     return math.ceil(mebibytes / STEP) * STEP
 
 
 def measure(bundle: Path) -> Need:
-    """Serve a bundle with each number of workers."""
+    """Measure a bundle with each number of workers."""
     manifest = json.loads((bundle / "manifest.json").read_text())
     rows = json.loads((bundle / "sample.json").read_text())["rows"]
     body = json.dumps({"instances": (rows * BATCH_ROWS)[:BATCH_ROWS]})
@@ -112,12 +112,12 @@ def _loaded(bundle: Path, body: str, workers: int, folder: Path) -> float:
         for client in clients:
             client.join()
         if failed:
-            raise RuntimeError(f"{bundle} did not answer: {failed[0]}")
+            raise RuntimeError(f"prediction by {bundle} failed: {failed[0]}")
         return charged(started.processes())
 
 
 def charged(pids: list[int]) -> float:
-    """What these processes cost, MiB.
+    """Return the memory of these processes, MiB.
 
     Not their PSS: of a library that strangers use as well it counts a share, and a pod's libraries
     are its own.
@@ -128,21 +128,21 @@ def charged(pids: list[int]) -> float:
 
 
 def _kilobytes(pid: int, file: str, key: str) -> int:
-    """A line of a file that the kernel keeps on a process."""
+    """Return a value from a file in /proc of a process."""
     for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1])
-    raise RuntimeError(f"the kernel says nothing of {key} in /proc/{pid}/{file}")
+    raise RuntimeError(f"no {key} in /proc/{pid}/{file}")
 
 
 def _ask(server: Server, deadline: float, failed: list[str]) -> None:
-    """Ask for one full batch after the other; each on a new connection, so that all workers do."""
+    """Request full batches, each on a new connection, so that all workers get some."""
     while time.monotonic() < deadline:
         connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
         connection.request("POST", server.path, server.body, {"Content-Type": "application/json"})
         response = connection.getresponse()
         content = response.read()
-        # 503 is admission at work, which costs no memory.
+        # 503 is shedding, which needs no memory.
         if response.status not in (200, 503):
             failed.append(f"{response.status} {content[:300]!r}")
             return

@@ -1,7 +1,7 @@
-"""Our service with more requests than it can answer: what it still answers, and how it refuses.
+"""Our service under overload: its goodput, and how it sheds requests.
 
 The slow model is the random forest on its scikit-learn engine: several milliseconds of Python for
-every prediction, the worst case for the loop that has to refuse meanwhile.
+every prediction, the worst case for the event loop that has to shed requests meanwhile.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 LIMIT = 64  # MAX_IN_FLIGHT's default
 TIMES = 5
-# Enough connections for everything that waits and everything that is refused meanwhile.
+# Enough connections for all waiting and all shed requests.
 OPEN_CONNECTIONS = 512
 PEAK_CLIENTS = 16
-# More than this the generator does not send.
-MOST_RPS = 20_000.0
+# The maximum rate of the generator.
+MAX_RPS = 20_000.0
 
 
 @dataclass(frozen=True)
 class Overload:
-    """One way to overload a model, beside the peak that its own clients reach."""
+    """One overload of a model, and the peak of a closed loop for comparison."""
 
     model: str
     load: str
@@ -43,31 +43,31 @@ class Overload:
 
     @property
     def slowest_probe(self) -> float:
-        """The longest that /health or /metrics took, in seconds."""
+        """The longest duration of /health or /metrics, in seconds."""
         return max(max(times) for times in self.measured.probes.values())
 
     @property
     def lost(self) -> int:
-        """Answers that are neither a prediction nor a 503 with Retry-After, or missing."""
+        """Requests answered by neither a prediction nor a 503 with Retry-After."""
         answered = self.measured.answered
         return sum(answered.values()) - answered[200] - answered[503] + self.measured.silent
 
     @property
     def reached(self) -> bool:
-        """Whether the guide's target holds."""
+        """Whether the target is reached."""
         return self.share >= 0.9 and self.slowest_probe <= 1 and self.lost == 0
 
 
 def overload(slow: Server, quick: Server, seconds: float) -> list[Overload]:
-    """Both overloads of a slow model, and the open one of a quick model."""
+    """Measure both overloads of a slow model, and the open loop of a fast model."""
     found = []
     with running(slow, BENCH / "overload-slow.log"):
         request = post(slow.path, slow.body)
         closed_loop(slow.port, request, 1, PEAK_CLIENTS)
-        # Before, between and after, because the machine is not equally quick all the time.
+        # Before, between and after, because the machine's speed varies.
         peaks = [closed_loop(slow.port, request, seconds, PEAK_CLIENTS).goodput]
         crowd = closed_loop(slow.port, request, seconds, TIMES * LIMIT, probing=True)
-        # The crowd has left; what it had running ends first.
+        # Running requests of the load must finish first.
         closed_loop(slow.port, request, 1, PEAK_CLIENTS)
         peaks.append(closed_loop(slow.port, request, seconds, PEAK_CLIENTS).goodput)
         rate = TIMES * peaks[-1]
@@ -82,7 +82,7 @@ def overload(slow: Server, quick: Server, seconds: float) -> list[Overload]:
         request = post(quick.path, quick.body)
         closed_loop(quick.port, request, 1, PEAK_CLIENTS)
         peak = closed_loop(quick.port, request, seconds, PEAK_CLIENTS).goodput
-        rate = min(MOST_RPS, TIMES * peak)
+        rate = min(MAX_RPS, TIMES * peak)
         flood = open_loop(quick.port, request, rate, seconds, OPEN_CONNECTIONS, probing=True)
         model = "logistic regression, microseconds"
         found.append(Overload(model, f"{rate:,.0f}/s", peak, flood, has_target=False))

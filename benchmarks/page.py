@@ -1,4 +1,4 @@
-"""The results as a page: tables, ratios, and each target beside what was reached."""
+"""The results as a page: tables, ratios, and each target with the measured value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORDS = {True: "reached", False: "missed", None: ""}
 
 
 def render(results: list[Result], extra: Extra, load_before: float) -> str:
-    """The whole page; `load_before` is the machine's load average when the run began."""
+    """Return the page; `load_before` is the machine's load average at the start of the run."""
     quiet = f"Load average of the machine before the run: {load_before:.2f} (a quiet one has 0)."
     parts = [HEAD, f"{describe()} {quiet}"]
     for workload, title in TITLES.items():

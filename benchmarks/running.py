@@ -1,4 +1,4 @@
-"""Starts one server on its own core, waits until it answers, reads its memory, and ends it."""
+"""Start one server on its own core, wait until it is ready, read its memory, and stop it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PRIORITY = "-20"
 
 
 class Running:
-    """A server that answers."""
+    """A server that is ready."""
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         self.process = process
         self.seconds_to_ready = seconds
 
     def processes(self) -> list[int]:
-        """The server's process and all below it."""
+        """Return the server's process and its descendants."""
         found, pending = [], [self.process.pid]
         while pending:
             pid = pending.pop()
@@ -41,11 +41,11 @@ class Running:
         return found
 
     def memory_mb(self) -> float:
-        """Proportional memory of all its processes: shared pages count once."""
+        """Return the proportional memory of all its processes: shared pages count once."""
         return sum(_rollup(pid, "Pss") for pid in self.processes()) / 1024
 
     def private_mb(self) -> list[float]:
-        """Memory that each process below the first shares with nobody."""
+        """Return the private memory of each descendant process."""
         workers = self.processes()[1:]
         return [
             (_rollup(pid, "Private_Dirty") + _rollup(pid, "Private_Clean")) / 1024
@@ -55,7 +55,7 @@ class Running:
 
 @contextmanager
 def running(server: Server, log: Path) -> Iterator[Running]:
-    """Start, wait until ready, and end it and everything below it."""
+    """Start the server, wait until it is ready, and finally stop it and its descendants."""
     environ = {**os.environ, **server.env}
     started = time.perf_counter()
     with log.open("wb") as stream:
@@ -80,7 +80,7 @@ def running(server: Server, log: Path) -> Iterator[Running]:
 
 
 def prefer(pid: int) -> None:
-    """Put the session of a process before other work on this machine, where that is allowed.
+    """Prioritize the session of a process over other work on this machine, where permitted.
 
     The kernel weighs sessions first and priorities only within one.
     """
@@ -89,7 +89,7 @@ def prefer(pid: int) -> None:
 
 
 def answer_of(server: Server) -> tuple[int, bytes]:
-    """Status and body of one prediction, to see that it is one."""
+    """Return status and body of one prediction, to verify it."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         headers = {"Content-Type": "application/json"}
@@ -127,7 +127,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _rollup(pid: int, key: str) -> int:
-    """A line of smaps_rollup in kilobytes."""
+    """Return a value of smaps_rollup, in kilobytes."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1])

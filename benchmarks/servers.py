@@ -1,7 +1,7 @@
-"""Every server of the comparison: how it is started, and asked to predict.
+"""Every server of the comparison: its command, and its prediction request.
 
-A peer runs in an environment of its own (build/bench/<name>) by its default way to serve a joblib
-file, with one worker process.
+A peer runs in its own environment (build/bench/<name>) with its default way to serve a joblib file,
+with one worker process.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where predictions are asked for."""
+        """The URL of predictions."""
         return f"http://127.0.0.1:{self.port}{self.path}"
 
 
 def first_row(workload: str) -> dict[str, Any]:
-    """The first complete row of a workload's sample, without the target."""
+    """Return the first complete row of a workload's sample, without the target."""
     with (BENCH / "flask" / "models" / workload / "sample.csv").open() as stream:
         for record in csv.DictReader(stream):
             del record["target"]
@@ -56,7 +56,7 @@ def ours(
     bundle_name: str = "",
     env: Mapping[str, str] | None = None,
 ) -> Server:
-    """This project's service over its bundle, as `modelctl serve` starts it."""
+    """Return this project's service, as `modelctl serve` starts it."""
     bundle = str((BENCH / "bundles" / (bundle_name or workload)).absolute())
     variables = {"MODEL_DIR": bundle, "HOST": "127.0.0.1", "PORT": str(port)}
     variables |= {"WORKERS": str(workers), **(env or {})}
@@ -66,14 +66,14 @@ def ours(
 
 
 def echo(worker: list[str], name: str, port: int, workload: str) -> Server:
-    """Flask that parses and returns the request, under some gunicorn worker."""
+    """Return Flask that parses and returns the request, under a gunicorn worker."""
     argv = [sys.executable, "-m", "gunicorn", "--no-control-socket", "-b", f"127.0.0.1:{port}"]
     body = json.dumps({"features": _features(workload)})
     return Server(name, [*argv, *worker], port, "/health", "/predict", body)
 
 
 def peer(name: str, workload: str, port: int) -> Server:
-    """A peer by its name."""
+    """Return a peer by its name."""
     return PEER_BUILDERS[name](workload, port)
 
 

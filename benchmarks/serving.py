@@ -1,4 +1,4 @@
-"""Our service beside its peers and its floor, in one run: prints ratios, writes docs/benchmarks.md.
+"""Compare our service with its peers and with echo servers: writes docs/benchmarks.md.
 
 `make bench`, on a quiet machine with two cores: every server is pinned to one, the load to the
 other, 16 connections, one row of JSON a request, servers one after the other.
@@ -44,11 +44,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Extra:
-    """What only our own service is asked for, and the floor of it."""
+    """Measurements of our service only, and of the echo as its lower bound."""
 
     half_load: Measured
     half_load_of_echo: Measured
-    # Median and 99th percentile (ms) of what our log says of the same requests.
+    # Median and 99th percentile (ms) of the same requests in our log.
     handling: tuple[float, float]
     private_mb: list[float]
     overloads: list[Overload]
@@ -75,11 +75,13 @@ def prepare() -> None:
 
 
 def measure(server: Server, workload: str, seconds: int) -> Result:
-    """Start, check one answer, load, end."""
+    """Start the server, verify one prediction, measure, stop."""
     with running(server, BENCH / f"{server.name}.log") as instance:
         status, body = answer_of(server)
         if status != 200:
-            raise RuntimeError(f"{server.name} answers {status} to {workload}: {body[:300]!r}")
+            raise RuntimeError(
+                f"{server.name} failed on {workload}: status {status} {body[:300]!r}"
+            )
         result = Result(
             server=server.name,
             workload=workload,
@@ -101,7 +103,7 @@ ASGI = ["-k", "asgi", "--asgi-lifespan", "off"]
 
 
 def floors(workload: str, ports: itertools.count[int]) -> list[Server]:
-    """Echoes: Flask on the usual worker and on ours, and bare ASGI on ours."""
+    """Return the echo servers: Flask on the usual worker and on ours, and plain ASGI on ours."""
     usual = ["-k", "gthread", "--threads", "4", "benchmarks.echo:app"]
     return [
         echo(usual, "Flask echo, gthread(4)", next(ports), workload),
@@ -111,12 +113,12 @@ def floors(workload: str, ports: itertools.count[int]) -> list[Server]:
 
 
 def bare_echo(port: int, workload: str) -> Server:
-    """gunicorn's ASGI worker as it is, with next to nothing to do."""
+    """Return gunicorn's own ASGI worker with the echo."""
     return echo([*ASGI, "benchmarks.echo_raw:app"], "ASGI echo", port, workload)
 
 
 def half_load(server: Server, rps: float, seconds: int) -> Measured:
-    """Latencies at a fixed rate, after a second of warm-up."""
+    """Measure latencies at a fixed rate, after a second of warm-up."""
     with running(server, BENCH / f"half-{server.name}.log"):
         request = post(server.path, server.body)
         open_loop(server.port, request, rps, 1, CONNECTIONS)
@@ -130,7 +132,7 @@ def half_load(server: Server, rps: float, seconds: int) -> Measured:
 
 
 def handling(count: int) -> tuple[float, float]:
-    """How long our own code took for the last requests at half load, by their log lines."""
+    """Return the duration of the last requests at half load in our log."""
     lines = (BENCH / "half-ml-model.log").read_bytes().splitlines()[-count:]
     found = (json.loads(line).get("duration_ms") for line in lines)
     durations = sorted(duration for duration in found if duration is not None)
@@ -138,7 +140,7 @@ def handling(count: int) -> tuple[float, float]:
 
 
 def extras(ports: itertools.count[int], peak_rps: float, seconds: int) -> Extra:
-    """Latencies at half of the peak, private memory of each of three workers, and overloads."""
+    """Measure latencies at half of the peak, private memory of three workers, and overload."""
     half = half_load(ours("lr", next(ports)), peak_rps / 2, seconds)
     ours_alone = handling(half.answered[200])
     half_of_echo = half_load(bare_echo(next(ports), "lr"), peak_rps / 2, seconds)
@@ -152,12 +154,14 @@ def extras(ports: itertools.count[int], peak_rps: float, seconds: int) -> Extra:
 
 
 def main() -> None:
-    """Run everything that is asked for and write the page."""
+    """Run the benchmarks and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5, help="length of each measurement")
+    parser.add_argument("--seconds", type=int, default=5, help="seconds of each measurement")
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks.md"))
     parser.add_argument("--prepare-only", action="store_true")
-    parser.add_argument("--prepared", action="store_true", help="peers and models are in place")
+    parser.add_argument(
+        "--prepared", action="store_true", help="skip the preparation of peers and models"
+    )
     arguments = parser.parse_args()
     BENCH.mkdir(parents=True, exist_ok=True)
     if not arguments.prepared:

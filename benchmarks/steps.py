@@ -158,7 +158,7 @@ MODELS: dict[str, tuple[str, Callable[[], Any]]] = {
 
 
 def section() -> str:
-    """The part of the page about steps and options: engine, rows compared, deviation or reason."""
+    """Return the section about steps and options: engine, rows compared, deviation or reason."""
     lines = [
         f"{TITLE}\n",
         "Each in a pipeline on the penguins, packaged and compared like the families above. What",

@@ -1,4 +1,4 @@
-"""What spans cost: CPU time of a request without them, and with some and all requests traced.
+"""The cost of tracing: CPU time of a request without it, and with some and all requests traced.
 
 python -m benchmarks.tracing [--rounds 15]
 """
@@ -24,25 +24,25 @@ RATIOS = ("0", "0.1", "1")
 
 
 class Sink(BaseHTTPRequestHandler):
-    """A collector that reads and forgets."""
+    """A collector that discards all spans."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        """Called for each lot of spans."""
+        """Accept a batch of spans."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, *_arguments: object) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--prepared", action="store_true", help="the models are in place")
+    parser.add_argument("--prepared", action="store_true", help="skip the preparation of models")
     arguments = parser.parse_args()
     BENCH.mkdir(parents=True, exist_ok=True)
     if not arguments.prepared:

@@ -1,4 +1,4 @@
-"""The service with its counting taken out: what `make bench-metrics` compares the real one with."""
+"""The service without metrics, for the comparison of `make bench-metrics`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from app.observability.metrics import Metrics
 
 
 def nothing(*_arguments: object, **_named: object) -> None:
-    """Counts nothing."""
+    """Count nothing."""
 
 
 if __name__ == "__main__":

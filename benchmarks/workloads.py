@@ -1,6 +1,6 @@
 """The models that all servers serve, fitted by each server's own libraries.
 
-Runs in the environments of the peers too, so it imports nothing of ours: `python workloads.py DIR`.
+Also runs in the peers' environments, so it imports nothing of ours: `python workloads.py DIR`.
 """
 
 import sys
@@ -15,8 +15,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-NAMES = ("lr", "rf", "penguins")
 
 
 def build(folder: Path, penguins: Path) -> None:

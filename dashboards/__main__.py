@@ -11,16 +11,16 @@ FOLDER = Path(__file__).resolve().parent.parent / "deploy" / "grafana"
 
 
 def files() -> dict[Path, str]:
-    """Every dashboard with its text."""
-    made = {"overview": overview.make(), "model": model.make(), "drift": drift.make()}
+    """Return the JSON of every dashboard by path."""
+    documents = {"overview": overview.make(), "model": model.make(), "drift": drift.make()}
     return {
         FOLDER / f"{name}.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-        for name, document in made.items()
+        for name, document in documents.items()
     }
 
 
 def main() -> None:
-    """Write them."""
+    """Write the files."""
     for path, text in files().items():
         path.write_text(text, encoding="utf-8")
 

@@ -1,7 +1,7 @@
-"""All panels of a dashboard as one picture, from what Prometheus answers to their queries.
+"""Draw all panels of a dashboard as one picture, from the results of their queries.
 
-For people who review a change of dashboards/ without a Grafana, and for the docs. It shows what
-Grafana would show, not how: fonts, legends and colours are its own.
+For the docs, and for reviews of dashboards/ without a Grafana. It shows the data that Grafana would
+show; fonts, legends and colours differ.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from dashboards.plots import BACK, EDGE, INK, KINDS, PALE, PANEL, PLOTS
-from dashboards.source import Source, answers
+from dashboards.source import Source, results
 
 COLUMN, ROW, COLUMNS = 0.8, 0.36, 24
 # Around the plot within its panel, inches: left, right, top, bottom (with room for a legend).
 MARGINS = (0.75, 0.15, 0.42, 0.72)
 
 
-def draw(document: dict[str, Any], source: Source, about: str = "") -> Figure:
-    """The picture of a dashboard."""
+def draw(document: dict[str, Any], source: Source, caption: str = "") -> Figure:
+    """Return the picture of a dashboard."""
     bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in document["panels"])
     width, height = COLUMNS * COLUMN, bottom * ROW + 0.6
     figure = Figure(figsize=(width, height), facecolor=BACK)
     with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": INK}):
         figure.text(0.012, 1 - 0.38 / height, document["title"], size=15, weight="bold", color=INK)
-        figure.text(0.988, 1 - 0.38 / height, about, size=10, color=PALE, ha="right")
+        figure.text(0.988, 1 - 0.38 / height, caption, size=10, color=PALE, ha="right")
         for panel in document["panels"]:
             grid = panel["gridPos"]
             left, top = grid["x"] * COLUMN, height - 0.6 - grid["y"] * ROW
@@ -75,4 +75,4 @@ def _panel(
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(colors=PALE, length=0, labelsize=8)
-    KINDS[panel["type"]](axes, panel, [answers(source, t) for t in panel["targets"]], source)
+    KINDS[panel["type"]](axes, panel, [results(source, t) for t in panel["targets"]], source)

@@ -1,31 +1,31 @@
-"""Whether what comes in, and what goes out, still looks like the sample of the bundle."""
+"""Drift of inputs and predictions from the sample in the bundle."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dashboards import board
-from dashboards.parts import (
+from dashboards import layout
+from dashboards.panels import (
     GREEN,
     RECORDED,
     RED,
     SERIES,
     YELLOW,
-    beside,
-    cells,
-    lines,
-    number,
+    bar_chart_panel,
     query,
+    stat_panel,
+    status_history_panel,
+    time_series_panel,
 )
 
 WARNING, CRITICAL = 0.1, 0.25
 STEPS = ((None, GREEN), (WARNING, YELLOW), (CRITICAL, RED))
-CHOSEN = f'{SERIES},feature="$feature"'
-RECENT = f'{RECORDED},window="$window"'
+SELECTED = f'{SERIES},feature="$feature"'
+WINDOW = f'{RECORDED},window="$window"'
 
 
 def share(metric: str, selector: str, label: str) -> str:
-    """Share of each value of a label in the rows of the chosen window."""
+    """Return the share of each value of a label in the rows of the selected window."""
     return (
         f"sum by ({label}) (increase({metric}{{{selector}}}[$window])) "
         f"/ on () group_left () (sum(increase({metric}{{{selector}}}[$window])) > 0)"
@@ -33,81 +33,83 @@ def share(metric: str, selector: str, label: str) -> str:
 
 
 def make() -> dict[str, Any]:
-    """The dashboard."""
+    """Return the dashboard."""
     features = f"label_values(ml_feature_bin_total{{{SERIES}}}, feature)"
-    return board.board(
+    return layout.make_dashboard(
         "drift",
         "ML model: drift",
-        ("Now", _now()),
+        ("Current state", _current()),
         ("Features over time", _features()),
-        ("One feature: $feature", _feature()),
+        ("Feature: $feature", _feature()),
         ("Predictions", _predictions()),
-        about="Population stability index of live rows against the sample of the bundle: below 0.1 "
-        "nothing, from 0.25 on another population. The index needs the rules of the chart.",
+        description="Population stability index (PSI) of live rows against the sample in the "
+        "bundle: "
+        "moderate drift from 0.1, significant from 0.25. PSI needs the chart's rules.",
         variables=[
-            board.namespaces(),
-            board.releases(),
-            board.fixed("window", "Window", "1h,6h,1d", "1h", "Rows of how long are compared."),
-            board.choice("feature", "Feature", features),
+            layout.namespaces(),
+            layout.releases(),
+            layout.fixed("window", "Window", "1h,6h,1d", "1h", "Time window of the compared rows."),
+            layout.choice("feature", "Feature", features),
         ],
-        annotations=[board.ROLLOUTS, board.ALERTS],
+        annotations=[layout.ROLLOUTS, layout.ALERTS],
         since="now-24h",
     )
 
 
-def _now() -> list[Any]:
+def _current() -> list[Any]:
     return [
-        number(
-            "Highest index",
+        stat_panel(
+            "Highest PSI",
             "short",
-            f"max(ml:feature_psi{{{RECENT}}})",
-            about="Population stability index of the feature that drifts most.",
+            f"max(ml:feature_psi{{{WINDOW}}})",
+            description="Population stability index of the most drifted feature.",
             steps=STEPS,
             decimals=3,
             none="too few rows",
         ),
-        number(
-            "Feature",
+        stat_panel(
+            "Most drifted feature",
             "short",
-            f"topk(1, max by (feature) (ml:feature_psi{{{RECENT}}}))",
-            about="The feature that drifts most.",
+            f"topk(1, max by (feature) (ml:feature_psi{{{WINDOW}}}))",
+            description="The feature with the highest PSI.",
             steps=STEPS,
             legend="{{feature}}",
             label=True,
             width=5,
             none="too few rows",
         ),
-        number(
-            "Features that drift",
+        stat_panel(
+            "Drifted features",
             "short",
-            f"count(max by (feature) (ml:feature_psi{{{RECENT}}}) >= {WARNING}) or vector(0)",
-            about=f"Features with an index of {WARNING} or more.",
+            f"count(max by (feature) (ml:feature_psi{{{WINDOW}}}) >= {WARNING}) or vector(0)",
+            description=f"Features with a PSI of {WARNING} or more.",
             steps=((None, GREEN), (1, YELLOW)),
         ),
-        number(
-            "Prediction index",
+        stat_panel(
+            "Prediction PSI",
             "short",
-            f"max(ml:prediction_psi{{{RECENT}}})",
-            about="Population stability index of the predictions.",
+            f"max(ml:prediction_psi{{{WINDOW}}})",
+            description="Population stability index of the predictions.",
             steps=STEPS,
             decimals=3,
             none="too few rows",
         ),
-        number(
-            "Rows",
+        stat_panel(
+            "Rows in window",
             "short",
             f"sum(increase(ml_batch_rows_sum{{{SERIES}}}[$window]))",
-            about="Rows predicted in the window. Below 500 there is no index: chance makes one.",
+            description="Rows predicted in the window. PSI needs 500: with fewer it is mostly "
+            "noise.",
             steps=((None, YELLOW), (500, GREEN)),
             width=3,
             decimals=0,
         ),
-        number(
-            "Unusable values",
+        stat_panel(
+            "Missing or unseen values",
             "percentunit",
             f'sum(increase(ml_feature_bin_total{{{SERIES},bin=~"missing|unseen"}}[$window])) '
             f"/ (sum(increase(ml_feature_bin_total{{{SERIES}}}[$window])) > 0)",
-            about="Values that were missing, or of a category that the model has never seen.",
+            description="Share of missing values and of categories that are not in the sample.",
             steps=((None, GREEN), (0.01, YELLOW), (0.1, RED)),
             decimals=2,
             none="no traffic",
@@ -117,25 +119,26 @@ def _now() -> list[Any]:
 
 def _features() -> list[Any]:
     return [
-        cells(
-            "Population stability index: feature by time",
+        status_history_panel(
+            "PSI by feature",
             "short",
-            f"max by (feature) (ml:feature_psi{{{RECENT}}})",
+            f"max by (feature) (ml:feature_psi{{{WINDOW}}})",
             "{{feature}}",
-            about="A cell is the index of the window that ends there: green below 0.1, yellow "
-            "below 0.25, red from there on; nothing where there were fewer than 500 rows.",
+            description="PSI of the window that ends at each time: green below 0.1, yellow below "
+            "0.25, "
+            "red above; empty with fewer than 500 rows.",
             steps=STEPS,
         ),
-        lines(
-            "Population stability index",
+        time_series_panel(
+            "PSI over time",
             "short",
-            query(f"max by (feature) (ml:feature_psi{{{RECENT}}})", "{{feature}}"),
-            about="The same as lines: how fast it came.",
+            query(f"max by (feature) (ml:feature_psi{{{WINDOW}}})", "{{feature}}"),
+            description="The same values as lines.",
             width=12,
             marks=STEPS,
         ),
-        lines(
-            "Values outside the reference",
+        time_series_panel(
+            "Values outside the reference range",
             "percentunit",
             query(
                 "sum by (feature) "
@@ -144,59 +147,60 @@ def _features() -> list[Any]:
                 f"(rate(ml_feature_bin_total{{{SERIES}}}[$__rate_interval])) > 0)",
                 "{{feature}}",
             ),
-            about="Share of values missing, unseen, or beyond the sample's least and most.",
+            description="Share of values that are missing, unseen, or outside the sample's range.",
             width=12,
-            most=1,
+            maximum=1,
         ),
     ]
 
 
 def _feature() -> list[Any]:
     return [
-        beside(
-            "$feature: reference beside live",
+        bar_chart_panel(
+            "$feature: reference and live",
             "percentunit",
             "bin",
-            share("ml_feature_bin_total", CHOSEN, "bin"),
-            f"max by (bin) (ml_feature_reference_ratio{{{CHOSEN}}})",
-            about="Share of rows in each bin: in the sample and in the window. While a rollout "
-            "lasts the bins of two models come together here.",
+            share("ml_feature_bin_total", SELECTED, "bin"),
+            f"max by (bin) (ml_feature_reference_ratio{{{SELECTED}}})",
+            description="Share of rows in each bin: in the sample and in the window. During a "
+            "rollout the "
+            "bins of both models are combined.",
         ),
-        lines(
+        time_series_panel(
             "$feature: bins over time",
             "percentunit",
             query(
-                f"sum by (bin) (rate(ml_feature_bin_total{{{CHOSEN}}}[$__rate_interval])) "
+                f"sum by (bin) (rate(ml_feature_bin_total{{{SELECTED}}}[$__rate_interval])) "
                 "/ on () group_left () "
-                f"(sum(rate(ml_feature_bin_total{{{CHOSEN}}}[$__rate_interval])) > 0)",
+                f"(sum(rate(ml_feature_bin_total{{{SELECTED}}}[$__rate_interval])) > 0)",
                 "{{bin}}",
             ),
-            about="Share of rows in each bin.",
+            description="Share of rows in each bin.",
             width=12,
             stacked=True,
-            most=1,
+            maximum=1,
         ),
     ]
 
 
 def _predictions() -> list[Any]:
     return [
-        beside(
-            "Predictions: reference beside live",
+        bar_chart_panel(
+            "Predictions: reference and live",
             "percentunit",
             "prediction",
             share("ml_predictions_total", SERIES, "prediction"),
             f"max by (prediction) (ml_prediction_reference_ratio{{{SERIES}}})",
-            about="Share of each class, or range of the target: in the predicted sample and live.",
+            description="Share of each class, or range of the target: in the sample and live.",
         ),
-        lines(
-            "Prediction index by window",
+        time_series_panel(
+            "Prediction PSI by window",
             "short",
             query(
                 f'max by (window) (ml:prediction_psi{{{RECORDED},window=~"1h|6h|1d"}})',
                 "{{window}}",
             ),
-            about="Population stability index of the predictions, over each window.",
+            description="Population stability index of the predictions, over each window.",
             width=12,
             marks=STEPS,
         ),

@@ -1,11 +1,11 @@
-"""One release: its promises, its requests, its workers, its versions."""
+"""One release: service levels, requests, workers, versions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dashboards import board, inside
-from dashboards.parts import (
+from dashboards import layout, model_rows
+from dashboards.panels import (
     GREEN,
     ORANGE,
     PREDICTIONS,
@@ -13,10 +13,10 @@ from dashboards.parts import (
     RED,
     SERIES,
     YELLOW,
-    buckets,
-    lines,
-    number,
+    heatmap_panel,
     query,
+    stat_panel,
+    time_series_panel,
 )
 
 RATE = "$__rate_interval"
@@ -32,123 +32,132 @@ SLOW = f"1 - {WITHIN} / ({TIMED} > 0)"
 
 
 def make() -> dict[str, Any]:
-    """The dashboard."""
-    return board.board(
+    """Return the dashboard."""
+    return layout.make_dashboard(
         "model",
-        "ML model: one release",
-        ("Service level over the shown time", _promises()),
+        "ML model: release",
+        ("Service levels over the selected range", _service_levels()),
         ("Requests", _requests()),
-        ("Where the time goes", _time()),
-        ("Workers and limits", inside.workers()),
-        ("Inputs and predictions", inside.content()),
-        ("Rollout", inside.rollout()),
-        about="One model in one environment: service levels and error budgets, requests, workers, "
-        "versions. Burn rates need the rules of the chart.",
+        ("Latency breakdown", _latency()),
+        ("Workers and saturation", model_rows.workers()),
+        ("Inputs and predictions", model_rows.content()),
+        ("Rollout", model_rows.rollout()),
+        description="One model in one environment: service levels and error budgets, requests, "
+        "workers, versions. Burn rates need the chart's rules.",
         variables=[
-            board.namespaces(),
-            board.releases(),
-            board.fixed(
+            layout.namespaces(),
+            layout.releases(),
+            layout.fixed(
                 "availability",
-                "Availability, %",
+                "Availability target, %",
                 "99,99.5,99.9,99.95,99.99",
                 "99.9",
-                "As metrics.rules.availability.target of the release.",
+                "Set it to metrics.rules.availability.target of the release.",
             ),
-            board.fixed(
+            layout.fixed(
                 "latency",
-                "In time, %",
+                "Latency target, %",
                 "95,99,99.5,99.9",
                 "99",
-                "As metrics.rules.latency.target of the release.",
+                "Set it to metrics.rules.latency.target of the release.",
             ),
-            board.fixed(
+            layout.fixed(
                 "seconds",
-                "In time is within, s",
+                "Latency threshold, s",
                 "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1.0,2.5,5.0",
                 "0.25",
-                "As metrics.rules.latency.seconds of the release: a bound of the histogram.",
+                "Set it to metrics.rules.latency.seconds of the release, a bucket of the "
+                "histogram.",
             ),
         ],
-        annotations=[board.ROLLOUTS, board.ALERTS],
+        annotations=[layout.ROLLOUTS, layout.ALERTS],
     )
 
 
-def _promises() -> list[Any]:
-    left = ((None, RED), (0, ORANGE), (0.25, YELLOW), (0.5, GREEN))
+def _service_levels() -> list[Any]:
+    remaining = ((None, RED), (0, ORANGE), (0.25, YELLOW), (0.5, GREEN))
     return [
-        number(
-            "Answered without error",
+        stat_panel(
+            "Availability",
             "percentunit",
             f"1 - {BAD}",
-            about="Share of predictions not answered with 5xx, over the time that is shown.",
+            description="Share of prediction requests not answered with 5xx, over the selected "
+            "range.",
             steps=((None, RED), (0.99, YELLOW), (0.999, GREEN)),
             decimals=3,
             none="no traffic",
         ),
-        number(
-            "Error budget left",
+        stat_panel(
+            "Error budget: availability",
             "percentunit",
             f"1 - ({BAD}) / (1 - $availability / 100)",
-            about="Of the errors that the availability target allows for as many requests as there "
-            "were in the time that is shown. Show 30 days for the month's budget.",
-            steps=left,
+            description="Remaining share of the errors that the availability target allows for the "
+            "requests in the selected range. Select 30 days for the monthly budget.",
+            steps=remaining,
             decimals=1,
             none="no traffic",
         ),
-        number(
-            "Answered in time",
+        stat_panel(
+            "Latency SLI",
             "percentunit",
             f"1 - ({SLOW})",
-            about="Share of predictions answered within the chosen seconds.",
+            description="Share of prediction requests answered within the latency threshold, "
+            "over the "
+            "selected range.",
             steps=((None, RED), (0.95, YELLOW), (0.99, GREEN)),
             decimals=3,
             none="no traffic",
         ),
-        number(
-            "Time budget left",
+        stat_panel(
+            "Error budget: latency",
             "percentunit",
             f"1 - ({SLOW}) / (1 - $latency / 100)",
-            about="Of the slow answers that the latency target allows in the time that is shown.",
-            steps=left,
+            description="Remaining share of the slow responses that the latency target allows "
+            "for the "
+            "requests in the selected range.",
+            steps=remaining,
             decimals=1,
             none="no traffic",
         ),
-        number(
+        stat_panel(
             "Version",
             "short",
             f"count by (version) (ml_model_info{{{SERIES}}})",
-            about="Version of the model in the manifest; two of them while a rollout lasts.",
+            description="Model version in the manifest; two of them during a rollout.",
             legend="{{version}}",
             label=True,
         ),
-        number(
+        stat_panel(
             "Model age",
             "s",
             f"time() - max(ml_model_created_timestamp_seconds{{{SERIES}}})",
-            about="Since the commit that it was trained from.",
+            description="Time since the commit that the model was trained from.",
             decimals=1,
         ),
-        lines(
-            "Availability: budget burn rate",
+        time_series_panel(
+            "Burn rate: availability",
             "short",
             query(
                 f'ml:request_errors:ratio{{{RECORDED},window=~"5m|1h|6h|3d"}} '
                 "/ (1 - $availability / 100)",
                 "{{window}}",
             ),
-            about="How many times faster than allowed errors come. 1 uses the budget up in 30 "
-            "days, 14.4 in two. Alerts look at a long and a short window together.",
+            description="Error ratio as a multiple of what the target allows. 1 spends the "
+            "budget in 30 "
+            "days, 14.4 in two. Alerts combine a long and a short window.",
             width=12,
             marks=BURNS,
         ),
-        lines(
-            "Latency: budget burn rate",
+        time_series_panel(
+            "Burn rate: latency",
             "short",
             query(
                 f'ml:request_slow:ratio{{{RECORDED},window=~"5m|1h|6h|3d"}} / (1 - $latency / 100)',
                 "{{window}}",
             ),
-            about="How many times faster than allowed slow answers come, by the rules' own limit.",
+            description="Share of slow responses as a multiple of what the target allows, by the "
+            "latency "
+            "threshold of the release's rules.",
             width=12,
             marks=BURNS,
         ),
@@ -161,53 +170,53 @@ def _requests() -> list[Any]:
         return f"histogram_quantile({share}, {by_le})"
 
     return [
-        lines(
-            "Rate by route",
+        time_series_panel(
+            "Request rate by route",
             "reqps",
             query(f"sum by (route) (rate(ml_requests_total{{{SERIES}}}[{RATE}])) > 0", "{{route}}"),
-            about="Requests per second; routes that nobody asks are left out.",
+            description="Requests per second; routes without requests are left out.",
             stacked=True,
         ),
-        lines(
-            "Errors by route",
+        time_series_panel(
+            "Error rate by route",
             "reqps",
             query(
                 "sum by (route, code) "
                 f'(rate(ml_requests_total{{{SERIES},code=~"[45].."}}[{RATE}])) > 0',
                 "{{code}} {{route}}",
             ),
-            about="Answers per second with 4xx (the client's mistake) and 5xx (ours), by route.",
+            description="Responses per second with 4xx (client errors) and 5xx (server errors).",
             stacked=True,
         ),
-        lines(
-            "Duration by route, p99",
+        time_series_panel(
+            "p99 latency by route",
             "s",
             query(
                 "histogram_quantile(0.99, sum by (route, le) "
                 f"(rate(ml_request_duration_seconds_bucket{{{PREDICTIONS}}}[{RATE}])))",
                 "{{route}}",
             ),
-            about="From the whole request to its answer; of a hundred the slowest.",
+            description="99th percentile, from the complete request to its response.",
         ),
-        buckets(
-            "Latency of predictions",
+        heatmap_panel(
+            "Latency distribution",
             "s",
             f"sum by (le) (increase(ml_request_duration_seconds_bucket{{{PREDICTIONS}}}[{RATE}]))",
-            about="How many predictions took how long.",
+            description="Prediction requests by latency.",
         ),
-        lines(
-            "Duration of predictions",
+        time_series_panel(
+            "Latency quantiles",
             "s",
             query(quantile(0.5), "p50"),
             query(quantile(0.95), "p95"),
             query(quantile(0.99), "p99"),
-            about="Quantiles over all routes that predict, estimated from the histogram.",
+            description="Quantiles of prediction requests, estimated from the histogram.",
             width=12,
         ),
     ]
 
 
-def _time() -> list[Any]:
+def _latency() -> list[Any]:
     def mean(name: str) -> str:
         return (
             f"sum(rate({name}_sum{{{SERIES}}}[{RATE}])) "
@@ -219,24 +228,25 @@ def _time() -> list[Any]:
         f"(rate(ml_queue_wait_seconds_bucket{{{{{SERIES}}}}}[{RATE}])))"
     )
     return [
-        lines(
-            "Phases, mean",
+        time_series_panel(
+            "Mean duration by phase",
             "s",
-            query(mean("ml_queue_wait_seconds"), "waiting"),
+            query(mean("ml_queue_wait_seconds"), "queue wait"),
             query(mean("ml_preprocess_seconds"), "preprocess"),
             query(mean("ml_inference_seconds"), "inference"),
             query(mean("ml_postprocess_seconds"), "postprocess"),
-            about="What an answered prediction spends its time on.",
+            description="Phases of a prediction request that was answered.",
             stacked=True,
         ),
-        lines(
-            "Wait for a free worker",
+        time_series_panel(
+            "Queue wait",
             "s",
             query(waited.format(share=0.5), "p50"),
             query(waited.format(share=0.99), "p99"),
-            about="From the whole request to the beginning of work on it: grows first under load.",
+            description="From the complete request until a worker starts on it; the first to "
+            "grow under load.",
         ),
-        lines(
+        time_series_panel(
             "Rows per request",
             "short",
             query(mean("ml_batch_rows"), "mean"),
@@ -245,6 +255,6 @@ def _time() -> list[Any]:
                 f"(rate(ml_batch_rows_bucket{{{SERIES}}}[{RATE}])))",
                 "p99",
             ),
-            about="Rows predicted per request.",
+            description="Rows in a prediction request.",
         ),
     ]

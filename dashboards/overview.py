@@ -1,11 +1,21 @@
-"""All environments at one look: what runs where, how it does, what asks for a look."""
+"""All environments: the versions, their traffic and errors, alerts, Argo CD."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dashboards import board
-from dashboards.parts import BLUE, GREEN, ORANGE, RED, YELLOW, lines, number, query, rows
+from dashboards import layout
+from dashboards.panels import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    YELLOW,
+    query,
+    stat_panel,
+    table_panel,
+    time_series_panel,
+)
 
 CHOSEN = 'namespace=~"$namespace"'
 PREDICTIONS = CHOSEN + ',route=~".*[/:](predict|predict/batch|infer)"'
@@ -14,17 +24,17 @@ RATE = "$__rate_interval"
 
 
 def released(expr: str) -> str:
-    """The same with the label `release`, whichever monitor made `job`."""
+    """Return the expression with the label `release`, whichever monitor set `job`."""
     return f'label_replace({expr}, "release", "$1", "job", "(?:.*/)?(.+)")'
 
 
 def requests(more: str = "") -> str:
-    """Predictions per second, by release."""
+    """Return the rate of prediction requests by release."""
     return f"sum by (namespace, job) (rate(ml_requests_total{{{PREDICTIONS}{more}}}[{RATE}]))"
 
 
 ERRORS = ',code=~"5.."'
-SLOWEST = (
+P99 = (
     "histogram_quantile(0.99, sum by (namespace, job, le) "
     f"(rate(ml_request_duration_seconds_bucket{{{PREDICTIONS}}}[{RATE}])))"
 )
@@ -32,62 +42,62 @@ NAME = "{{namespace}} {{release}}"
 
 
 def make() -> dict[str, Any]:
-    """The dashboard."""
-    return board.board(
+    """Return the dashboard."""
+    return layout.make_dashboard(
         "overview",
         "ML models: environments",
-        ("Now", _now()),
-        ("Release by release", _releases()),
+        ("Current state", _current()),
+        ("By release", _releases()),
         ("Traffic", _traffic()),
         ("Cluster and Argo CD", _cluster()),
-        about="Every model in every environment. Alerts and drift need the rules of the chart.",
-        variables=[board.namespaces(many=True)],
+        description="Every model in every environment. Alerts and drift need the chart's rules.",
+        variables=[layout.namespaces(many=True)],
     )
 
 
-def _now() -> list[Any]:
+def _current() -> list[Any]:
     return [
-        number(
+        stat_panel(
             "Releases",
             "short",
             f"count(count by (namespace, job) (ml_model_info{{{CHOSEN}}}))",
-            about="Releases whose pods are scraped: one model in one environment each.",
+            description="Releases with scraped pods; a release is one model in one environment.",
         ),
-        number(
+        stat_panel(
             "Pods",
             "short",
             f"count(count by (namespace, pod) (ml_model_info{{{CHOSEN}}}))",
-            about="Pods that serve a model.",
+            description="Pods that serve a model.",
         ),
-        number(
-            "Predictions",
+        stat_panel(
+            "Request rate",
             "reqps",
             f"sum(rate(ml_requests_total{{{PREDICTIONS}}}[{RATE}]))",
-            about="Requests for predictions per second, all releases together.",
+            description="Prediction requests per second over all releases.",
         ),
-        number(
-            "Errors",
+        stat_panel(
+            "Error ratio",
             "percentunit",
             f"sum(rate(ml_requests_total{{{PREDICTIONS}{ERRORS}}}[{RATE}])) "
             f"/ (sum(rate(ml_requests_total{{{PREDICTIONS}}}[{RATE}])) > 0)",
-            about="Share of predictions answered with 5xx.",
+            description="Share of prediction requests answered with 5xx.",
             steps=((None, GREEN), (0.001, YELLOW), (0.01, RED)),
             decimals=2,
             none="no traffic",
         ),
-        number(
-            "Alerts",
+        stat_panel(
+            "Firing alerts",
             "short",
             f"count({FIRING}) or vector(0)",
-            about="Alerts of ours that fire now.",
+            description="Firing alerts of ml-model releases.",
             steps=((None, GREEN), (1, RED)),
         ),
-        number(
-            "Highest drift",
+        stat_panel(
+            "Highest PSI",
             "short",
             f'max(ml:feature_psi{{{CHOSEN},window="1h"}})',
-            about="Highest population stability index of any feature over the last hour; "
-            "0.1 is worth a look, 0.25 another population. Needs the chart's rules and 500 rows.",
+            description="Highest population stability index of any feature over the last hour: "
+            "moderate drift from 0.1, significant from 0.25. Needs the chart's rules and 500 rows.",
             steps=((None, GREEN), (0.1, YELLOW), (0.25, RED)),
             decimals=2,
             none="too few rows",
@@ -101,30 +111,30 @@ def _releases() -> list[Any]:
         "max by (namespace, job) "
         f"(time() - ml_model_created_timestamp_seconds{{{CHOSEN}}})"
     )  # fmt: skip
-    flight = (
+    saturation = (
         f"sum by (namespace, job) (ml_requests_in_flight{{{CHOSEN}}}) "
         f"/ sum by (namespace, job) (ml_requests_in_flight_limit{{{CHOSEN}}})"
     )
     return [
-        rows(
-            "What runs where",
+        table_panel(
+            "Release status",
             ("pods", "short", released(info)),
             ("requests/s", "reqps", released(requests())),
             ("errors", "percentunit", released(f"{requests(ERRORS)} / ({requests()} > 0)")),
-            ("p99", "s", released(SLOWEST)),
-            ("in flight", "percentunit", released(flight)),
+            ("p99", "s", released(P99)),
+            ("saturation", "percentunit", released(saturation)),
             ("model age", "s", released(age)),
             (
-                "drift",
+                "PSI",
                 "short",
                 f'max by (namespace, release) (ml:feature_psi{{{CHOSEN},window="1h"}})',
             ),
-            about="One row for each release; two while a rollout lasts, one for each version.",
+            description="One row for each release; during a rollout, one for each version.",
             names={"namespace": "environment", "name": "model"},
             hidden=("job",),
         ),
-        rows(
-            "Alerts that fire",
+        table_panel(
+            "Alerts",
             (
                 "since",
                 "dateTimeFromNow",
@@ -133,7 +143,7 @@ def _releases() -> list[Any]:
                 "and ignoring (alertstate) "
                 f"{FIRING})",
             ),
-            about="What fires now, and since when. Each alert's runbook is in docs/runbooks.",
+            description="Firing alerts and since when. Each alert's runbook is in docs/runbooks.",
             names={"namespace": "environment", "alertname": "alert"},
             height=6,
         ),
@@ -142,25 +152,25 @@ def _releases() -> list[Any]:
 
 def _traffic() -> list[Any]:
     return [
-        lines(
-            "Predictions by release",
+        time_series_panel(
+            "Request rate by release",
             "reqps",
             query(released(requests()), NAME),
-            about="Requests for predictions per second.",
+            description="Prediction requests per second.",
         ),
-        lines(
-            "Errors by release",
+        time_series_panel(
+            "Error ratio by release",
             "percentunit",
             query(released(f"{requests(ERRORS)} / ({requests()} > 0)"), NAME),
-            about="Share of predictions answered with 5xx; a gap is a time without requests.",
+            description="Share of prediction requests answered with 5xx; a gap means no requests.",
         ),
-        lines(
-            "p99 by release",
+        time_series_panel(
+            "p99 latency by release",
             "s",
-            query(released(SLOWEST), NAME),
-            about="Of a hundred predictions the slowest, from the whole request to its answer.",
+            query(released(P99), NAME),
+            description="99th percentile, from the complete request to its response.",
         ),
-        lines(
+        time_series_panel(
             "CPU by release",
             "short",
             query(
@@ -171,9 +181,9 @@ def _traffic() -> list[Any]:
                 ),
                 NAME,
             ),
-            about="Cores that master and workers of all pods use.",
+            description="CPU cores used by master and workers of all pods.",
         ),
-        lines(
+        time_series_panel(
             "Memory by release",
             "bytes",
             query(
@@ -183,13 +193,14 @@ def _traffic() -> list[Any]:
                 ),
                 NAME,
             ),
-            about="Memory of master and workers of all pods.",
+            description="Resident memory of master and workers of all pods.",
         ),
-        lines(
-            "Drift by release",
+        time_series_panel(
+            "PSI by release",
             "short",
             query(f'max by (namespace, release) (ml:feature_psi{{{CHOSEN},window="1h"}})', NAME),
-            about="Highest population stability index of a release's features over the last hour.",
+            description="Highest population stability index of a release's features over the "
+            "last hour.",
             marks=((None, GREEN), (0.1, YELLOW), (0.25, RED)),
         ),
     ]
@@ -198,8 +209,8 @@ def _traffic() -> list[Any]:
 def _cluster() -> list[Any]:
     unhealthy = 'health_status!="Healthy"'
     return [
-        rows(
-            "Argo CD: out of sync or not healthy",
+        table_panel(
+            "Argo CD: OutOfSync or unhealthy",
             (
                 "applications",
                 "short",
@@ -207,34 +218,34 @@ def _cluster() -> list[Any]:
                 '(argocd_app_info{dest_namespace=~"$namespace",sync_status!="Synced"} '
                 f'or argocd_app_info{{dest_namespace=~"$namespace",{unhealthy}}})',
             ),
-            about="Applications that are not what git says. From Argo CD's own metrics.",
+            description="Applications that are not Synced and Healthy. From Argo CD's own metrics.",
             names={"dest_namespace": "environment", "name": "application"},
             width=12,
             height=8,
         ),
-        lines(
-            "Replicas missing",
+        time_series_panel(
+            "Unavailable replicas",
             "short",
             query(
                 f"kube_deployment_spec_replicas{{{CHOSEN}}} "
                 f"- kube_deployment_status_replicas_available{{{CHOSEN}}}",
                 "{{namespace}} {{deployment}}",
             ),
-            about="Wanted and not available. From kube-state-metrics.",
+            description="Desired but not available. From kube-state-metrics.",
             width=6,
             marks=((None, GREEN), (1, ORANGE)),
         ),
-        lines(
-            "Autoscalers at their end",
+        time_series_panel(
+            "Autoscaler saturation",
             "percentunit",
             query(
                 f"kube_horizontalpodautoscaler_status_current_replicas{{{CHOSEN}}} "
                 f"/ kube_horizontalpodautoscaler_spec_max_replicas{{{CHOSEN}}}",
                 "{{namespace}} {{horizontalpodautoscaler}}",
             ),
-            about="Replicas as a share of the autoscaler's maximum. From kube-state-metrics.",
+            description="Replicas as a share of the autoscaler's maximum. From kube-state-metrics.",
             width=6,
-            most=1,
+            maximum=1,
             marks=((None, BLUE), (1, RED)),
         ),
     ]

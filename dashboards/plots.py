@@ -1,4 +1,4 @@
-"""One kind of panel each: what Prometheus answered, drawn into a pair of axes."""
+"""Draw the query results of a panel, with one function for each panel type."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PALETTE = (
     "#73bf69", "#f2cc0c", "#5794f2", "#ff780a", "#b877d9", "#f2495c", "#37872d", "#8ab8ff",
     "#ffb357", "#ca95e5", "#c4162a", "#96d98d",
 )  # fmt: skip
-MOST_NAMES = 12
-LEGEND_LINES = 2
+MAX_NAMES = 12
+MAX_LEGEND_LINES = 2
 
 
 def _defaults(panel: dict[str, Any]) -> dict[str, Any]:
@@ -38,12 +38,12 @@ def _steps(panel: dict[str, Any]) -> list[tuple[float, str]]:
 
 
 def _color(panel: dict[str, Any], value: float) -> str:
-    colors = [color for least, color in _steps(panel) if value >= least]
+    colors = [color for minimum, color in _steps(panel) if value >= minimum]
     return colors[-1] if colors else COLORS["blue"]
 
 
-def _named(panel: dict[str, Any], found: list[list[Series]]) -> list[tuple[str, Series]]:
-    pairs = zip(panel["targets"], found, strict=True)
+def _named(panel: dict[str, Any], results: list[list[Series]]) -> list[tuple[str, Series]]:
+    pairs = zip(panel["targets"], results, strict=True)
     named = [
         (s.legend(target.get("legendFormat", "")), s) for target, listed in pairs for s in listed
     ]
@@ -51,7 +51,7 @@ def _named(panel: dict[str, Any], found: list[list[Series]]) -> list[tuple[str, 
 
 
 def _clock(moment: float, source: Source) -> str:
-    # The first would stand on the zero of the other axis, the last beyond the panel.
+    # The first label would overlap the other axis' zero, the last would leave the panel.
     edge = (source.end - source.start) / 20
     if not source.start + edge < moment < source.end - edge:
         return ""
@@ -70,28 +70,30 @@ def _over_time(axes: Axes, panel: dict[str, Any], source: Source) -> None:
 
 
 def _legend(axes: Axes, names: list[str]) -> None:
-    """Below the plot, in at most two lines; what does not fit is left out."""
+    """Draw the legend below the plot, in at most two lines; omit what does not fit."""
     if not names:
         return
-    # Inches: a mark, and letters of this size.
+    # Inches: the marker, and letters of this size.
     entry = 0.45 + 0.062 * max(map(len, names))
     columns = max(1, min(len(names), int(axes.bbox.width / 100 / entry)))
     handles, labels = axes.get_legend_handles_labels()
-    most = LEGEND_LINES * columns
+    count = MAX_LEGEND_LINES * columns
     axes.legend(
-        handles[:most], labels[:most],
+        handles[:count], labels[:count],
         loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns, frameon=False,
         fontsize=7.5, labelcolor=PALE, handlelength=1.2, columnspacing=1, borderaxespad=0,
     )  # fmt: skip
 
 
 def _empty(axes: Axes, panel: dict[str, Any]) -> None:
-    said = _defaults(panel).get("noValue", "no data")
-    axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", color=PALE)
+    message = _defaults(panel).get("noValue", "no data")
+    axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", color=PALE)
 
 
-def _lines(axes: Axes, panel: dict[str, Any], found: list[list[Series]], source: Source) -> None:
-    named = _named(panel, found)
+def _time_series(
+    axes: Axes, panel: dict[str, Any], results: list[list[Series]], source: Source
+) -> None:
+    named = _named(panel, results)
     _over_time(axes, panel, source)
     defaults = _defaults(panel)
     stacked = defaults["custom"].get("stacking", {}).get("mode") == "normal"
@@ -108,24 +110,23 @@ def _lines(axes: Axes, panel: dict[str, Any], found: list[list[Series]], source:
             heights.append([value if math.isfinite(value) else 0.0 for value in values])
         colors = [PALETTE[at % len(PALETTE)] for at in range(len(named))]
         names = [name for name, _ in named]
-        axes.stackplot(times, heights, labels=names[:MOST_NAMES], colors=colors, alpha=0.7)
+        axes.stackplot(times, heights, labels=names[:MAX_NAMES], colors=colors, alpha=0.7)
     else:
         for number, (name, series) in enumerate(named):
-            label = name if number < MOST_NAMES else None
+            label = name if number < MAX_NAMES else None
             color = PALETTE[number % len(PALETTE)]
             axes.plot(series.times, series.values, label=label, color=color, linewidth=1.6)
-    least, most = defaults.get("min"), defaults.get("max")
     top = axes.get_ylim()[1]
     for value, color in _steps(panel):
         if defaults["custom"].get("thresholdsStyle") and math.isfinite(value) and value <= 2 * top:
             axes.axhline(value, color=color, linewidth=1, linestyle="--")
-    axes.set_ylim(bottom=least, top=most)
-    _legend(axes, [name for name, _ in named][:MOST_NAMES])
+    axes.set_ylim(bottom=defaults.get("min"), top=defaults.get("max"))
+    _legend(axes, [name for name, _ in named][:MAX_NAMES])
 
 
-def _number(axes: Axes, panel: dict[str, Any], found: list[list[Series]], _source: Source) -> None:
+def _stat(axes: Axes, panel: dict[str, Any], results: list[list[Series]], _source: Source) -> None:
     axes.set_axis_off()
-    named = _named(panel, found)
+    named = _named(panel, results)
     defaults = _defaults(panel)
     if not named:
         _empty(axes, panel)
@@ -141,8 +142,10 @@ def _number(axes: Axes, panel: dict[str, Any], found: list[list[Series]], _sourc
     )  # fmt: skip
 
 
-def _buckets(axes: Axes, panel: dict[str, Any], found: list[list[Series]], source: Source) -> None:
-    series = sorted((s for listed in found for s in listed), key=lambda s: float(s.labels["le"]))
+def _heatmap(
+    axes: Axes, panel: dict[str, Any], results: list[list[Series]], source: Source
+) -> None:
+    series = sorted((s for listed in results for s in listed), key=lambda s: float(s.labels["le"]))
     times = sorted({moment for s in series for moment in s.times})
     _over_time(axes, panel, source)
     if not times:
@@ -175,24 +178,26 @@ def _buckets(axes: Axes, panel: dict[str, Any], found: list[list[Series]], sourc
     axes.grid(visible=False)
 
 
-def _cells(axes: Axes, panel: dict[str, Any], found: list[list[Series]], source: Source) -> None:
-    named = _named(panel, found)[::-1]
+def _status_history(
+    axes: Axes, panel: dict[str, Any], results: list[list[Series]], source: Source
+) -> None:
+    named = _named(panel, results)[::-1]
     _over_time(axes, panel, source)
     axes.grid(visible=False)
     steps = _steps(panel)
     if not named:
         _empty(axes, panel)
         return
-    # Every moment that was asked for: a gap is a gap, not a wider cell.
+    # Every time of the query, so that a gap is shown as a gap and not as a wider cell.
     count = int((source.end - source.start) / source.step) + 1
     times = [source.start + at * source.step for at in range(count)]
     rows = []
     for _, series in named:
-        places = [round((moment - source.start) / source.step) for moment in series.times]
-        at = dict(zip(places, series.values, strict=True))
+        indexes = [round((time - source.start) / source.step) for time in series.times]
+        at = dict(zip(indexes, series.values, strict=True))
         levels = [
-            sum(at[place] >= least for least, _ in steps) - 1 if place in at else math.nan
-            for place in range(count)
+            sum(at[index] >= minimum for minimum, _ in steps) - 1 if index in at else math.nan
+            for index in range(count)
         ]
         rows.append([float(level) for level in levels])
     axes.pcolormesh(
@@ -203,9 +208,11 @@ def _cells(axes: Axes, panel: dict[str, Any], found: list[list[Series]], source:
     axes.tick_params(axis="y", labelsize=7.5)
 
 
-def _beside(axes: Axes, panel: dict[str, Any], found: list[list[Series]], _source: Source) -> None:
+def _bar_chart(
+    axes: Axes, panel: dict[str, Any], results: list[list[Series]], _source: Source
+) -> None:
     label = panel["options"]["xField"]
-    sides = [{s.labels[label]: s.values[-1] for s in listed} for listed in found]
+    sides = [{s.labels[label]: s.values[-1] for s in listed} for listed in results]
     names = sorted({name for side in sides for name in side})
     unit = _defaults(panel)["unit"]
     for at, (side, legend) in enumerate(zip(sides, ("reference", "live"), strict=True)):
@@ -219,7 +226,7 @@ def _beside(axes: Axes, panel: dict[str, Any], found: list[list[Series]], _sourc
     _legend(axes, ["reference", "live"])
 
 
-def _table(axes: Axes, panel: dict[str, Any], found: list[list[Series]], _source: Source) -> None:
+def _table(axes: Axes, panel: dict[str, Any], results: list[list[Series]], _source: Source) -> None:
     axes.set_axis_off()
     organize = panel["transformations"][-1]["options"]
     names, hidden = organize["renameByName"], organize["excludeByName"]
@@ -227,19 +234,19 @@ def _table(axes: Axes, panel: dict[str, Any], found: list[list[Series]], _source
         o["matcher"]["options"]: next(p["value"] for p in o["properties"] if p["id"] == "unit")
         for o in panel["fieldConfig"]["overrides"]
     }
-    keys = [{k: v for k, v in s.labels.items() if k != "__name__"} for s in found[0]]
+    keys = [{k: v for k, v in s.labels.items() if k != "__name__"} for s in results[0]]
     columns = [k for k in sorted({k for key in keys for k in key}) if k not in hidden]
     values = [names[f"Value #{target['refId']}"] for target in panel["targets"]]
     lines = []
     for key in sorted(keys, key=lambda k: sorted(k.items())):
         line = [key.get(column, "")[:46] for column in columns]
-        for name, listed in zip(values, found, strict=True):
-            fit = [
+        for name, listed in zip(values, results, strict=True):
+            matches = [
                 s
                 for s in listed
                 if all(key.get(k, v) == v for k, v in s.labels.items() if k != "__name__")
             ]
-            line.append(text(fit[0].values[-1], units[name]) if fit else "-")
+            line.append(text(matches[0].values[-1], units[name]) if matches else "-")
         lines.append(line)
     heads = [names.get(column, column) for column in columns] + values
     if not lines:
@@ -257,11 +264,11 @@ def _table(axes: Axes, panel: dict[str, Any], found: list[list[Series]], _source
 
 Draw = Callable[[Axes, dict[str, Any], list[list[Series]], Source], None]
 KINDS: dict[str, Draw] = {
-    "timeseries": _lines,
-    "stat": _number,
-    "heatmap": _buckets,
-    "status-history": _cells,
-    "barchart": _beside,
+    "timeseries": _time_series,
+    "stat": _stat,
+    "heatmap": _heatmap,
+    "status-history": _status_history,
+    "barchart": _bar_chart,
     "table": _table,
 }
 PLOTS = {"timeseries", "heatmap", "status-history", "barchart"}

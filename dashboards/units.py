@@ -1,4 +1,4 @@
-"""Values as Grafana writes them in its units, as far as our panels use them."""
+"""Format values in the Grafana units that our panels use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COUNTS = ((1e6, "M"), (1e3, "K"), (1, ""))
 
 
 def text(value: float, unit: str, decimals: int | None = None) -> str:
-    """A value with its unit."""
+    """Return a value with its unit."""
     if not math.isfinite(value):
         return "-"
     if unit == "dateTimeFromNow":

@@ -17,23 +17,24 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 is success, 1 a SandboxError or an unhealthy status, 130 Ctrl-C.
+    """Run one command and return its exit code.
 
-    3 is a refusal of modelctl, which says why itself.
+    0 is success, 1 a SandboxError or an unhealthy status, 3 a refusal by modelctl, whose message
+    is printed as it is, 130 Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    # What follows these two belongs to another program, to the last `--`.
-    passed_on = words[1:] if words[:1] in (["kubectl"], ["exec"]) else []
-    arguments = parser().parse_args(words[:1] if passed_on else words)
-    arguments.words = passed_on
+    # The arguments of these two are another program's, `--` included.
+    passed_through = words[1:] if words[:1] in (["kubectl"], ["exec"]) else []
+    arguments = parser().parse_args(words[:1] if passed_through else words)
+    arguments.words = passed_through
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
     except SandboxError as error:
-        print(error.said if error.refused else error, file=sys.stderr)
-        return REFUSED if error.refused else 1
+        print(error.message if error.is_refusal else error, file=sys.stderr)
+        return REFUSED if error.is_refusal else 1
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        print("interrupted; run the same command again to resume", file=sys.stderr)
         return 130
 
 
@@ -45,16 +46,16 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
-        ("preflight", _preflight, "tell whether this machine can run the sandbox, else why not"),
-        ("packages", _packages, "install the Debian packages that are missing"),
-        ("up", _up, "bring everything up, or up to date"),
-        ("down", _down, "remove every process, mount, interface and namespace"),
-        ("status", _status, "show every component; exit code 1 when one is not ready"),
-        ("observe", _observe, "start Prometheus beside a running sandbox and say where it is"),
-        ("logs", _logs, "show a component's log"),
-        ("pipeline", _pipeline, "take a model from its commit to every environment"),
-        ("test-image", _test_image, "build a model's image and run it as a pod runs it"),
-        ("kubectl", _kubectl, "run kubectl as administrator"),
+        ("preflight", _preflight, "check whether this machine can run the sandbox"),
+        ("packages", _packages, "install missing Debian packages"),
+        ("up", _up, "start the sandbox, or bring it up to date"),
+        ("down", _down, "stop the sandbox; remove its mounts, interfaces and namespace"),
+        ("status", _status, "show the components; exit code 1 unless all are ready"),
+        ("observe", _observe, "start Prometheus for a running sandbox"),
+        ("logs", _logs, "print a component's log"),
+        ("pipeline", _pipeline, "release a committed model to every environment"),
+        ("test-image", _test_image, "build a model's image and test it as a pod would run it"),
+        ("kubectl", _kubectl, "run kubectl as cluster administrator"),
         ("exec", _exec, "run a command inside the network namespace: exec -- CMD"),
     ):
         entry = commands.add_parser(name, help=text, description=text)
@@ -62,24 +63,28 @@ def parser() -> argparse.ArgumentParser:
         if command in (_pipeline, _test_image):
             entry.add_argument("model", metavar="MODEL")
         if command is _packages:
-            entry.add_argument("names", metavar="NAME", nargs="*", help="none: the sandbox's own")
+            entry.add_argument(
+                "names", metavar="NAME", nargs="*", help="default: all that the sandbox needs"
+            )
         if command is _logs:
-            entry.add_argument("name", metavar="NAME", nargs="?", help="none: list the names")
-            entry.add_argument("-f", "--follow", action="store_true", help="go on as it grows")
+            entry.add_argument(
+                "name", metavar="NAME", nargs="?", help="default: list the components"
+            )
+            entry.add_argument("-f", "--follow", action="store_true", help="follow the log")
     return top
 
 
 def _preflight(_: argparse.Namespace) -> int:
     from sandbox import preflight
 
-    print(preflight.check(find_layout()))
+    print(preflight.require_supported(find_layout()))
     return 0
 
 
 def _packages(arguments: argparse.Namespace) -> int:
     from sandbox import packages, preflight
 
-    preflight.check_root()
+    preflight.require_root()
     print(packages.install_missing(arguments.names or packages.PACKAGES))
     return 0
 
@@ -88,7 +93,7 @@ def _up(_: argparse.Namespace) -> int:
     from sandbox import preflight
 
     layout = find_layout()
-    print(preflight.check(layout))
+    print(preflight.require_supported(layout))
     from sandbox import cluster
 
     cluster.up(layout)
@@ -98,7 +103,7 @@ def _up(_: argparse.Namespace) -> int:
 def _down(_: argparse.Namespace) -> int:
     from sandbox import cluster, preflight
 
-    preflight.check_root()
+    preflight.require_root()
     print("\n".join(cluster.down(find_layout())))
     return 0
 
@@ -106,7 +111,7 @@ def _down(_: argparse.Namespace) -> int:
 def _status(_: argparse.Namespace) -> int:
     from sandbox import preflight, status
 
-    preflight.check_root()
+    preflight.require_root()
     text, healthy = status.describe(find_layout())
     print(text)
     return 0 if healthy else 1
@@ -115,7 +120,7 @@ def _status(_: argparse.Namespace) -> int:
 def _observe(_: argparse.Namespace) -> int:
     from sandbox import observe, preflight
 
-    preflight.check_root()
+    preflight.require_root()
     print(observe.observe(find_layout()))
     return 0
 
@@ -133,7 +138,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 def _pipeline(arguments: argparse.Namespace) -> int:
     from sandbox import pipeline, preflight
 
-    preflight.check_root()
+    preflight.require_root()
     pipeline.run(find_layout(), arguments.model)
     return 0
 
@@ -141,7 +146,7 @@ def _pipeline(arguments: argparse.Namespace) -> int:
 def _test_image(arguments: argparse.Namespace) -> int:
     from sandbox import pipeline, preflight
 
-    preflight.check_root()
+    preflight.require_root()
     pipeline.test_image(find_layout(), arguments.model)
     return 0
 
@@ -157,14 +162,14 @@ def _exec(arguments: argparse.Namespace) -> int:
     from sandbox import netns, preflight
     from sandbox.proc import stream
 
-    preflight.check_root()
+    preflight.require_root()
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words:
         raise SandboxError(
-            "there is no command to run",
-            found="exec",
+            "no command to run",
+            found="`exec` without arguments",
             expected="exec -- CMD [WORD...]",
-            fix="try `python3 -m sandbox exec -- ip address`",
+            fix="for example: `python3 -m sandbox exec -- ip address`",
         )
     return stream(netns.enter_argv(words))
 

@@ -1,4 +1,4 @@
-"""Which port on 127.0.0.1 leads to which release, remembered so that addresses stay the same."""
+"""Which port on 127.0.0.1 leads to which release; recorded, so that addresses stay the same."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The address for people."""
+        """The address as a URL."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -43,8 +43,8 @@ def service_target(namespace: str, model: str) -> str:
     return f"service:{namespace}/{model}:{HTTP_PORT}"
 
 
-def remembered(layout: Layout) -> dict[str, Address]:
-    """Return the addresses handed out so far, by target; none before the first `up` is done."""
+def read_addresses(layout: Layout) -> dict[str, Address]:
+    """Return the addresses assigned so far, by target; none before the first `up` has finished."""
     try:
         entries = [Address(**entry) for entry in json.loads(_file(layout).read_text())]
     except (FileNotFoundError, ValueError, TypeError):
@@ -57,45 +57,44 @@ def assign(
     known: dict[str, Address],
     is_free: Callable[[int], bool] | None = None,
 ) -> dict[str, Address]:
-    """Return an address for each target: the known one, else the next port that nobody uses.
+    """Return an address for each target: the known one, else the next free port.
 
     Raises SandboxError when every port is taken.
     """
-    free = is_free or port_is_free
-    wanted = list(targets)
+    is_free = is_free or is_port_free
     taken = {entry.port for entry in known.values()}
     addresses: dict[str, Address] = {}
-    for target in wanted:
+    for target in targets:
         if target in known:
             addresses[target] = known[target]
             continue
         candidates = range(FIRST_PORT, LAST_PORT + 1)
-        port = next((port for port in candidates if port not in taken and free(port)), None)
+        port = next((port for port in candidates if port not in taken and is_free(port)), None)
         if port is None:
             raise SandboxError(
-                "no port is left for a release",
+                "no free port for a release",
                 found=f"127.0.0.1:{FIRST_PORT} to {LAST_PORT} are all in use",
-                expected="a free one",
-                fix="stop what listens there",
+                expected="a free port",
+                fix="stop processes that listen on these ports",
             )
         taken.add(port)
         addresses[target] = Address(port, target)
     return addresses
 
 
-def remember(layout: Layout, addresses: dict[str, Address]) -> None:
-    """Write the addresses for the next time."""
+def write_addresses(layout: Layout, addresses: dict[str, Address]) -> None:
+    """Record the addresses for the next run."""
     entries = [asdict(entry) for entry in addresses.values()]
     write_file(_file(layout), json.dumps(entries, indent=2) + "\n", 0o644)
 
 
 def forwards(addresses: dict[str, Address]) -> list[Forward]:
-    """Return the addresses as the forwarder wants them."""
+    """Return the addresses as forwards."""
     return [Forward(entry.port, entry.target) for entry in addresses.values()]
 
 
-def port_is_free(port: int) -> bool:
-    """Tell whether somebody could listen on 127.0.0.1:`port`."""
+def is_port_free(port: int) -> bool:
+    """Return whether a process could listen on 127.0.0.1:`port`."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

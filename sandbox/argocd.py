@@ -1,4 +1,4 @@
-"""What Argo CD needs in the cluster: its definitions, its settings and the root Application.
+"""What Argo CD needs in the cluster: its CRDs, its settings and the root Application.
 
 Must not know the models; the root Application's chart reads them from git.
 """
@@ -26,29 +26,30 @@ if TYPE_CHECKING:
 ROOT = "root"
 API = "/apis/argoproj.io/v1alpha1"
 APPLICATIONS = f"{API}/namespaces/{NAMESPACE}/applications"
-# What its definitions define.
+# The kinds that its CRDs define.
 KINDS = ("applications", "applicationsets", "appprojects")
 SERVED_SECONDS = 120
 
 
 def install(layout: Layout) -> str:
-    """Apply Argo CD's definitions and base configuration, once. Raises CommandError."""
+    """Apply Argo CD's CRDs and base configuration, once. Raises CommandError."""
     argocd.ensure_folders(layout)
     text = kubeconfig.render(layout.pki, "admin", kubeconfig.INNER_SERVER, NAMESPACE)
     target = argocd.kubeconfig(layout)
     if not target.exists() or target.read_text() != text:
         write_file(target, text)
     manifests = layout.root / ".tools" / "share" / "argocd" / "manifests"
-    # The record dies with etcd's data, so what it says is in the cluster is there.
+    # The record is deleted together with etcd's data, so it never names what is not there.
     record, version = argocd.home(layout) / "applied", folder_hash(manifests)
     if record.exists() and record.read_text() == version:
         return "present"
     kube.apply(layout, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}])
     for words in ([manifests / "crds"], [manifests / "base" / "config", f"-n{NAMESPACE}"]):
-        # Server-side, because the definitions are too large for client-side apply.
+        # Server-side, because the CRDs are too large for client-side apply.
         options = ["--server-side", "--force-conflicts", f"--field-manager={kube.FIELD_MANAGER}"]
         kube.kubectl(layout, ["apply", *options, "-k", *(str(word) for word in words)])
-    # Applied is not served yet, and argocd-server ends when its first request finds no such kind.
+    # A CRD is served some time after it is applied; argocd-server exits when its first request
+    # comes before that.
     for kind in KINDS:
         served = kube.ObjectProbe(layout, f"{API}/{kind}", lambda _: Answer(True, "served"))
         wait_until(f"{kind} served", served.check, SERVED_SECONDS)
@@ -68,7 +69,7 @@ def folder_hash(folder: Path) -> str:
 def follow(layout: Layout, worktree: Path, url: str, revision: str) -> str:
     """Let Argo CD follow the branch, by the command that sets up any cluster. Raises CommandError.
 
-    Only then is the repository named anywhere; everything else follows from git.
+    The only place that names the repository; everything else comes from git.
     """
     run_modelctl(
         layout,
@@ -82,12 +83,12 @@ def follow(layout: Layout, worktree: Path, url: str, revision: str) -> str:
 
 def applications(layout: Layout) -> dict[str, dict[str, Any]]:
     """Return every Application by name. Raises SandboxError when Argo CD is not installed."""
-    found = kube.get(layout, APPLICATIONS)
-    if found is None:
+    applications_list = kube.get(layout, APPLICATIONS)
+    if applications_list is None:
         raise SandboxError(
             "Argo CD is not installed",
             found=f"no {APPLICATIONS}",
-            expected="its definitions in the cluster",
+            expected="its CRDs in the cluster",
             fix="run `make up`",
         )
-    return {item["metadata"]["name"]: item for item in found["items"]}
+    return {item["metadata"]["name"]: item for item in applications_list["items"]}

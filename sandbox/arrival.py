@@ -1,7 +1,10 @@
-"""Wait until a release does what git says: synced, rolled out, and answering as its bundle.
+"""Wait until a release serves the version in git: synced, rolled out, and passing its smoke test.
 
-Ends early when Kubernetes itself has given the rollout up: that does not mend by waiting.
-Must not know how the version came into git, or what happens when it does not arrive.
+`modelctl wait` is not used for it, because users would lose three things: the status line while
+Argo CD works, the end as soon as Kubernetes gives a rollout up (the command waits until its
+deadline), and the symptoms of pods that are not scheduled, cannot pull or crash (the command
+reports refused bundles only).
+Must not know how the version came into git, or what happens when the wait fails.
 """
 
 from __future__ import annotations
@@ -29,23 +32,25 @@ _INTERVAL_SECONDS = 0.5
 
 
 def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
-    """Wait until the release is Synced and Healthy at the pushed commit; return words.
+    """Wait until the release is Synced and Healthy at the pushed commit; return a summary.
 
-    Raises WaitError at the deadline, or as soon as it is given up or stays Degraded.
+    Raises WaitError at the deadline, or as soon as the rollout has failed or stays Degraded.
     """
     expected = [Expected(release.name, release.namespace, release.model)]
-    living = sys.stdout.isatty()
-    shown = rollout.Progress(*([] if living else [_say_nothing]), living=living)
-    look = rollout.watching(layout, gitops, expected, shown)
+    is_tty = sys.stdout.isatty()
+    display = rollout.RolloutDisplay(*([] if is_tty else [_discard]), is_tty=is_tty)
+    applications = rollout.applications_probe(layout, gitops, expected, display)
 
     def probe() -> Answer:
-        answer = look()
-        if not answer.ready and (reason := given_up(deployment(layout, release), release)):
+        answer = applications()
+        if answer.ready:
+            return answer
+        if reason := rollout_failure(read_deployment(layout, release), release):
             raise WaitError(
-                f"{release.name} did not roll out",
+                f"the rollout of {release.name} failed",
                 found=reason,
                 expected="every pod of the new version ready in time",
-                fix=f"look at the pods in {release.namespace}, and at `make status`",
+                fix=f"inspect the pods in {release.namespace}, then run `make status`",
                 details=symptoms.describe(layout, release.namespace, release.model),
             )
         return answer
@@ -58,37 +63,38 @@ def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
             interval_seconds=_INTERVAL_SECONDS,
         )
     finally:
-        shown.close()
-    return ", ".join([f"{release.name} Synced, Healthy", *_pods(deployment(layout, release))])
+        display.close()
+    ready_pods = _ready_pods(read_deployment(layout, release))
+    return ", ".join([f"{release.name} Synced, Healthy", *ready_pods])
 
 
 def wait_served(layout: Layout, gitops: GitOps, release: Release, bundle: Bundle | None) -> str:
-    """Wait until the digest in git is the one that answers, then run its smoke test.
+    """Wait until the service reports the digest in git, then run its smoke test.
 
-    Without its bundle at hand only the digest is looked at. Raises WaitError.
+    Without its bundle only the digest is compared. Raises WaitError.
     """
     target = addresses.service_target(release.namespace, release.model)
-    address = addresses.remembered(layout)[target]
+    address = addresses.read_addresses(layout)[target]
     predictions.check(release, address, bundle)
     if bundle is None:
-        return f"{release.digest[:19]} answers at {address.url}"
-    said = ""
+        return f"{address.url} serves {release.digest[:19]}"
+    summary = ""
 
     def probe() -> Answer:
-        nonlocal said
+        nonlocal summary
         words = ("smoke", address.url, "--bundle", bundle.folder.absolute())
         try:
-            said = run_modelctl(layout, gitops.worktree, *words).stdout.strip()
+            summary = run_modelctl(layout, gitops.worktree, *words).stdout.strip()
         except CommandError as error:
             return Answer(False, error.summary)
-        return Answer(True, said)
+        return Answer(True, summary)
 
-    wait_until(f"{release.name} passes its smoke test", probe, SMOKE_SECONDS)
-    return said
+    wait_until(f"smoke test of {release.name} passed", probe, SMOKE_SECONDS)
+    return summary
 
 
-def deployment(layout: Layout, release: Release) -> dict[str, Any]:
-    """Return the Deployment of a release; empty when there is none, or nobody answers."""
+def read_deployment(layout: Layout, release: Release) -> dict[str, Any]:
+    """Return the Deployment of a release; empty when it or the API server is absent."""
     path = f"/apis/apps/v1/namespaces/{release.namespace}/deployments/{release.model}"
     try:
         return kube.get(layout, path) or {}
@@ -96,12 +102,12 @@ def deployment(layout: Layout, release: Release) -> dict[str, Any]:
         return {}
 
 
-def given_up(found: dict[str, Any], release: Release) -> str:
-    """Return why the rollout of exactly that version was given up; empty while it was not."""
-    status = found.get("status", {})
-    if status.get("observedGeneration") != found.get("metadata", {}).get("generation"):
+def rollout_failure(deployment: dict[str, Any], release: Release) -> str:
+    """Return why Kubernetes gave up the rollout of exactly that version; empty while it has not."""
+    status = deployment.get("status", {})
+    if status.get("observedGeneration") != deployment.get("metadata", {}).get("generation"):
         return ""
-    pod = found.get("spec", {}).get("template", {}).get("spec", {})
+    pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
     images = [container.get("image", "") for container in pod.get("containers", [])]
     digest = release.image.rpartition("@")[2]
     if not any(image.endswith(digest) for image in images):
@@ -112,10 +118,10 @@ def given_up(found: dict[str, Any], release: Release) -> str:
     return ""
 
 
-def _pods(found: dict[str, Any]) -> list[str]:
-    ready = found.get("status", {}).get("readyReplicas", 0)
-    return [f"{ready} pod{'s' if ready != 1 else ''} ready"] if found else []
+def _ready_pods(deployment: dict[str, Any]) -> list[str]:
+    ready = deployment.get("status", {}).get("readyReplicas", 0)
+    return [f"{ready} pod{'s' if ready != 1 else ''} ready"] if deployment else []
 
 
-def _say_nothing(_: str) -> None:
-    """For a log: a line for every state seen would bury the steps."""
+def _discard(_: str) -> None:
+    """In a log, a line for every state would bury the steps."""

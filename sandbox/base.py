@@ -1,6 +1,6 @@
-"""The base image: a Debian with Python, made by debootstrap once, where no Docker Hub is at hand.
+"""The base image: Debian with Python, made by debootstrap once, so that Docker Hub is not needed.
 
-It stands in for the official python image that the Dockerfile names by default.
+It replaces the official python image that the Dockerfile names by default.
 Must not know what is built on it.
 """
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SUITE = "trixie"
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
 
-# Caches, and what debootstrap copies from the host: an image must not tell where it was built.
-LEFT_OUT = (
+# Caches, and what debootstrap copies from the host: an image must not reveal where it was built.
+EXCLUDED = (
     "./etc/hostname",
     "./etc/resolv.conf",
     "./var/cache/apt/*",
@@ -35,8 +35,8 @@ _CONTAINERFILE = 'FROM scratch\nADD rootfs.tar /\nCMD ["python3"]\n'
 
 
 def base_key() -> str:
-    """Return the content key of the recipe: another recipe is another image."""
-    recipe = "\n".join([SUITE, *PACKAGES, *LEFT_OUT, _CONTAINERFILE])
+    """Return the content key of the recipe: a changed recipe gives another image."""
+    recipe = "\n".join([SUITE, *PACKAGES, *EXCLUDED, _CONTAINERFILE])
     return hashlib.sha256(recipe.encode()).hexdigest()[:12]
 
 
@@ -46,7 +46,7 @@ def base_image() -> str:
 
 
 def ensure_base(layout: Layout, buildah: Buildah) -> str:
-    """Make the base image exist and return its name. Raises CommandError."""
+    """Build the base image unless it exists; return its name. Raises CommandError."""
     name = base_image()
     if buildah.has_image(name):
         return name
@@ -65,7 +65,7 @@ def ensure_base(layout: Layout, buildah: Buildah) -> str:
 
 
 def ensure_rootfs(layout: Layout, archive: Path) -> None:
-    """Make the root file system exist as a tar file; what a killed run left is thrown away.
+    """Build the root file system as a tar file unless it exists; discard what a killed run left.
 
     Raises CommandError.
     """
@@ -86,9 +86,9 @@ def ensure_rootfs(layout: Layout, archive: Path) -> None:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write `folder` as the tar file `archive` in one step. Raises CommandError."""
+    """Write `folder` as the tar file `archive`, atomically. Raises CommandError."""
     temporary = archive.with_name(f"{archive.name}.tmp")
-    options = [f"--exclude={pattern}" for pattern in LEFT_OUT]
+    options = [f"--exclude={pattern}" for pattern in EXCLUDED]
     argv = ["tar", "--create", "--numeric-owner", "--sort=name", "--anchored", *options]
     run([*argv, "--file", temporary, "--directory", folder, "."], timeout_seconds=300)
     temporary.replace(archive)

@@ -1,7 +1,7 @@
-"""Buildah with a storage of our own, so that neither Docker nor the host's images are touched.
+"""Buildah with its own storage, so that neither Docker nor the host's images are touched.
 
-Every call runs in a mount namespace of its own: the overlays it mounts vanish with it, also when
-it is killed. Must not know what is in the images.
+Every call runs in its own mount namespace: the overlays it mounts vanish with it, also when it is
+killed. Must not know what is in the images.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sandbox.layout import REGISTRY, Layout
 from sandbox.proc import run
 from sandbox.task import run_task
 
-# Overlays cannot lie on these; vfs works everywhere, 2 to 3 times slower and larger.
+# File systems that cannot hold overlays; vfs works everywhere, 2 to 3 times slower and larger.
 _NO_OVERLAY_ON = frozenset({"overlay", "overlayfs", "fuse", "nfs", "nfs4", "tmpfs", "9p"})
 
 # Seconds since 1970, written on every file and into every history: the same input is the same
@@ -28,7 +28,7 @@ IMAGE_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 @dataclass(frozen=True)
 class Buildah:
-    """The commands we need of buildah, on one storage below `home`."""
+    """The buildah commands that the sandbox uses, on one storage below `home`."""
 
     home: Path
     driver: str
@@ -45,11 +45,11 @@ class Buildah:
 
     @property
     def env(self) -> dict[str, str]:
-        """Temporary files lie beside the storage: a killed build leaves nothing elsewhere."""
+        """Temporary files lie next to the storage: a killed build leaves nothing elsewhere."""
         return {"TMPDIR": str(self.home / "tmp")}
 
     def has_image(self, name: str) -> bool:
-        """Tell whether the storage holds the image `name`."""
+        """Return whether the storage holds the image `name`."""
         self._make_folders()
         argv = self.argv("inspect", "--type", "image", "--format", "{{.FromImageID}}", name)
         return run(argv, env=self.env, check=False).code == 0
@@ -65,28 +65,28 @@ class Buildah:
         target: str = "",
         arguments: dict[str, str] | None = None,
         ca_bundle: Path | None = None,
-        anew: bool = False,
+        no_cache: bool = False,
     ) -> float:
         """Build `context` and name the result `tag`; return the seconds it took.
 
-        `ca_bundle` takes the place of the image's own trusted CAs while commands run; it is
-        mounted, so nothing of it stays. `anew` takes no layer from an earlier build.
+        `ca_bundle` replaces the image's own trusted CAs while commands run; it is mounted, so
+        nothing of it stays in the image. `no_cache` reuses no layer of an earlier build.
         Raises CommandError.
         """
-        # A build that was killed leaves files and working containers; nobody else builds in here.
+        # A killed build leaves files and working containers; no other build uses this storage.
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
         self._make_folders()
         run(self.argv("rm", "--all"), env=self.env, timeout_seconds=300)
         options = [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
         if target:
             options.append(f"--target={target}")
-        if anew:
+        if no_cache:
             options.append("--no-cache")
         if ca_bundle is not None:
             options.append(f"--volume={ca_bundle}:{IMAGE_CA_BUNDLE}:ro")
         argv = self.argv(
             *("bud", "--isolation", "chroot", "--network", "host", "--layers"),
-            # Docker's format carries the id of the container that built it, another one each time.
+            # Docker's format records the id of the build container, which differs each time.
             *("--format", "oci", "--pull-never", f"--timestamp={TIMESTAMP}"),
             *("--file", context / file, "--tag", tag),
             *options,

@@ -1,7 +1,7 @@
 """Bundles of the models in git: trained and packaged by the project's own `make models`.
 
-They are made from the clone that Argo CD watches, with its code, so that what is not committed
-is not deployed. Must not know what a model is.
+They are built from the clone that Argo CD watches, with its code, so that nothing uncommitted is
+deployed. Must not know what a model is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_JOBS = 4
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: its folder, and what the sandbox needs to know of its manifest."""
+    """A verified bundle: its folder, and the fields of its manifest that the sandbox uses."""
 
     folder: Path
     model: str
@@ -54,9 +54,9 @@ def run_modelctl(
     in_netns: bool = False,
     check: bool = True,
 ) -> Result:
-    """Run the worktree's `modelctl WORDS...` in it; `code` is where modelctl is, if elsewhere.
+    """Run the worktree's `modelctl WORDS...` in it; `code` is the folder of modelctl, if different.
 
-    With `in_netns` it sees the sandbox's network. Raises CommandError.
+    With `in_netns` it runs inside the sandbox's network. Raises CommandError.
     """
     argv: list[str | Path] = [python(layout), "-m", "modelctl", *words]
     env = {
@@ -65,8 +65,8 @@ def run_modelctl(
         "KUBECONFIG": str(layout.kubeconfig),
         "PATH": layout.path,
     }
-    words_run = netns.enter_argv(argv) if in_netns else argv
-    return run(words_run, cwd=worktree, env=env, timeout_seconds=300, check=check)
+    argv = [*netns.enter_argv(argv)] if in_netns else argv
+    return run(argv, cwd=worktree, env=env, timeout_seconds=300, check=check)
 
 
 def make_bundles(layout: Layout, worktree: Path, models: Sequence[str]) -> list[Bundle]:
@@ -77,7 +77,7 @@ def make_bundles(layout: Layout, worktree: Path, models: Sequence[str]) -> list[
     stamp = layout.root / ".venv" / ".installed"
     argv = [
         *("make", "--no-print-directory", "models", f"MODELS={' '.join(models)}"),
-        # Models know nothing of each other; each wants a processor and some memory.
+        # Models are independent; each needs a processor and some memory.
         *(f"--jobs={min(os.cpu_count() or 1, MAX_JOBS)}", "--output-sync=target"),
         # The clone has no .venv of its own, and its files are newer than the project's.
         *(f"BIN={layout.root}/.venv/bin", f"VENV={stamp}", f"--old-file={stamp}"),
@@ -90,17 +90,17 @@ def make_bundles(layout: Layout, worktree: Path, models: Sequence[str]) -> list[
 
 def read_bundle(layout: Layout, worktree: Path, folder: Path) -> Bundle:
     """Verify the bundle in `folder` and return it. Raises CommandError, SandboxError."""
-    digest = run_modelctl(layout, worktree, "verify", folder.absolute()).stdout.split()
-    found = [word for word in digest if word.startswith("sha256:")]
+    output = run_modelctl(layout, worktree, "verify", folder.absolute()).stdout.split()
+    digests = [word for word in output if word.startswith("sha256:")]
     manifest = json.loads((folder / "manifest.json").read_text())
-    if len(found) != 1:
+    if len(digests) != 1:
         raise SandboxError(
             f"cannot read the digest of {folder}",
-            found=" ".join(digest)[:200],
+            found=" ".join(output)[:200],
             expected="one sha256:... printed by `modelctl verify`",
-            fix=f"modelctl verify {folder}",
+            fix=f"run `modelctl verify {folder}`",
         )
-    return Bundle(folder, manifest["name"], manifest["version"], manifest["engine"], found[0])
+    return Bundle(folder, manifest["name"], manifest["version"], manifest["engine"], digests[0])
 
 
 def environment(worktree: Path) -> dict[str, str]:
@@ -109,9 +109,9 @@ def environment(worktree: Path) -> dict[str, str]:
         # The clone's modules win over the project's, which are installed editable.
         "PYTHONPATH": str(worktree),
         "PYTHONDONTWRITEBYTECODE": "1",
-        # It opens a network connection at import unless it is told not to.
+        # Else onnxruntime opens a network connection at import.
         "ORT_DISABLE_TELEMETRY": "1",
-        # Set by a `make` above us; its command line is not meant for this one.
+        # Set by a `make` that runs us; its options are not meant for this one.
         "MAKEFLAGS": "",
         "MAKEOVERRIDES": "",
     }

@@ -21,7 +21,7 @@ from sandbox.layout import NAME
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# What the kubelet asks of its root cgroup on v2.
+# The controllers that the kubelet requires of its root cgroup on v2.
 _V2_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids", "hugetlb")
 
 
@@ -37,19 +37,19 @@ class Hierarchy:
 def hierarchies(mounts: str | None = None) -> list[Hierarchy]:
     """Return the mounted cgroup trees; `mounts` is the text of /proc/self/mounts."""
     text = Path("/proc/self/mounts").read_text() if mounts is None else mounts
-    found = []
+    trees = []
     for line in text.splitlines():
         _, path, kind, options = line.split()[:4]
         if kind == "cgroup2":
-            found.append(Hierarchy(Path(path), 2))
+            trees.append(Hierarchy(Path(path), 2))
         elif kind == "cgroup":
             words = [word for word in options.split(",") if word not in ("rw", "relatime")]
-            found.append(Hierarchy(Path(path), 1, tuple(words)))
-    return found
+            trees.append(Hierarchy(Path(path), 1, tuple(words)))
+    return trees
 
 
 def flavour(trees: Sequence[Hierarchy]) -> str:
-    """Return `v2`, `v1`, `v1 (hybrid)` or `none`, for people."""
+    """Return `v2`, `v1`, `v1 (hybrid)` or `none`."""
     versions = {tree.version for tree in trees}
     return {frozenset({2}): "v2", frozenset({1}): "v1", frozenset({1, 2}): "v1 (hybrid)"}.get(
         frozenset(versions), "none"
@@ -62,7 +62,7 @@ def prepare() -> None:
     for tree in trees:
         ours = tree.path / NAME
         ours.mkdir(exist_ok=True)
-        # Beside v1 the v2 tree only holds processes; its controllers are not the kubelet's.
+        # On the hybrid the v2 tree only holds processes; the kubelet uses v1's controllers.
         if flavour(trees) == "v2":
             _enable_controllers(tree.path)
             _enable_controllers(ours)
@@ -94,7 +94,7 @@ def members(path: Path) -> set[int]:
 
 
 def all_members() -> set[int]:
-    """Return the pids of every process of the sandbox, in whatever tree."""
+    """Return the pids of every process of the sandbox, in all trees."""
     return {pid for tree in hierarchies() for pid in members(tree.path / NAME)}
 
 
@@ -105,15 +105,15 @@ def kill(path: Path, deadline_seconds: float, executable: str = "") -> int:
     because a process may fork while it is being killed.
     Raises SandboxError when some survive the deadline.
     """
-    ended = time.monotonic() + deadline_seconds
+    deadline = time.monotonic() + deadline_seconds
     seen: set[int] = set()
     while pids := {pid for pid in members(path) if not executable or _runs(pid, executable)}:
-        if time.monotonic() > ended:
+        if time.monotonic() > deadline:
             raise SandboxError(
-                "processes of the sandbox do not end",
+                "cannot kill processes of the sandbox",
                 found=f"pids {sorted(pids)} in {path} after SIGKILL",
-                expected="none",
-                fix="they hang in the kernel; restart the machine if need be",
+                expected="no process",
+                fix="they hang in the kernel; restart the machine",
             )
         seen |= pids
         for pid in pids:
@@ -155,7 +155,7 @@ def _tracking_tree() -> Hierarchy:
         if "pids" in tree.controllers:
             return tree
     raise SandboxError(
-        "no cgroup tree to keep processes in",
+        "no cgroup tree to track processes in",
         found=f"cgroup {flavour(trees)}",
         expected="cgroup v2, or v1 with the pids controller, mounted below /sys/fs/cgroup",
         fix="run on a stock Debian 12 or 13, not inside a container",
@@ -183,7 +183,7 @@ def _enable_controllers(folder: Path) -> None:
                     f"cannot use the cgroup controller {name}",
                     found=f"{folder}/cgroup.subtree_control: {error}",
                     expected="the root of the cgroup tree",
-                    fix="run on a machine of its own, not inside a container",
+                    fix="run on a dedicated machine, not inside a container",
                 ) from error
 
 

@@ -1,6 +1,6 @@
-"""The chart in the registry: every environment but the first takes it from there, by its version.
+"""The chart in the registry: all environments but the first use it from there, by its version.
 
-A version is pushed once and never again: what runs somewhere must not change behind its back.
+A version is pushed once and never replaced: a release must not change without a commit.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from sandbox.gitops import GitOps
 
-# Charts lie beside the images, in a folder of their own.
+# Charts are next to the images, in a separate folder.
 CHARTS = f"{REGISTRY}/charts"
 NAME = "ml-model"
 
 
 def ensure_chart(layout: Layout, gitops: GitOps) -> list[str]:
-    """Push the chart of the branch unless its version is released; return what to say about it.
+    """Push the chart of the branch unless its version is pushed already; return lines to print.
 
     Raises CommandError.
     """
@@ -37,13 +37,13 @@ def ensure_chart(layout: Layout, gitops: GitOps) -> list[str]:
     record = layout.cache / "charts" / f"{version}.json"
     if in_registry(version):
         if read_record(record) == key:
-            return [f"{NAME} {version} is released already"]
+            return [f"{NAME} {version} already pushed"]
         return [
-            f"{NAME} {version} is released with another content than charts/{NAME} has;",
-            "only the first environment renders yours: raise `version` in its Chart.yaml",
+            f"warning: charts/{NAME} differs from the pushed {NAME} {version}; only the first",
+            "environment uses your changes: increase `version` in its Chart.yaml",
         ]
     argv = [layout.tool("helm4"), "push", str(archive), f"oci://{CHARTS}", "--plain-http"]
-    # A proxy of the user's shell cannot reach into the namespace.
+    # A proxy of the user's shell cannot reach the namespace.
     env = {"NO_PROXY": REGISTRY, "no_proxy": REGISTRY, "HELM_CONFIG_HOME": str(archive.parent)}
     run(netns.enter_argv(argv), env=env)
     write_file(record, json.dumps({"content": key}) + "\n", 0o644)
@@ -73,14 +73,14 @@ def content_key(archive: Path) -> str:
 
 
 def in_registry(version: str) -> bool:
-    """Tell whether the registry has that version of the chart."""
+    """Return whether the registry has that version of the chart."""
     url = f"http://{CHARTS.replace('/', '/v2/', 1)}/{NAME}/manifests/{version}"
     accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
     return web.request("HEAD", url, headers=accept, in_netns=True).status == 200
 
 
 def read_record(path: Path) -> str:
-    """Return the content that was pushed; empty when nobody wrote it down."""
+    """Return the content key that was pushed; empty without a record."""
     try:
         return str(json.loads(path.read_text())["content"])
     except (FileNotFoundError, ValueError, KeyError):

@@ -17,7 +17,7 @@ from sandbox.components.registry import registry
 from sandbox.forwarder import forwarder
 from sandbox.forwards import Forward, api_forward
 from sandbox.gitops import BRANCH, open_gitops
-from sandbox.steps import Step, start
+from sandbox.steps import Step, start_step
 
 if TYPE_CHECKING:
     from sandbox.buildah import Buildah
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sandbox.images import Image
     from sandbox.layout import Layout
 
-# Shown after a step that printed lines of its own.
+# Printed after a step that printed its own lines.
 _TOOK = "  took"
 _SHOWN_PATHS = 4
 
@@ -35,58 +35,57 @@ def steps(layout: Layout) -> list[Step]:
     """Return the steps in order."""
     delivery = Delivery(layout, open_gitops(layout))
     return [
-        Step("your HEAD on the branch that Argo CD watches", delivery.take_head),
-        start(layout, redis(layout)),
-        start(layout, registry(layout)),
-        Step("Argo CD's definitions", lambda: argocd.install(layout)),
-        *(start(layout, component) for component in processes.components(layout)),
-        Step("Argo CD follows the branch", delivery.follow),
+        Step("HEAD merged into the branch `sandbox`", delivery.merge_head),
+        start_step(layout, redis(layout)),
+        start_step(layout, registry(layout)),
+        Step("Argo CD CRDs and settings", lambda: argocd.install(layout)),
+        *(start_step(layout, component) for component in processes.components(layout)),
+        Step("Argo CD root Application", delivery.follow),
         Step("base image", delivery.make_base),
         Step("models trained and packaged", delivery.make_bundles),
-        Step("images in the registry", delivery.make_images),
-        Step("chart in the registry", delivery.make_chart),
+        Step("images pushed", delivery.make_images),
+        Step("chart pushed", delivery.make_chart),
         Step("releases", delivery.release),
-        Step("addresses on this machine", delivery.open_addresses),
-        Step("predictions", delivery.check_predictions),
+        Step("ports on this machine", delivery.open_addresses),
+        Step("predictions verified", delivery.check_predictions),
     ]
 
 
 def forwards(layout: Layout) -> list[Forward]:
-    """Return the ports on 127.0.0.1 that lead to what these steps start, as known so far."""
-    return addresses.forwards(addresses.remembered(layout))
+    """Return the forwards of an earlier run to what these steps start."""
+    return addresses.forwards(addresses.read_addresses(layout))
 
 
-def shortened(paths: list[str]) -> list[str]:
-    """Return the first of many paths and a word on the rest."""
+def shorten_list(paths: list[str]) -> list[str]:
+    """Return the first of many paths and the number of the rest."""
     rest = len(paths) - _SHOWN_PATHS
     return [*paths[:_SHOWN_PATHS], f"and {rest} more"] if rest > 1 else paths
 
 
 @dataclass
 class Delivery:
-    """What one run of `up` learns from step to step."""
+    """The steps of one run of `up`, and the results that later steps need."""
 
     layout: Layout
     gitops: GitOps
     bundles: dict[str, Bundle] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)
 
-    def take_head(self) -> str:
-        """Merge the user's HEAD, and say what of theirs is left out."""
-        said = self.gitops.prepare()
-        left_out = self.gitops.uncommitted()
-        if left_out:
-            print(f"\n  not deployed, because not committed: {len(left_out)} paths")
-            print("".join(f"    {path}\n" for path in shortened(left_out)), end="")
-            return f"  {said}"
-        return said
+    def merge_head(self) -> str:
+        """Merge the user's HEAD, and print which of their paths are not committed."""
+        summary = self.gitops.prepare()
+        if uncommitted := self.gitops.uncommitted():
+            print(f"\n  not committed, so not deployed: {len(uncommitted)} paths")
+            print("".join(f"    {path}\n" for path in shorten_list(uncommitted)), end="")
+            return f"  {summary}"
+        return summary
 
     def follow(self) -> str:
         """Let Argo CD follow the branch."""
         return argocd.follow(self.layout, self.gitops.worktree, self.gitops.url, BRANCH)
 
     def make_base(self) -> str:
-        """Make the base image exist."""
+        """Build the base image unless it exists."""
         from sandbox.base import ensure_base
 
         buildah = self._buildah()
@@ -95,7 +94,7 @@ class Delivery:
         return _TOOK
 
     def make_bundles(self) -> str:
-        """Train and package every model of the branch that some environment asks for."""
+        """Train and package every model of the branch that an environment has settings for."""
         from sandbox.bundles import make_bundles
         from sandbox.environments import models_with_code
 
@@ -121,36 +120,36 @@ class Delivery:
         return _TOOK
 
     def make_chart(self) -> str:
-        """Push the chart, if its version is new."""
+        """Push the chart if its version is new."""
         from sandbox.charts import ensure_chart
 
-        said = ensure_chart(self.layout, self.gitops)
-        if len(said) == 1:
-            return said[0]
-        print("".join(f"\n  {line}" for line in said))
+        lines = ensure_chart(self.layout, self.gitops)
+        if len(lines) == 1:
+            return lines[0]
+        print("".join(f"\n  {line}" for line in lines))
         return _TOOK
 
     def release(self) -> str:
-        """Let every version travel through the environments, each Healthy before the next."""
+        """Promote every version through the environments, each Healthy before the next."""
         from sandbox import releases, rollout
         from sandbox.environments import read_environments, read_releases
 
         print(flush=True)
         builds = {model: (self.bundles[model], image) for model, image in self.images.items()}
         environments = read_environments(self.gitops.worktree)
-        progress = rollout.Progress(living=sys.stdout.isatty())
+        display = rollout.RolloutDisplay(is_tty=sys.stdout.isatty())
         before = None
         for environment in environments:
-            done = releases.enter(self.layout, self.gitops, environment, builds, before)
-            for subject in done:
+            committed = releases.deliver(self.layout, self.gitops, environment, builds, before)
+            for subject in committed:
                 print(f"  committed: {subject}", flush=True)
             self.gitops.push()
             is_last = environment is environments[-1]
-            if done or is_last:
-                # A broken later environment must not keep out what would mend it.
+            if committed or is_last:
+                # A broken later environment must not block the commit that would fix it.
                 reached = environments[: environments.index(environment) + 1]
                 expected = rollout.expectations(reached, read_releases(self.gitops.worktree))
-                rollout.wait_for(self.layout, self.gitops, expected, progress=progress)
+                rollout.wait_for(self.layout, self.gitops, expected, display=display)
             before = environment
         return _TOOK
 
@@ -158,24 +157,24 @@ class Delivery:
         """Give every release and Argo CD a port on 127.0.0.1."""
         from sandbox.environments import read_releases
 
-        found = read_releases(self.gitops.worktree)
-        targets = [addresses.service_target(entry.namespace, entry.model) for entry in found]
-        known = addresses.remembered(self.layout)
-        # Prometheus too, though only `make observe` starts it: the forwarder need not change then.
+        released = read_releases(self.gitops.worktree)
+        targets = [addresses.service_target(each.namespace, each.model) for each in released]
+        known = addresses.read_addresses(self.layout)
+        # Prometheus too, which `make observe` starts later: the forwarder need not restart then.
         wanted = [addresses.ARGOCD_TARGET, *targets, prometheus.TARGET]
         assigned = addresses.assign(wanted, known)
-        addresses.remember(self.layout, assigned)
+        addresses.write_addresses(self.layout, assigned)
         ports = [api_forward(self.layout), *addresses.forwards(assigned)]
         process.ensure(self.layout, forwarder(self.layout, ports))
         return f"{len(assigned)} open"
 
     def check_predictions(self) -> str:
-        """Ask every release for a prediction and print what runs where."""
+        """Request a prediction from every release and print what runs where."""
         from sandbox import predictions
         from sandbox.environments import read_releases
 
         print("\n", flush=True)
-        known = addresses.remembered(self.layout)
+        known = addresses.read_addresses(self.layout)
         checked = [
             predictions.check(
                 entry,
@@ -185,11 +184,11 @@ class Delivery:
             for entry in read_releases(self.gitops.worktree)
         ]
         print(predictions.table(checked))
-        print(f"\nArgo CD's API, without login: {known[addresses.ARGOCD_TARGET].url}")
-        print(f"Change something: edit {self.gitops.worktree}, commit, `git push`")
+        print(f"\nArgo CD API (no login): {known[addresses.ARGOCD_TARGET].url}")
+        print(f"To change a release, edit {self.gitops.worktree}, commit and `git push`")
         for entry in [entry for entry in checked if entry.body][:1]:
-            print(f"\nThis was answered just now with {entry.prediction}:\n{entry.curl}\n")
-        return f"{len(checked)} of {len(checked)} releases answer as git says,"
+            print(f"\nThis request returned {entry.prediction}:\n{entry.curl}\n")
+        return f"{len(checked)} releases serve the version in git,"
 
     def _buildah(self) -> Buildah:
         from sandbox.buildah import open_storage

@@ -1,6 +1,6 @@
-"""What git says shall run where, as the sandbox needs to know it: read only, never checked.
+"""The environments and releases that git declares, as far as the sandbox needs them.
 
-`modelctl` checks and writes these files; the sandbox runs it as a command for that.
+Only reads; `modelctl`, which the sandbox runs as a command, validates and writes these files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Environment:
-    """One place to run models; `direct` means that new builds enter here without promotion."""
+    """An environment; with `direct` new builds are deployed to it without promotion."""
 
     name: str
     namespace: str
@@ -47,7 +47,7 @@ class Release:
 
 
 def read_environments(root: Path) -> list[Environment]:
-    """Return the environments in the order in which a version travels. Raises SandboxError."""
+    """Return the environments in the order of promotion. Raises SandboxError."""
     entries = _read(root / "environments" / "environments.yaml")["environments"]
     return [
         Environment(entry["name"], entry["namespace"], entry["promotion"] == "auto")
@@ -86,15 +86,17 @@ def chart_version(root: Path) -> str:
 
 
 def models_of(root: Path, environment: str) -> list[str]:
-    """Return the models that are set up in an environment, released there or not."""
+    """Return the models that have settings in an environment, released there or not."""
     folder = root / "environments" / environment
     return sorted(path.parent.name for path in folder.glob("*/settings.yaml"))
 
 
 def models_with_code(root: Path) -> list[str]:
-    """Return the models that some environment is set up for and whose training code is here."""
-    anywhere = {model for entry in read_environments(root) for model in models_of(root, entry.name)}
-    return sorted(model for model in anywhere if (root / "models" / model / "train.py").is_file())
+    """Return the models with settings in any environment and training code in the repository."""
+    configured = {
+        model for entry in read_environments(root) for model in models_of(root, entry.name)
+    }
+    return sorted(model for model in configured if (root / "models" / model / "train.py").is_file())
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -105,6 +107,6 @@ def _read(path: Path) -> dict[str, Any]:
             f"cannot read {path}",
             found=str(error),
             expected="a YAML file that `modelctl check` accepts",
-            fix=f"cd {path.parent} && modelctl check",
+            fix=f"run `modelctl check` in {path.parent}",
         ) from error
     return content

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Output of a failed command or a log tail is foreign text: enough to see the cause, no more.
-MAX_FOREIGN_CHARACTERS = 4000
-# How modelctl ends when a rule says no.
+# Output of a failed command or the end of a log: enough to see the cause, no more.
+MAX_DETAILS_CHARACTERS = 4000
+# The exit code of modelctl when a rule refuses.
 REFUSED = 3
 
 
 class SandboxError(Exception):
-    """Something the user has to know: what happened, what was found and expected, how to fix it.
+    """An error for the user: what happened, what was found and expected, and how to fix it.
 
-    `details` is foreign text (command output, the end of a log); only its end is kept.
+    `details` is command output or the end of a log; only its end is kept.
     """
 
     def __init__(
@@ -31,21 +31,21 @@ class SandboxError(Exception):
         self.found = found
         self.expected = expected
         self.fix = fix
-        self.details = details.strip()[-MAX_FOREIGN_CHARACTERS:]
+        self.details = details.strip()[-MAX_DETAILS_CHARACTERS:]
 
     @property
-    def refused(self) -> bool:
-        """Whether a rule said no, and nothing is broken."""
+    def is_refusal(self) -> bool:
+        """Whether a rule refused, and nothing is broken."""
         return False
 
     @property
-    def said(self) -> str:
-        """All of it, for whoever has to act."""
+    def message(self) -> str:
+        """The whole error."""
         return str(self)
 
     @property
     def summary(self) -> str:
-        """The most telling line."""
+        """The error in one line."""
         return self.what if not self.found else f"{self.what}: {self.found}"
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class SandboxError(Exception):
 class CommandError(SandboxError):
     """A command failed or ran out of time. `command` can be pasted into a shell.
 
-    `code` is its exit code; None when it never ended by itself.
+    `code` is its exit code; None when it did not exit by itself.
     """
 
     def __init__(
@@ -75,34 +75,34 @@ class CommandError(SandboxError):
             f"command failed: {self.command}",
             found=found,
             expected="exit code 0",
-            fix="read its output below; the command can be pasted into a shell to repeat it",
+            fix="read its output below; to repeat it, paste the command into a shell",
             details=output,
         )
 
     @property
-    def refused(self) -> bool:
-        """Whether it was `modelctl` that said no by its rules."""
+    def is_refusal(self) -> bool:
+        """Whether `modelctl` refused by its rules."""
         return self.code == REFUSED and "modelctl" in self.command
 
     @property
-    def said(self) -> str:
-        """What modelctl said of its error; else the last line of the output."""
+    def message(self) -> str:
+        """The error message of modelctl; else the last line of the output."""
         lines = self.details.splitlines()
         errors = [line for line in lines if line.startswith("error: ")]
         return "\n".join(lines[lines.index(errors[0]) :] if errors else lines[-1:])
 
     @property
     def summary(self) -> str:
-        """The same in one line; which command it was stands elsewhere."""
-        return " ".join(self.said.removeprefix("error: ").split()) or self.found
+        """The message in one line, without the command."""
+        return " ".join(self.message.removeprefix("error: ").split()) or self.found
 
 
 class WaitError(SandboxError):
-    """A condition did not come true in time; carries the last state seen and a log tail."""
+    """A condition was not met in time; carries the last state and the end of a log."""
 
 
 class ProblemsError(SandboxError):
-    """Several problems found before anything was done, reported all at once."""
+    """Several problems, reported at once before anything is changed."""
 
     def __init__(self, problems: Sequence[SandboxError]) -> None:
         self.problems = tuple(problems)

@@ -1,8 +1,8 @@
 """The forwarder process: listens on the host's 127.0.0.1, dials inside the namespace.
 
 A socket stays in the namespace it was created in, so one process can hold both ends.
-Started as a component (`python -m sandbox.forwarder PLAN`); it must keep running whatever a
-single connection does, and says on stderr what failed.
+Started as a component (`python -m sandbox.forwarder PLAN`). It must keep running whatever a single
+connection does; failures go to stderr.
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ from sandbox.probes import Http
 _CHUNK_BYTES = 64 * 1024
 _DIAL_SECONDS = 10.0
 
-# asyncio refers to tasks and stream readers only weakly: once its caller has gone away, a relay
-# that still reads the far side would be collected as garbage, with its connection left open.
+# asyncio holds only weak references to tasks and stream readers: once its caller is gone, a relay
+# that still reads the far side would be garbage-collected with its connection left open.
 _RELAYS: set[asyncio.Task[None] | None] = set()
 
 
 def forwarder(layout: Layout, forwards: list[Forward]) -> Component:
-    """Return the component that serves `forwards`; ready when the API server answers by it."""
+    """Return the component that serves `forwards`; ready when it reaches the API server."""
     plan = layout.config("forwards.json")
     for forward in forwards:
         parse_target(forward.target)
     return Component(
         name="forwarder",
-        after=("kube-apiserver",),
         argv=(sys.executable, "-m", "sandbox.forwarder", str(plan)),
         cwd=layout.root,
         in_netns=False,
@@ -98,15 +97,15 @@ class Dialer:
     def _look_up(self) -> str:
         assert isinstance(self._target, Service)  # noqa: S101 - an Address is never looked up
         path = f"/api/v1/namespaces/{self._target.namespace}/services/{self._target.name}"
-        found = kube.get(self._layout, path)
-        if found is None:
+        service = kube.get(self._layout, path)
+        if service is None:
             raise SandboxError(
-                "a forward leads to no Service",
+                "the Service of a forward does not exist",
                 found=f"no Service {self._target.name} in namespace {self._target.namespace}",
                 expected="a Service with a ClusterIP",
-                fix="wait until it is released; `make status` tells",
+                fix="wait until it is released; see `make status`",
             )
-        return str(found["spec"]["clusterIP"])
+        return str(service["spec"]["clusterIP"])
 
 
 async def serve(layout: Layout, forwards: list[Forward]) -> None:
@@ -115,7 +114,7 @@ async def serve(layout: Layout, forwards: list[Forward]) -> None:
     for forward in forwards:
         relay = functools.partial(_relay, Dialer(layout, parse_target(forward.target)), forward)
         servers.append(await asyncio.start_server(relay, "127.0.0.1", forward.listen_port))
-        _say(f"127.0.0.1:{forward.listen_port} -> {forward.target}")
+        _log(f"127.0.0.1:{forward.listen_port} -> {forward.target}")
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
@@ -143,7 +142,7 @@ async def _join(
     try:
         far_reader, far_writer = await dialer.dial()
     except (OSError, SandboxError) as error:
-        _say(f"127.0.0.1:{forward.listen_port}: {getattr(error, 'found', error)}")
+        _log(f"127.0.0.1:{forward.listen_port}: {getattr(error, 'found', error)}")
         return
     try:
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
@@ -156,21 +155,21 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         while data := await source.read(_CHUNK_BYTES):
             sink.write(data)
             await sink.drain()
-        # Half a close: the other direction may still have something to say.
+        # Half-close: the other direction may still carry data.
         sink.write_eof()
     except OSError:
-        # Who resets a connection ends both directions: the other copy now reads the end.
+        # A reset ends both directions: the other copy now reads the end.
         sink.close()
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
-    # A peer that is gone already is how connections end, no error of ours.
+    # A peer that is gone already is a normal end of a connection.
     with contextlib.suppress(OSError):
         await writer.wait_closed()
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

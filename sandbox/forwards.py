@@ -1,7 +1,7 @@
 """The list of ports on 127.0.0.1 that lead into the namespace, as values.
 
-A target is `<IPv4>:<port>` or `service:<namespace>/<name>:<port>`; the latter is looked up at
-each connection, so a Service may be made, deleted and made again behind it.
+A target is `<IPv4>:<port>` or `service:<namespace>/<name>:<port>`; the latter is looked up for
+each connection, so the Service may be deleted and recreated.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Service:
 
 def parse_target(text: str) -> Address | Service:
     """Return the target that `text` names. Raises SandboxError for anything else."""
-    if found := _ADDRESS.fullmatch(text):
-        return Address(found["host"], int(found["port"]))
-    if found := _SERVICE.fullmatch(text):
-        return Service(found["namespace"], found["name"], int(found["port"]))
+    if match := _ADDRESS.fullmatch(text):
+        return Address(match["host"], int(match["port"]))
+    if match := _SERVICE.fullmatch(text):
+        return Service(match["namespace"], match["name"], int(match["port"]))
     raise SandboxError(
-        "a forward's target cannot be read",
+        "invalid target of a forward",
         found=repr(text),
         expected="<IPv4>:<port> or service:<namespace>/<name>:<port>",
         fix="correct the list of forwards",

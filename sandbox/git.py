@@ -1,4 +1,4 @@
-"""Run git so that the user's configuration, environment and hooks have no say, and no harm.
+"""Run git without the user's configuration, environment and hooks, and without changing them.
 
 Must not know which repositories there are.
 """
@@ -15,7 +15,7 @@ from sandbox.process import write_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Set while git runs a hook (`make up` may be called from one): they would redirect every call.
+# Set while git runs a hook, which may call `make up`: they would redirect every call.
 _REDIRECTIONS = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -27,10 +27,10 @@ _REDIRECTIONS = (
     "GIT_PREFIX",
 )
 
-# The pipeline's identity: no mail can reach it, and the user needs none configured.
+# The author of the sandbox's commits, so that the user needs no git identity.
 NAME, EMAIL = "ml-model sandbox", "sandbox@ml-model.invalid"
 
-# Root may read a project that belongs to the user; a user's hooks and signing keys stay out.
+# Root may read a project that belongs to the user; the user's hooks and signing keys are not used.
 CONFIG = f"""\
 [user]
 \tname = {NAME}
@@ -50,8 +50,8 @@ CONFIG = f"""\
 class Git:
     """git in `folder`, with the configuration file `config` in place of the user's.
 
-    Only `folder` itself counts as a repository: ours lie inside the user's, and a broken one must
-    never let git work in theirs.
+    Only `folder` itself counts as a repository: ours lie inside the user's, and if one of ours is
+    broken, git must not fall back to theirs.
     """
 
     folder: Path
@@ -62,11 +62,11 @@ class Git:
         return self.run(["git", "-C", str(self.folder), *(str(word) for word in words)], check)
 
     def line(self, *words: str | Path) -> str:
-        """Return what git prints, without the line's end. Raises CommandError."""
+        """Return what git prints, without surrounding whitespace. Raises CommandError."""
         return self(*words).stdout.strip()
 
-    def says(self, *words: str | Path) -> bool:
-        """Tell whether git answers a question with exit code 0."""
+    def succeeds(self, *words: str | Path) -> bool:
+        """Return whether the command exits with 0."""
         return self(*words, check=False).code == 0
 
     def run(self, argv: list[str], check: bool = True) -> Result:

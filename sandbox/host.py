@@ -1,7 +1,7 @@
-"""What the cluster does to the host beside its own folders and namespace, and how it is undone.
+"""What the cluster changes on the host outside its folders and namespace, and how to undo it.
 
-The kubelet sets kernel parameters and leaves files in fixed places of /var, containerd and the
-kubelet leave mounts. `remember` runs before they start, `restore` after they are gone.
+The kubelet sets kernel parameters and leaves files in fixed places of /var; containerd and the
+kubelet leave mounts. `record_settings` runs before they start, `restore_settings` after they end.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _MADE_FOLDERS = (
 )
 _DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 
-# `ip netns add` makes this folder a mount of itself, and nobody undoes it.
+# `ip netns add` bind-mounts this folder onto itself, and nothing undoes that.
 _NETNS_FOLDER = Path("/run/netns")
 
 
-def remember(layout: Layout) -> None:
-    """Record kernel parameters and which fixed folders are there already, once per boot."""
-    if _recalled(layout) is not None:
+def record_settings(layout: Layout) -> None:
+    """Record kernel parameters and which fixed folders exist already, once per boot."""
+    if _read_record(layout) is not None:
         return
     values = {name: _sysctl(name).read_text().strip() for name in KUBELET_SYSCTLS}
     folders = [folder for folder in _MADE_FOLDERS if Path(folder).exists()]
@@ -56,12 +56,12 @@ def remember(layout: Layout) -> None:
     write_file(_record_file(layout), json.dumps(record))
 
 
-def restore(layout: Layout) -> None:
-    """Put back kernel parameters and remove files of ours; call it when all processes are gone.
+def restore_settings(layout: Layout) -> None:
+    """Restore kernel parameters and remove our files; call it when all processes have ended.
 
-    What another kubelet or containerd keeps in the same places stays.
+    Keeps what another kubelet or containerd has in the same places.
     """
-    record = _recalled(layout)
+    record = _read_record(layout)
     if record is None:
         return
     for name, value in record["sysctls"].items():
@@ -72,7 +72,7 @@ def restore(layout: Layout) -> None:
         result.unlink()
     _remove_kubelet_files(_DEVICE_PLUGINS)
     for folder in map(Path, _MADE_FOLDERS):
-        # Only when it is empty: somebody else may have come to use it meanwhile.
+        # Only when it is empty: another program may use it by now.
         if str(folder) not in record["folders"] and folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
     if not record["netns_folder"]:
@@ -87,14 +87,14 @@ def unmount_all(layout: Layout) -> int:
     """
     mounts = mounts_below(layout.home)
     for mount in mounts:
-        # Lazily, because a file may still be open in a process that is just ending.
+        # Lazily, because a process that is ending may still have a file open.
         run(["umount", "--lazy", "--no-canonicalize", mount], check=False)
     if left := mounts_below(layout.home):
         raise SandboxError(
-            "cannot unmount",
+            "cannot unmount the sandbox's mounts",
             found=", ".join(map(str, left)),
             expected=f"no mount below {layout.home}",
-            fix="see who uses it with `fuser -vm <path>`, then run `make down` again",
+            fix="find the process with `fuser -vm <path>`, stop it, then run `make down` again",
         )
     return len(mounts)
 
@@ -146,7 +146,7 @@ def _record_file(layout: Layout) -> Path:
     return layout.home / "host.json"
 
 
-def _recalled(layout: Layout) -> dict[str, Any] | None:
+def _read_record(layout: Layout) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads(_record_file(layout).read_text())
     except (FileNotFoundError, ValueError):

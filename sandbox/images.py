@@ -1,7 +1,7 @@
-"""Images of the models: built from committed files and a bundle, pushed, known by digest.
+"""Images of the models: built from committed files and a bundle, pushed, named by digest.
 
-A content key of everything that goes in decides whether there is anything to do; the registry is
-asked whether it still has the result. Must not know environments or releases.
+A content key of all inputs decides whether an image has to be built; the registry is asked whether
+it still has the result. Must not know environments or releases.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from sandbox.bundles import Bundle
     from sandbox.gitops import GitOps
 
-# What the build gets to see of git. Of `requirements` only the two files that it reads count.
+# The committed files of the build context. Of `requirements` only the files it reads count.
 CONTEXT = (".dockerignore", "Dockerfile", "app", "requirements")
 TARGET = "model"
 # Which locked requirements each engine needs in the image.
 REQUIREMENTS = {"onnx": "serve", "sklearn": "serve-sklearn"}
-# Where the user's trusted CAs may be named; the first that exists is used while building.
+# Variables that may name the user's trusted CAs; the first file that exists is used in builds.
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 _SYSTEM_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True)
 class Image:
-    """A pushed image: pulled by its digest; the tag is for people."""
+    """A pushed image: pulled by its digest; the tag is for readers."""
 
     repository: str
     tag: str
@@ -62,7 +62,7 @@ def inputs_of(gitops: GitOps, base: str, bundle: Bundle) -> dict[str, str]:
 
 
 def ensure_image(layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundle) -> Image:
-    """Make the bundle's image be in the registry and return it; nothing is done twice.
+    """Build and push the bundle's image unless the registry has it; return it.
 
     Raises SandboxError when the build or the push fails.
     """
@@ -78,7 +78,7 @@ def ensure_image(layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundl
 
 
 def key_of(layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundle) -> str:
-    """Return the content key of the bundle's image; the base image is made if need be."""
+    """Return the content key of the bundle's image; builds the base image if it is missing."""
     return content_key(inputs_of(gitops, ensure_base(layout, buildah), bundle))
 
 
@@ -88,7 +88,7 @@ def tag_of(bundle: Bundle, key: str) -> str:
 
 
 def build(layout: Layout, buildah: Buildah, gitops: GitOps, bundle: Bundle, key: str) -> None:
-    """Make the image with that content key be in the storage. Raises SandboxError."""
+    """Build the image with that content key unless the storage has it. Raises SandboxError."""
     local = _local_name(bundle, key)
     if not buildah.has_image(local):
         _build(layout, buildah, gitops, bundle, ensure_base(layout, buildah), local)
@@ -108,10 +108,10 @@ def requirements_of(bundle: Bundle) -> str:
     """Return which requirements file the bundle's engine needs. Raises SandboxError."""
     if bundle.engine not in REQUIREMENTS:
         raise SandboxError(
-            f"the bundle of {bundle.model} names an unknown engine",
+            f"unknown engine in the bundle of {bundle.model}",
             found=bundle.engine,
             expected=" or ".join(sorted(REQUIREMENTS)),
-            fix="package it again with this version of modelctl",
+            fix="package the model again with this version of modelctl",
         )
     return REQUIREMENTS[bundle.engine]
 
@@ -125,7 +125,7 @@ def read_record(path: Path) -> Image | None:
 
 
 def in_registry(image: Image) -> bool:
-    """Tell whether the registry still has exactly this image: records outlive `make down`."""
+    """Return whether the registry still has exactly this image: records outlive `make down`."""
     name = image.repository.removeprefix(f"{REGISTRY}/")
     url = f"http://{REGISTRY}/v2/{name}/manifests/{image.digest}"
     accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
@@ -133,7 +133,7 @@ def in_registry(image: Image) -> bool:
 
 
 def host_ca_bundle(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the CAs that this host trusts, its own among them; None when there is no such file."""
+    """Return the file of CAs that this host trusts; None when there is none."""
     for name in (*(environ.get(variable, "") for variable in _CA_VARIABLES), _SYSTEM_CA_BUNDLE):
         if Path(name).is_file():
             return Path(name)
@@ -149,8 +149,8 @@ def _build(
 ) -> None:
     context = layout.cache / "context" / bundle.model
     gitops.export(CONTEXT, context)
-    place = Path("build") / "bundles" / bundle.model
-    shutil.copytree(bundle.folder, context / place)
+    bundle_folder = Path("build") / "bundles" / bundle.model
+    shutil.copytree(bundle.folder, context / bundle_folder)
     seconds = buildah.build(
         f"{bundle.model} {bundle.version}: build",
         context,
@@ -160,7 +160,7 @@ def _build(
         arguments={
             "PYTHON_IMAGE": base,
             "REQUIREMENTS": requirements_of(bundle),
-            "BUNDLE": str(place),
+            "BUNDLE": str(bundle_folder),
             "TITLE": bundle.model,
             "VERSION": bundle.version,
         },

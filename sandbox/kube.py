@@ -1,4 +1,4 @@
-"""Talk to the API server from within the namespace: read one object, apply many.
+"""Call the API server from inside the network namespace: read one object, apply many.
 
 Must not know what the objects are for.
 """
@@ -72,30 +72,32 @@ def kubectl_argv(layout: Layout, arguments: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class ObjectProbe:
-    """Ready when the object at `path` exists and `judge` says so; `judge` returns an Answer."""
+    """Ready when the object at `path` exists and `evaluate` returns a ready Answer for it."""
 
     layout: Layout
     path: str
-    judge: Callable[[dict[str, Any]], Answer]
+    evaluate: Callable[[dict[str, Any]], Answer]
 
     def check(self) -> Answer:
-        """Ask once."""
+        """Probe once."""
         try:
-            found = get(self.layout, self.path)
+            resource = get(self.layout, self.path)
         except SandboxError as error:
             return Answer(False, error.found)
-        return self.judge(found) if found is not None else Answer(False, f"{self.path}: absent")
+        if resource is None:
+            return Answer(False, f"{self.path}: not found")
+        return self.evaluate(resource)
 
 
 def condition(kind: str, since: float = 0) -> Callable[[dict[str, Any]], Answer]:
-    """Return a judge that is ready when `status.conditions` holds `kind` as True.
+    """Return a function that is ready when `status.conditions` has `kind` as True.
 
-    With `since` (seconds of the Unix clock) it must have been reported after that: what the
-    API server still remembers of a process that died does not count.
+    With `since` (seconds of the Unix clock) the condition must have been reported after that: the
+    last report of a process that has died does not count.
     """
 
-    def judge(found: dict[str, Any]) -> Answer:
-        for entry in found.get("status", {}).get("conditions") or []:
+    def evaluate(resource: dict[str, Any]) -> Answer:
+        for entry in resource.get("status", {}).get("conditions") or []:
             if entry["type"] == kind:
                 reported = entry.get("lastHeartbeatTime")
                 state = f"{kind}={entry['status']} {entry.get('message', '')} ({reported})"
@@ -103,7 +105,7 @@ def condition(kind: str, since: float = 0) -> Callable[[dict[str, Any]], Answer]
                 return Answer(entry["status"] == "True" and fresh, state)
         return Answer(False, f"no condition {kind} yet")
 
-    return judge
+    return evaluate
 
 
 def _seconds(time: str) -> float:
@@ -112,7 +114,7 @@ def _seconds(time: str) -> float:
 
 def _unreachable(layout: Layout, url: str, found: str) -> SandboxError:
     return SandboxError(
-        "the API server did not answer",
+        "the API server is not available",
         found=f"{url}: {found}",
         expected="status 200",
         fix=f"run `make up`; read {layout.log_file('kube-apiserver')}",

@@ -27,7 +27,7 @@ CLIENTS = (
 
 
 def path(layout: Layout, identity: str) -> Path:
-    """Return where the kubeconfig of `identity` for use inside the namespace lies."""
+    """Return the path of the kubeconfig of `identity` for use inside the namespace."""
     return layout.pki / f"{identity}.kubeconfig"
 
 
@@ -68,7 +68,7 @@ def render(pki: Path, identity: str, server: str, namespace: str = "default") ->
 
 
 def write_all(layout: Layout) -> None:
-    """Write every kubeconfig that differs from what is there."""
+    """Write every kubeconfig that has changed."""
     texts = {path(layout, name): render(layout.pki, name, INNER_SERVER) for name in CLIENTS}
     host = f"https://127.0.0.1:{layout.host_api_port}"
     texts[layout.kubeconfig] = render(layout.pki, "admin", host)

@@ -1,7 +1,7 @@
 """Detach one process: run as a script by `process.start`, becomes the component.
 
 The child records itself *before* it becomes the component, so that a process whose parent is
-killed at any moment can still be found and stopped. It runs as a small script of its own instead
+killed at any moment can still be found and stopped. It runs as a separate small script instead
 of a `preexec_fn`, which is unsafe beside threads. Must not import the package: it starts in
 isolated mode, in about 15 ms.
 """
@@ -15,13 +15,13 @@ from typing import NoReturn
 
 
 def main() -> int:
-    """Start `argv[2:]` by the plan in `argv[1]`; return when it runs, or 1 when it cannot."""
+    """Start `argv[2:]` by the plan in `argv[1]`; return 0 when it runs, 1 when it cannot."""
     plan: dict[str, str] = json.loads(sys.argv[1])
     read_end, write_end = os.pipe()
     if os.fork() == 0:
         _become(plan, sys.argv[2:], write_end)
     os.close(write_end)
-    # Closed by the child's exec; bytes in it mean that there was none.
+    # Closed by the child's exec; bytes in it mean that the exec failed.
     with os.fdopen(read_end) as stream:
         problem = stream.read()
     sys.stderr.write(problem)

@@ -15,10 +15,10 @@ from sandbox.errors import SandboxError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# One name for the network namespace, the cgroup and the CNI network: what bears it is ours.
+# The name of the network namespace, the cgroup and the CNI network: marks them as ours.
 NAME = "ml-model-sandbox"
 
-# Short on purpose: a socket's whole path may have 108 characters, and a checkout may lie deep.
+# Short on purpose: a socket's path may have 108 characters, and a checkout may be nested deep.
 RUN_FOLDER = Path("/run") / NAME
 
 NODE_NAME = "node1"
@@ -70,12 +70,12 @@ class Layout:
 
     @property
     def state(self) -> Path:
-        """Data of the components (etcd, containerd, kubelet); gone after `down`."""
+        """Data of the components (etcd, containerd, kubelet); removed by `down`."""
         return self.home / "state"
 
     @property
     def cache(self) -> Path:
-        """What is costly to make again (base image, registry data); kept by `down`."""
+        """What is expensive to rebuild (base image, registry data); kept by `down`."""
         return self.home / "cache"
 
     @property
@@ -139,12 +139,12 @@ def find_layout(environ: Mapping[str, str] = os.environ) -> Layout:
     """Return the layout of the project this package lies in.
 
     `SANDBOX_API_PORT` (1024..65535) moves the API server's port on the host.
-    Raises SandboxError when the variable is no such number.
+    Raises SandboxError when the variable is not such a number.
     """
     text = environ.get("SANDBOX_API_PORT", str(DEFAULT_HOST_API_PORT))
     if not text.isdecimal() or not 1024 <= int(text) <= 65535:
         raise SandboxError(
-            "SANDBOX_API_PORT is not a port",
+            "SANDBOX_API_PORT is not a valid port",
             found=repr(text),
             expected="a number from 1024 to 65535",
             fix=f"unset SANDBOX_API_PORT (default {DEFAULT_HOST_API_PORT}) or choose a free port",

@@ -22,26 +22,26 @@ _OWNER = Path("/run") / f"{NAME}.owner"
 
 
 @contextmanager
-def exclusive(*, waiting: bool = False) -> Iterator[None]:
-    """Hold the machine-wide lock; the kernel lets go of it when we die.
+def exclusive(*, wait: bool = False) -> Iterator[None]:
+    """Hold the machine-wide lock; the kernel releases it when we die.
 
-    Raises SandboxError when somebody else holds it, unless told to wait for them.
+    With `wait` blocks until the lock is free; else raises SandboxError when it is held.
     """
     with _LOCK.open("w") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | (0 if waiting else fcntl.LOCK_NB))
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise SandboxError(
                 "another command is changing the sandbox",
                 found=f"{_LOCK} is held",
                 expected="one `up` or `down` at a time",
-                fix="wait until it has ended",
+                fix="wait until that command has finished",
             ) from error
         yield
 
 
 def owner() -> Path | None:
-    """Return the root of the checkout that has taken the machine; None when none has."""
+    """Return the root of the checkout that owns the machine's sandbox; None without one."""
     try:
         text = _OWNER.read_text().strip()
     except FileNotFoundError:
@@ -49,11 +49,11 @@ def owner() -> Path | None:
     return Path(text) if text else None
 
 
-def take(layout: Layout) -> None:
-    """Record that the machine's sandbox is the one of this checkout."""
+def set_owner(layout: Layout) -> None:
+    """Record that the machine's sandbox belongs to this checkout."""
     _OWNER.write_text(str(layout.root))
 
 
-def release() -> None:
-    """Give the machine free."""
+def clear_owner() -> None:
+    """Record that no checkout owns the machine's sandbox."""
     _OWNER.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Facts about this machine: gathered here, judged in `preflight`.
+"""Properties of this machine: read here, evaluated in `preflight`.
 
 Runs on a bare system Python; must not decide anything.
 """
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the machine is; sizes in bytes, versions as tuples (empty: there is none)."""
+class MachineInfo:
+    """The machine's properties; sizes in bytes, versions as tuples (empty: not installed)."""
 
     system: str
     machine: str
@@ -36,22 +36,22 @@ class Facts:
     python: tuple[int, ...]
     has_venv: bool
     go: tuple[int, ...]
-    go_needed: tuple[int, ...]
+    required_go: tuple[int, ...]
     memory: int
     disk_free: int
     was_up_before: bool
     cgroup_flavour: str
     iptables_flavour: str
-    foreign_kubelet: int
+    other_kubelet_pid: int
 
 
-def gather(layout: Layout) -> Facts:
-    """Return the facts of this machine."""
+def read_machine(layout: Layout) -> MachineInfo:
+    """Return the properties of this machine."""
     release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
     status = Path("/proc/self/status").read_text()
     memory = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     capabilities = re.search(r"CapEff:\s+([0-9a-f]+)", status)
-    return Facts(
+    return MachineInfo(
         system=platform.system(),
         machine=platform.machine(),
         user_id=os.geteuid(),
@@ -60,31 +60,31 @@ def gather(layout: Layout) -> Facts:
         release=release.get("VERSION_ID", ""),
         kernel=parse_version(platform.release()),
         python=tuple(sys.version_info[:3]),
-        # Debian splits it off: venv imports without ensurepip, and fails when it is used.
+        # A package of its own in Debian: venv can be imported without it, and then fails.
         has_venv=importlib.util.find_spec("ensurepip") is not None,
         go=_go_version(),
-        go_needed=go_needed(layout.root / "tools"),
+        required_go=required_go(layout.root / "tools"),
         memory=int(memory[1]) * 1024 if memory else 0,
         disk_free=shutil.disk_usage(layout.root).free,
         was_up_before=(layout.bin / "kubelet").exists(),
         cgroup_flavour=cgroup.flavour(cgroup.hierarchies()),
         iptables_flavour=_iptables_flavour(),
-        foreign_kubelet=_foreign_kubelet(),
+        other_kubelet_pid=_other_kubelet_pid(),
     )
 
 
 def parse_version(text: str) -> tuple[int, ...]:
     """Return the leading number of `text` as a tuple: `go1.26.3` and `6.1.0-18` alike."""
-    found = re.search(r"\d+(\.\d+)*", text)
-    return tuple(int(part) for part in found[0].split(".")) if found else ()
+    match = re.search(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
-def go_needed(tools: Path) -> tuple[int, ...]:
-    """Return the largest Go version that a tool's go.mod asks for; empty without any."""
+def required_go(tools: Path) -> tuple[int, ...]:
+    """Return the largest Go version that a tool's go.mod requires; empty without tools."""
     lines = (
-        found[1]
+        match[1]
         for path in tools.glob("*/go.mod")
-        if (found := re.search(r"^go (\S+)$", path.read_text(), re.MULTILINE))
+        if (match := re.search(r"^go (\S+)$", path.read_text(), re.MULTILINE))
     )
     return max(map(parse_version, lines), default=())
 
@@ -92,22 +92,22 @@ def go_needed(tools: Path) -> tuple[int, ...]:
 def _go_version() -> tuple[int, ...]:
     if shutil.which("go") is None:
         return ()
-    # GOTOOLCHAIN=local: what is installed counts, not what it would download.
-    asked = run(["go", "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False)
-    return parse_version(asked.stdout)
+    # GOTOOLCHAIN=local: the installed version, not one that Go would download.
+    result = run(["go", "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False)
+    return parse_version(result.stdout)
 
 
 def _iptables_flavour() -> str:
     if shutil.which("iptables") is None:
         return "not installed yet"
-    found = re.search(r"\((\w+)\)", run(["iptables", "--version"], check=False).stdout)
-    return found[1] if found else "legacy"
+    match = re.search(r"\((\w+)\)", run(["iptables", "--version"], check=False).stdout)
+    return match[1] if match else "legacy"
 
 
-def _foreign_kubelet() -> int:
-    """Return the pid of a kubelet that is not ours but sees our files, 0 when there is none.
+def _other_kubelet_pid() -> int:
+    """Return the pid of a kubelet that is not ours but shares our files, 0 without one.
 
-    One inside a container (kind, minikube) has files of its own and is no trouble.
+    A kubelet inside a container (kind, minikube) has its own files and does not conflict.
     """
     ours = cgroup.all_members()
     for folder in Path("/proc").glob("[0-9]*"):

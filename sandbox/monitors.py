@@ -1,7 +1,7 @@
-"""ServiceMonitor and PodMonitor -> what Prometheus scrapes, as the Prometheus operator does it.
+"""Convert ServiceMonitors and PodMonitors to scrape configurations, as Prometheus' operator does.
 
-The sandbox runs no operator. Its relabelling decides which labels a series has, and the chart's
-rules depend on those; so it is written down here, for the fields that the chart uses. Pure.
+The sandbox runs no operator, and the chart's rules depend on the labels that its relabelling sets.
+Implements the fields that the chart uses. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def scrape_configs(monitor: Object, kubeconfig: Path) -> list[Object]:
     services = kind == "ServiceMonitor"
     endpoints = monitor["spec"]["endpoints" if services else "podMetricsEndpoints"]
     namespace = monitor["metadata"]["namespace"]
-    relabel = _of_service if services else _of_pod
+    relabel = _service_rules if services else _pod_rules
     return [
         {
             "job_name": f"{kind[0].lower()}{kind[1:]}/{namespace}/{name}/{number}",
@@ -35,7 +35,7 @@ def scrape_configs(monitor: Object, kubeconfig: Path) -> list[Object]:
                 }
             ],
             "relabel_configs": [
-                *_selected(monitor["spec"]["selector"], "service" if services else "pod"),
+                *_selector_rules(monitor["spec"]["selector"], "service" if services else "pod"),
                 *relabel(endpoint["port"], f"{namespace}/{name}"),
             ],
         }
@@ -54,27 +54,27 @@ def min_duration(first: str, second: str) -> str:
     return min(first, second, key=seconds)
 
 
-def _selected(selector: Object, what: str) -> list[Object]:
-    """Keep what the monitor's label selector selects."""
+def _selector_rules(selector: Object, what: str) -> list[Object]:
+    """Return the rules that keep what the monitor's label selector matches."""
     rules = []
     for label, value in sorted(selector.get("matchLabels", {}).items()):
-        meta = f"__meta_kubernetes_{what}_label_{_safe(label)}"
+        meta = f"__meta_kubernetes_{what}_label_{_label_name(label)}"
         rules.append(_keep(value, meta))
     for expression in selector.get("matchExpressions", []):
-        present = f"__meta_kubernetes_{what}_labelpresent_{_safe(expression['key'])}"
+        present = f"__meta_kubernetes_{what}_labelpresent_{_label_name(expression['key'])}"
         if expression["operator"] != "DoesNotExist":
-            raise ValueError(f"no rule for the operator {expression['operator']}")
+            raise ValueError(f"unsupported selector operator {expression['operator']}")
         rules.append({"action": "drop", "source_labels": [present], "regex": "true"})
     return rules
 
 
-def _of_service(port: str, _: str) -> list[Object]:
-    """Labels of a target that was found behind a Service; its job is the Service's name."""
+def _service_rules(port: str, _: str) -> list[Object]:
+    """Return the rules for targets of a ServiceMonitor; their job is the Service's name."""
     kind = "__meta_kubernetes_endpointslice_address_target_kind"
     return [
         _keep(port, "__meta_kubernetes_endpointslice_port_name"),
         _keep("Pod", kind),
-        *_living(),
+        *_drop_finished_pods(),
         _copy("__meta_kubernetes_namespace", "namespace"),
         _copy("__meta_kubernetes_service_name", "service"),
         _copy("__meta_kubernetes_pod_name", "pod"),
@@ -84,10 +84,10 @@ def _of_service(port: str, _: str) -> list[Object]:
     ]
 
 
-def _of_pod(port: str, job: str) -> list[Object]:
-    """Labels of a target that was found as a pod; its job is the monitor's namespace and name."""
+def _pod_rules(port: str, job: str) -> list[Object]:
+    """Return the rules for targets of a PodMonitor; their job is its namespace and name."""
     return [
-        *_living(),
+        *_drop_finished_pods(),
         _keep(port, "__meta_kubernetes_pod_container_port_name"),
         _copy("__meta_kubernetes_namespace", "namespace"),
         _copy("__meta_kubernetes_pod_container_name", "container"),
@@ -97,7 +97,7 @@ def _of_pod(port: str, job: str) -> list[Object]:
     ]
 
 
-def _living() -> list[Object]:
+def _drop_finished_pods() -> list[Object]:
     phase = "__meta_kubernetes_pod_phase"
     return [{"action": "drop", "source_labels": [phase], "regex": "(Failed|Succeeded)"}]
 
@@ -110,6 +110,6 @@ def _copy(source: str, target: str) -> Object:
     return {"source_labels": [source], "target_label": target}
 
 
-def _safe(label: str) -> str:
+def _label_name(label: str) -> str:
     """Return a label's name as Prometheus writes it."""
     return "".join(letter if letter.isalnum() else "_" for letter in label)

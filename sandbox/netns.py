@@ -1,7 +1,7 @@
 """The network namespace that holds the whole cluster, so that the host's network stays untouched.
 
-A socket belongs to the namespace its thread was in when it was created, and stays there: that is
-how probes and the forwarder reach into the namespace without being moved into it.
+A socket stays in the namespace that its thread was in when it was created: so probes and the
+forwarder reach into the namespace without being moved into it.
 Must not know what runs inside.
 """
 
@@ -25,7 +25,7 @@ HANDLE = Path("/run/netns") / NAME
 
 
 def exists() -> bool:
-    """Tell whether the namespace is there."""
+    """Return whether the namespace exists."""
     return HANDLE.exists()
 
 
@@ -33,7 +33,7 @@ def create() -> None:
     """Create the namespace with the node's address on a bridge and a default route on it.
 
     A bridge, because dummy devices are missing on some kernels; a default route, because the
-    kubelet wants one to find the node's address. Does nothing when all is there.
+    kubelet wants one to find the node's address. Does nothing when all of it exists.
     """
     if not exists():
         run(["ip", "netns", "add", NAME])
@@ -44,7 +44,7 @@ def create() -> None:
     run(enter_argv(["ip", "address", "replace", NODE_CIDR, "dev", NODE_INTERFACE]))
     run(enter_argv(["ip", "link", "set", NODE_INTERFACE, "up"]))
     run(enter_argv(["ip", "route", "replace", "default", "dev", NODE_INTERFACE, "src", NODE_IP]))
-    # Below net. every setting is of the namespace that asks: the host's forwarding stays as it is.
+    # Settings below net. belong to the caller's namespace: the host's forwarding stays unchanged.
     run(enter_argv(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]))
 
 
@@ -79,7 +79,7 @@ def open_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
         raise SandboxError(
             "cannot enter the sandbox's network namespace",
             found=str(error),
-            expected=f"{HANDLE}, entered as root",
+            expected=f"{HANDLE}, and root",
             fix="run `make up` as root",
         ) from error
 

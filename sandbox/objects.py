@@ -1,4 +1,4 @@
-"""What the bare cluster needs as Kubernetes objects: DNS and metrics as Services, their rights.
+"""Kubernetes objects of the bare cluster: Services of DNS and metrics, and their roles.
 
 Pure: functions return objects, `kube.apply` sends them.
 """
@@ -34,7 +34,7 @@ def dns_objects() -> list[Object]:
 
 
 def metrics_objects(authority: Path) -> list[Object]:
-    """Return Service, rights and aggregated API of metrics-server; `authority` is ca.crt."""
+    """Return Service, roles and aggregated API of metrics-server; `authority` is ca.crt."""
     user = "sandbox:metrics-server"
     return [
         *_service_to_node("metrics-server", [("https", "TCP", 443, METRICS_SERVER_PORT)]),
@@ -66,7 +66,7 @@ def metrics_objects(authority: Path) -> list[Object]:
                 "caBundle": base64.b64encode(authority.read_bytes()).decode(),
             },
         },
-        # `kubectl top` and the autoscaler's roles refer to the group by these aggregated rights.
+        # The aggregated roles by which `kubectl top` and the autoscaler read the group.
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRole",
@@ -85,7 +85,7 @@ def metrics_objects(authority: Path) -> list[Object]:
 def _service_to_node(
     name: str, ports: list[tuple[str, str, int, int]], cluster_ip: str | None = None
 ) -> list[Object]:
-    """Return a Service without selector and the slice that leads it to the node's address."""
+    """Return a Service without selector and the EndpointSlice with the node's address."""
     address = {"clusterIP": cluster_ip} if cluster_ip else {}
     return [
         {

@@ -1,7 +1,7 @@
-"""`make observe`: Prometheus beside a running sandbox, with the monitors and rules of its releases.
+"""`make observe`: Prometheus for a running sandbox, with the monitors and rules of its releases.
 
-The releases are rendered once more, with monitor and rules switched on whatever their values say:
-the sandbox has no operator that would read those objects from the cluster.
+The releases are rendered again, with monitor and rules enabled whatever their values are: the
+sandbox has no operator that would read those objects from the cluster.
 """
 
 from __future__ import annotations
@@ -31,40 +31,40 @@ if TYPE_CHECKING:
     from sandbox.layout import Layout
 
 Object = dict[str, Any]
-# Faster than in production, so that somebody who watches sees what they do.
+# Faster than in production, so that users see the effect of what they do.
 SCRAPE_INTERVAL = "5s"
 
 
 @dataclass(frozen=True)
-class Observed:
-    """What Prometheus does for the releases: what it scrapes, and which rules it evaluates."""
+class PrometheusPlan:
+    """What Prometheus does for the releases: scrape configurations and groups of rules."""
 
     scrapes: list[Object]
     groups: list[Object]
 
 
 def observe(layout: Layout) -> str:
-    """Start Prometheus or bring it up to date, wait for data, and say where everything is.
+    """Start Prometheus or bring it up to date, wait for data, and return the addresses.
 
     Raises SandboxError when no sandbox runs.
     """
     if process.find_running(layout, "kube-apiserver") is None:
         raise SandboxError(
-            "there is nothing to observe",
-            found="no sandbox runs",
-            expected="a running one",
-            fix="make up",
+            "no sandbox to observe",
+            found="kube-apiserver not running",
+            expected="a running sandbox",
+            fix="run `make up`",
         )
     if not (layout.bin / NAME).exists():
         raise SandboxError(
             "Prometheus is not built",
             found=f"no {layout.bin / NAME}",
-            expected="the pinned one",
-            fix="python3 -m tools build monitoring (`make observe` does it)",
+            expected="the pinned version",
+            fix="run `python3 -m tools build monitoring` (`make observe` does it)",
         )
     releases = read_releases(open_gitops(layout).worktree)
-    manifests = [found for release in releases for found in render(layout, release)]
-    plan = observed(manifests, layout.inner_kubeconfig)
+    manifests = [manifest for release in releases for manifest in render(layout, release)]
+    plan = make_plan(manifests, layout.inner_kubeconfig)
     process.ensure(layout, prometheus(layout, [*plan.scrapes, argocd_scrape()], plan.groups))
     url = open_address(layout)
     expected = {(release.namespace, release.model) for release in releases}
@@ -75,8 +75,8 @@ def observe(layout: Layout) -> str:
 def render(layout: Layout, release: Release) -> list[Object]:
     """Return the monitor and the rules of a release, by the chart of this checkout."""
     folder = open_gitops(layout).worktree / "environments" / release.environment
-    own = folder / release.model
-    files = [folder / "common.yaml", *(own / f"{part}.yaml" for part in _VALUE_FILES)]
+    model_folder = folder / release.model
+    files = [folder / "common.yaml", *(model_folder / f"{part}.yaml" for part in _VALUE_FILES)]
     return render_values(layout, release.model, release.namespace, files)
 
 
@@ -88,7 +88,7 @@ def render_values(
 ) -> list[Object]:
     """Return the monitor and the rules that the chart renders for these value files.
 
-    `more` are further `key=value`. Raises CommandError with Helm's words.
+    `more` are further `key=value`. Raises CommandError with Helm's output.
     """
     values = [part for file in files for part in ("--values", str(file))]
     settings = (
@@ -108,11 +108,11 @@ def render_values(
             *("--show-only", "templates/prometheusrule.yaml"),
         ]
     )
-    return [found for found in yaml.safe_load_all(done.stdout) if found]
+    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
 
 
-def observed(manifests: Sequence[Object], kubeconfig: Path) -> Observed:
-    """Sort what was rendered; a group is named after its release, for in a file a name is one's."""
+def make_plan(manifests: Sequence[Object], kubeconfig: Path) -> PrometheusPlan:
+    """Return the plan for rendered manifests; group names get a prefix, unique in one file."""
     scrapes, groups = [], []
     for manifest in manifests:
         metadata = manifest["metadata"]
@@ -124,11 +124,11 @@ def observed(manifests: Sequence[Object], kubeconfig: Path) -> Observed:
                 {**group, "name": f"{prefix}/{group['name']}"}
                 for group in manifest["spec"]["groups"]
             ]
-    return Observed(scrapes, groups)
+    return PrometheusPlan(scrapes, groups)
 
 
 def argocd_scrape() -> Object:
-    """Return how Argo CD's controller, a process of the sandbox, is scraped."""
+    """Return the scrape configuration of Argo CD's controller, a process of the sandbox."""
     return {
         "job_name": "argocd",
         "static_configs": [{"targets": [f"127.0.0.1:{CONTROLLER_METRICS_PORT}"]}],
@@ -136,41 +136,42 @@ def argocd_scrape() -> Object:
 
 
 def open_address(layout: Layout) -> str:
-    """Let a port of the host lead to Prometheus; return the address."""
-    known = addresses.remembered(layout)
+    """Forward a port of the host to Prometheus; return its URL."""
+    known = addresses.read_addresses(layout)
     assigned = addresses.assign([*known, TARGET], known)
-    addresses.remember(layout, assigned)
+    addresses.write_addresses(layout, assigned)
     ports = [api_forward(layout), *addresses.forwards(assigned)]
     process.ensure(layout, forwarder(layout, ports))
     return assigned[TARGET].url
 
 
-def ask(url: str, query: str, *, in_netns: bool = False) -> list[Object]:
-    """Return the series that a query finds now; none when Prometheus does not answer."""
+def query_prometheus(url: str, query: str, *, in_netns: bool = False) -> list[Object]:
+    """Return the present result of a query; empty when Prometheus does not answer."""
     address = f"{url}/api/v1/query?query={quote(query)}"
     reply = web.request("GET", address, in_netns=in_netns)
     if reply.status != 200:
         return []
-    found: list[Object] = json.loads(reply.body)["data"]["result"]
-    return found
+    series: list[Object] = json.loads(reply.body)["data"]["result"]
+    return series
 
 
 def scraped(url: str, expected: set[tuple[str, str]]) -> Answer:
-    """Tell whether every release has a pod that was scraped."""
-    found = {
-        (s["metric"]["namespace"], s["metric"]["job"]) for s in ask(url, "up == 1 and ml_workers")
-    }
-    missing = sorted("/".join(entry) for entry in expected - found)
+    """Return whether every release has a pod that was scraped."""
+    series = query_prometheus(url, "up == 1 and ml_workers")
+    jobs = {(each["metric"]["namespace"], each["metric"]["job"]) for each in series}
+    missing = sorted("/".join(job) for job in expected - jobs)
     return Answer(not missing, f"no metrics of {', '.join(missing)}" if missing else "all scraped")
 
 
-def describe(layout: Layout, url: str, plan: Observed) -> str:
-    """Return what somebody wants to know who just typed `make observe`."""
+def describe(layout: Layout, url: str, plan: PrometheusPlan) -> str:
+    """Return what `make observe` prints: the releases, and where to look."""
     rows = [f"{'RELEASE':<28}{'PODS':>5}{'REQUESTS':>10}{'ALERTS':>8}"]
-    pods = _by_release(ask(url, "count by (namespace, job) (ml_workers)"), "job")
-    requests = _by_release(ask(url, "sum by (namespace, job) (ml_requests_total)"), "job")
+    pods = _by_release(query_prometheus(url, "count by (namespace, job) (ml_workers)"), "job")
+    requests = _by_release(
+        query_prometheus(url, "sum by (namespace, job) (ml_requests_total)"), "job"
+    )
     firing = 'count by (namespace, release) (ALERTS{alertstate="firing",release!=""})'
-    alerts = _by_release(ask(url, firing), "release")
+    alerts = _by_release(query_prometheus(url, firing), "release")
     for release in sorted(pods):
         numbers = (pods[release], requests.get(release, 0), alerts.get(release, 0))
         rows.append(f"{release:<28}{numbers[0]:>5g}{numbers[1]:>10g}{numbers[2]:>8g}")
@@ -179,12 +180,12 @@ def describe(layout: Layout, url: str, plan: Observed) -> str:
             *rows,
             "",
             f"Releases, alerts: {url}/consoles/releases.html",
-            f"Prometheus' API: {url} ({len(plan.groups)} groups of rules)",
+            f"Prometheus API:   {url} ({len(plan.groups)} rule groups)",
             f"  curl -sG {url}/api/v1/query --data-urlencode 'query=ml:feature_psi'",
             f"  curl -s {url}/api/v1/alerts",
-            f"Runbooks:        {layout.root}/docs/runbooks",
-            f"Dashboards:      {layout.root}/deploy/grafana (import them into a Grafana of yours,",
-            f"                 with {url} as its Prometheus)",
+            f"Runbooks:         {layout.root}/docs/runbooks",
+            f"Dashboards:       {layout.root}/deploy/grafana (import them into your Grafana, with",
+            f"                  {url} as data source)",
         ]
     )
 

@@ -1,7 +1,8 @@
 """The Debian packages the sandbox runs on; installing them starts no service on the host.
 
-Debian starts a service when its package is configured. A `policy-rc.d` that says no is Debian's
-own way to prevent it; what starts at boot is switched off again. Runs on a bare system Python.
+Debian starts a service when its package is configured. A `policy-rc.d` that forbids it is Debian's
+own way to prevent that; services that start at boot are disabled again.
+Runs on a bare system Python.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PACKAGES = (
     "util-linux",
 )
 
-# Services among them and those of the tests: each runs its own, with data of its own.
+# Packages of the sandbox and of tests that bring a service; we run our own instances.
 _SERVICES = {
     "docker-registry": "docker-registry.service",
     "nginx-light": "nginx.service",
@@ -50,22 +51,22 @@ exit 101
 
 
 def install_missing(wanted: Sequence[str] = PACKAGES) -> str:
-    """Install what is missing of `wanted` and say what was done; quick when nothing is.
+    """Install what is missing of `wanted` and return a summary.
 
     Raises SandboxError when there is no dpkg or the installation fails.
     """
     missing = missing_packages(wanted)
     if not missing:
-        return f"Debian packages: all {len(wanted)} are installed"
+        return f"Debian packages: all {len(wanted)} installed"
     print(f"installing {', '.join(missing)}", flush=True)
     with no_service_starts():
         for argv in apt_commands(missing):
             if code := stream(argv, env={"DEBIAN_FRONTEND": "noninteractive"}):
                 raise SandboxError(
                     "cannot install the Debian packages",
-                    found=f"`{' '.join(argv)}` ended with code {code}",
+                    found=f"exit code {code} of `{' '.join(argv)}`",
                     expected="exit code 0",
-                    fix="see its output above; check /etc/apt/sources.list and the network",
+                    fix="read the output above; check /etc/apt/sources.list and the network",
                 )
     services = [_SERVICES[name] for name in missing if name in _SERVICES]
     if services and shutil.which("systemctl"):
@@ -74,7 +75,7 @@ def install_missing(wanted: Sequence[str] = PACKAGES) -> str:
 
 
 def apt_commands(packages: list[str]) -> list[list[str]]:
-    """Return the commands that install `packages` without asking anything."""
+    """Return the commands that install `packages` without prompting."""
     return [
         ["apt-get", "update", "--quiet"],
         ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages],
@@ -85,16 +86,16 @@ def missing_packages(wanted: Sequence[str] = PACKAGES) -> list[str]:
     """Return those of `wanted` that are not fully installed. Raises SandboxError without dpkg."""
     if shutil.which("dpkg-query") is None:
         raise SandboxError(
-            "this is no Debian",
+            "not a Debian system",
             found="no dpkg-query",
             expected="Debian 12 or 13",
-            fix=f"install by hand what these packages bring: {', '.join(wanted)}",
+            fix=f"install the equivalents of these packages by hand: {', '.join(wanted)}",
         )
-    asked = run(
+    result = run(
         ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n", *wanted],
         check=False,
     )
-    return parse_missing(asked.stdout, wanted)
+    return parse_missing(result.stdout, wanted)
 
 
 def parse_missing(listing: str, wanted: Sequence[str] = PACKAGES) -> list[str]:
@@ -105,9 +106,9 @@ def parse_missing(listing: str, wanted: Sequence[str] = PACKAGES) -> list[str]:
 
 @contextmanager
 def no_service_starts(policy: Path = _POLICY) -> Iterator[None]:
-    """Forbid packages to start services while the block runs; put back what was there."""
+    """Forbid packages to start services while the block runs; then restore the policy."""
     kept = policy.with_name(f"{policy.name}.before-ml-model-sandbox")
-    # After a run that was killed the file is ours, and what was there before is kept already.
+    # After a killed run the file is ours, and the user's file is kept already.
     if policy.exists() and policy.read_text() != _NO_SERVICE_STARTS:
         policy.rename(kept)
     policy.write_text(_NO_SERVICE_STARTS)

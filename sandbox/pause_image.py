@@ -1,7 +1,7 @@
 """The pause image: one static binary of 20 lines of Go, packed as an OCI archive for containerd.
 
-Built here because no image can be pulled from anywhere; Go is needed for the other tools anyway.
-Kept in the cache under the hash of its source, so it is built once.
+Built here because no image can be pulled; Go is needed for the other tools anyway. Cached by the
+hash of its source, so it is built once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def import_pause_image(layout: Layout) -> str:
-    """Make the pause image known to containerd, building it when it is not cached."""
+    """Import the pause image into containerd, building it when it is not cached."""
     ctr = [layout.tool("ctr"), "--address", str(layout.containerd_socket), "-n", "k8s.io"]
     listed = run([*ctr, "images", "list", "-q", f"name=={PAUSE_IMAGE}"]).stdout.split()
     if PAUSE_IMAGE in listed:

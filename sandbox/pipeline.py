@@ -1,7 +1,7 @@
 """What the workflows do with a new version of a model, on the sandbox: read it from top to bottom.
 
-Every step is a `make` target or a `modelctl` command that the workflows run, too; only the commits
-go into the clone that Argo CD watches and not through pull requests.
+Every step is a `make` target or a `modelctl` command that the workflows run too; only the commits
+go to the clone that Argo CD watches instead of through pull requests.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ MAX_REASON = 120
 
 
 def run(layout: Layout, model: str) -> None:
-    """Take the model as it is committed through every environment. Raises SandboxError.
+    """Release the committed model to every environment. Raises SandboxError.
 
-    What stopped it is raised after the timeline was printed, and after the environment in which
-    it failed has its earlier version back.
+    The error is raised after the environment in which the release failed is rolled back and the
+    timeline is printed.
     """
-    _refuse_without_sandbox(layout)
+    _require_running_sandbox(layout)
     timeline = Timeline()
     try:
-        Pipeline(layout, model, timeline).go()
+        Pipeline(layout, model, timeline).run()
     finally:
         print(f"\n{timeline.text()}\n")
         write_file(record(layout, model), timeline.as_json(), 0o644)
 
 
 def test_image(layout: Layout, model: str) -> None:
-    """Build the image of the model as it is committed, and run it as a pod. Raises SandboxError."""
-    _refuse_without_sandbox(layout)
+    """Build the committed model's image and test it as a pod would run it. Raises SandboxError."""
+    _require_running_sandbox(layout)
     pipeline = Pipeline(layout, model, Timeline())
-    pipeline.make()
-    pipeline.try_out()
+    pipeline.build()
+    pipeline.test()
 
 
 def record(layout: Layout, model: str) -> Path:
@@ -65,7 +65,7 @@ def record(layout: Layout, model: str) -> Path:
 
 
 class Pipeline:
-    """One run: what it learns from step to step."""
+    """The steps of one run, and the results that later steps need."""
 
     def __init__(self, layout: Layout, model: str, timeline: Timeline) -> None:
         self.layout = layout
@@ -77,31 +77,31 @@ class Pipeline:
         self.candidate: Image
         self.image: Image
 
-    def go(self) -> None:
-        """From the commit to the last environment. Raises SandboxError at the first failure."""
-        self.make()
-        self.try_out()
+    def run(self) -> None:
+        """Release to every environment. Raises SandboxError at the first failure."""
+        self.build()
+        self.test()
         self.timeline.step("push", self._push)
         self.timeline.step("sign", self._sign)
-        self.timeline.step("signed by us?", lambda: signing.verify(self.layout, self.image))
+        self.timeline.step("verify signature", lambda: signing.verify(self.layout, self.image))
         before = None
         for environment in read_environments(self.gitops.worktree):
             if self.model in models_of(self.gitops.worktree, environment.name):
                 self._enter(environment, before)
                 before = environment
 
-    def make(self) -> None:
-        """Train, compare with what is expected, build."""
+    def build(self) -> None:
+        """Train, check data and metrics, build."""
         step = self.timeline.step
-        step("take your HEAD", self.gitops.prepare)
-        self._refuse_unknown()
+        step("merge your HEAD", self.gitops.prepare)
+        self._require_known_model()
         step("train and package", self._train)
-        step("rows as expected?", self._validate)
-        step("as good as before?", self._gate)
+        step("validate data", self._validate)
+        step("quality gate", self._gate)
         step("build", self._build)
 
-    def try_out(self) -> None:
-        """Run what was built as a pod runs it."""
+    def test(self) -> None:
+        """Test the image as a pod would run it."""
         self.timeline.step("container test", self._test)
 
     # --- the build
@@ -115,17 +115,17 @@ class Pipeline:
         return self._modelctl("validate", self.model)
 
     def _gate(self) -> str:
-        verdicts = json.loads(self._modelctl("gate", self.model, "--output", "json"))
+        metrics = json.loads(self._modelctl("gate", self.model, "--output", "json"))
         return ", ".join(
-            f"{entry['metric']} {entry['found']:g} (before: {entry['baseline']['value']:g})"
-            for entry in verdicts
-            if entry["baseline"]
+            f"{each['metric']} {each['found']:g} (baseline {each['baseline']['value']:g})"
+            for each in metrics
+            if each["baseline"]
         )
 
     def _build(self) -> str:
-        """The image goes into the registry, because only from there do containers come."""
-        # A build throws away what it finds of others.
-        with lock.exclusive(waiting=True):
+        """Build and push the candidate: containerd runs images from the registry only."""
+        # A build discards the working containers of other builds.
+        with lock.exclusive(wait=True):
             key = images.key_of(self.layout, self.buildah, self.gitops, self.bundle)
             images.build(self.layout, self.buildah, self.gitops, self.bundle, key)
             tag = f"candidate-{key[:12]}"
@@ -138,15 +138,15 @@ class Pipeline:
             *("--containerd", self.layout.containerd_socket),
             in_netns=True,
         )
-        claims = [line.split("  ")[0] for line in table.splitlines()[1:]]
-        return f"{len(claims)} claims hold: {', '.join(claims)}"
+        checks = [line.split("  ")[0] for line in table.splitlines()[1:]]
+        return f"{len(checks)} checks passed: {', '.join(checks)}"
 
     def _push(self) -> str:
-        with lock.exclusive(waiting=True):
+        with lock.exclusive(wait=True):
             self.image = images.ensure_image(self.layout, self.buildah, self.gitops, self.bundle)
         if self.image.digest != self.candidate.digest:
             raise SandboxError(
-                "what is pushed is not what was tried out",
+                "the pushed image is not the tested one",
                 found=str(self.image),
                 expected=self.candidate.digest,
                 fix="run the pipeline again",
@@ -160,12 +160,12 @@ class Pipeline:
 
     def _enter(self, environment: Environment, before: Environment | None) -> None:
         known = self._release(environment)
-        how = "bump in" if before is None else "promote to"
-        self.timeline.step(f"{how} {environment.name}", lambda: self._commit(environment))
+        action = "bump" if before is None else "promote to"
+        self.timeline.step(f"{action} {environment.name}", lambda: self._commit(environment))
         changed = self._release(environment) != known
         release = releases.release_of(self.gitops, environment.name, self.model)
         try:
-            self._arrive(release)
+            self._verify(release)
         except SandboxError as error:
             if changed:
                 self._roll_back(environment, known, error)
@@ -181,16 +181,16 @@ class Pipeline:
                 self.layout, self.gitops, environment.name, self.model, live=True
             )
         self.gitops.push()
-        return done[0] if done else "git says so already"
+        return done[0] if done else "already up to date"
 
-    def _arrive(self, release: Release) -> None:
+    def _verify(self, release: Release) -> None:
         name = release.environment
         self.timeline.step(
             f"{name} healthy", lambda: arrival.wait_healthy(self.layout, self.gitops, release)
         )
         self._open_address(release)
         self.timeline.step(
-            f"{name} serves it",
+            f"{name} smoke test",
             lambda: arrival.wait_served(
                 self.layout,
                 self.gitops,
@@ -202,20 +202,20 @@ class Pipeline:
     def _roll_back(
         self, environment: Environment, known: Release | None, error: SandboxError
     ) -> None:
-        """Put back what was there; earlier environments, where it did well, keep the version."""
+        """Restore the earlier version here; environments where the new one works keep it."""
         if known is None:
-            print(f"nothing to go back to: it is the first version in {environment.name}")
+            print(f"no rollback: this is the first version in {environment.name}")
             return
-        reason = f"the pipeline stopped: {error.what}"[:MAX_REASON]
+        reason = f"pipeline failed: {error.what}"[:MAX_REASON]
 
-        def back() -> str:
+        def roll_back() -> str:
             done = releases.roll_back(
                 self.layout, self.gitops, environment.name, self.model, reason
             )
             self.gitops.push()
-            return done[0] if done else "git says so already"
+            return done[0] if done else "already up to date"
 
-        self.timeline.step(f"roll back {environment.name}", back)
+        self.timeline.step(f"roll back {environment.name}", roll_back)
         release = releases.release_of(self.gitops, environment.name, self.model)
         self.timeline.step(
             f"{environment.name} healthy again",
@@ -226,43 +226,44 @@ class Pipeline:
             lambda: arrival.wait_served(self.layout, self.gitops, release, None),
         )
 
-    # --- what they share
+    # --- helpers
 
     def _modelctl(self, *words: str | Path, in_netns: bool = False) -> str:
-        found = run_modelctl(self.layout, self.gitops.worktree, *words, in_netns=in_netns)
-        return found.stdout.strip()
+        result = run_modelctl(self.layout, self.gitops.worktree, *words, in_netns=in_netns)
+        return result.stdout.strip()
 
     def _release(self, environment: Environment) -> Release | None:
-        found = read_releases(self.gitops.worktree)
-        ours = [r for r in found if (r.environment, r.model) == (environment.name, self.model)]
-        return ours[0] if ours else None
+        for release in read_releases(self.gitops.worktree):
+            if (release.environment, release.model) == (environment.name, self.model):
+                return release
+        return None
 
     def _open_address(self, release: Release) -> None:
-        """A model that is released here for the first time has no port on this machine yet."""
+        """Assign a port to a model that is released here for the first time."""
         from sandbox import addresses
 
         target = addresses.service_target(release.namespace, release.model)
-        if target not in addresses.remembered(self.layout):
+        if target not in addresses.read_addresses(self.layout):
             Delivery(self.layout, self.gitops).open_addresses()
 
-    def _refuse_unknown(self) -> None:
+    def _require_known_model(self) -> None:
         known = models_with_code(self.gitops.worktree)
         if self.model not in known:
             raise SandboxError(
-                f"there is no model '{self.model}' to build",
+                f"unknown model '{self.model}'",
                 found=self.model or "no MODEL",
                 expected=f"one of {', '.join(known)}",
-                fix=f"make pipeline MODEL={known[0] if known else 'NAME'}",
+                fix=f"run `make pipeline MODEL={known[0] if known else 'NAME'}`",
             )
 
 
-def _refuse_without_sandbox(layout: Layout) -> None:
+def _require_running_sandbox(layout: Layout) -> None:
     if not netns.exists() or process.find_running(layout, "argocd-controller") is None:
         raise SandboxError(
-            "the sandbox does not run",
+            "the sandbox is not running",
             found="no Argo CD of this checkout",
-            expected="a cluster to deploy to",
-            fix="make up",
+            expected="a running sandbox",
+            fix="run `make up`",
         )
 
 

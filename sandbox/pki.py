@@ -1,7 +1,7 @@
 """Certificates of the cluster: one authority, server and client certificates, a token key pair.
 
-The only user of `cryptography`. Everything lies in `.sandbox/pki` (mode 0700), lives for one
-year and is made anew when less than a month of it is left.
+The only user of `cryptography`. Everything is in `.sandbox/pki` (mode 0700), valid for one year,
+and reissued when it expires within a month.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ IDENTITIES = (
 
 
 def make_pki(layout: Layout) -> bool:
-    """Issue every certificate unless a complete, still valid set is there; tell if it was made."""
+    """Issue every certificate unless a complete, valid set exists; return whether it did."""
     folder = layout.pki
     if _is_current(folder):
         return False
@@ -121,7 +121,7 @@ def _issue(
     authority_key: ec.EllipticCurvePrivateKey,
     authority: x509.Certificate | None,
 ) -> x509.Certificate:
-    """Sign `identity`; with no `authority` it signs itself and becomes one."""
+    """Sign `identity`; without `authority` the certificate is a self-signed CA."""
     subject = _name(identity.common_name, identity.organization)
     now = datetime.datetime.now(datetime.UTC)
     builder = (
@@ -130,7 +130,7 @@ def _issue(
         .issuer_name(authority.subject if authority else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # An hour back, because clocks of a laptop that slept are set late.
+        # An hour back, because a laptop sets its clock some time after it wakes up.
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + _LIFETIME)
         .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)

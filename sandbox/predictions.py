@@ -1,6 +1,6 @@
-"""Ask every release for a prediction that packaging recorded, and who it is.
+"""Compare the digest and a recorded prediction of each release with what its service returns.
 
-Must not know how the release got there.
+Must not know how the release was deployed.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from sandbox.bundles import Bundle
     from sandbox.environments import Release
 
-# Usually the first answer counts. After a crash Argo CD still calls Healthy what it saw before,
-# while the kubelet starts every pod again.
+# Usually the first request succeeds. After a crash Argo CD still reports Healthy from before, while
+# the kubelet starts every pod again.
 DEADLINE_SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A release that answered as it should: where, what was asked and what came back.
+class CheckedRelease:
+    """A release that serves the version in git: its URL, the request and the prediction.
 
-    Body and prediction are empty for a version whose bundle is not at hand: only who it is was
-    checked then.
+    Body and prediction are empty for a version whose bundle is not available locally: only its
+    digest was compared.
     """
 
     release: Release
@@ -39,18 +39,18 @@ class Checked:
 
     @property
     def curl(self) -> str:
-        """A command for people that gives the same answer again."""
+        """A shell command that repeats the request."""
         return (
             f"curl -s {self.url}/predict -H 'Content-Type: application/json' \\\n"
             f"  -d {_quoted(self.body)}"
         )
 
 
-def check(release: Release, address: Address, bundle: Bundle | None) -> Checked:
+def check(release: Release, address: Address, bundle: Bundle | None) -> CheckedRelease:
     """Return the checked prediction of a release; `bundle` is the model's latest, if any.
 
-    Raises WaitError when it does not answer in time with the digest that git says and, for that
-    bundle, the prediction that packaging recorded.
+    Raises WaitError unless it returns, in time, the digest in git and, for that bundle, the
+    prediction that packaging recorded.
     """
     body, expected = "", None
     if bundle is not None and bundle.digest == release.digest:
@@ -58,52 +58,55 @@ def check(release: Release, address: Address, bundle: Bundle | None) -> Checked:
         body = json.dumps(document)
 
     def probe() -> Answer:
-        return judge(release, address.url, body, expected)
+        return compare(release, address.url, body, expected)
 
     wait_until(
-        f"{release.name} answers as git says",
+        f"{release.name} serves the version in git",
         probe,
         DEADLINE_SECONDS,
-        fix=f"curl -s {address.url}/model/info; make status",
+        fix=f"run `curl -s {address.url}/model/info` and `make status`",
     )
-    return Checked(release, address.url, body, json.dumps(expected) if body else "")
+    return CheckedRelease(release, address.url, body, json.dumps(expected) if body else "")
 
 
-def judge(release: Release, url: str, body: str, expected: Any) -> Answer:
-    """Ask once and compare: digest with git, prediction with the sample's (if there is a body)."""
+def compare(release: Release, url: str, body: str, expected: Any) -> Answer:
+    """Compare once: the digest with git, the prediction with the sample's (if there is a body)."""
     info = web.request("GET", f"{url}/model/info")
     if info.status != 200:
         return Answer(False, f"{url}/model/info: status {info.status} {info.text[:200]}")
     digest = json.loads(info.body)["digest"]
     if digest != release.digest:
-        return Answer(False, f"it serves {digest}, git says {release.digest}")
+        return Answer(False, f"serves {digest}, git has {release.digest}")
     if not body:
-        return Answer(True, f"it serves {digest}")
+        return Answer(True, f"serves {digest}")
     headers = {"Content-Type": "application/json"}
     reply = web.request("POST", f"{url}/predict", body=body.encode(), headers=headers)
     if reply.status != 200:
         return Answer(False, f"{url}/predict: status {reply.status} {reply.text[:200]}")
-    found = json.loads(reply.body)["prediction"]
-    return Answer(same(expected, found), f"it predicts {found!r}, packaging recorded {expected!r}")
+    actual = json.loads(reply.body)["prediction"]
+    return Answer(
+        is_same_prediction(expected, actual),
+        f"predicts {actual!r}, packaging recorded {expected!r}",
+    )
 
 
-def same(expected: Any, found: Any) -> bool:
-    """Tell whether two predictions are equal; numbers up to what engines may differ by."""
-    if isinstance(expected, float) and isinstance(found, (int, float)):
-        return abs(expected - found) <= 1e-6 * max(1.0, abs(expected))
-    return bool(expected == found)
+def is_same_prediction(expected: Any, actual: Any) -> bool:
+    """Return whether two predictions are equal; numbers within the tolerance between engines."""
+    if isinstance(expected, float) and isinstance(actual, (int, float)):
+        return abs(expected - actual) <= 1e-6 * max(1.0, abs(expected))
+    return bool(expected == actual)
 
 
-def table(checked: Sequence[Checked]) -> str:
+def table(checked: Sequence[CheckedRelease]) -> str:
     """Return one line for each release, aligned, within 100 columns."""
-    head = ("RELEASE", "MODEL", "BUNDLE", "ADDRESS", "PREDICTS")
+    head = ("RELEASE", "MODEL", "BUNDLE", "ADDRESS", "PREDICTION")
     rows = [
         (
             entry.release.name,
             f"{entry.release.model} {entry.release.version}",
             entry.release.digest.removeprefix("sha256:")[:12],
             entry.url,
-            entry.prediction or "(an earlier version)",
+            entry.prediction or "(earlier version)",
         )
         for entry in checked
     ]

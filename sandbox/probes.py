@@ -1,4 +1,4 @@
-"""Readiness probes as values: a component says how it is asked, `check` asks once.
+"""Readiness probes as values: a component carries one, `check` runs it once.
 
 Must not wait or retry; `wait` does.
 """
@@ -22,10 +22,10 @@ PROBE_TIMEOUT_SECONDS = 5.0
 
 
 class Probe(Protocol):
-    """Anything that can be asked once whether something is ready."""
+    """Anything that can report once whether something is ready."""
 
     def check(self) -> Answer:
-        """Ask once; never raises for an answer that is merely not ready."""
+        """Probe once; never raises when something is merely not ready."""
         ...
 
 
@@ -43,7 +43,7 @@ class Http:
     in_netns: bool = True
 
     def check(self) -> Answer:
-        """Ask once."""
+        """Probe once."""
         try:
             status, body = get(
                 self.url, ca=self.ca, cert=self.cert, key=self.key, in_netns=self.in_netns
@@ -62,7 +62,7 @@ class Tcp:
     in_netns: bool = True
 
     def check(self) -> Answer:
-        """Ask once."""
+        """Probe once."""
         where = f"{self.host}:{self.port}"
         try:
             _connect(self.host, self.port, self.in_netns).close()
@@ -79,7 +79,7 @@ class Command:
     contains: str = ""
 
     def check(self) -> Answer:
-        """Ask once."""
+        """Probe once."""
         try:
             done = run(self.argv, timeout_seconds=PROBE_TIMEOUT_SECONDS, check=False)
         except SandboxError as error:

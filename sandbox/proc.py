@@ -1,4 +1,4 @@
-"""The one way the sandbox runs a command: a list, no shell, and an error that can be pasted.
+"""The one way the sandbox runs a command: a list, no shell, and the command in the error.
 
 Must not know what the commands are for.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command left: exit code and both outputs as text."""
+    """A finished command: exit code and both outputs as text."""
 
     argv: tuple[str, ...]
     code: int
@@ -38,8 +38,8 @@ def run(
 ) -> Result:
     """Run `argv` and return its result; `env` is added to our own environment.
 
-    Raises CommandError when the command is missing, runs out of time, or (with `check`)
-    exits with another code than 0.
+    Raises CommandError when the command is missing, times out, or (with `check`) exits with
+    another code than 0.
     """
     words = tuple(str(word) for word in argv)
     try:
@@ -58,7 +58,7 @@ def run(
         raise CommandError(words, found=f"cannot start: {error}", output="") from error
     except subprocess.TimeoutExpired as error:
         raise CommandError(
-            words, found=f"no end after {timeout_seconds:g} s", output=_text(error.stderr)
+            words, found=f"timed out after {timeout_seconds:g} s", output=_text(error.stderr)
         ) from error
     if check and done.returncode != 0:
         raise CommandError(

@@ -1,6 +1,6 @@
 """Start and stop components by a record of pid and kernel start time.
 
-A pid alone may belong to somebody else after a crash or a reboot; the pid together with the
+A pid alone may belong to another process after a crash or a reboot; the pid together with the
 kernel's start time and the boot id cannot. Must not know what any component is for.
 """
 
@@ -42,10 +42,10 @@ class Record:
 
 
 def ensure(layout: Layout, component: Component) -> float:
-    """Make `component` run as planned and ready; return the seconds until it was ready.
+    """Start `component` unless it runs, and wait until it is ready; return the seconds it took.
 
-    Leaves it alone when it already runs by the same plan, restarts it when the plan changed.
-    Raises WaitError when it does not get ready, SandboxError when it cannot be started.
+    Keeps a process that runs by the same plan, restarts it when the plan has changed.
+    Raises WaitError when it does not become ready, SandboxError when it cannot be started.
     """
     record = find_running(layout, component.name)
     if record is None or record.fingerprint != component.fingerprint:
@@ -98,11 +98,11 @@ def environment(layout: Layout, component: Component) -> list[str]:
 def stop(layout: Layout, name: str, deadline_seconds: float = 10) -> bool:
     """Stop the recorded process `name`: SIGTERM, after the deadline SIGKILL.
 
-    Returns whether a process was stopped; a record whose pid now belongs to somebody else is
+    Returns whether a process was stopped; a record whose pid now belongs to another process is
     only removed. Raises SandboxError when even SIGKILL does not end it.
     """
     record = read_record(layout, name)
-    stopped = record is not None and _end(record, deadline_seconds)
+    stopped = record is not None and _terminate(record, deadline_seconds)
     layout.pid_file(name).unlink(missing_ok=True)
     return stopped
 
@@ -128,14 +128,14 @@ def read_record(layout: Layout, name: str) -> Record | None:
 
 
 def is_alive(record: Record) -> bool:
-    """Tell whether the recorded process itself (not a later owner of its pid) is alive."""
+    """Return whether the recorded process itself (not a later owner of its pid) is alive."""
     if record.boot_id != boot_id():
         return False
     try:
         fields = Path(f"/proc/{record.pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    # A zombie holds nothing any more; its parent just has not looked.
+    # A zombie holds no resources; its parent has just not reaped it.
     return fields[0] not in "ZX" and int(fields[19]) == record.start_time
 
 
@@ -152,7 +152,7 @@ def boot_id() -> str:
 
 
 def write_file(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write `text` to `path` in one step, readable by us alone unless `mode` says otherwise."""
+    """Write `text` to `path` atomically, readable by the owner only unless `mode` is given."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text)
@@ -161,14 +161,14 @@ def write_file(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 def _kill_unrecorded(component: Component) -> None:
-    """Kill what an earlier process of this name left, recorded or not: never two kubelets."""
+    """Kill leftovers of an earlier process of this name, recorded or not: never two kubelets."""
     only = component.argv[0] if component.leaves_children else ""
     cgroup.kill(cgroup.component_path(component.name), _KILL_DEADLINE_SECONDS, only)
 
 
-def _end(record: Record, deadline_seconds: float) -> bool:
+def _terminate(record: Record, deadline_seconds: float) -> bool:
     try:
-        # A descriptor names the process itself: what is signalled cannot be a later owner.
+        # A descriptor refers to the process itself: a later owner of the pid is never signalled.
         descriptor = os.pidfd_open(record.pid)
     except ProcessLookupError:
         return False
@@ -189,5 +189,5 @@ def _end(record: Record, deadline_seconds: float) -> bool:
         f"cannot stop {record.name}",
         found=f"pid {record.pid} is alive after SIGKILL",
         expected="no process",
-        fix="it hangs in the kernel; look at its /proc/<pid>/stack, restart the machine if need be",
+        fix="it hangs in the kernel; see /proc/<pid>/stack, or restart the machine",
     )

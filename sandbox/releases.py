@@ -1,6 +1,6 @@
-"""Play the image pipeline: a new build enters the first environment, then it is promoted.
+"""Run the image pipeline: bump the first environment to a new build, then promote it.
 
-Each step is a command that people and workflows run too, and one commit on the branch `sandbox`.
+Each step is a command that users and workflows run too, and one commit on the branch `sandbox`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from sandbox.layout import Layout
 
 
-def enter(
+def deliver(
     layout: Layout,
     gitops: GitOps,
     environment: Environment,
     builds: Mapping[str, tuple[Bundle, Image]],
     before: Environment | None,
 ) -> list[str]:
-    """Bring every model's version into `environment`, one commit each; return what was done.
+    """Bump or promote every model in `environment`, one commit each; return their subjects.
 
-    A build enters directly where environments take builds, otherwise it comes from the
-    environment `before`. What was there once does not enter again, so that a rollback stays.
-    The chart's version travels with it: another chart is another version, too.
+    Builds go directly to an environment with `direct`; others promote from the environment
+    `before`. A version that was there before is not committed again, so that a rollback stays.
+    The chart's version is part of it: a new chart is a new version too.
     Does not push. Raises CommandError when modelctl refuses.
     """
     known = {(r.environment, r.model): r for r in read_releases(gitops.worktree)}
@@ -48,9 +48,9 @@ def enter(
 
 
 def _is_new(gitops: GitOps, path: str, image: str, chart: str) -> bool:
-    """Tell whether a version file never held that image, or never that chart."""
-    held = (image, f"chart:\n  version: {chart}\n") if chart else (image,)
-    return not all(gitops.ever_held(path, text) for text in held)
+    """Return whether a version file never contained that image, or never that chart."""
+    texts = (image, f"chart:\n  version: {chart}\n") if chart else (image,)
+    return not all(gitops.ever_contained(path, text) for text in texts)
 
 
 def version_file(environment: str, model: str) -> str:
@@ -78,10 +78,10 @@ def promote(
 ) -> list[str]:
     """Commit the promotion of a model into an environment; return the subject, if any.
 
-    With `live` the cluster is asked whether the version does well where it comes from.
+    With `live` the version's health in the previous environment is checked in the cluster.
     """
-    how = "--live" if live else "--no-live"
-    run_modelctl(layout, gitops.worktree, "promote", model, "--to", environment, how)
+    option = "--live" if live else "--no-live"
+    run_modelctl(layout, gitops.worktree, "promote", model, "--to", environment, option)
     release = release_of(gitops, environment, model)
     subject = f"Promote {model} {release.version} to {environment}"
     body = f"Image {release.image}\nBundle {release.digest}"
@@ -91,7 +91,7 @@ def promote(
 def roll_back(
     layout: Layout, gitops: GitOps, environment: str, model: str, reason: str
 ) -> list[str]:
-    """Commit the version that was there before; return the subject, if anything changed."""
+    """Commit a rollback to the previous version; return the subject, if anything changed."""
     words = ("rollback", model, "--env", environment, "--reason", reason)
     run_modelctl(layout, gitops.worktree, *words)
     release = release_of(gitops, environment, model)
@@ -101,7 +101,7 @@ def roll_back(
 
 
 def release_of(gitops: GitOps, environment: str, model: str) -> Release:
-    """Return the release of a model in an environment, which has to be there."""
+    """Return the release of a model in an environment, which has to exist."""
     return next(
         entry
         for entry in read_releases(gitops.worktree)

@@ -1,4 +1,4 @@
-"""Wait until Argo CD has made true what git says, showing what is still pending and why."""
+"""Wait until Argo CD has synced what is in git, showing what is still pending and why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import argocd, symptoms
 from sandbox.errors import SandboxError, WaitError
-from sandbox.sync import Expected, Verdict, judge
+from sandbox.sync import ApplicationState, Expected, application_state
 from sandbox.task import WIDTH
 from sandbox.wait import Answer, wait_until
 
@@ -26,71 +26,71 @@ DEGRADED_SECONDS = 60
 _INTERVAL_SECONDS = 1.0
 
 
-class Progress:
-    """Prints a line when an Application gets ready, and keeps one line with what is pending."""
+class RolloutDisplay:
+    """Prints a line when an Application becomes ready, and a status line with what is pending."""
 
-    def __init__(self, write: Callable[[str], object] = sys.stdout.write, *, living: bool) -> None:
+    def __init__(self, write: Callable[[str], object] = sys.stdout.write, *, is_tty: bool) -> None:
         self._write = write
-        self._living = living
+        self._is_tty = is_tty
         self._announced: set[str] = set()
-        self._said = ""
-        self.verdicts: Sequence[Verdict] = ()
+        self._last_line = ""
+        self.states: Sequence[ApplicationState] = ()
 
-    def show(self, verdicts: Sequence[Verdict], seconds: float) -> None:
-        """Take in the present verdicts, `seconds` after the start."""
-        self.verdicts = verdicts
-        for verdict in verdicts:
-            # Once: a later commit takes it back for the moment until Argo CD has seen that, too.
-            if verdict.done and verdict.name not in self._announced:
-                self._announced.add(verdict.name)
+    def show(self, states: Sequence[ApplicationState], seconds: float) -> None:
+        """Show the present states, `seconds` after the start."""
+        self.states = states
+        for state in states:
+            # Once: a later commit makes it pending again until Argo CD has seen that commit.
+            if state.is_ready and state.name not in self._announced:
+                self._announced.add(state.name)
                 self._clear()
-                self._write(f"  {verdict.name:<24} {verdict.state:<18} {seconds:5.0f} s\n")
-        line = pending_line(verdicts)
-        if self._living:
+                self._write(f"  {state.name:<24} {state.summary:<18} {seconds:5.0f} s\n")
+        line = pending_line(states)
+        if self._is_tty:
             self._clear()
             self._write(line)
-        elif line and line != self._said:
+        elif line and line != self._last_line:
             self._write(f"{line}\n")
-        self._said = line
+        self._last_line = line
 
     def close(self) -> None:
         """Leave the terminal clean."""
         self._clear()
 
     def _clear(self) -> None:
-        if self._living:
+        if self._is_tty:
             self._write("\r\x1b[2K")
 
 
-class Patience:
-    """Remembers since when each Application has been Degraded without a break."""
+class DegradedTimer:
+    """Remembers since when each Application has been Degraded without interruption."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._since: dict[str, float] = {}
 
-    def lost(self, verdicts: Sequence[Verdict], now: float) -> list[Verdict]:
+    def expired(self, states: Sequence[ApplicationState], now: float) -> list[ApplicationState]:
         """Return those that have been Degraded for too long at the time `now`, in seconds."""
-        degraded = [verdict for verdict in verdicts if verdict.degraded]
-        self._since = {entry.name: self._since.get(entry.name, now) for entry in degraded}
-        return [entry for entry in degraded if now - self._since[entry.name] >= self._seconds]
+        degraded = [state for state in states if state.is_degraded]
+        self._since = {state.name: self._since.get(state.name, now) for state in degraded}
+        return [state for state in degraded if now - self._since[state.name] >= self._seconds]
 
 
-def pending_line(verdicts: Sequence[Verdict], width: int = WIDTH) -> str:
+def pending_line(states: Sequence[ApplicationState], width: int = WIDTH) -> str:
     """Return how many are ready and the first that is not, cut to `width`; empty when all are."""
-    pending = [verdict for verdict in verdicts if not verdict.done]
+    pending = [state for state in states if not state.is_ready]
     if not pending:
         return ""
-    ready = len(verdicts) - len(pending)
+    ready = len(states) - len(pending)
     first = pending[0]
-    line = f"  {ready} of {len(verdicts)} ready; {first.name}: {first.state}"
+    line = f"  {ready} of {len(states)} ready; {first.name}: {first.summary}"
     return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
 def expectations(
     environments: Sequence[Environment], releases: Sequence[Release]
 ) -> list[Expected]:
-    """Return what git asks for in `environments`: the root, the baselines and the releases."""
+    """Return the Applications of `environments`: the root, the baselines and the releases."""
     names = {entry.name for entry in environments}
     return [
         Expected(argocd.ROOT),
@@ -104,71 +104,79 @@ def wait_for(
     gitops: GitOps,
     expected: Sequence[Expected],
     *,
-    progress: Progress | None = None,
+    display: RolloutDisplay | None = None,
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> float:
     """Wait until all of `expected` are Synced and Healthy at the pushed commit; return seconds.
 
-    Raises WaitError, with conditions, refusal lines and events, at the deadline or as soon as
-    one stays Degraded: that does not mend by waiting.
+    Raises WaitError, with conditions, refusals and events, at the deadline or as soon as one stays
+    Degraded, which waiting does not cure.
     """
-    shown = progress or Progress(living=sys.stdout.isatty())
+    display = display or RolloutDisplay(is_tty=sys.stdout.isatty())
     try:
         return wait_until(
             "Applications Synced and Healthy",
-            watching(layout, gitops, expected, shown),
+            applications_probe(layout, gitops, expected, display),
             deadline_seconds,
             interval_seconds=_INTERVAL_SECONDS,
         )
     except WaitError as error:
-        raise explain(layout, expected, shown.verdicts, error) from error
+        raise with_symptoms(layout, expected, display.states, error) from error
     finally:
-        shown.close()
+        display.close()
 
 
-def watching(
-    layout: Layout, gitops: GitOps, expected: Sequence[Expected], shown: Progress
+def applications_probe(
+    layout: Layout, gitops: GitOps, expected: Sequence[Expected], display: RolloutDisplay
 ) -> Callable[[], Answer]:
-    """Return the probe that looks at `expected` and shows them; it raises WaitError for a loss."""
-    patience = Patience(DEGRADED_SECONDS)
+    """Return the probe that reads `expected` and shows them.
+
+    The probe raises WaitError when an Application stays Degraded.
+    """
+    timer = DegradedTimer(DEGRADED_SECONDS)
     started = time.monotonic()
 
     def probe() -> Answer:
         try:
-            verdicts = look(layout, gitops, expected)
+            states = read_states(layout, gitops, expected)
         except SandboxError as error:
             return Answer(False, error.found)
         seconds = time.monotonic() - started
-        shown.show(verdicts, seconds)
-        for verdict in patience.lost(verdicts, seconds):
+        display.show(states, seconds)
+        for state in timer.expired(states, seconds):
             raise WaitError(
-                f"{verdict.name} stays Degraded",
-                found=verdict.state,
+                f"{state.name} stays Degraded",
+                found=state.summary,
                 expected="Synced, Healthy",
                 fix="",
             )
-        return Answer(all(verdict.done for verdict in verdicts), pending_line(verdicts).strip())
+        return Answer(all(state.is_ready for state in states), pending_line(states).strip())
 
     return probe
 
 
-def look(layout: Layout, gitops: GitOps, expected: Sequence[Expected]) -> list[Verdict]:
-    """Return the present verdict on each expected Application. Raises SandboxError."""
-    found = argocd.applications(layout)
-    # Asked each time: what somebody pushes meanwhile is what has to be served.
+def read_states(
+    layout: Layout, gitops: GitOps, expected: Sequence[Expected]
+) -> list[ApplicationState]:
+    """Return the present state of each expected Application. Raises SandboxError."""
+    applications = argocd.applications(layout)
+    # Read each time: a commit that somebody pushes meanwhile is the one to be served.
     revision = gitops.pushed()
-    return [judge(entry, found.get(entry.name), revision) for entry in expected]
+    return [application_state(each, applications.get(each.name), revision) for each in expected]
 
 
-def explain(
-    layout: Layout, expected: Sequence[Expected], verdicts: Sequence[Verdict], error: WaitError
+def with_symptoms(
+    layout: Layout,
+    expected: Sequence[Expected],
+    states: Sequence[ApplicationState],
+    error: WaitError,
 ) -> WaitError:
-    """Return the error with everything that the cluster says about what is pending."""
+    """Return the error with what the cluster reports about everything that is pending."""
     by_name = {entry.name: entry for entry in expected}
-    pending = [verdict for verdict in verdicts if not verdict.done]
-    details = [f"{verdict.name}: {verdict.state}" for verdict in pending]
-    for verdict in pending:
-        entry = by_name[verdict.name]
+    pending = [state for state in states if not state.is_ready]
+    details = [f"{state.name}: {state.summary}" for state in pending]
+    for state in pending:
+        entry = by_name[state.name]
         if entry.namespace:
             details.append(symptoms.describe(layout, entry.namespace, entry.model))
     log = layout.log_file("argocd-controller")

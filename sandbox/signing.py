@@ -1,6 +1,6 @@
-"""Sign an image with a key of this machine, attach what it consists of, and check both.
+"""Sign an image with a local key, attach its bill of materials and provenance, and verify them.
 
-By the make targets that the workflows run; there they sign keyless. Must not know who deploys it.
+Uses the make targets that the workflows run; there they sign keyless.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ TIMEOUT_SECONDS = 300
 
 
 def sign(layout: Layout, worktree: Path, model: str, image: Image) -> str:
-    """Sign the image and attach bill of materials and provenance; return words.
+    """Sign the image and attach bill of materials and provenance; return a summary.
 
-    The key is made when there is none, and lives as long as the registry. Raises CommandError.
+    Creates the key when there is none; it lives as long as the registry. Raises CommandError.
     """
     key = _key(layout)
-    # The bundle is in the clone's build folder; cosign is this project's.
+    # The bundle is in the clone's build folder; cosign is in this checkout.
     _make(layout, worktree, "sbom", "provenance", f"MODEL={model}", f"IMAGE={_name(image)}")
     _make(layout, layout.root, "signing-key", f"KEY={key}")
     paths = (
         f"SBOM={worktree}/build/sbom/{model}.cdx.json",
         f"PROVENANCE={worktree}/build/provenance/{model}.json",
     )
-    _make(layout, layout.root, "sign", "attest", *paths, *_of(image), f"KEY={key}")
-    return f"signed, with bill of materials and provenance, by {key.relative_to(layout.root)}"
+    _make(layout, layout.root, "sign", "attest", *paths, *_image_variables(image), f"KEY={key}")
+    return f"signed with {key.relative_to(layout.root)}; SBOM and provenance attached"
 
 
 def verify(layout: Layout, image: Image) -> str:
-    """Fail unless signature and attestations are those of our key; return words.
+    """Verify that signature and attestations are by our key; return a summary.
 
     Raises CommandError.
     """
     public = _key(layout).with_suffix(".pub")
     targets = ("verify-signature", "verify-attestations")
-    _make(layout, layout.root, *targets, *_of(image), f"PUBLIC_KEY={public}")
-    return "signature, bill of materials and provenance are by our key"
+    _make(layout, layout.root, *targets, *_image_variables(image), f"PUBLIC_KEY={public}")
+    return "signature, SBOM and provenance verified with our key"
 
 
 def _key(layout: Layout) -> Path:
@@ -55,7 +55,7 @@ def _name(image: Image) -> str:
     return f"{image.repository}@{image.digest}"
 
 
-def _of(image: Image) -> tuple[str, str]:
+def _image_variables(image: Image) -> tuple[str, str]:
     return f"IMAGE={_name(image)}", "IN_SANDBOX=yes"
 
 

@@ -1,4 +1,4 @@
-"""What runs: one line for each component, and the way to its log."""
+"""The state of the components, and their logs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def describe(layout: Layout) -> tuple[str, bool]:
     rows = [_row(layout, component) for component in components]
     lines = [f"{'COMPONENT':<26}{'STATE':<12}{'PID':>8}{'MIB':>7}{'UP':>9}"]
     lines += [row for row, _ in rows]
-    everything = sum(map(_resident_mib, cgroup.all_members()))
-    lines.append(f"all processes with pods: {everything} MiB resident")
+    total = sum(map(_resident_mib, cgroup.all_members()))
+    lines.append(f"all processes, pods included: {total} MiB resident")
     return "\n".join(lines), all(ready for _, ready in rows)
 
 
@@ -33,15 +33,15 @@ def log_names(layout: Layout) -> list[str]:
 
 
 def show_log(layout: Layout, name: str, *, follow: bool) -> int:
-    """Print the end of a component's log; with `follow` go on. Raises SandboxError."""
+    """Print the end of a component's log, or follow it. Raises SandboxError."""
     log = layout.log_file(name)
     if not log.exists():
         names = log_names(layout)
         raise SandboxError(
-            f"there is no log of {name!r}",
+            f"no log of {name!r}",
             found=f"no {log}",
-            expected=f"one of {', '.join(names) or '(none: nothing was started)'}",
-            fix="choose one of these names",
+            expected=f"one of {', '.join(names)}" if names else "a component that was started",
+            fix="choose a name that `python3 -m sandbox logs` lists",
         )
     return stream(["tail", "-n", "200", *(["-f"] if follow else []), log])
 

@@ -1,4 +1,4 @@
-"""Steps of `up`: a title and something to do that does nothing when it is done already.
+"""Steps of `up`: a title and an idempotent function.
 
 Must not know any particular step; `cluster` and `delivery` list them.
 """
@@ -33,8 +33,8 @@ class Step:
     component: Component | None = None
 
 
-def start(layout: Layout, component: Component) -> Step:
-    """Return the step that makes `component` run and waits until it is ready."""
+def start_step(layout: Layout, component: Component) -> Step:
+    """Return the step that starts `component` and waits until it is ready."""
 
     def act() -> str:
         process.ensure(layout, component)
@@ -43,7 +43,7 @@ def start(layout: Layout, component: Component) -> Step:
     return Step(component.name, act, component)
 
 
-def wait_for(
+def wait_step(
     title: str,
     probe: Probe,
     deadline_seconds: float,
@@ -59,7 +59,7 @@ def wait_for(
 
 
 def run_steps(steps: Sequence[Step]) -> None:
-    """Do the steps in order, printing `[3/14] kube-apiserver ready 2.4 s` for each."""
+    """Run the steps in order, printing `[3/14] kube-apiserver ready 2.4 s` for each."""
     for number, step in enumerate(steps, start=1):
         print(f"[{number}/{len(steps)}] {step.title}", end=" ", flush=True)
         started = time.monotonic()

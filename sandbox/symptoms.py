@@ -1,4 +1,4 @@
-"""What a namespace says about pods that do not get ready: for the error when a wait has failed.
+"""What a namespace reports about pods that do not become ready, for the error of a failed wait.
 
 Must not raise: it runs while another error is being reported.
 """
@@ -47,24 +47,24 @@ def pod_lines(pods: list[dict[str, Any]], model: str = "") -> list[str]:
 
 
 def container_lines(status: dict[str, Any]) -> list[str]:
-    """Return why a container is not ready: how it ended, its last words, what it waits for."""
+    """Return why a container is not ready: what it waits for, and how it terminated."""
     if status.get("ready"):
         return []
     lines = []
     waiting = status.get("state", {}).get("waiting", {})
     if waiting:
-        lines.append(f"waits: {waiting.get('reason')} {waiting.get('message', '')}".rstrip())
+        lines.append(f"waiting: {waiting.get('reason')} {waiting.get('message', '')}".rstrip())
     for when in ("state", "lastState"):
         ended = status.get(when, {}).get("terminated")
         if ended:
-            words = last_words(ended.get("message", ""))
-            reason = f"ended with {ended.get('exitCode')} ({ended.get('reason')})"
-            lines.append(f"{reason}: {words}" if words else reason)
+            message = termination_reason(ended.get("message", ""))
+            reason = f"exited with code {ended.get('exitCode')} ({ended.get('reason')})"
+            lines.append(f"{reason}: {message}" if message else reason)
     return lines
 
 
-def last_words(message: str) -> str:
-    """Return the refusal that a model's pod ended with, else the last line it wrote."""
+def termination_reason(message: str) -> str:
+    """Return the refusal that a model's pod exited with, else the last line it wrote."""
     lines = [line for line in message.splitlines() if line.strip()]
     for line in reversed(lines):
         try:
@@ -72,8 +72,8 @@ def last_words(message: str) -> str:
         except ValueError:
             continue
         if isinstance(refusal, dict) and refusal.get("event") == "bundle_refused":
-            words = {name: refusal.get(name, "") for name in ("what", "expected", "found", "fix")}
-            return "refused: {what}; expected {expected}; found {found}; {fix}".format(**words)
+            parts = {name: refusal.get(name, "") for name in ("what", "expected", "found", "fix")}
+            return "refused: {what}; expected {expected}; found {found}; {fix}".format(**parts)
     return lines[-1].strip() if lines else ""
 
 

@@ -1,6 +1,6 @@
-"""Judge an Argo CD Application: does it run what git says, and if not, why not yet.
+"""Compare an Argo CD Application with git: is it synced and healthy, and if not, why.
 
-Pure: takes the object as the API returns it. Must not wait or ask anybody.
+Pure: takes the object as the API returns it. Must not wait or send requests.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-# Messages of Argo CD and Helm can fill pages; the cause stands at their end.
+# Messages of Argo CD and Helm can fill pages; the cause is at their end.
 MAX_REASON_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
 class Expected:
-    """An Application that has to be there; a release's is of `model`."""
+    """An Application that has to exist; `model` is set for that of a release."""
 
     name: str
     namespace: str = ""
@@ -22,73 +22,76 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether the Application is Synced and Healthy as expected, and its state in words.
+class ApplicationState:
+    """Whether an Application is Synced and Healthy at the expected commit, and a summary.
 
-    `degraded` says that Argo CD gave it up at the very commit that is expected.
+    `is_degraded` is set only when Argo CD reports Degraded at that very commit.
     """
 
     name: str
-    done: bool
-    state: str
-    degraded: bool = False
+    is_ready: bool
+    summary: str
+    is_degraded: bool = False
 
 
-def judge(expected: Expected, application: dict[str, Any] | None, revision: str) -> Verdict:
-    """Compare one Application with what is expected of it at the commit `revision`."""
+def application_state(
+    expected: Expected, application: dict[str, Any] | None, revision: str
+) -> ApplicationState:
+    """Return the state of one Application, compared with the commit `revision`."""
     if application is None:
-        return Verdict(expected.name, False, "not created yet")
+        return ApplicationState(expected.name, False, "not created yet")
     status = application.get("status", {})
     sync = status.get("sync", {}).get("status", "Unknown")
     health = status.get("health", {}).get("status", "Unknown")
-    seen = revision_of(status.get("sync", {}))
-    words = f"{sync}, {health}"
-    for reason in problems(application):
-        return Verdict(expected.name, False, f"{words}: {reason}")
-    if seen != revision:
-        return Verdict(expected.name, False, f"{words}: at {seen[:9] or 'no commit'}")
+    synced_revision = revision_of(status.get("sync", {}))
+    summary = f"{sync}, {health}"
+    if errors := sync_errors(application):
+        return ApplicationState(expected.name, False, f"{summary}: {errors[0]}")
+    if synced_revision != revision:
+        at = synced_revision[:9] or "no commit"
+        return ApplicationState(expected.name, False, f"{summary}: at {at}")
     if sync != "Synced" or health != "Healthy":
-        message = status.get("health", {}).get("message") or unhealthy(application)
-        state = f"{words}: {cut(message)}" if message else words
-        return Verdict(expected.name, False, state, degraded=health == "Degraded")
-    return Verdict(expected.name, True, words)
+        message = status.get("health", {}).get("message") or unhealthy_resources(application)
+        summary = f"{summary}: {shorten(message)}" if message else summary
+        return ApplicationState(expected.name, False, summary, is_degraded=health == "Degraded")
+    return ApplicationState(expected.name, True, summary)
 
 
 def revision_of(sync: dict[str, Any]) -> str:
-    """Return the commit of a sync status: the only revision, or that beside the chart's version."""
+    """Return the commit of a sync status: the only revision, or the one after the chart's."""
     return str(next(reversed(sync.get("revisions") or [sync.get("revision", "")])))
 
 
-def problems(application: dict[str, Any]) -> list[str]:
-    """Return what keeps an Application from being compared or synced at all."""
+def sync_errors(application: dict[str, Any]) -> list[str]:
+    """Return the errors that keep an Application from being compared or synced at all."""
     status = application.get("status", {})
-    found = [
-        f"{condition['type']}: {cut(condition.get('message', ''))}"
+    errors = [
+        f"{condition['type']}: {shorten(condition.get('message', ''))}"
         for condition in status.get("conditions", [])
         if condition["type"].endswith("Error")
     ]
     operation = status.get("operationState", {})
     if operation.get("phase") in ("Failed", "Error"):
-        found.append(f"sync failed: {cut(operation.get('message', ''))}")
-    return found
+        errors.append(f"sync failed: {shorten(operation.get('message', ''))}")
+    return errors
 
 
-def unhealthy(application: dict[str, Any]) -> str:
-    """Return the objects of an Application that are not as they should be, in one line."""
-    words = []
+def unhealthy_resources(application: dict[str, Any]) -> str:
+    """Return the resources of an Application that are unhealthy or out of sync, in one line."""
+    resources = []
     for resource in application.get("status", {}).get("resources", []):
         health = resource.get("health", {})
         name = f"{resource['kind']}/{resource['name']}"
         if health.get("status", "Healthy") != "Healthy":
             message = f" ({health['message']})" if health.get("message") else ""
-            words.append(f"{name} {health['status']}{message}")
+            resources.append(f"{name} {health['status']}{message}")
         elif resource.get("status") == "OutOfSync":
-            words.append(f"{name} OutOfSync")
-    return "; ".join(words)
+            resources.append(f"{name} OutOfSync")
+    return "; ".join(resources)
 
 
-def cut(text: str) -> str:
-    """Return `text` in one line, its end when it is too long."""
+def shorten(text: str) -> str:
+    """Return `text` in one line; only its end when it is too long."""
     line = " ".join(text.split())
     if len(line) <= MAX_REASON_CHARACTERS:
         return line

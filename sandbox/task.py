@@ -1,7 +1,7 @@
-"""Run one long command with its output in a log and one living line on the terminal.
+"""Run one long command with its output in a log and one status line on the terminal.
 
-The command and all it starts end with us, even when we are killed: `down` could not know of them.
-Must not know what the command is for; the caller gives the words for people.
+The command and its children end with us, even when we are killed: `down` could not know of them.
+Must not know what the command is for; the caller passes a label.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run_task(
 ) -> float:
     """Run `argv`, show progress as `label`, and return the seconds it took.
 
-    Raises CommandError with the end of `log` when the command fails or runs out of time.
+    Raises CommandError with the end of `log` when the command fails or times out.
     """
     words = tuple(str(word) for word in argv)
     started = time.monotonic()
@@ -46,10 +46,10 @@ def run_task(
     try:
         _watch(label, process, log, started + timeout_seconds)
     except subprocess.TimeoutExpired as error:
-        found = f"no end after {timeout_seconds:g} s"
+        found = f"timed out after {timeout_seconds:g} s"
         raise CommandError(words, found=found, output=log_tail(log)) from error
     finally:
-        # Also on Ctrl-C: nothing that we started goes on working behind the user's back.
+        # Also on Ctrl-C: nothing that we started keeps running in the background.
         if process.poll() is None:
             process.kill()
             process.wait()
@@ -64,8 +64,8 @@ def progress_line(label: str, seconds: float, last: str, width: int = WIDTH) -> 
     """Return `label`, the time so far and the last output, cut to `width` characters."""
     head = f"  {label}: {seconds:.0f} s"
     # A progress bar redraws itself after a carriage return: only its last state counts.
-    word = _CONTROL.sub(" ", last.rstrip().rpartition("\r")[2]).strip()
-    line = f"{head}  {word}" if word else head
+    output = _CONTROL.sub(" ", last.rstrip().rpartition("\r")[2]).strip()
+    line = f"{head}  {output}" if output else head
     return line if len(line) <= width else f"{line[: width - 3]}..."
 
 
@@ -76,7 +76,7 @@ def _start(
     with log.open("wb") as stream:
         try:
             return subprocess.Popen(
-                [*_ends_with_us(), *words],
+                [*_die_with_parent(), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -87,31 +87,31 @@ def _start(
             raise CommandError(words, found=f"cannot start: {error}", output="") from error
 
 
-def _ends_with_us() -> list[str]:
-    """Return the prefix that lets a command end with us; for root, with all that it started."""
+def _die_with_parent() -> list[str]:
+    """Return the prefix that ends a command with us; for root, with all that it started."""
     prefix = ["setpriv", "--pdeathsig", "KILL"]
     if os.geteuid() == 0:
-        # A process namespace: when its first process is gone, the kernel ends the rest. Its own
-        # /proc brings a mount namespace along, so that what a command mounts goes with it, too.
+        # A process namespace: when its first process is gone, the kernel kills the rest. Its own
+        # /proc brings a mount namespace, so that the command's mounts vanish too.
         prefix += ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
     return prefix
 
 
-def _watch(label: str, process: subprocess.Popen[bytes], log: Path, ends: float) -> None:
+def _watch(label: str, process: subprocess.Popen[bytes], log: Path, deadline: float) -> None:
     started = time.monotonic()
-    spoken = started
+    last_printed = started
     while True:
         now = time.monotonic()
-        if now >= ends:
-            raise subprocess.TimeoutExpired(process.args, ends - started)
+        if now >= deadline:
+            raise subprocess.TimeoutExpired(process.args, deadline - started)
         try:
-            process.wait(min(_POLL_SECONDS, ends - now))
+            process.wait(min(_POLL_SECONDS, deadline - now))
         except subprocess.TimeoutExpired:
             line = progress_line(label, now - started, log_tail(log, 1))
             if sys.stdout.isatty():
                 print(f"\r\x1b[2K{line}", end="", flush=True)
-            elif now - spoken >= HEARTBEAT_SECONDS:
-                spoken = now
+            elif now - last_printed >= HEARTBEAT_SECONDS:
+                last_printed = now
                 print(line, flush=True)
         else:
             return

@@ -1,4 +1,4 @@
-"""What was done when, and how long it took: said as it happens, and as a table at the end.
+"""The steps of a run and how long each took: printed as they happen, and as a table at the end.
 
 Must not know what the steps are for.
 """
@@ -39,7 +39,7 @@ class Timeline:
     """The steps of one run."""
 
     clock: Callable[[], float] = time.monotonic
-    say: Callable[[str], object] = print
+    write: Callable[[str], object] = print
     entries: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -51,17 +51,17 @@ class Timeline:
         return self.clock() - self._start
 
     def step(self, title: str, act: Callable[[], str]) -> str:
-        """Do one step and return its words. A SandboxError is recorded and raised again."""
+        """Run one step and return its summary. A SandboxError is recorded and raised again."""
         began = self.seconds
-        self.say(f"{began:6.1f}  {title} ...")
+        self.write(f"{began:6.1f}  {title} ...")
         try:
             words = act()
         except SandboxError as error:
-            state = REFUSED if error.refused else FAILED
+            state = REFUSED if error.is_refusal else FAILED
             self._end(title, began, state, error.summary)
             raise
         except BaseException as error:
-            # Ctrl-C, or a fault of our own: what was done so far is worth knowing.
+            # Ctrl-C, or a bug: record how far the run came.
             self._end(title, began, FAILED, type(error).__name__)
             raise
         self._end(title, began, DONE, words)
@@ -70,10 +70,10 @@ class Timeline:
     def _end(self, title: str, began: float, state: str, words: str) -> None:
         entry = Entry(title, began, self.seconds - began, state, " ".join(words.split()))
         self.entries.append(entry)
-        self.say(f"{'':6}  {'' if state == DONE else f'{state.upper()}: '}{entry.words}")
+        self.write(f"{'':6}  {'' if state == DONE else f'{state.upper()}: '}{entry.words}")
 
     def as_json(self) -> str:
-        """The entries for programs."""
+        """The entries as JSON."""
         return json.dumps([asdict(entry) for entry in self.entries], indent=2) + "\n"
 
     def text(self) -> str:
@@ -90,12 +90,12 @@ class Timeline:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, expand=True)
-        for name in ("AT", "TOOK"):
+        for name in ("AT", "SECONDS"):
             table.add_column(name, justify="right", no_wrap=True)
-        for name in ("STEP", "", "WHEN"):
+        for name in ("STEP", "", "TIMELINE"):
             table.add_column(name, no_wrap=True)
-        # What it leaves out was said while it happened, and is in the record.
-        table.add_column("WHAT", no_wrap=True, overflow="ellipsis", ratio=1)
+        # What is cut off here was printed during the step, and is in the record.
+        table.add_column("RESULT", no_wrap=True, overflow="ellipsis", ratio=1)
         total = max((entry.began + entry.seconds for entry in self.entries), default=0)
         for entry in self.entries:
             table.add_row(
@@ -110,7 +110,7 @@ class Timeline:
 
 
 def bar(began: float, seconds: float, total: float, width: int = BAR_WIDTH) -> str:
-    """Return where in `total` seconds a step lies, as a line of `width` characters at most."""
+    """Return a bar of `width` characters that shows where in `total` seconds a step ran."""
     if total <= 0:
         return ""
     first = min(int(began / total * width), width - 1)

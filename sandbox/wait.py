@@ -1,6 +1,6 @@
-"""Waiting that ends: a deadline, the last state seen and the end of the log when it fails.
+"""Waiting that ends: a deadline, and in the error the last state and the end of the log.
 
-Must not know what is waited for; a probe tells.
+Must not know what is waited for; the probe does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOG_TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Answer:
-    """What a probe saw: whether the wait is over, and the state in words for people."""
+    """The result of a probe: whether the wait is over, and the present state."""
 
     ready: bool
     state: str
@@ -38,23 +38,23 @@ def wait_until(
     alive: Callable[[], bool] | None = None,
     fix: str = "",
 ) -> float:
-    """Ask `probe` until it is ready and return the seconds it took.
+    """Call `probe` until it is ready and return the seconds it took.
 
-    Raises WaitError at the deadline, or as soon as `alive` says that nobody is left to get
-    ready; the error carries the last state and the tail of `log`.
+    Raises WaitError at the deadline, or as soon as `alive` returns False: the process that should
+    become ready has ended. The error carries the last state and the tail of `log`.
     """
     started = time.monotonic()
     while True:
-        # Asked before the probe: a process that got ready and then ended is caught next round.
+        # Called before the probe: a process that became ready and then ended is caught next round.
         running = alive is None or alive()
         answer = probe()
         elapsed = time.monotonic() - started
         if answer.ready:
             return elapsed
         if not running:
-            reason = f"its process ended after {elapsed:.1f} s"
+            reason = f"process exited after {elapsed:.1f} s"
         elif elapsed >= deadline_seconds:
-            reason = f"not so after {elapsed:.1f} s"
+            reason = f"timed out after {elapsed:.1f} s"
         else:
             time.sleep(interval_seconds)
             continue
@@ -68,7 +68,7 @@ def wait_until(
 
 
 def log_tail(log: Path, lines: int = LOG_TAIL_LINES) -> str:
-    """Return the last `lines` lines of `log`, or a word that there is none."""
+    """Return the last `lines` lines of `log`, or a note that it cannot be read."""
     try:
         with log.open("rb") as stream:
             stream.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))

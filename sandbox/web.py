@@ -1,6 +1,6 @@
 """One HTTP request to something that the sandbox runs, from the host or inside its network.
 
-Must not retry, wait or judge an answer; the caller does.
+Must not retry, wait or evaluate a response; the caller does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back; `status` 0 means that nothing did, `body` then says why."""
+    """A response; with `status` 0 there was none, and `body` is the reason."""
 
     status: int
     body: bytes
@@ -27,7 +27,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body for people."""
+        """The body as text."""
         return self.body.decode(errors="replace").strip()
 
 
@@ -52,9 +52,9 @@ def request(
         if in_netns:
             connection.sock = netns.connect(host, port, timeout_seconds)
         connection.request(method, path, body=body, headers=dict(headers or {}))
-        answer = connection.getresponse()
-        names = {name.lower(): value for name, value in answer.getheaders()}
-        return Reply(answer.status, answer.read(), names)
+        response = connection.getresponse()
+        fields = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, response.read(), fields)
     except (OSError, http.client.HTTPException, SandboxError) as error:
         return Reply(0, str(error).encode())
     finally:

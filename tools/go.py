@@ -1,4 +1,4 @@
-"""Everything we ask of the `go` command: its version, its environment, its command lines."""
+"""The `go` command: its version, its environment, its command lines."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tools.errors import ToolsError
 from tools.gomod import go_version
 
 if TYPE_CHECKING:
-    from tools.catalog import Binary, Tool
+    from tools.tool import Binary, Tool
 
 
 def environ(tool: Tool | None = None) -> dict[str, str]:
-    """Return the environment for Go: ours, without what would change what is built."""
+    """Return the environment for Go: ours, without variables that would change the build."""
     result = {
         **os.environ,
-        # A toolchain that Go fetches by itself would be neither pinned nor expected.
+        # A toolchain that Go downloads by itself would not be pinned.
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
-        # Not empty, or the user's `go env -w GOFLAGS` counts; readonly is what checks go.sum.
+        # If empty, the user's `go env -w GOFLAGS` applies; readonly makes Go check go.sum.
         "GOFLAGS": "-mod=readonly",
     }
     if tool is not None and not tool.cgo:
@@ -30,28 +30,28 @@ def environ(tool: Tool | None = None) -> dict[str, str]:
     return result
 
 
-def require(tools: list[Tool]) -> None:
-    """Refuse a Go that is missing or older than what the tools' go.mod files ask for."""
+def require_go(tools: list[Tool]) -> None:
+    """Raise ToolsError when Go is missing or older than the tools' go.mod files require."""
     modules = [tool for tool in tools if not tool.wheel]
     if not modules:
         return
     strictest = max(modules, key=lambda tool: go_version(tool.folder))
-    wanted = go_version(strictest.folder)
-    expected = f"Go >= {_dotted(wanted)} (tools/{strictest.name}/go.mod)"
+    required = go_version(strictest.folder)
+    expected = f"Go >= {_dotted(required)} (tools/{strictest.name}/go.mod)"
     fix = "install it from https://go.dev/dl and put its bin folder first on PATH"
     try:
-        found = _run(["go", "env", "GOVERSION"], environ()).strip()
+        installed = _run(["go", "env", "GOVERSION"], environ()).strip()
     except (OSError, subprocess.CalledProcessError) as error:
         raise ToolsError(
-            "Go is missing", expected=expected, found="no `go` that runs on PATH", fix=fix
+            "Go is missing", expected=expected, found="no working `go` on PATH", fix=fix
         ) from error
-    match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", found)
-    if match is None or tuple(int(part or 0) for part in match.groups()) < wanted:
-        raise ToolsError("Go is too old", expected=expected, found=found, fix=fix)
+    match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", installed)
+    if match is None or tuple(int(part or 0) for part in match.groups()) < required:
+        raise ToolsError("Go is too old", expected=expected, found=installed, fix=fix)
 
 
 def build_command(tool: Tool, binary: Binary) -> list[str]:
-    """Return the command that links one binary, without where it is written to."""
+    """Return the command that builds one binary, without the output path."""
     flags = f"-s -w {tool.fill(tool.ldflags)}".rstrip()
     return [
         *("go", "build", "-trimpath", f"-tags={tool.tags}", f"-ldflags={flags}"),
@@ -60,15 +60,15 @@ def build_command(tool: Tool, binary: Binary) -> list[str]:
 
 
 def module_folder(tool: Tool) -> Path:
-    """Return where the module cache holds the tool's source."""
+    """Return the folder of the tool's source in the module cache."""
     argv = ["go", "list", "-m", "-f", "{{.Dir}}", tool.module]
     try:
         return Path(_run(argv, environ(tool), tool.folder).strip())
     except subprocess.CalledProcessError as error:
         raise ToolsError(
-            f"the source of {tool.module} is not in Go's module cache",
+            f"{tool.module} is not in Go's module cache",
             found=error.stderr.strip(),
-            fix=f"cd tools/{tool.name} && go mod download {tool.module}",
+            fix=f"run `cd tools/{tool.name} && go mod download {tool.module}`",
         ) from error
 
 

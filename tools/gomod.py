@@ -1,4 +1,4 @@
-"""Read what a tool's go.mod pins; versions stand there and nowhere else."""
+"""Read the versions that a tool's go.mod pins, which is the only place for them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ def required(folder: Path, module: str) -> str:
     pattern = rf"^\s*(?:require )?{re.escape(module)} (v\S+)"
     match = re.search(pattern, _text(folder), re.MULTILINE)
     if match is None:
-        raise ToolsError(f"{folder.name}/go.mod does not require {module}", fix="see README.md")
+        raise ToolsError(
+            f"{folder.name}/go.mod does not require {module}", fix="see tools/README.md"
+        )
     return match[1]
 
 
 def go_version(folder: Path) -> tuple[int, ...]:
-    """Return the oldest Go that the folder's go.mod accepts."""
+    """Return the minimum Go version of the folder's go.mod."""
     match = re.search(r"^go (\d+(?:\.\d+)+)$", _text(folder), re.MULTILINE)
     if match is None:
-        raise ToolsError(f"{folder.name}/go.mod has no `go` line", fix="see README.md")
+        raise ToolsError(f"{folder.name}/go.mod has no `go` line", fix="see tools/README.md")
     return tuple(int(part) for part in match[1].split("."))
 
 

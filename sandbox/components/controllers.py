@@ -1,4 +1,4 @@
-"""kube-controller-manager and kube-scheduler: the two loops beside the API server."""
+"""kube-controller-manager and kube-scheduler."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from sandbox.probes import Http
 
 
 def controller_manager(layout: Layout) -> Component:
-    """Return the controller manager, alone (no leader election), with a quick autoscaler."""
+    """Return the controller manager without leader election, with a fast autoscaler."""
     pki, config = layout.pki, kubeconfig.path(layout, "controller-manager")
     return Component(
         name="kube-controller-manager",
-        after=("kube-apiserver",),
         argv=(
             layout.tool("kube-controller-manager"),
             f"--kubeconfig={config}",
@@ -36,10 +35,10 @@ def controller_manager(layout: Layout) -> Component:
             "--allocate-node-cidrs=true",
             f"--cluster-cidr={POD_CIDR}",
             "--node-cidr-mask-size=24",
-            # By default it makes a folder in /usr/libexec.
+            # By default it creates a folder in /usr/libexec.
             f"--flex-volume-plugin-dir={layout.state / 'volume-plugins'}",
             f"--service-cluster-ip-range={SERVICE_CIDR}",
-            # 15 s by default; a person who watches an autoscaler should not wait.
+            # 15 s by default; users who watch an autoscaler should not have to wait.
             "--horizontal-pod-autoscaler-sync-period=5s",
         ),
         ready=Http(f"https://127.0.0.1:{CONTROLLER_MANAGER_PORT}/healthz"),
@@ -47,11 +46,10 @@ def controller_manager(layout: Layout) -> Component:
 
 
 def scheduler(layout: Layout) -> Component:
-    """Return the scheduler, alone (no leader election)."""
+    """Return the scheduler without leader election."""
     config = kubeconfig.path(layout, "scheduler")
     return Component(
         name="kube-scheduler",
-        after=("kube-apiserver",),
         argv=(
             layout.tool("kube-scheduler"),
             f"--kubeconfig={config}",

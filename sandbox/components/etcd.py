@@ -1,4 +1,4 @@
-"""etcd: where the API server keeps everything."""
+"""etcd: the API server's storage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def etcd(layout: Layout) -> Component:
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster={NODE_NAME}={peer}",
             "--log-level=warn",
-            # The data may be lost with the machine, and fsync is what makes a small disk slow.
+            # The data may be lost with the machine, and fsync is slow on small disks.
             "--unsafe-no-fsync",
         ),
         ready=Http(f"{client}/readyz"),

@@ -1,4 +1,4 @@
-"""kubelet and kube-proxy: what makes the machine a node."""
+"""kubelet and kube-proxy: they make the machine a node."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ def kubelet(layout: Layout) -> Component:
     resolv_conf = layout.config("resolv.conf")
     return Component(
         name="kubelet",
-        after=("kube-apiserver", "containerd"),
         argv=(
             layout.tool("kubelet"),
             f"--config={config}",
@@ -35,7 +34,7 @@ def kubelet(layout: Layout) -> Component:
             f"--hostname-override={NODE_NAME}",
             f"--node-ip={NODE_IP}",
         ),
-        # Nothing outside the namespace can be reached from a pod, so there is no upstream DNS.
+        # Pods cannot reach anything outside the namespace, so there is no upstream DNS.
         files={config: as_json(kubelet_config(layout)), resolv_conf: ""},
         ready=Http(f"http://127.0.0.1:{KUBELET_HEALTH_PORT}/healthz"),
         ready_seconds=120,
@@ -77,7 +76,7 @@ def kubelet_config(layout: Layout) -> dict[str, object]:
             "nodefs.inodesFree": "1%",
             "imagefs.available": "1%",
         },
-        # 100 turns the collection of unused images off, for the same reason.
+        # 100 disables the collection of unused images, for the same reason.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "serializeImagePulls": False,
@@ -89,7 +88,6 @@ def proxy(layout: Layout) -> Component:
     config = layout.config("proxy.yaml")
     return Component(
         name="kube-proxy",
-        after=("kube-apiserver",),
         argv=(layout.tool("kube-proxy"), f"--config={config}"),
         files={config: as_json(proxy_config(layout))},
         ready=Http(f"http://127.0.0.1:{PROXY_HEALTH_PORT}/livez"),

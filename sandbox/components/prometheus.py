@@ -25,7 +25,7 @@ def prometheus(
 ) -> Component:
     """Return Prometheus with these scrape configurations and groups of rules.
 
-    Another name and port make a second one beside it, with data of its own.
+    With another name and port it is a second instance, with its own data.
     """
     config, rules = layout.config(f"{name}.json"), layout.config(f"{name}-rules.json")
     settings = {
@@ -35,13 +35,12 @@ def prometheus(
     }
     return Component(
         name=name,
-        after=("kube-apiserver",),
         argv=(
             layout.tool("prometheus"),
             f"--config.file={config}",
             f"--storage.tsdb.path={layout.state / name}",
             f"--web.listen-address={NODE_IP}:{port}",
-            # Its own pages are made with npm and are no part of its Go module; this one is ours.
+            # Its own pages are built with npm and not part of its Go module; this one is ours.
             f"--web.console.templates={layout.root}/sandbox/console",
             "--log.level=warn",
         ),

@@ -1,4 +1,4 @@
-"""Argo CD's cache: what it holds can be computed again, so nothing is kept on disk."""
+"""Argo CD's cache: its content can be computed again, so nothing is stored on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def redis(layout: Layout) -> Component:
             BINARY,
             *("--bind", HOST, "--port", str(PORT)),
             *("--save", "", "--appendonly", "no"),
-            # Far above what six releases need; beyond it the oldest entries go.
+            # Far above what six releases need; beyond it the oldest entries are evicted.
             *("--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"),
             *("--dir", str(layout.run)),
         ),

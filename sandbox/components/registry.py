@@ -16,7 +16,7 @@ def registry(layout: Layout) -> Component:
         name="registry",
         argv=(BINARY, "serve", str(config)),
         files={config: as_json(settings(layout))},
-        # It would report to an exporter on localhost that nobody runs.
+        # Else it reports to an exporter on localhost, which does not exist.
         env={"OTEL_TRACES_EXPORTER": "none"},
         ready=Http(f"http://{REGISTRY}/v2/"),
     )
@@ -28,11 +28,11 @@ def settings(layout: Layout) -> dict[str, object]:
         "version": "0.1",
         "log": {"level": "info", "accesslog": {"disabled": True}},
         "storage": {
-            # Lives as long as the git repository, whose every commit names images in it.
+            # Kept as long as the git repository, whose commits refer to these images.
             "filesystem": {"rootdirectory": str(layout.cache / "registry")},
-            # Kept in memory: nothing but the files has to survive.
+            # In memory: only the files have to survive.
             "cache": {"blobdescriptor": "inmemory"},
-            # It would walk through the whole storage once a day.
+            # Else it scans the whole storage once a day.
             "maintenance": {"uploadpurging": {"enabled": False}},
         },
         "http": {"addr": REGISTRY},

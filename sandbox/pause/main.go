@@ -1,4 +1,4 @@
-// Pause holds a pod's namespaces open: it waits to be told to go, and buries orphans.
+// Pause holds a pod's namespaces open: it waits for a signal to exit, and reaps orphaned processes.
 package main
 
 import (

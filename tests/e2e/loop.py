@@ -78,7 +78,7 @@ class Loop:
     def url(self, release: Release) -> str:
         """Its address on this machine."""
         target = addresses.service_target(release.namespace, release.model)
-        return addresses.remembered(self.layout)[target].url
+        return addresses.read_addresses(self.layout)[target].url
 
     # --- git
 

@@ -75,7 +75,7 @@ def watching(loop: Loop, releases: list[AdHoc], *settings: str) -> Iterator[str]
             layout, release.model, release.namespace, values, *quick
         )
     ]
-    plan = observe.observed(manifests, layout.inner_kubeconfig)
+    plan = observe.make_plan(manifests, layout.inner_kubeconfig)
     component = prometheus(layout, plan.scrapes, shortened(plan.groups), name=NAME, port=PORT)
     # What an earlier run saw is no answer to this one's questions.
     shutil.rmtree(layout.state / NAME, ignore_errors=True)
@@ -94,7 +94,6 @@ def adapting(loop: Loop, prometheus_url: str) -> Iterator[None]:
     kubeconfig = str(layout.inner_kubeconfig)
     component = Component(
         name=ADAPTER,
-        after=("kube-apiserver",),
         argv=(
             layout.tool(ADAPTER),
             f"--config={CONFIG}",
@@ -168,7 +167,7 @@ subjects: [{{kind: ServiceAccount, name: horizontal-pod-autoscaler, namespace: {
 def firing(url: str, release: AdHoc) -> dict[tuple[str, str], dict[str, str]]:
     """The alerts of a release that fire now: name and severity -> labels."""
     query = f'ALERTS{{alertstate="firing",release="{release.model}"}}'
-    series = observe.ask(url, query, in_netns=True)
+    series = observe.query_prometheus(url, query, in_netns=True)
     found = [one["metric"] for one in series]
     return {(labels["alertname"], labels["severity"]): labels for labels in found}
 

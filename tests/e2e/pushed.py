@@ -30,9 +30,9 @@ def fetch(loop: Loop, folder: Path) -> Image:
 
 
 def variant(
-    loop: Loop, folder: Path, target: str, requirements: str, *, anew: bool = False
+    loop: Loop, folder: Path, target: str, requirements: str, *, no_cache: bool = False
 ) -> Image:
-    """A target of the Dockerfile as it is committed; `anew` from nothing but the base image."""
+    """A target of the Dockerfile as it is committed; `no_cache` from nothing but the base image."""
     name = f"{target}-{requirements}"
     context = folder / name
     if not context.exists():
@@ -41,7 +41,7 @@ def variant(
         "PYTHON_IMAGE": ensure_base(loop.layout, open_storage(loop.layout)),
         "REQUIREMENTS": requirements,
     }
-    return _push(loop, context, name, "test", target=target, arguments=arguments, anew=anew)
+    return _push(loop, context, name, "test", target=target, arguments=arguments, no_cache=no_cache)
 
 
 def bundle(loop: Loop, bundle: Bundle, folder: Path) -> Image:
@@ -75,14 +75,14 @@ def _push(
     *,
     target: str = "",
     arguments: dict[str, str] | None = None,
-    anew: bool = False,
+    no_cache: bool = False,
 ) -> Image:
     buildah, layout = open_storage(loop.layout), loop.layout
     local = local_name(name, tag)
     log = layout.logs / f"tests-{name.replace('/', '-')}.log"
     repository = f"{REGISTRY}/{name}"
     # A build throws away what it finds of others.
-    with lock.exclusive(waiting=True):
+    with lock.exclusive(wait=True):
         buildah.build(
             f"{name}: build",
             context,
@@ -91,7 +91,7 @@ def _push(
             target=target,
             arguments=arguments,
             ca_bundle=host_ca_bundle() if arguments else None,
-            anew=anew,
+            no_cache=no_cache,
         )
         digest = buildah.push(f"{name}: push", local, f"{repository}:{tag}", log=log)
     return Image(repository, tag, digest)

@@ -100,7 +100,7 @@ def test_variants_share_what_they_can(loop: Loop, folder: Path) -> None:
 
 def test_a_second_build_from_nothing_gives_the_same_digest(loop: Loop, folder: Path) -> None:
     kept = pushed.variant(loop, folder, "runtime", "serve")
-    again = pushed.variant(loop, folder, "runtime", "serve", anew=True)
+    again = pushed.variant(loop, folder, "runtime", "serve", no_cache=True)
     assert again.digest == kept.digest
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import images, lock, predictions, releases, web
-from sandbox.addresses import remembered, service_target
+from sandbox.addresses import read_addresses, service_target
 from sandbox.buildah import open_storage
 from sandbox.bundles import read_bundle, run_modelctl
 from sandbox.environments import models_of
@@ -56,7 +56,7 @@ def test_every_release_answers_with_the_digest_in_git(loop: Loop) -> None:
         bundle = loop.worktree / "build/bundles" / release.model
         checked = predictions.check(
             release,
-            remembered(loop.layout)[service_target(release.namespace, release.model)],
+            read_addresses(loop.layout)[service_target(release.namespace, release.model)],
             read_bundle(loop.layout, loop.worktree, bundle),
         )
         status = loop.application(release.name)
@@ -129,7 +129,7 @@ def test_a_new_model_version_rolls_without_a_failed_request(
     bundle = replace(read_bundle(loop.layout, loop.worktree, bundle_folder), folder=bundle_folder)
     assert bundle.digest != release.digest
     # A build throws away what it finds of others.
-    with lock.exclusive(waiting=True):
+    with lock.exclusive(wait=True):
         image = images.ensure_image(loop.layout, open_storage(loop.layout), loop.gitops, bundle)
     path = f"environments/{environment}/iris/version.yaml"
     url = f"{loop.url(release)}/model/info"

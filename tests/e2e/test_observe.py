@@ -66,7 +66,7 @@ def watched(loop: Loop, ad_hoc: AdHocReleases) -> Iterator[Watched]:
         query = 'up{container="model",endpoint="http",service=~"plain|counted"} == 1'
         seconds = eventually(
             "the first scrape",
-            lambda: (len(found := observe.ask(url, query, in_netns=True)) >= 2, found),
+            lambda: (len(found := observe.query_prometheus(url, query, in_netns=True)) >= 2, found),
             DEADLINE_SECONDS,
         )
         measured("Prometheus finds the pods of two ServiceMonitors", seconds, 20)
@@ -86,7 +86,7 @@ def predict(address: str, rows: list[list[float]]) -> None:
 def index_is_known(url: str, release: AdHoc) -> bool:
     """Is there an index of every feature, all far below what is called drift?"""
     query = f'ml:feature_psi{{window="6h",release="{release.model}"}}'
-    found = observe.ask(url, query, in_netns=True)
+    found = observe.query_prometheus(url, query, in_netns=True)
     return len(found) == len(STRANGE) and all(float(one["value"][1]) < 0.05 for one in found)
 
 
@@ -188,7 +188,7 @@ def test_make_observe_shows_every_release(loop: Loop) -> None:
 
 def told_synced(loop: Loop, url: str) -> tuple[bool, object]:
     """Whether Argo CD says of every release that it is Synced; the first scrape may be to come."""
-    found = observe.ask(url, 'argocd_app_info{sync_status="Synced"}')
+    found = observe.query_prometheus(url, 'argocd_app_info{sync_status="Synced"}')
     missing = {release.name for release in loop.releases} - {one["metric"]["name"] for one in found}
     return not missing, sorted(missing)
 

@@ -105,7 +105,7 @@ class Developer:
         """The image that each release's Deployment asks for."""
         found = []
         for release in self.releases():
-            made = arrival.deployment(self.loop.layout, release)
+            made = arrival.read_deployment(self.loop.layout, release)
             found.append(made["spec"]["template"]["spec"]["containers"][0]["image"])
         return found
 
@@ -160,11 +160,11 @@ def test_a_new_version_reaches_production_without_a_failed_request(
             wait_for_one_generation(loop, release.name)
     assert done.code == 0, done.output
     assert list(done.states()) == [
-        *("take your HEAD", "train and package", "rows as expected?", "as good as before?"),
-        *("build", "container test", "push", "sign", "signed by us?"),
-        *("bump in dev", "dev healthy", "dev serves it"),
-        *("promote to staging", "staging healthy", "staging serves it"),
-        *("promote to production", "production healthy", "production serves it"),
+        *("merge your HEAD", "train and package", "validate data", "quality gate"),
+        *("build", "container test", "push", "sign", "verify signature"),
+        *("bump dev", "dev healthy", "dev smoke test"),
+        *("promote to staging", "staging healthy", "staging smoke test"),
+        *("promote to production", "production healthy", "production smoke test"),
     ]
     assert set(done.states().values()) == {"done"}
     after = developer.releases()
@@ -173,7 +173,7 @@ def test_a_new_version_reaches_production_without_a_failed_request(
     for release, report in zip(before, reports, strict=True):
         assert report["failed"] == 0, (release.name, report)
         assert set(report["versions"]) == {release.version, GOOD}, (release.name, report)
-    assert "production serves it" in done.output.partition("AT  TOOK  STEP")[2]
+    assert "production smoke test" in done.output.partition("AT  SECONDS  STEP")[2]
     measured("a commit in production", done.seconds, PIPELINE_SECONDS)
 
 
@@ -184,7 +184,7 @@ def test_a_worse_model_is_stopped_before_there_is_an_image(developer: Developer)
     images, tags = developer.images(), developer.tags()
     done = developer.run()
     assert done.code != 0
-    assert done.last["title"] == "as good as before?"
+    assert done.last["title"] == "quality gate"
     assert done.last["state"] == "refused"
     assert "error: 'iris' is worse than its baseline" in done.output
     assert "has to be at least 0.94" in done.output
@@ -213,7 +213,7 @@ def test_a_build_that_crashes_in_the_cluster_is_rolled_back(
         wait_for_one_generation(loop, before[0].name)
     assert done.code != 0
     states = done.states()
-    assert states["container test"] == states["bump in dev"] == "done"
+    assert states["container test"] == states["bump dev"] == "done"
     assert list(states.items())[-4:] == [
         ("dev healthy", "failed"),
         ("roll back dev", "done"),
@@ -221,9 +221,9 @@ def test_a_build_that_crashes_in_the_cluster_is_rolled_back(
         (f"dev serves {before[0].version}", "done"),
     ]
     assert developer.releases() == before
-    assert "dev-iris did not roll out" in done.output
+    assert "the rollout of dev-iris failed" in done.output
     subject = loop.gitops.git.line("log", "-1", "--format=%s")
-    assert subject.startswith(f"Roll back iris to {before[0].version} in dev: the pipeline stopped")
+    assert subject.startswith(f"Roll back iris to {before[0].version} in dev: pipeline failed")
     assert report["failed"] == 0, report
     assert set(report["versions"]) == {before[0].version}, report
     measured("a broken build is rolled back", done.seconds, ROLLBACK_SECONDS)

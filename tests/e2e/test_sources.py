@@ -136,6 +136,6 @@ def test_a_bundle_outside_the_image_is_served(
     packaged = json.loads(bundle.read("sample.json"))
     for row, expected in zip(packaged["rows"], packaged["predictions"], strict=True):
         answer = ask(release, "POST", "/predict", {"features": row})
-        assert predictions.same(expected, answer["prediction"]), row
+        assert predictions.is_same_prediction(expected, answer["prediction"]), row
     (pod,) = release.pods().values()
     assert kind in next(item for item in pod["spec"]["volumes"] if item["name"] == "model")

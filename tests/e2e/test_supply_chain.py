@@ -175,8 +175,8 @@ def ask(loop: Loop, image: str, *more: str, namespace: str = PINNED, **spec: Any
 OURS = f"{REGISTRY}/iris@{DIGEST}"
 REFUSED = {
     "tag": ((f"{REGISTRY}/iris:1.0.0",), "not pinned by digest: "),
-    "elsewhere": ((f"docker.io/library/iris@{DIGEST}",), "not from a registry of ours: "),
-    "looks alike": ((f"{REGISTRY}1/iris@{DIGEST}",), "not from a registry of ours: "),
+    "elsewhere": ((f"docker.io/library/iris@{DIGEST}",), "not from an allowed registry: "),
+    "looks alike": ((f"{REGISTRY}1/iris@{DIGEST}",), "not from an allowed registry: "),
     "init container": ((OURS, f"{REGISTRY}/fetch:1"), "not pinned by digest: "),
 }
 
@@ -190,7 +190,7 @@ def test_a_pod_with_such_an_image_is_refused(
 
 def test_a_bundle_in_an_image_from_elsewhere_is_refused(loop: Loop, pinned: str) -> None:
     foreign = {"name": "model", "image": {"reference": "docker.io/library/bundle:1.0.0"}}
-    assert "not from a registry of ours: docker.io" in ask(loop, OURS, volumes=[foreign])
+    assert "not from an allowed registry: docker.io" in ask(loop, OURS, volumes=[foreign])
     ours = {"name": "model", "image": {"reference": f"{REGISTRY}/bundles/iris:1.0.0"}}
     assert ask(loop, OURS, volumes=[ours]).startswith("pod/asked created")
 

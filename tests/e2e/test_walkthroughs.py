@@ -39,7 +39,7 @@ def test_a_model_from_new_to_production_and_back(loop: Loop, tmp_path: Path) -> 
             found = replace(read_bundle(loop.layout, checkout.root, bundle), folder=bundle)
             storage = open_storage(loop.layout)
             # A build throws away what it finds of others.
-            with lock.exclusive(waiting=True):
+            with lock.exclusive(wait=True):
                 return str(images.ensure_image(loop.layout, storage, loop.gitops, found))
 
         def newer() -> str:

@@ -6,6 +6,7 @@ Grafana itself is not started here: what is tested is the JSON that it reads and
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 
 from dashboards.__main__ import FOLDER, files
 from dashboards.draw import draw
-from dashboards.source import QueryError, Source, answers, finite, panels
+from dashboards.source import QueryError, Source, panels, results
 from tests import rendering, trained
 from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
@@ -187,11 +188,11 @@ WAITED = (
 
 @pytest.mark.parametrize("target", QUERIES)
 def test_a_query_is_answered_with_data(source: Source, target: dict[str, Any]) -> None:
-    found = answers(source, target)
+    series = results(source, target)
     if FOREIGN.search(target["expr"]):
         return
-    assert found, source.fill(target["expr"])
-    assert any(map(finite, found)), source.fill(target["expr"])
+    values = [value for each in series for value in each.values]
+    assert any(map(math.isfinite, values)), source.fill(target["expr"])
 
 
 @dashboard
@@ -207,7 +208,7 @@ def test_a_variable_has_values(source: Source, document: dict[str, Any]) -> None
         asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
         assert asked is not None
         series, label = asked.groups()
-        values = {found.labels[label] for found in source.now(f"count by ({label}) ({series})")}
+        values = {each.labels[label] for each in source.instant(f"count by ({label}) ({series})")}
         assert values
         assert variable["multi"] or source.variables[variable["name"]] in values
 
@@ -227,7 +228,7 @@ def test_only_what_a_cluster_exports_is_left_unanswered() -> None:
 
 def test_a_query_that_does_not_parse_is_noticed(source: Source) -> None:
     with pytest.raises(QueryError, match="parse error"):
-        source.now("sum(ml_requests_total")
+        source.instant("sum(ml_requests_total")
 
 
 def test_all_panels_are_drawn_from_the_data(source: Source, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from sandbox.addresses import (
     Address,
     assign,
     forwards,
-    port_is_free,
-    remember,
-    remembered,
+    is_port_free,
+    read_addresses,
     service_target,
+    write_addresses,
 )
 from sandbox.errors import SandboxError
 from sandbox.forwards import parse_target
@@ -58,17 +58,17 @@ def test_it_is_an_error_when_every_port_is_taken() -> None:
 
 def test_addresses_are_remembered(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    assert remembered(layout) == {}
+    assert read_addresses(layout) == {}
     addresses = assign([ARGOCD_TARGET, IRIS], {}, lambda _: True)
-    remember(layout, addresses)
-    assert remembered(layout) == addresses
+    write_addresses(layout, addresses)
+    assert read_addresses(layout) == addresses
 
 
 def test_a_torn_file_is_as_good_as_none(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    remember(layout, {})
+    write_addresses(layout, {})
     (layout.home / "addresses.json").write_text('[{"port":')
-    assert remembered(layout) == {}
+    assert read_addresses(layout) == {}
 
 
 def test_the_forwarder_understands_every_target() -> None:
@@ -79,5 +79,5 @@ def test_the_forwarder_understands_every_target() -> None:
 def test_a_port_is_not_free_while_somebody_listens_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert not port_is_free(port)
-    assert port_is_free(port)
+        assert not is_port_free(port)
+    assert is_port_free(port)

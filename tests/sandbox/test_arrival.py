@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.arrival import given_up
+from sandbox.arrival import rollout_failure
 from sandbox.environments import Release
 
 DIGEST = "sha256:" + "a" * 64
@@ -30,7 +30,7 @@ def deployment(**differs: Any) -> dict[str, Any]:
 
 
 def test_a_rollout_without_progress_is_given_up() -> None:
-    assert given_up(deployment(), RELEASE) == "it has timed out"
+    assert rollout_failure(deployment(), RELEASE) == "it has timed out"
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_a_rollout_without_progress_is_given_up() -> None:
     ids=["under way", "another image", "not looked at yet", "no deployment"],
 )
 def test_any_other_goes_on(found: dict[str, Any]) -> None:
-    assert given_up(found, RELEASE) == ""
+    assert rollout_failure(found, RELEASE) == ""

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from sandbox import cgroup, cluster, kube, lock, netns, process
-from sandbox.cluster import check_port, check_tools, claim_machine, clean_up_after_crash, up_steps
+from sandbox.cluster import (
+    claim_machine,
+    clean_up_after_crash,
+    require_free_port,
+    require_tools,
+    up_steps,
+)
 from sandbox.errors import SandboxError
 from sandbox.layout import Layout
 from sandbox.wait import Answer
@@ -18,7 +24,7 @@ from sandbox.wait import Answer
 
 def test_the_list_of_steps_can_be_made_without_touching_anything(layout: Layout) -> None:
     titles = [step.title for step in up_steps(layout)]
-    assert titles[0] == "what a dead run left"
+    assert titles[0] == "leftovers of earlier runs"
     assert len(set(titles)) == len(titles)
     assert list(layout.root.iterdir()) == []
 
@@ -28,7 +34,7 @@ def test_every_missing_tool_is_named_before_anything_starts(layout: Layout) -> N
     layout.bin.mkdir(parents=True)
     (layout.bin / "etcd").touch()
     with pytest.raises(SandboxError) as caught:
-        check_tools(layout, components)
+        require_tools(layout, components)
     for name in ("kubelet", "containerd-shim-runc-v2", "kubectl", "ctr", "coredns"):
         assert name in caught.value.found
     assert "etcd" not in caught.value.found
@@ -40,9 +46,9 @@ def test_a_taken_port_is_refused_before_anything_starts(layout: Layout) -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(SandboxError) as caught:
-            check_port(replace(layout, host_api_port=port))
+            require_free_port(replace(layout, host_api_port=port))
     assert caught.value.found.startswith(f"127.0.0.1:{port}: ")
-    check_port(replace(layout, host_api_port=port))
+    require_free_port(replace(layout, host_api_port=port))
 
 
 @pytest.fixture
@@ -63,7 +69,7 @@ def record(layout: Layout, boot_id: str) -> None:
 
 def test_a_crash_within_this_boot_is_continued(layout: Layout, torn_down: list[Layout]) -> None:
     record(layout, process.boot_id())
-    assert clean_up_after_crash(layout) == "continued"
+    assert clean_up_after_crash(layout) == "reused"
     assert torn_down == []
 
 
@@ -95,11 +101,11 @@ def test_a_sandbox_of_another_checkout_that_runs_is_left_alone(
 ) -> None:
     other = replace(layout, root=tmp_path / "other")
     other.root.mkdir()
-    lock.take(other)
+    lock.set_owner(other)
     monkeypatch.setattr(cgroup, "all_members", lambda: {1234})
     with pytest.raises(SandboxError) as caught:
         claim_machine(layout)
-    assert caught.value.found == f"the one of {other.root}"
+    assert caught.value.found == f"the sandbox of {other.root}"
     assert torn_down == []
     assert lock.owner() == other.root
 
@@ -119,12 +125,12 @@ def test_what_another_checkout_left_is_removed_and_said(
     other = replace(layout, root=layout.root / "other")
     if folder_exists:
         other.root.mkdir()
-    lock.take(other)
+    lock.set_owner(other)
     monkeypatch.setattr(cgroup, "all_members", lambda: members)
     claim_machine(layout)
     assert torn_down == [other]
     assert lock.owner() == layout.root
-    assert capsys.readouterr().out == f"removing what a dead sandbox of {other.root} left\n"
+    assert capsys.readouterr().out == f"removing leftovers of the sandbox of {other.root}\n"
 
 
 def test_the_own_sandbox_is_claimed_without_a_word(

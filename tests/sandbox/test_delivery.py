@@ -1,4 +1,4 @@
-"""The plan after the bare cluster: order, Argo CD's processes, the root Application."""
+"""The plan after the bare cluster: Argo CD's processes, the root Application."""
 
 from __future__ import annotations
 
@@ -8,31 +8,16 @@ from pathlib import Path
 import pytest
 
 from sandbox import argocd
-from sandbox.component import start_order
 from sandbox.components import argocd as processes
-from sandbox.components.apiserver import apiserver
-from sandbox.components.etcd import etcd
 from sandbox.components.redis import redis
 from sandbox.components.registry import registry, settings
-from sandbox.delivery import shortened, steps
+from sandbox.delivery import shorten_list, steps
 from sandbox.layout import Layout
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path)
-
-
-def test_steps_start_each_component_after_those_it_needs(layout: Layout) -> None:
-    started = [step.component for step in steps(layout) if step.component]
-    names = [component.name for component in started]
-    assert names == [
-        *("redis", "registry", "argocd-repo-server", "argocd-server"),
-        *("argocd-applicationsets", "argocd-controller"),
-    ]
-    everything = [etcd(layout), apiserver(layout), *started]
-    order = [component.name for component in start_order(everything)]
-    assert order.index("redis") < order.index("argocd-repo-server")
 
 
 def test_planning_touches_no_file(layout: Layout) -> None:
@@ -93,4 +78,4 @@ def test_folder_hash_changes_with_names_and_content(tmp_path: Path) -> None:
     [(0, []), (5, ["0", "1", "2", "3", "4"]), (6, ["0", "1", "2", "3", "and 2 more"])],
 )
 def test_shortened_names_a_few_and_counts_the_rest(count: int, shown: list[str]) -> None:
-    assert shortened([str(number) for number in range(count)]) == shown
+    assert shorten_list([str(number) for number in range(count)]) == shown

@@ -73,8 +73,7 @@ def test_prepare_puts_the_users_head_on_the_branch_that_argo_cd_watches(
     gitops: GitOps, project: Path
 ) -> None:
     head = git(project, "rev-parse", "HEAD").strip()
-    said = gitops.prepare()
-    assert said == f"branch sandbox from main at {head[:9]}"
+    assert gitops.prepare() == f"created from main at {head[:9]}"
     assert git(gitops.bare, "rev-parse", BRANCH).strip() == head
     assert (gitops.worktree / "settings.yaml").read_text() == "level: info\n"
 
@@ -113,7 +112,7 @@ def test_prepare_changes_nothing_when_the_head_is_in_already(gitops: GitOps) -> 
     gitops.commit(["version.yaml"], "Release iris")
     gitops.push()
     before = git(gitops.bare, "rev-parse", BRANCH)
-    assert gitops.prepare().endswith("is in already")
+    assert gitops.prepare().endswith("already up to date")
     assert git(gitops.bare, "rev-parse", BRANCH) == before
 
 
@@ -135,8 +134,8 @@ def test_prepare_stops_at_a_conflict_and_says_what_to_do(gitops: GitOps, project
     assert caught.value.what == "cannot merge your HEAD into the branch sandbox"
     assert caught.value.found == "conflicts in settings.yaml"
     assert caught.value.fix == (
-        f"cd {gitops.worktree} && git merge {head[:12]}; resolve, `git commit`, `git push`; "
-        "then `make up` again. Nothing was changed so far"
+        f"in {gitops.worktree}, run `git merge {head[:12]}`, resolve the conflicts, then "
+        "`git commit` and `git push`; run `make up` again. Nothing has been changed so far"
     )
     assert git(gitops.bare, "rev-parse", BRANCH) == pushed
     assert git(gitops.worktree, "status", "--porcelain") == ""
@@ -152,7 +151,7 @@ def test_prepare_goes_on_after_the_conflict_was_resolved_as_told(
         gitops.prepare()
     with pytest.raises(subprocess.CalledProcessError):
         git(gitops.worktree, "merge", head[:12])
-    with pytest.raises(SandboxError, match="is not ready to take your HEAD") as unfinished:
+    with pytest.raises(SandboxError, match="cannot merge your HEAD into /") as unfinished:
         gitops.prepare()
     assert unfinished.value.found == "an unfinished merge"
     commit(gitops.worktree, "settings.yaml", "level: error\n")
@@ -196,7 +195,7 @@ def test_prepare_refuses_a_worktree_on_another_branch(gitops: GitOps) -> None:
     with pytest.raises(SandboxError) as caught:
         gitops.prepare()
     assert caught.value.found == "branch experiment"
-    assert caught.value.fix == f"git -C {gitops.worktree} checkout sandbox"
+    assert caught.value.fix == f"run `git -C {gitops.worktree} checkout sandbox`"
 
 
 def test_prepare_refuses_a_project_without_a_commit(tmp_path: Path) -> None:
@@ -204,7 +203,7 @@ def test_prepare_refuses_a_project_without_a_commit(tmp_path: Path) -> None:
     empty.mkdir()
     git(empty, "init", "-q")
     gitops = GitOps(empty, tmp_path / "b.git", tmp_path / "w", tmp_path / "config")
-    with pytest.raises(SandboxError, match="there is nothing to deploy"):
+    with pytest.raises(SandboxError, match="nothing to deploy"):
         gitops.prepare()
     assert not gitops.bare.exists()
 
@@ -294,4 +293,4 @@ def test_a_linked_worktree_of_the_user_is_a_project_too(project: Path, tmp_path:
     git(project, "worktree", "add", "-q", "-b", "feature", str(linked))
     head = commit(linked, "settings.yaml", "level: debug\n")
     gitops = GitOps(linked, tmp_path / "b.git", tmp_path / "w", tmp_path / "config")
-    assert gitops.prepare() == f"branch sandbox from feature at {head[:9]}"
+    assert gitops.prepare() == f"created from feature at {head[:9]}"

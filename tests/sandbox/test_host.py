@@ -44,27 +44,27 @@ def fake_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_was_changed_is_put_back_and_what_was_there_stays(
     layout: Layout, fake_host: Path
 ) -> None:
-    host.remember(layout)
+    host.record_settings(layout)
     setting = fake_host / "proc/vm/overcommit_memory"
     setting.write_text("1\n")
     (fake_host / "made").mkdir()
-    host.restore(layout)
+    host.restore_settings(layout)
     assert setting.read_text() == "0"
     assert not (fake_host / "made").exists()
     assert (fake_host / "there-before").exists()
 
 
 def test_a_folder_that_somebody_else_uses_by_now_stays(layout: Layout, fake_host: Path) -> None:
-    host.remember(layout)
+    host.record_settings(layout)
     (fake_host / "made" / "of-another").mkdir(parents=True)
-    host.restore(layout)
+    host.restore_settings(layout)
     assert (fake_host / "made" / "of-another").exists()
 
 
 def test_a_dead_kubelets_files_are_removed_and_a_living_ones_stay(
     layout: Layout, fake_host: Path
 ) -> None:
-    host.remember(layout)
+    host.record_settings(layout)
     folder = fake_host / "made"
     folder.mkdir()
     files = [folder / "kubelet.sock", folder / "kubelet_internal_checkpoint"]
@@ -72,9 +72,9 @@ def test_a_dead_kubelets_files_are_removed_and_a_living_ones_stay(
         kubelet.bind(str(files[0]))
         kubelet.listen()
         files[1].touch()
-        host.restore(layout)
+        host.restore_settings(layout)
         assert sorted(folder.iterdir()) == files
-    host.remember(layout)
+    host.record_settings(layout)
     host._remove_kubelet_files(folder)
     assert list(folder.iterdir()) == []
 
@@ -82,17 +82,17 @@ def test_a_dead_kubelets_files_are_removed_and_a_living_ones_stay(
 def test_a_second_up_does_not_remember_what_the_first_one_changed(
     layout: Layout, fake_host: Path
 ) -> None:
-    host.remember(layout)
+    host.record_settings(layout)
     setting = fake_host / "proc/vm/overcommit_memory"
     setting.write_text("1\n")
-    host.remember(layout)
-    host.restore(layout)
+    host.record_settings(layout)
+    host.restore_settings(layout)
     assert setting.read_text() == "0"
 
 
 def test_restore_does_nothing_when_nothing_is_remembered(layout: Layout, fake_host: Path) -> None:
     (fake_host / "made").mkdir()
-    host.restore(layout)
+    host.restore_settings(layout)
     assert (fake_host / "made").exists()
 
 

@@ -101,7 +101,7 @@ def test_content_key_does_not_depend_on_the_order_of_the_inputs() -> None:
 def test_an_unknown_engine_is_refused_before_anything_is_built() -> None:
     with pytest.raises(SandboxError) as caught:
         images.requirements_of(bundle(engine="torch"))
-    assert caught.value.what == "the bundle of iris names an unknown engine"
+    assert caught.value.what == "unknown engine in the bundle of iris"
     assert caught.value.found == "torch"
     assert caught.value.expected == "onnx or sklearn"
 

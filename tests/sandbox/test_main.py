@@ -19,7 +19,7 @@ def test_an_error_goes_to_stderr_with_exit_code_1(
     assert main(["status"]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith("SANDBOX_API_PORT is not a port\n  found:    '80'\n")
+    assert shown.err.startswith("SANDBOX_API_PORT is not a valid port\n  found:    '80'\n")
 
 
 def test_an_unknown_argument_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +40,7 @@ def seen(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(proc, "stream", stream)
     monkeypatch.setattr(status, "stream", stream)
-    monkeypatch.setattr(preflight, "check_root", lambda: None)
+    monkeypatch.setattr(preflight, "require_root", lambda: None)
     monkeypatch.setattr(main_module, "find_layout", lambda: layout)
     return commands
 

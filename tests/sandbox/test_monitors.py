@@ -79,7 +79,7 @@ def test_only_what_the_monitor_selects_is_kept() -> None:
 def test_a_selector_that_is_not_understood_is_refused() -> None:
     unknown = {"key": "tier", "operator": "In", "values": ["a"]}
     spec = {"selector": {"matchExpressions": [unknown]}, "endpoints": [ENDPOINT]}
-    with pytest.raises(ValueError, match="no rule for the operator In"):
+    with pytest.raises(ValueError, match="unsupported selector operator In"):
         scrape_configs({**SERVICE_MONITOR, "spec": spec}, Path("/kubeconfig"))
 
 

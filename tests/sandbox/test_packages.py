@@ -17,7 +17,7 @@ def test_only_fully_installed_packages_count() -> None:
 def test_nothing_is_run_when_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "missing_packages", lambda _: [])
     monkeypatch.setattr(packages, "stream", lambda *_, **__: pytest.fail("ran apt-get"))
-    assert packages.install_missing() == f"Debian packages: all {len(PACKAGES)} are installed"
+    assert packages.install_missing() == f"Debian packages: all {len(PACKAGES)} installed"
 
 
 def test_installing_asks_nothing_and_takes_nothing_more() -> None:
@@ -67,5 +67,5 @@ def test_a_failing_apt_is_an_error_and_the_policy_is_gone(
     monkeypatch.setattr(packages, "no_service_starts", lambda: no_service_starts(policy))
     with pytest.raises(SandboxError) as caught:
         packages.install_missing()
-    assert caught.value.found == "`apt-get update --quiet` ended with code 100"
+    assert caught.value.found == "exit code 100 of `apt-get update --quiet`"
     assert not policy.exists()

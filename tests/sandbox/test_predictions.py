@@ -12,7 +12,7 @@ import pytest
 from sandbox.addresses import Address
 from sandbox.bundles import Bundle
 from sandbox.environments import Release
-from sandbox.predictions import Checked, check, judge, same, table
+from sandbox.predictions import CheckedRelease, check, compare, is_same_prediction, table
 from tests import standin
 
 DIGEST = "sha256:" + "a" * 64
@@ -50,7 +50,7 @@ def service() -> Iterator[str]:
 
 
 def ask(url: str, expected: Any = "setosa") -> tuple[bool, str]:
-    answer = judge(RELEASE, url, json.dumps({"features": [5.1, 3.5]}), expected)
+    answer = compare(RELEASE, url, json.dumps({"features": [5.1, 3.5]}), expected)
     return answer.ready, answer.state
 
 
@@ -72,19 +72,19 @@ def test_an_earlier_version_is_asked_who_it_is_only(service: str, tmp_path: Path
     address = Address(int(service.rpartition(":")[2]), "service:ml-dev/iris:80")
     Service.answers["/predict"] = (500, {})
     checked = check(RELEASE, address, newer)
-    assert checked == Checked(RELEASE, service)
-    assert table([checked]).endswith("(an earlier version)")
+    assert checked == CheckedRelease(RELEASE, service)
+    assert table([checked]).endswith("(earlier version)")
 
 
 def test_another_digest_is_not_what_git_says(service: str) -> None:
     Service.answers["/model/info"] = (200, {"digest": "sha256:other"})
-    assert ask(service) == (False, f"it serves sha256:other, git says {DIGEST}")
+    assert ask(service) == (False, f"serves sha256:other, git has {DIGEST}")
 
 
 def test_another_prediction_is_not_what_packaging_recorded(service: str) -> None:
     assert ask(service, "virginica") == (
         False,
-        "it predicts 'setosa', packaging recorded 'virginica'",
+        "predicts 'setosa', packaging recorded 'virginica'",
     )
 
 
@@ -113,18 +113,18 @@ def test_nobody_listening_is_not_ready() -> None:
     ],
 )
 def test_same(expected: Any, found: Any, equal: bool) -> None:
-    assert same(expected, found) is equal
+    assert is_same_prediction(expected, found) is equal
 
 
 def test_table_is_aligned_within_100_columns() -> None:
     longer = Release("production", "ml-production", "penguins", "10.20.30", DIGEST, "r")
     rows = [
-        Checked(RELEASE, "http://127.0.0.1:18081", "{}", '"setosa"'),
-        Checked(longer, "http://127.0.0.1:18086", "{}", '"Adelie"'),
+        CheckedRelease(RELEASE, "http://127.0.0.1:18081", "{}", '"setosa"'),
+        CheckedRelease(longer, "http://127.0.0.1:18086", "{}", '"Adelie"'),
     ]
     lines = table(rows).splitlines()
     assert lines == [
-        "RELEASE              MODEL              BUNDLE        ADDRESS                 PREDICTS",
+        "RELEASE              MODEL              BUNDLE        ADDRESS                 PREDICTION",
         'dev-iris             iris 1.0.0         aaaaaaaaaaaa  http://127.0.0.1:18081  "setosa"',
         'production-penguins  penguins 10.20.30  aaaaaaaaaaaa  http://127.0.0.1:18086  "Adelie"',
     ]

@@ -8,10 +8,10 @@ import pytest
 from sandbox import preflight
 from sandbox.errors import ProblemsError
 from sandbox.layout import Layout
-from sandbox.machine import Facts, go_needed, parse_version
-from sandbox.preflight import GIB, describe, judge, warnings
+from sandbox.machine import MachineInfo, parse_version, required_go
+from sandbox.preflight import GIB, describe, find_problems, warnings
 
-GOOD = Facts(
+GOOD = MachineInfo(
     system="Linux",
     machine="x86_64",
     user_id=0,
@@ -22,18 +22,18 @@ GOOD = Facts(
     python=(3, 13, 5),
     has_venv=True,
     go=(1, 26, 8),
-    go_needed=(1, 26, 8),
+    required_go=(1, 26, 8),
     memory=8 * GIB,
     disk_free=60 * GIB,
     was_up_before=False,
     cgroup_flavour="v2",
     iptables_flavour="nf_tables",
-    foreign_kubelet=0,
+    other_kubelet_pid=0,
 )
 
 
 def test_a_stock_debian_13_has_no_problem() -> None:
-    assert judge(GOOD) == []
+    assert find_problems(GOOD) == []
     assert warnings(GOOD) == []
 
 
@@ -44,7 +44,7 @@ def test_a_stock_debian_13_has_no_problem() -> None:
         pytest.param({"user_id": 1000}, "the sandbox needs root", "user id 1000", id="user"),
         pytest.param(
             {"capabilities": 0xA80425FB},
-            "root is not allowed enough here",
+            "root lacks capabilities",
             "no CAP_SYS_ADMIN, no CAP_NET_ADMIN",
             id="container",
         ),
@@ -55,17 +55,19 @@ def test_a_stock_debian_13_has_no_problem() -> None:
         pytest.param({"python": (3, 9, 2)}, "Python is too old", "3.9.2", id="python"),
         pytest.param(
             {"has_venv": False},
-            "Python cannot make virtual environments",
+            "Python cannot create virtual environments",
             "no module `ensurepip`",
             id="venv",
         ),
         pytest.param({"go": ()}, "Go is missing", "no `go` on PATH", id="no-go"),
         pytest.param({"go": (1, 26, 7)}, "Go is too old", "Go 1.26.7", id="old-go"),
-        pytest.param({"memory": 6 * GIB - 1}, "too little memory", "6.0 GiB", id="memory"),
-        pytest.param({"disk_free": 24 * GIB}, "too little free disk", "24.0 GiB free", id="disk"),
+        pytest.param({"memory": 6 * GIB - 1}, "not enough memory", "6.0 GiB", id="memory"),
+        pytest.param(
+            {"disk_free": 24 * GIB}, "not enough free disk space", "24.0 GiB free", id="disk"
+        ),
         pytest.param(
             {"disk_free": 2 * GIB, "was_up_before": True},
-            "too little free disk",
+            "not enough free disk space",
             "2.0 GiB free",
             id="disk-again",
         ),
@@ -76,14 +78,17 @@ def test_a_stock_debian_13_has_no_problem() -> None:
             id="cgroup",
         ),
         pytest.param(
-            {"foreign_kubelet": 42}, "another kubelet runs on this machine", "pid 42", id="kubelet"
+            {"other_kubelet_pid": 42},
+            "another kubelet runs on this machine",
+            "pid 42",
+            id="kubelet",
         ),
     ],
 )
 def test_each_problem_is_named_with_what_was_found(
     change: dict[str, object], what: str, found: str
 ) -> None:
-    (problem,) = judge(replace(GOOD, **change))  # type: ignore[arg-type]
+    (problem,) = find_problems(replace(GOOD, **change))  # type: ignore[arg-type]
     assert (problem.what, problem.found) == (what, found)
     assert problem.expected
     assert problem.fix
@@ -91,7 +96,7 @@ def test_each_problem_is_named_with_what_was_found(
 
 def test_all_problems_are_reported_at_once() -> None:
     poor = replace(GOOD, user_id=1000, go=(), memory=GIB, disk_free=GIB, has_venv=False)
-    text = str(ProblemsError(judge(poor)))
+    text = str(ProblemsError(find_problems(poor)))
     assert text.startswith("this machine cannot run the sandbox: 5 problem(s)\n")
     for what in ("needs root", "virtual environments", "Go is missing", "memory", "free disk"):
         assert what in text
@@ -99,21 +104,21 @@ def test_all_problems_are_reported_at_once() -> None:
 
 
 def test_less_disk_is_enough_when_everything_was_built_before() -> None:
-    assert judge(replace(GOOD, disk_free=4 * GIB, was_up_before=True)) == []
+    assert find_problems(replace(GOOD, disk_free=4 * GIB, was_up_before=True)) == []
 
 
 def test_the_go_that_is_needed_is_the_largest_that_a_tool_asks_for(tmp_path: Path) -> None:
     for name, version in {"etcd": "1.26.3", "containerd": "1.26.10", "helm4": "1.26.9"}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "go.mod").write_text(f"module x\n\ngo {version}\n\ntool y\n")
-    assert go_needed(tmp_path) == (1, 26, 10)
-    assert go_needed(tmp_path / "absent") == ()
+    assert required_go(tmp_path) == (1, 26, 10)
+    assert required_go(tmp_path / "absent") == ()
 
 
 def test_another_distribution_is_only_a_warning() -> None:
     ubuntu = replace(GOOD, distribution="ubuntu", release="24.04")
-    assert judge(ubuntu) == []
-    assert warnings(ubuntu) == ["this is ubuntu 24.04; the sandbox is made for Debian 12 or 13"]
+    assert find_problems(ubuntu) == []
+    assert warnings(ubuntu) == ["ubuntu 24.04 is not tested; the sandbox supports Debian 12 and 13"]
 
 
 def test_the_description_shows_cgroup_kernel_and_iptables() -> None:
@@ -126,9 +131,9 @@ def test_the_description_shows_cgroup_kernel_and_iptables() -> None:
 def test_check_raises_before_anything_is_done(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preflight, "gather", lambda _: replace(GOOD, user_id=1000))
+    monkeypatch.setattr(preflight, "read_machine", lambda _: replace(GOOD, user_id=1000))
     with pytest.raises(ProblemsError):
-        preflight.check(layout)
+        preflight.require_supported(layout)
     assert not layout.home.exists()
 
 

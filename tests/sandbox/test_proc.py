@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.errors import MAX_FOREIGN_CHARACTERS, CommandError
+from sandbox.errors import MAX_DETAILS_CHARACTERS, CommandError
 from sandbox.proc import run
 
 
@@ -29,11 +29,11 @@ def test_a_missing_command_is_an_error_of_ours() -> None:
 def test_a_command_that_hangs_is_ended() -> None:
     with pytest.raises(CommandError) as caught:
         run(["sleep", "600"], timeout_seconds=0.05)
-    assert caught.value.found == "no end after 0.05 s"
+    assert caught.value.found == "timed out after 0.05 s"
 
 
 def test_only_the_end_of_a_long_output_is_kept() -> None:
     with pytest.raises(CommandError) as caught:
         run(["sh", "-c", "yes | head -c 100000; echo the cause; exit 1"])
-    assert len(caught.value.details) == MAX_FOREIGN_CHARACTERS
+    assert len(caught.value.details) == MAX_DETAILS_CHARACTERS
     assert caught.value.details.endswith("the cause")

@@ -113,7 +113,7 @@ def test_a_process_that_ends_while_awaited_fails_at_once_with_its_log(
     component = python("import sys; sys.exit('no such flag')", ready=Always(False, "port closed"))
     with pytest.raises(WaitError) as caught:
         process.ensure(layout, component)
-    assert "its process ended after" in caught.value.what
+    assert "process exited after" in caught.value.what
     assert caught.value.found == "port closed"
     assert caught.value.details == "no such flag"
 

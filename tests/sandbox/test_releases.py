@@ -20,7 +20,7 @@ from sandbox.environments import (
 from sandbox.gitops import GitOps, open_gitops
 from sandbox.images import Image
 from sandbox.layout import Layout
-from sandbox.releases import enter
+from sandbox.releases import deliver
 from tests import samples
 from tests.paths import ROOT
 
@@ -80,7 +80,7 @@ def travel(layout: Layout, gitops: GitOps, made: tuple[Bundle, Image]) -> list[s
     done: list[str] = []
     before: Environment | None = None
     for environment in read_environments(gitops.worktree):
-        done += enter(layout, gitops, environment, {"iris": made}, before)
+        done += deliver(layout, gitops, environment, {"iris": made}, before)
         before = environment
     gitops.push()
     return done
@@ -149,7 +149,7 @@ def test_a_run_that_was_killed_is_continued_where_it_stopped(
 ) -> None:
     made = build(layout, gitops, tmp_path, "1.0.0")
     dev = read_environments(gitops.worktree)[0]
-    enter(layout, gitops, dev, {"iris": made}, None)
+    deliver(layout, gitops, dev, {"iris": made}, None)
     assert travel(layout, gitops, made) == [
         "Promote iris 1.0.0 to staging",
         "Promote iris 1.0.0 to production",
@@ -158,7 +158,7 @@ def test_a_run_that_was_killed_is_continued_where_it_stopped(
 
 def test_nothing_is_promoted_that_is_not_released_before(layout: Layout, gitops: GitOps) -> None:
     environments = read_environments(gitops.worktree)
-    assert enter(layout, gitops, environments[1], {}, environments[0]) == []
+    assert deliver(layout, gitops, environments[1], {}, environments[0]) == []
     assert read_releases(gitops.worktree) == []
 
 

@@ -11,11 +11,11 @@ from sandbox.environments import Environment, Release
 from sandbox.errors import WaitError
 from sandbox.gitops import GitOps
 from sandbox.layout import Layout
-from sandbox.rollout import Patience, Progress, expectations, pending_line
-from sandbox.sync import Expected, Verdict
+from sandbox.rollout import DegradedTimer, RolloutDisplay, expectations, pending_line
+from sandbox.sync import ApplicationState, Expected
 
-READY = Verdict("dev-iris", True, "Synced, Healthy")
-WAITING = Verdict("dev-penguins", False, "OutOfSync, Missing")
+READY = ApplicationState("dev-iris", True, "Synced, Healthy")
+WAITING = ApplicationState("dev-penguins", False, "OutOfSync, Missing")
 
 
 def test_pending_line_counts_and_names_the_first_that_is_not_ready() -> None:
@@ -23,7 +23,7 @@ def test_pending_line_counts_and_names_the_first_that_is_not_ready() -> None:
 
 
 def test_pending_line_fits_into_100_columns() -> None:
-    line = pending_line([Verdict("dev-iris", False, "x" * 300)])
+    line = pending_line([ApplicationState("dev-iris", False, "x" * 300)])
     assert len(line) == 100
     assert line.endswith("...")
 
@@ -32,12 +32,12 @@ def test_pending_line_is_empty_when_all_are_ready() -> None:
     assert pending_line([READY]) == ""
 
 
-def test_progress_says_each_application_once_even_when_a_later_commit_is_awaited() -> None:
+def test_display_announces_each_application_once_even_when_a_later_commit_is_awaited() -> None:
     written: list[str] = []
-    progress = Progress(written.append, living=False)
-    back = Verdict("dev-iris", False, "Synced, Healthy: at 123456789")
-    for seconds, verdicts in enumerate([[WAITING], [READY], [back], [back], [READY]]):
-        progress.show(verdicts, float(seconds))
+    display = RolloutDisplay(written.append, is_tty=False)
+    back = ApplicationState("dev-iris", False, "Synced, Healthy: at 123456789")
+    for seconds, states in enumerate([[WAITING], [READY], [back], [back], [READY]]):
+        display.show(states, float(seconds))
     assert "".join(written).splitlines() == [
         "  0 of 1 ready; dev-penguins: OutOfSync, Missing",
         "  dev-iris                 Synced, Healthy        1 s",
@@ -45,25 +45,25 @@ def test_progress_says_each_application_once_even_when_a_later_commit_is_awaited
     ]
 
 
-def test_progress_keeps_one_living_line_on_a_terminal() -> None:
+def test_display_keeps_one_status_line_on_a_terminal() -> None:
     written: list[str] = []
-    progress = Progress(written.append, living=True)
-    progress.show([WAITING], 0)
-    progress.show([WAITING, READY], 1)
-    progress.close()
+    display = RolloutDisplay(written.append, is_tty=True)
+    display.show([WAITING], 0)
+    display.show([WAITING, READY], 1)
+    display.close()
     text = "".join(written)
     assert text.count("\n") == 1
     assert text.endswith("\r\x1b[2K")
 
 
-def test_patience_is_lost_with_what_stays_degraded_without_a_break() -> None:
-    degraded = Verdict("dev-iris", False, "Synced, Degraded", degraded=True)
-    patience = Patience(60)
-    assert patience.lost([degraded, WAITING], 0) == []
-    assert patience.lost([degraded, WAITING], 59) == []
-    assert patience.lost([degraded, WAITING], 60) == [degraded]
-    assert patience.lost([READY, WAITING], 61) == []
-    assert patience.lost([degraded], 62) == []
+def test_the_timer_expires_for_what_stays_degraded_without_interruption() -> None:
+    degraded = ApplicationState("dev-iris", False, "Synced, Degraded", is_degraded=True)
+    timer = DegradedTimer(60)
+    assert timer.expired([degraded, WAITING], 0) == []
+    assert timer.expired([degraded, WAITING], 59) == []
+    assert timer.expired([degraded, WAITING], 60) == [degraded]
+    assert timer.expired([READY, WAITING], 61) == []
+    assert timer.expired([degraded], 62) == []
 
 
 def test_expectations_are_root_baselines_and_releases() -> None:
@@ -108,8 +108,8 @@ def test_a_failed_wait_says_what_the_pods_of_the_pending_release_say(
 def test_a_wait_ends_early_when_something_stays_degraded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    verdict = Verdict("dev-iris", False, "Synced, Degraded: refused", degraded=True)
-    monkeypatch.setattr(rollout, "look", lambda *_: [verdict])
+    state = ApplicationState("dev-iris", False, "Synced, Degraded: refused", is_degraded=True)
+    monkeypatch.setattr(rollout, "read_states", lambda *_: [state])
     monkeypatch.setattr(rollout, "DEGRADED_SECONDS", 0)
     monkeypatch.setattr(symptoms, "describe", lambda *_: "ml-dev: the pod's last words")
     gitops = GitOps(tmp_path, tmp_path, tmp_path, tmp_path)

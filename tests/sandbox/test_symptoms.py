@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.symptoms import container_lines, event_lines, last_words, pod_lines
+from sandbox.symptoms import container_lines, event_lines, pod_lines, termination_reason
 
 REFUSAL = json.dumps(
     {
@@ -38,8 +38,8 @@ def test_a_refusing_container_gives_its_refusal_and_that_it_is_restarted() -> No
         "lastState": {"terminated": {"exitCode": 3, "reason": "Error", "message": REFUSAL}},
     }
     assert container_lines(status) == [
-        "waits: CrashLoopBackOff back-off 10s",
-        f"ended with 3 (Error): {REFUSED}",
+        "waiting: CrashLoopBackOff back-off 10s",
+        f"exited with code 3 (Error): {REFUSED}",
     ]
 
 
@@ -59,14 +59,14 @@ def test_a_ready_container_has_nothing_to_say() -> None:
     ],
     ids=["nothing", "last-line", "refusal-before-noise", "other-event", "no-object"],
 )
-def test_last_words(message: str, words: str) -> None:
-    assert last_words(message) == words
+def test_termination_reason(message: str, words: str) -> None:
+    assert termination_reason(message) == words
 
 
 def test_pod_lines_are_of_the_model_only() -> None:
     waiting = {"ready": False, "state": {"waiting": {"reason": "ImagePullBackOff"}}}
     pods = [pod("iris-1", "iris", waiting), pod("penguins-1", "penguins", waiting)]
-    assert pod_lines(pods, "iris") == ["iris-1 waits: ImagePullBackOff"]
+    assert pod_lines(pods, "iris") == ["iris-1 waiting: ImagePullBackOff"]
     assert len(pod_lines(pods)) == 2
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.sync import Expected, judge
+from sandbox.sync import Expected, application_state
 
 HEAD = "1" * 40
 OLD = "2" * 40
@@ -37,7 +37,7 @@ SERVICE = {"kind": "Service", "name": "iris", "status": "OutOfSync"}
 
 
 @pytest.mark.parametrize(
-    ("found", "done", "state"),
+    ("found", "is_ready", "summary"),
     [
         (None, False, "not created yet"),
         ({}, False, "Unknown, Unknown: at no commit"),
@@ -81,20 +81,23 @@ SERVICE = {"kind": "Service", "name": "iris", "status": "OutOfSync"}
         *("cannot-render", "warning-only", "sync-failed", "sync-failed-before"),
     ],
 )
-def test_verdict(found: dict[str, Any] | None, done: bool, state: str) -> None:
-    verdict = judge(Expected("dev-iris", "ml-dev", "iris"), found, HEAD)
-    assert (verdict.done, verdict.state) == (done, state)
+def test_application_state(found: dict[str, Any] | None, is_ready: bool, summary: str) -> None:
+    state = application_state(Expected("dev-iris", "ml-dev", "iris"), found, HEAD)
+    assert (state.is_ready, state.summary) == (is_ready, summary)
 
 
 def test_a_page_of_output_is_cut_to_its_end() -> None:
     found = application(conditions=[{"type": "SyncError", "message": "x" * 1000 + " the cause"}])
-    verdict = judge(Expected("dev-iris"), found, HEAD)
-    assert verdict.state.endswith("x the cause")
-    assert len(verdict.state) < 400
+    state = application_state(Expected("dev-iris"), found, HEAD)
+    assert state.summary.endswith("x the cause")
+    assert len(state.summary) < 400
 
 
 def test_only_a_health_lost_at_the_expected_commit_counts_as_degraded() -> None:
     expected = Expected("dev-iris")
-    assert judge(expected, application(health="Degraded"), HEAD).degraded
-    assert not judge(expected, application(health="Degraded", revision=OLD), HEAD).degraded
-    assert not judge(expected, application(health="Progressing"), HEAD).degraded
+    for status, is_degraded in (
+        (application(health="Degraded"), True),
+        (application(health="Degraded", revision=OLD), False),
+        (application(health="Progressing"), False),
+    ):
+        assert application_state(expected, status, HEAD).is_degraded is is_degraded

@@ -56,7 +56,7 @@ def test_task_ends_a_command_that_takes_too_long(tmp_path: Path) -> None:
     argv = ["sh", "-c", f"exec >{fifo}; echo started; exec sleep 600"]
     with pytest.raises(CommandError) as caught:
         run_task("task", argv, log=tmp_path / "log", timeout_seconds=0.5)
-    assert caught.value.found == "no end after 0.5 s"
+    assert caught.value.found == "timed out after 0.5 s"
     with os.fdopen(reader, "rb", buffering=0) as stream:
         os.set_blocking(reader, True)
         ended, _, _ = select.select([stream], [], [], 60)

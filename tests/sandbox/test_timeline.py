@@ -17,11 +17,11 @@ def ticking(*times: float) -> Callable[[], float]:
     return lambda: next(shown)
 
 
-def test_steps_are_said_as_they_happen_and_kept() -> None:
-    said: list[str] = []
-    timeline = Timeline(ticking(100, 100, 104), said.append)
+def test_steps_are_printed_as_they_happen_and_kept() -> None:
+    printed: list[str] = []
+    timeline = Timeline(ticking(100, 100, 104), printed.append)
     assert timeline.step("build", lambda: "1.0.0,\n sha256:12") == "1.0.0,\n sha256:12"
-    assert said == ["   0.0  build ...", "        1.0.0, sha256:12"]
+    assert printed == ["   0.0  build ...", "        1.0.0, sha256:12"]
     assert json.loads(timeline.as_json()) == [
         {
             "title": "build",
@@ -64,10 +64,10 @@ def test_what_stops_a_step_is_kept_and_raised(error: BaseException, state: str, 
     assert (entry.began, entry.seconds, entry.state, entry.words) == (1, 2, state, words)
 
 
-def test_of_a_refusal_only_the_refusal_is_said() -> None:
-    assert refusal(3).refused
-    assert refusal(3).said == "error: 'iris' is worse\n  found: accuracy 0.5"
-    assert not refusal(1).refused
+def test_the_message_of_a_refusal_is_the_refusal_only() -> None:
+    assert refusal(3).is_refusal
+    assert refusal(3).message == "error: 'iris' is worse\n  found: accuracy 0.5"
+    assert not refusal(1).is_refusal
 
 
 def test_the_table_shows_every_step_within_its_width() -> None:
@@ -77,7 +77,7 @@ def test_the_table_shows_every_step_within_its_width() -> None:
         timeline.step("gate", lambda: (_ for _ in ()).throw(refusal(3)))
     lines = timeline.text().splitlines()
     assert all(len(line) <= WIDTH for line in lines)
-    assert lines[0].split() == ["AT", "TOOK", "STEP", "WHEN", "WHAT"]
+    assert lines[0].split() == ["AT", "SECONDS", "STEP", "TIMELINE", "RESULT"]
     assert lines[1].split()[:4] == ["0.0", "40.0", "train", "[red]"]
     assert lines[2].split()[:4] == ["40.0", "20.0", "gate", "REFUSED"]
 

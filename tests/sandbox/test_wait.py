@@ -1,4 +1,4 @@
-"""A wait ends: ready, out of time or with nobody left, and says what was seen last."""
+"""A wait ends: ready, timed out or without its process, and reports the last state."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ def test_wait_fails_at_the_deadline_with_the_last_state_and_the_log(tmp_path: Pa
     with pytest.raises(WaitError) as caught:
         wait_until("it ready", lambda: Answer(False, "status 503"), 0, log=log)
     text = str(caught.value)
-    assert text.startswith("it ready: not so after 0.0 s\n  found:    status 503\n")
+    assert text.startswith("it ready: timed out after 0.0 s\n  found:    status 503\n")
     assert "expected: it ready within 0 s" in text
     assert f"fix:      read {log}" in text
     assert text.endswith("  | one\n  | two")
 
 
-def test_wait_fails_at_once_when_nobody_is_left() -> None:
-    with pytest.raises(WaitError, match="its process ended after"):
+def test_wait_fails_at_once_when_the_process_has_exited() -> None:
+    with pytest.raises(WaitError, match="process exited after"):
         wait_until("it", lambda: Answer(False, "closed"), 60, alive=lambda: False)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.catalog import Asset, Binary, Tool
-from tools.progress import Progress
-from tools.state import Places
+from tools.progress import BuildProgress
+from tools.state import ToolPaths
+from tools.tool import Asset, Binary, Tool
 
 MODULE = "example.org/hello"
 GO_MOD = f"""\
@@ -46,17 +46,17 @@ def write_script(path: Path, body: str) -> Path:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path / "built")
+def paths(tmp_path: Path) -> ToolPaths:
+    return ToolPaths(tmp_path / "built")
 
 
 @pytest.fixture
-def progress() -> Progress:
-    return Progress(io.StringIO())
+def progress() -> BuildProgress:
+    return BuildProgress(io.StringIO())
 
 
 @pytest.fixture
-def said(progress: Progress) -> Callable[[], str]:
+def printed(progress: BuildProgress) -> Callable[[], str]:
     """Everything that was printed so far."""
     stream = progress.stream
     assert isinstance(stream, io.StringIO)

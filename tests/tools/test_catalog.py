@@ -7,8 +7,9 @@ import re
 import pytest
 
 from tools import go
-from tools.catalog import CATALOG, GROUPS, Tool, select
+from tools.catalog import CATALOG, GROUPS, select
 from tools.errors import ToolsError
+from tools.tool import Tool
 
 MODULES = [tool for tool in CATALOG if not tool.wheel]
 WHEELS = [tool for tool in CATALOG if tool.wheel]

@@ -14,8 +14,8 @@ from tests.paths import ROOT
 from tools import __main__, progress, state
 from tools.catalog import CATALOG
 from tools.errors import ToolsError
-from tools.progress import Progress
-from tools.state import Places
+from tools.progress import BuildProgress
+from tools.state import ToolPaths
 
 
 def test_list_needs_no_virtual_environment() -> None:
@@ -27,7 +27,7 @@ def test_list_needs_no_virtual_environment() -> None:
 
 @pytest.fixture
 def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(state, "Places", lambda: Places(tmp_path))
+    monkeypatch.setattr(state, "ToolPaths", lambda: ToolPaths(tmp_path))
 
 
 @pytest.mark.usefixtures("empty")
@@ -36,7 +36,7 @@ def test_the_path_of_what_is_not_built_is_an_error_that_says_how(
 ) -> None:
     assert __main__.main(["path", "kubelet"]) == 1
     assert capsys.readouterr().err == (
-        "error: kubelet is not built\n  fix: python3 -m tools build kubernetes\n"
+        "error: kubelet is not built\n  fix: run `python3 -m tools build kubernetes`\n"
     )
 
 
@@ -53,7 +53,7 @@ def test_a_long_build_is_heard_of_every_now_and_then(
 ) -> None:
     monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0)
     stream = io.StringIO()
-    with Progress(stream).building("slow", "v1", 60) as step:
+    with BuildProgress(stream).building("slow", "v1", 60) as step:
         step.run(["sleep", "1.2"], cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
     # How many seconds it takes is the machine's affair.
     begun, *between, ended = re.sub(r": (.*?)\d+ s", r": \1N s", stream.getvalue()).splitlines()
@@ -71,10 +71,10 @@ def test_a_terminal_gets_one_line_that_changes(tmp_path: Path) -> None:
     stream = Terminal()
     with (
         pytest.raises(ToolsError, match="exit code 3"),
-        Progress(stream).building("one", "v1", 60) as step,
+        BuildProgress(stream).building("one", "v1", 60) as step,
     ):
         step.run(["sh", "-c", "exit 3"], cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
-    said = re.sub(r"\d+ s\b", "N s", stream.getvalue())
+    printed = re.sub(r"\d+ s\b", "N s", stream.getvalue())
     running = "\r\033[K[1/0] one v1: N s of about N s"
-    assert said.startswith(running)
-    assert said.replace(running, "") == "\r\033[K[1/0] one v1: stopped after N s\n"
+    assert printed.startswith(running)
+    assert printed.replace(running, "") == "\r\033[K[1/0] one v1: failed after N s\n"

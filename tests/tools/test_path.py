@@ -9,27 +9,27 @@ import pytest
 
 from tests.tools.conftest import write_script
 from tools import build, state
-from tools.catalog import Tool
 from tools.errors import ToolsError
-from tools.progress import Progress
-from tools.state import Places
+from tools.progress import BuildProgress
+from tools.state import ToolPaths
+from tools.tool import Tool
 
 
 @pytest.mark.parametrize("name", ["hello", "hi"])
 def test_the_pinned_version_on_path_is_linked_without_any_go(
     tool: Tool,
-    places: Places,
-    progress: Progress,
+    paths: ToolPaths,
+    progress: BuildProgress,
     machine: Path,
-    said: Callable[[], str],
+    printed: Callable[[], str],
     name: str,
 ) -> None:
     found = write_script(machine / name, "echo 'hello v1.2.3 (built elsewhere)'")
-    build.build_all((tool,), places, progress)
-    assert (places.bin / "hello").readlink() == found
-    assert (places.share(tool) / "bin" / "hi").resolve() == found
-    assert said() == "hello v1.2.3: taken from PATH\n"
-    assert state.is_built(tool, places)
+    build.build_all((tool,), paths, progress)
+    assert (paths.bin / "hello").readlink() == found
+    assert (paths.share(tool) / "bin" / "hi").resolve() == found
+    assert printed() == "hello v1.2.3: using the one on PATH\n"
+    assert state.is_built(tool, paths)
 
 
 @pytest.mark.parametrize(
@@ -44,50 +44,50 @@ def test_the_pinned_version_on_path_is_linked_without_any_go(
     ],
 )
 def test_any_other_version_on_path_is_not_used(
-    tool: Tool, places: Places, progress: Progress, fake_go: Path, machine: Path, body: str
+    tool: Tool, paths: ToolPaths, progress: BuildProgress, fake_go: Path, machine: Path, body: str
 ) -> None:
     write_script(machine / "hello", body)
-    build.build_all((tool,), places, progress)
-    assert not (places.bin / "hello").is_symlink()
+    build.build_all((tool,), paths, progress)
+    assert not (paths.bin / "hello").is_symlink()
 
 
 def test_the_right_one_is_found_behind_a_wrong_one_of_another_name(
-    tool: Tool, places: Places, progress: Progress, machine: Path
+    tool: Tool, paths: ToolPaths, progress: BuildProgress, machine: Path
 ) -> None:
     write_script(machine / "hello", "echo hello v1.0.0")
     right = write_script(machine / "hi", "echo hello v1.2.3")
-    build.build_all((tool,), places, progress)
-    assert (places.bin / "hello").readlink() == right
+    build.build_all((tool,), paths, progress)
+    assert (paths.bin / "hello").readlink() == right
 
 
 def test_a_link_whose_target_was_upgraded_counts_as_missing(
-    tool: Tool, places: Places, progress: Progress, machine: Path
+    tool: Tool, paths: ToolPaths, progress: BuildProgress, machine: Path
 ) -> None:
     found = write_script(machine / "hello", "echo hello v1.2.3")
-    build.build_all((tool,), places, progress)
+    build.build_all((tool,), paths, progress)
     write_script(found, "echo hello v1.3.0, newer")
-    assert not state.is_built(tool, places)
+    assert not state.is_built(tool, paths)
     with pytest.raises(ToolsError, match="Go is missing"):
-        build.build_all((tool,), places, progress)
+        build.build_all((tool,), paths, progress)
 
 
 def test_our_own_folder_on_path_is_not_searched(
     tool: Tool,
-    places: Places,
-    progress: Progress,
+    paths: ToolPaths,
+    progress: BuildProgress,
     fake_go: Path,
     machine: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PATH", f"{places.bin}:{machine}")
-    write_script(places.bin / "hello", "echo hello v1.2.3")
-    build.build_all((tool,), places, progress)
-    assert not (places.bin / "hello").is_symlink()
+    monkeypatch.setenv("PATH", f"{paths.bin}:{machine}")
+    write_script(paths.bin / "hello", "echo hello v1.2.3")
+    build.build_all((tool,), paths, progress)
+    assert not (paths.bin / "hello").is_symlink()
 
 
 def test_a_tool_with_assets_is_never_taken_from_path(
-    asset_tool: Tool, places: Places, progress: Progress, machine: Path
+    asset_tool: Tool, paths: ToolPaths, progress: BuildProgress, machine: Path
 ) -> None:
     write_script(machine / "hello", "echo hello v1.2.3")
     with pytest.raises(ToolsError, match="Go is missing"):
-        build.build_all((asset_tool,), places, progress)
+        build.build_all((asset_tool,), paths, progress)

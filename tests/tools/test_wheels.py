@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tools import build, state
-from tools.catalog import Binary, Tool
 from tools.errors import ToolsError
-from tools.progress import Progress
-from tools.state import Places
+from tools.progress import BuildProgress
+from tools.state import ToolPaths
+from tools.tool import Binary, Tool
 
 NAME = "hello_bin-1.2.3-py3-none-any.whl"
 
@@ -57,36 +57,36 @@ def _hash(text: str) -> str:
 
 
 def test_the_binary_of_a_wheel_is_installed_alone(
-    tool: Tool, places: Places, progress: Progress
+    tool: Tool, paths: ToolPaths, progress: BuildProgress
 ) -> None:
-    build.build_all((tool,), places, progress)
-    assert state.is_built(tool, places)
-    assert [path.name for path in places.bin.iterdir()] == ["hello"]
-    assert (places.bin / "hello").stat().st_mode & 0o111
+    build.build_all((tool,), paths, progress)
+    assert state.is_built(tool, paths)
+    assert [path.name for path in paths.bin.iterdir()] == ["hello"]
+    assert (paths.bin / "hello").stat().st_mode & 0o111
 
 
 def test_another_content_than_the_locked_is_refused(
-    tool: Tool, places: Places, progress: Progress
+    tool: Tool, paths: ToolPaths, progress: BuildProgress
 ) -> None:
     lock = tool.folder / "requirements.txt"
     text = lock.read_text(encoding="utf-8")
     lock.write_text(f"{text[:-10]}{'0' * 9}\n", encoding="utf-8")
     with pytest.raises(ToolsError, match="DO NOT MATCH THE HASHES"):
-        build.build_all((tool,), places, progress)
-    assert not places.bin.exists()
+        build.build_all((tool,), paths, progress)
+    assert not paths.bin.exists()
 
 
 def test_a_wheel_that_holds_another_version_is_found_out(
-    tool: Tool, places: Places, progress: Progress
+    tool: Tool, paths: ToolPaths, progress: BuildProgress
 ) -> None:
     other = dataclasses.replace(tool.binaries[0], prints="hello v9.9.9")
     wrong = dataclasses.replace(tool, binaries=(other,))
     with pytest.raises(ToolsError, match=r"expected: hello v9\.9\.9\n  found: hello v1\.2\.3"):
-        build.build_all((wrong,), places, progress)
+        build.build_all((wrong,), paths, progress)
 
 
-def test_a_new_lock_is_another_pin(tool: Tool, places: Places, progress: Progress) -> None:
-    build.build_all((tool,), places, progress)
+def test_a_new_lock_is_another_pin(tool: Tool, paths: ToolPaths, progress: BuildProgress) -> None:
+    build.build_all((tool,), paths, progress)
     lock = tool.folder / "requirements.txt"
     lock.write_text(f"# newer\n{lock.read_text(encoding='utf-8')}", encoding="utf-8")
-    assert not state.is_built(tool, places)
+    assert not state.is_built(tool, paths)

@@ -1,49 +1,51 @@
-"""One release, further down the page: its workers, what goes through them, its versions."""
+"""Further rows of the release's dashboard: workers, inputs and predictions, rollout."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dashboards.parts import PODS, SERIES, buckets, lines, query, rows
+from dashboards.panels import PODS, SERIES, heatmap_panel, query, table_panel, time_series_panel
 
 RATE = "$__rate_interval"
 
 
 def workers() -> list[Any]:
-    """How busy the release is, and with how much."""
+    """Return the panels of workers and saturation."""
     return [
-        lines(
-            "In flight",
+        time_series_panel(
+            "Requests in flight",
             "short",
             query(f"sum(ml_requests_in_flight{{{SERIES}}})", "in flight"),
             query(f"sum(ml_requests_in_flight_limit{{{SERIES}}})", "limit"),
-            about="Requests that run or wait, over all pods; beyond the limit they are refused.",
+            description="Running and waiting requests over all pods; beyond the limit they are "
+            "shed.",
         ),
-        lines(
-            "Shed and too late",
+        time_series_panel(
+            "Shed (503) and timed out (504)",
             "reqps",
             query(f"sum(rate(ml_requests_shed_total{{{SERIES}}}[{RATE}]))", "shed (503)"),
-            query(f"sum(rate(ml_deadline_exceeded_total{{{SERIES}}}[{RATE}]))", "too late (504)"),
-            about="Refused because too many were in flight; given up because the deadline passed.",
+            query(f"sum(rate(ml_deadline_exceeded_total{{{SERIES}}}[{RATE}]))", "timed out (504)"),
+            description="Shed because of too many requests in flight; timed out past their "
+            "deadline.",
             stacked=True,
         ),
-        lines(
+        time_series_panel(
             "Worker restarts",
             "short",
             query(
                 f"clamp_min(ml_worker_starts_total{{{SERIES}}} - ml_workers{{{SERIES}}}, 0)",
                 "{{pod}}",
             ),
-            about="Workers started beyond the configured number, since the pod began: "
-            "crashes, hangs, kills for memory.",
+            description="Workers restarted since the pod started: crashes, hangs, out-of-memory "
+            "kills.",
         ),
-        lines(
+        time_series_panel(
             "CPU by pod",
             "short",
             query(f"rate(process_cpu_seconds_total{{{SERIES}}}[{RATE}])", "{{pod}}"),
-            about="Cores that master and workers use.",
+            description="CPU cores used by master and workers.",
         ),
-        lines(
+        time_series_panel(
             "Memory by pod",
             "bytes",
             query(f"process_resident_memory_bytes{{{SERIES}}}", "{{pod}}"),
@@ -51,31 +53,33 @@ def workers() -> list[Any]:
                 f'max(kube_pod_container_resource_limits{{{PODS},container="model",resource="memory"}})',
                 "limit",
             ),
-            about="Memory of master and workers; the limit is from kube-state-metrics.",
+            description="Resident memory of master and workers; the limit is from "
+            "kube-state-metrics.",
         ),
-        lines(
+        time_series_panel(
             "Time to ready",
             "s",
             query(f"ml_model_load_seconds{{{SERIES}}}", "{{pod}}"),
-            about="From the start of the process until it could predict.",
+            description="From the start of the process until it is ready to predict.",
         ),
     ]
 
 
 def content() -> list[Any]:
-    """What it is asked, and what it says."""
+    """Return the panels of inputs and predictions."""
     return [
-        lines(
-            "Rejected inputs by reason",
+        time_series_panel(
+            "Rejected requests by reason",
             "reqps",
             query(
                 f"sum by (reason) (rate(ml_input_rejections_total{{{SERIES}}}[{RATE}])) > 0",
                 "{{reason}}",
             ),
-            about="Requests for predictions answered with 4xx; a rise is often a client's release.",
+            description="Prediction requests answered with 4xx; often rises with a client's "
+            "release.",
             stacked=True,
         ),
-        lines(
+        time_series_panel(
             "Predictions by class",
             "percentunit",
             query(
@@ -84,41 +88,41 @@ def content() -> list[Any]:
                 f"(sum(rate(ml_predictions_total{{{SERIES}}}[{RATE}])) > 0)",
                 "{{prediction}}",
             ),
-            about="Share of each class in the predicted rows; for a number: of each range.",
+            description="Share of each class in the predicted rows; of each range for regression.",
             stacked=True,
-            most=1,
+            maximum=1,
         ),
-        buckets(
+        heatmap_panel(
             "Confidence",
             "percentunit",
             f"sum by (le) (increase(ml_confidence_bucket{{{SERIES}}}[{RATE}]))",
-            about="Highest class probability of each row; classifiers only.",
+            description="Highest class probability of each row; only for classifiers.",
             width=8,
         ),
     ]
 
 
 def rollout() -> list[Any]:
-    """What runs, and how it comes and goes."""
+    """Return the panels of versions and replicas."""
     named = '{namespace="$namespace",deployment="$release"}'
     scaled = '{namespace="$namespace",horizontalpodautoscaler="$release"}'
     return [
-        lines(
+        time_series_panel(
             "Pods by version",
             "short",
             query(f"count by (version) (ml_model_info{{{SERIES}}})", "{{version}}"),
-            about="How many pods serve which version: a rollout is where the lines cross.",
+            description="Pods that serve each version; during a rollout the lines cross.",
             stacked=True,
         ),
-        lines(
+        time_series_panel(
             "Replicas",
             "short",
-            query(f"kube_deployment_spec_replicas{named}", "wanted"),
+            query(f"kube_deployment_spec_replicas{named}", "desired"),
             query(f"kube_deployment_status_replicas_available{named}", "available"),
-            query(f"kube_horizontalpodautoscaler_spec_max_replicas{scaled}", "most"),
-            about="From kube-state-metrics.",
+            query(f"kube_horizontalpodautoscaler_spec_max_replicas{scaled}", "maximum"),
+            description="From kube-state-metrics.",
         ),
-        lines(
+        time_series_panel(
             "Container restarts",
             "short",
             query(
@@ -126,16 +130,16 @@ def rollout() -> list[Any]:
                 f"(increase(kube_pod_container_status_restarts_total{{{PODS}}}[{RATE}]))",
                 "{{pod}}",
             ),
-            about="From kube-state-metrics. A pod that refuses its bundle ends with exit code 3.",
+            description="From kube-state-metrics. A pod that refuses its bundle exits with code 3.",
         ),
-        rows(
+        table_panel(
             "Bundles",
             (
                 "pods",
                 "short",
                 f"count by (name, version, engine, digest) (ml_model_info{{{SERIES}}})",
             ),
-            about="The bundles that are served now: the digest is the one in version.yaml.",
+            description="The served bundles; the digest is that in version.yaml.",
             names={"name": "model"},
             height=5,
         ),

@@ -1,4 +1,4 @@
-"""A dashboard of ours: its variables, links, annotations, and rows of panels."""
+"""What all dashboards share: variables, links, annotations, and rows of panels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from grafana_foundation_sdk.cog import builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
-from dashboards import parts
-from dashboards.parts import SOURCE
+from dashboards.panels import BLUE, RECORDED, RED, SERIES, SOURCE
 
 TAG = "ml-model"
 # A PodMonitor's job is `<namespace>/<name>`: the name is the release.
@@ -23,8 +22,8 @@ Row = tuple[str, Sequence[builder.Builder[models.Panel]]]
 def choice(
     name: str, label: str, query: str, *, many: bool = False, regex: str = ""
 ) -> dashboard.QueryVariable:
-    """A variable whose values are those of a label."""
-    made = (
+    """Return a variable with the values of a label."""
+    variable = (
         dashboard.QueryVariable(name)
         .label(label)
         .datasource(SOURCE)
@@ -36,65 +35,69 @@ def choice(
         .regex(regex)
     )
     if many:
-        made = made.all_value(".*").current(models.VariableOption(text="All", value="$__all"))
-    return made
+        variable = variable.all_value(".*").current(
+            models.VariableOption(text="All", value="$__all")
+        )
+    return variable
 
 
-def fixed(name: str, label: str, values: str, current: str, about: str) -> dashboard.CustomVariable:
-    """A variable with a list of values."""
+def fixed(
+    name: str, label: str, values: str, current: str, description: str
+) -> dashboard.CustomVariable:
+    """Return a variable with a fixed list of values."""
     return (
         dashboard.CustomVariable(name)
         .label(label)
-        .description(about)
+        .description(description)
         .values(values)
         .current(models.VariableOption(text=current, value=current))
     )
 
 
 def namespaces(*, many: bool = False) -> dashboard.QueryVariable:
-    """The environment's namespace."""
+    """Return the variable of the environment's namespace."""
     return choice("namespace", "Namespace", "label_values(ml_model_info, namespace)", many=many)
 
 
 def releases() -> dashboard.QueryVariable:
-    """The release: the Service's name, which is the label `job` of a ServiceMonitor's series."""
+    """Return the variable of the release: the label `job`, which is the name of its Service."""
     values = 'label_values(ml_model_info{namespace="$namespace"}, job)'
     return choice("release", "Release (job)", values, regex=RELEASE)
 
 
 def annotation(name: str, color: str, expr: str) -> dashboard.AnnotationQuery:
-    """Moments marked in every panel."""
+    """Return an annotation: events marked in every panel."""
     return dashboard.AnnotationQuery().name(name).datasource(SOURCE).icon_color(color).expr(expr)
 
 
-# The SDK has no word for these, and without them a mark says nothing.
-MARKS = {
-    "Rollouts": {"titleFormat": "{{version}} begins to serve", "textFormat": "{{digest}}"},
+# Fields that the SDK lacks, without which an annotation has no text.
+ANNOTATION_FORMATS = {
+    "Rollouts": {"titleFormat": "Rollout of {{version}}", "textFormat": "{{digest}}"},
     "Alerts": {"titleFormat": "{{alertname}}", "textFormat": "{{severity}} {{feature}}"},
 }
 ROLLOUTS = annotation(
     "Rollouts",
-    parts.BLUE,
-    f"count by (version, digest) (ml_model_info{{{parts.SERIES}}}) "
-    f"unless on (digest) count by (digest) (ml_model_info{{{parts.SERIES}}} offset 2m)",
+    BLUE,
+    f"count by (version, digest) (ml_model_info{{{SERIES}}}) "
+    f"unless on (digest) count by (digest) (ml_model_info{{{SERIES}}} offset 2m)",
 )
 ALERTS = annotation(
     "Alerts",
-    parts.RED,
-    f'ALERTS{{{parts.RECORDED},alertname=~"Ml.*",alertstate="firing"}}',
+    RED,
+    f'ALERTS{{{RECORDED},alertname=~"Ml.*",alertstate="firing"}}',
 )
 
 
-def board(
+def make_dashboard(
     name: str,
     title: str,
     *rows: Row,
-    about: str,
+    description: str,
     variables: Sequence[builder.Builder[models.VariableModel]],
     annotations: Sequence[dashboard.AnnotationQuery] = (),
     since: str = "now-6h",
 ) -> dict[str, Any]:
-    """The dashboard as its JSON has it."""
+    """Return a dashboard as JSON data."""
     source = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
     links = (
         dashboard.DashboardLink("Dashboards")
@@ -104,10 +107,10 @@ def board(
         .include_vars(True)
         .keep_time(True)
     )
-    made = (
+    board = (
         dashboard.Dashboard(title)
         .uid(f"ml-{name}")
-        .description(about)
+        .description(description)
         .tags([TAG])
         .timezone("browser")
         .time(since, "now")
@@ -119,12 +122,12 @@ def board(
         .annotations(list(annotations))
     )
     for heading, panels in rows:
-        made = made.with_row(dashboard.Row(heading))
+        board = board.with_row(dashboard.Row(heading))
         for panel in panels:
-            made = made.with_panel(panel)
-    document: dict[str, Any] = json.loads(JSONEncoder().encode(made.build()))
+            board = board.with_panel(panel)
+    document: dict[str, Any] = json.loads(JSONEncoder().encode(board.build()))
     for number, panel in enumerate(document["panels"], 1):
         panel["id"] = number
-    for mark in document["annotations"]["list"]:
-        mark.update(MARKS[mark["name"]], step="60s")
+    for entry in document["annotations"]["list"]:
+        entry.update(ANNOTATION_FORMATS[entry["name"]], step="60s")
     return document

@@ -1,7 +1,6 @@
-"""What panels and dashboards of ours have in common: data source, variables, looks.
+"""Panels by title, unit, queries and description, with our data source and style.
 
-A panel is asked for by title, unit and queries; a description is part of it, because a number that
-nobody can explain helps nobody at night.
+The description is required: whoever is on call at night must know what a value means.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from grafana_foundation_sdk.models import heatmap as heat_options
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
-# What one release's pods export, scraped through a ServiceMonitor or a PodMonitor.
+# The series of a release's pods, scraped through a ServiceMonitor or a PodMonitor.
 SERIES = 'namespace="$namespace",job=~"($namespace/)?$release"'
-# The same, of the routes that predict: probes and pages are not part of any promise.
+# The same for routes that predict: probes and pages are not part of a service level.
 PREDICTIONS = SERIES + ',route=~".*[/:](predict|predict/batch|infer)"'
-# What the rules record for it (charts/ml-model/files/rules.yaml).
+# The series that the recording rules write for it (charts/ml-model/files/rules.yaml).
 RECORDED = 'namespace="$namespace",release="$release"'
-# Its pods as kube-state-metrics names them.
+# Its pods in the series of kube-state-metrics.
 PODS = 'namespace="$namespace",pod=~"$release-[a-z0-9]+-[a-z0-9]{5}"'
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 Steps = Sequence[tuple[float | None, str]]
@@ -45,39 +44,39 @@ def query(
     instant: bool = False,
     kind: PromQueryFormat = PromQueryFormat.TIME_SERIES,
 ) -> prometheus.Dataquery:
-    """One PromQL query; `legend` is a template of label names."""
-    made = prometheus.Dataquery().expr(expr).format(kind).datasource(SOURCE)
-    made = made.instant() if instant else made.range()
-    return made.legend_format(legend) if legend else made
+    """Return a PromQL query; `legend` is a template of label names."""
+    target = prometheus.Dataquery().expr(expr).format(kind).datasource(SOURCE)
+    target = target.instant() if instant else target.range()
+    return target.legend_format(legend) if legend else target
 
 
-def now(expr: str) -> prometheus.Dataquery:
-    """A query for a table: one row for each series, its labels as columns."""
+def table_query(expr: str) -> prometheus.Dataquery:
+    """Return a query for a table: one row for each series, its labels as columns."""
     return query(expr, instant=True, kind=PromQueryFormat.TABLE)
 
 
-def _lettered(queries: Sequence[prometheus.Dataquery]) -> list[Any]:
-    return [made.ref_id(chr(ord("A") + at)) for at, made in enumerate(queries)]
+def _with_ref_ids(queries: Sequence[prometheus.Dataquery]) -> list[Any]:
+    return [target.ref_id(chr(ord("A") + at)) for at, target in enumerate(queries)]
 
 
 def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
-    """Colours from values on."""
-    listed = [models.Threshold(value=value, color=color) for value, color in steps]
-    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(listed)
+    """Return the thresholds from (value, color) steps."""
+    entries = [models.Threshold(value=value, color=color) for value, color in steps]
+    return dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(entries)
 
 
-def lines(
+def time_series_panel(
     title: str,
     unit: str,
     *queries: prometheus.Dataquery,
-    about: str,
+    description: str,
     width: int = 8,
     stacked: bool = False,
     marks: Steps = (),
-    least: float | None = 0,
-    most: float | None = None,
+    minimum: float | None = 0,
+    maximum: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time; `marks` are dashed lines at values that mean something."""
+    """Return a time series; `marks` are dashed threshold lines."""
     legend = (
         common.VizLegendOptions()
         .display_mode(options.LegendDisplayMode.LIST)
@@ -92,10 +91,10 @@ def lines(
     panel = (
         timeseries.Panel()
         .title(title)
-        .description(about)
+        .description(description)
         .datasource(SOURCE)
         .unit(unit)
-        .targets(_lettered(queries))
+        .targets(_with_ref_ids(queries))
         .span(width)
         .height(8)
         .line_width(2)
@@ -107,22 +106,22 @@ def lines(
     if stacked:
         mode = common.StackingConfig().mode(options.StackingMode.NORMAL).group("A")
         panel = panel.stacking(mode).line_width(1)
-    if least is not None:
-        panel = panel.min(least)
-    if most is not None:
-        panel = panel.max(most)
+    if minimum is not None:
+        panel = panel.min(minimum)
+    if maximum is not None:
+        panel = panel.max(maximum)
     if marks:
         style = common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.DASHED)
         panel = panel.thresholds(thresholds(marks)).thresholds_style(style)
     return panel
 
 
-def number(
+def stat_panel(
     title: str,
     unit: str,
     expr: str,
     *,
-    about: str,
+    description: str,
     steps: Steps = ((None, BLUE),),
     width: int = 4,
     decimals: int | None = None,
@@ -130,15 +129,15 @@ def number(
     legend: str = "",
     label: bool = False,
 ) -> stat.Panel:
-    """One large number, coloured by what it means; with `label` its legend instead of its value."""
+    """Return a stat, coloured by thresholds; with `label` it shows its legend, not its value."""
     shown = options.BigValueTextMode.NAME if label else options.BigValueTextMode.VALUE
     panel = (
         stat.Panel()
         .title(title)
-        .description(about)
+        .description(description)
         .datasource(SOURCE)
         .unit(unit)
-        .targets(_lettered([query(expr, legend, instant=True)]))
+        .targets(_with_ref_ids([query(expr, legend, instant=True)]))
         .span(width)
         .height(4)
         .thresholds(thresholds(steps))
@@ -151,8 +150,10 @@ def number(
     return panel if decimals is None else panel.decimals(decimals)
 
 
-def buckets(title: str, unit: str, expr: str, *, about: str, width: int = 12) -> heatmap.Panel:
-    """A histogram over time: how many in which bucket, from `sum by (le)`."""
+def heatmap_panel(
+    title: str, unit: str, expr: str, *, description: str, width: int = 12
+) -> heatmap.Panel:
+    """Return a heatmap: a histogram over time, from `sum by (le)`."""
     colors = (
         heatmap.HeatmapColorOptions()
         .mode(heat_options.HeatmapColorMode.SCHEME)
@@ -165,10 +166,10 @@ def buckets(title: str, unit: str, expr: str, *, about: str, width: int = 12) ->
     return (
         heatmap.Panel()
         .title(title)
-        .description(about)
+        .description(description)
         .datasource(SOURCE)
         .unit("short")
-        .targets(_lettered([query(expr, "{{le}}", kind=PromQueryFormat.HEATMAP)]))
+        .targets(_with_ref_ids([query(expr, "{{le}}", kind=PromQueryFormat.HEATMAP)]))
         .span(width)
         .height(8)
         .calculate(False)
@@ -181,21 +182,28 @@ def buckets(title: str, unit: str, expr: str, *, about: str, width: int = 12) ->
     )
 
 
-def cells(
-    title: str, unit: str, expr: str, legend: str, *, about: str, steps: Steps, width: int = 24
+def status_history_panel(
+    title: str,
+    unit: str,
+    expr: str,
+    legend: str,
+    *,
+    description: str,
+    steps: Steps,
+    width: int = 24,
 ) -> statushistory.Panel:
-    """A row for each series, a cell for each moment, coloured by its value."""
+    """Return a status history: a row for each series, a cell for each time, coloured by value."""
     return (
         statushistory.Panel()
         .title(title)
-        .description(about)
+        .description(description)
         .datasource(SOURCE)
         .unit(unit)
         .decimals(2)
-        .targets(_lettered([query(expr, legend)]))
+        .targets(_with_ref_ids([query(expr, legend)]))
         .span(width)
         .height(9)
-        # More cells than fit are an error there, not a coarser picture.
+        # Grafana shows an error, not a coarser picture, when there are more cells than fit.
         .max_data_points(80)
         .show_value(options.VisibilityMode.NEVER)
         .row_height(0.9)
@@ -211,10 +219,17 @@ def cells(
     )
 
 
-def beside(
-    title: str, unit: str, label: str, live: str, reference: str, *, about: str, width: int = 12
+def bar_chart_panel(
+    title: str,
+    unit: str,
+    label: str,
+    live: str,
+    reference: str,
+    *,
+    description: str,
+    width: int = 12,
 ) -> barchart.Panel:
-    """Two bars for each value of a label: reference and live."""
+    """Return a bar chart: two bars for each value of a label, reference and live."""
     joined = models.DataTransformerConfig(
         id_val="joinByField", options={"byField": label, "mode": "outer"}
     )
@@ -228,11 +243,11 @@ def beside(
     return (
         barchart.Panel()
         .title(title)
-        .description(about)
+        .description(description)
         .datasource(SOURCE)
         .unit(unit)
         .min(0)
-        .targets(_lettered([now(reference), now(live)]))
+        .targets(_with_ref_ids([table_query(reference), table_query(live)]))
         .with_transformation(joined)
         .with_transformation(organized)
         .span(width)
@@ -252,17 +267,17 @@ def beside(
     )
 
 
-def rows(
+def table_panel(
     title: str,
     *queries: tuple[str, str, str],
-    about: str,
+    description: str,
     names: dict[str, str] | None = None,
     hidden: Sequence[str] = (),
     width: int = 24,
     height: int = 9,
 ) -> table.Panel:
-    """A table of what is now: a query each for (column, unit, expr), joined by their labels."""
-    made = _lettered([now(expr) for _, _, expr in queries])
+    """Return a table of current values: a query for each (column, unit, expr), joined by labels."""
+    targets = _with_ref_ids([table_query(expr) for _, _, expr in queries])
     columns = {f"Value #{chr(ord('A') + at)}": name for at, (name, _, _) in enumerate(queries)}
     organize = models.DataTransformerConfig(
         id_val="organize",
@@ -274,16 +289,16 @@ def rows(
     panel = (
         table.Panel()
         .title(title)
-        .description(about)
+        .description(description)
         .datasource(SOURCE)
         .unit("short")
-        .targets(made)
+        .targets(targets)
         .with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
         .with_transformation(organize)
         .span(width)
         .height(height)
         .show_header(True)
-        .no_value("nothing")
+        .no_value("none")
     )
     for name, unit, _ in queries:
         panel = panel.override_by_name(
