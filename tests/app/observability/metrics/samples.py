@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import cast
+from collections.abc import Iterable
 
 from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
@@ -16,9 +15,8 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 def read(text: str) -> dict[Key, float]:
     """Name and labels -> value, of format 0.0.4. Fails when a series is there twice."""
-    # The library gives this function no types.
-    parse = cast("Callable[[str], Iterable[Metric]]", text_string_to_metric_families)
-    return {key: one.value for key, one in _by_key(parse(text)).items()}
+    parsed = text_string_to_metric_families(text)  # type: ignore[no-untyped-call] # has no types
+    return {key: one.value for key, one in _by_key(parsed).items()}
 
 
 def read_openmetrics(text: str) -> dict[Key, Sample]:
