@@ -23,7 +23,7 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier
 
 from modelctl.packaging.package import plan, write
-from modelctl.packaging.training_output import Request, gather
+from modelctl.packaging.training_output import Request, read_training_output
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.parent.name for path in ROOT.glob("models/*/train.py"))
@@ -77,7 +77,7 @@ def slow_bundle() -> Path:
             joblib.dump(forest, folder / "model.joblib")
             shutil.copy(sample, folder / "sample.csv")
             request = Request(folder, name="slow", version="1.0.0", target="species")
-            write(plan(gather(request), engine="sklearn", tolerance=1e-6), out)
+            write(plan(read_training_output(request), engine="sklearn", tolerance=1e-6), out)
     return out
 
 
@@ -88,5 +88,5 @@ def bundle(name: str, engine: str = "auto") -> Path:
     request = Request(training(name), config=ROOT / "models" / name / "model.yaml")
     with _once(out) as missing:
         if missing:
-            write(plan(gather(request), engine=engine, tolerance=1e-6), out)
+            write(plan(read_training_output(request), engine=engine, tolerance=1e-6), out)
     return out

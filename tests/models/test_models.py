@@ -43,7 +43,7 @@ def test_training_is_as_good_as_its_baseline(name: str) -> None:
         metric_baselines.read(folder / metric_baselines.FILE, name), found
     )
     assert [verdict.problem for verdict in verdicts if verdict.problem] == []
-    # A metric that is held to nothing would slide unseen.
+    # A metric without a baseline could decline unnoticed.
     assert [verdict.name for verdict in verdicts if verdict.metric is None] == []
 
 
@@ -51,4 +51,4 @@ def test_training_is_as_good_as_its_baseline(name: str) -> None:
 def test_the_rows_of_a_model_are_as_expected(name: str) -> None:
     expected = data_expectations.read(trained.ROOT / "models" / name / data_expectations.FILE, name)
     rows = data_expectations.read_rows(trained.training(name) / "sample.csv", expected)
-    assert data_expectations.problems(rows, expected) == []
+    assert data_expectations.row_violations(rows, expected) == []
