@@ -147,4 +147,4 @@ def test_the_command_says_loudly_that_nothing_was_scanned(
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     assert "NOT SCANNED" in done.stdout
-    assert ("this is no pass" in done.stderr) == bool(options)
+    assert ("this is not a pass" in done.stderr) == bool(options)

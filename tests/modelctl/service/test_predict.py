@@ -70,7 +70,7 @@ def test_wrong_cells_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(ModelctlError) as refused:
         read_rows(path, inputs)
     assert refused.value.found == (
-        "line 3, x: 'two' is no float; line 3, flag: 'maybe' is no boolean"
+        "line 3, x: expected float, found 'two'; line 3, flag: expected boolean, found 'maybe'"
     )
     path.write_text("x,flag,name\n1.5,true,a\n,,\n")
     assert read_rows(path, inputs) == [
