@@ -138,9 +138,9 @@ def from_rows(
         for name, reference in subject.features.items()
         if name in live
     ]
-    found_outliers = None
+    outlier_share = None
     if known:
-        found_outliers = outliers.find(list(subject.contract.inputs), live, known)
+        outlier_share = outliers.find(list(subject.contract.inputs), live, known)
     else:
         notes.append(
             "without --reference, outliers are not computed, and Kolmogorov-Smirnov distances are "
@@ -154,7 +154,7 @@ def from_rows(
         thresholds,
         features=features,
         predictions=_predictions(subject, rows, thresholds),
-        outliers=found_outliers,
+        outliers=outlier_share,
         performance=scores,
         notes=notes,
     )

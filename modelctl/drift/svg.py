@@ -1,4 +1,4 @@
-"""Plots as inline SVG, without scripts or fonts; colours are in templates/drift.html.
+"""Plots as inline SVG, without scripts or fonts; colours are in templates/drift.css.
 
 Every text is escaped.
 """
