@@ -135,7 +135,7 @@ def test_it_is_written_as_a_page_too(stack: Stack, tmp_path: Path) -> None:
 def test_a_release_that_is_not_there_is_said(stack: Stack) -> None:
     with pytest.raises(ModelctlError, match="no pod of 'dev-rose' served this bundle"):
         report(stack, "--release", "dev-rose")
-    with pytest.raises(ModelctlError, match="knows no releases of 'iris' in 'elsewhere'"):
+    with pytest.raises(ModelctlError, match="Prometheus has no releases of 'iris' in 'elsewhere'"):
         report(stack, "--namespace", "elsewhere")
 
 
