@@ -155,7 +155,7 @@ generate: $(VENV) ## generate the chart's schema, README, recipes and golden ren
 	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
 	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.kustomize_base
-	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.rule_files
+	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.alert_rules
 
 .PHONY: dashboard-pictures
 dashboard-pictures: $(VENV) ## draw the dashboards with four minutes of real traffic into docs/images

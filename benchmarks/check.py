@@ -84,8 +84,8 @@ def git(folder: Path, *arguments: str) -> None:
 def one_change(repository: Repository) -> None:
     """Do the work of `check --base HEAD`."""
     changed = changes.since(repository, gitrepo.merge_base(repository.root, "HEAD"))
-    problems = check.problems(repository, changed)
-    problems += merge_rules.problems(repository, changed, datetime.now(UTC))
+    problems = check.file_violations(repository, changed)
+    problems += merge_rules.merge_violations(repository, changed, datetime.now(UTC))
     assert len(changed.names) == 1  # noqa: S101
     assert problems == [], problems  # noqa: S101 - a check that fails early would look fast
 
@@ -97,12 +97,12 @@ def command(repository: Repository) -> None:
     done = subprocess.run(
         argv, cwd=repository.root, env=environ, check=True, capture_output=True, text=True
     )
-    assert done.stdout == "1 file changed, all in order\n", done.stdout  # noqa: S101
+    assert done.stdout == "1 changed file: no problems\n", done.stdout  # noqa: S101
 
 
 def everything(repository: Repository) -> None:
     """Do the work of `check`."""
-    problems = check.problems(repository)
+    problems = check.file_violations(repository)
     assert problems == [], problems  # noqa: S101
 
 

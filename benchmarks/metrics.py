@@ -24,7 +24,7 @@ from benchmarks.running import prefer
 from benchmarks.servers import BENCH, Server, ours
 from benchmarks.turns import in_turns, share
 from modelctl.packaging.package import plan, write
-from modelctl.packaging.training_output import Request, gather
+from modelctl.packaging.training_output import Request, read_training_output
 
 FIRST_PORT = 19_700
 MAX_DRIFT_SHARE = 0.05
@@ -58,7 +58,10 @@ def prepare() -> None:
         subprocess.run([sys.executable, script, str(models), str(PENGUINS)], check=True)
     for workload in {case.workload for case in CASES}:
         request = Request(models / workload, name=workload, version="1.0.0", target="target")
-        write(plan(gather(request), engine="auto", tolerance=1e-6), BENCH / "bundles" / workload)
+        write(
+            plan(read_training_output(request), engine="auto", tolerance=1e-6),
+            BENCH / "bundles" / workload,
+        )
 
 
 def variants(case: Case, port: int) -> list[Server]:

@@ -22,7 +22,7 @@ from benchmarks.overload import Overload, overload
 from benchmarks.running import answer_of, prefer, running
 from benchmarks.servers import BENCH, PEERS, Server, echo, ours, peer
 from modelctl.packaging.package import plan, write
-from modelctl.packaging.training_output import Request, gather
+from modelctl.packaging.training_output import Request, read_training_output
 
 WORKLOADS = ("lr", "rf", "penguins")
 # The random forest on the scikit-learn engine: a model that takes milliseconds.
@@ -68,9 +68,12 @@ def prepare() -> None:
     for workload in WORKLOADS:
         folder = BENCH / "flask" / "models" / workload
         request = Request(folder, name=workload, version="1.0.0", target="target")
-        write(plan(gather(request), engine="auto", tolerance=1e-6), BENCH / "bundles" / workload)
+        write(
+            plan(read_training_output(request), engine="auto", tolerance=1e-6),
+            BENCH / "bundles" / workload,
+        )
         if workload == "rf":
-            slow = plan(gather(request), engine="sklearn", tolerance=1e-6)
+            slow = plan(read_training_output(request), engine="sklearn", tolerance=1e-6)
             write(slow, BENCH / "bundles" / SLOW)
 
 

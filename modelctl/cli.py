@@ -1,4 +1,4 @@
-"""The list of commands. Each is imported when it is called, so that `--help` stays quick."""
+"""The list of commands. Each is imported when it is called, so that `--help` stays fast."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import importlib
 import click
 
 COMMANDS = {
-    "new": "Write the files of a new model: training code that runs, and values.",
-    "package": "Turn a fitted estimator and a sample into a verified bundle.",
-    "validate": "Compare the rows that a model is trained on with what is expected of them.",
-    "gate": "Compare a new build's metrics with the model's baseline.",
-    "verify": "Recompute every hash of a bundle and print its digest.",
-    "sign-bundle": "Say with a private key that a bundle is ours.",
+    "new": "Create a model: working training code and its value files.",
+    "package": "Package a fitted estimator and a sample as a verified bundle.",
+    "validate": "Validate a model's training data against its data.yaml.",
+    "gate": "Compare a build's metrics with the model's metric baseline.",
+    "verify": "Verify a bundle and print its digest.",
+    "sign-bundle": "Sign a bundle.",
     "serve": "Serve a bundle on this machine.",
-    "predict": "Predict the rows of a file by a running service.",
-    "smoke": "Ask a running service its bundle's sample, and compare.",
-    "test-image": "Run an image as a pod runs it, ask it, and look inside.",
-    "bump": "Write a new image and bundle into an environment's version file.",
-    "promote": "Copy a model's version file from the environment before.",
-    "rollback": "Put an earlier version back, from git history.",
-    "history": "List the versions that a model has had in an environment.",
-    "retire": "Take a model out of an environment: its version file and its Application.",
-    "freeze": "Stop changes to an environment, or to one model in it, until a date.",
+    "predict": "Score a file against a running service.",
+    "smoke": "Smoke-test a service with its bundle's sample.",
+    "test-image": "Run an image unprivileged and verify it.",
+    "bump": "Write a new build into an environment's version file.",
+    "promote": "Promote a model's version from the previous environment.",
+    "rollback": "Roll back a model to an earlier version from git history.",
+    "history": "List the versions of a model in an environment.",
+    "retire": "Remove a model from an environment: its version file and its Application.",
+    "freeze": "Freeze an environment, or one model in it, until a date.",
     "unfreeze": "End a freeze.",
-    "status": "Show what runs where: git beside the cluster.",
-    "drift": "Compare live rows with the sample that a bundle was packaged with.",
-    "wait": "Wait until the cluster serves the version that git says.",
+    "status": "Show what runs where: git compared with the cluster.",
+    "drift": "Measure the drift of live data from a bundle's sample.",
+    "wait": "Wait until the cluster serves the version in git.",
     "diff": "Show what a change does to the rendered manifests.",
-    "package-chart": "Package the chart, the same bytes from the same content.",
+    "package-chart": "Package the chart reproducibly.",
     "render": "Print the manifests of a release as Argo CD applies them.",
-    "check": "Check everything under environments/.",
-    "bootstrap": "Let an existing Argo CD follow this repository.",
+    "check": "Check every file under environments/.",
+    "bootstrap": "Set up an existing Argo CD to follow this repository.",
 }
 
 
@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
     """A group whose commands live in `modelctl/commands/<name>.py` as a function `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order a version travels, not in the alphabet's."""
+        """Names in the order in which a version passes through them, not alphabetical."""
         del ctx
         return list(COMMANDS)
 
@@ -62,4 +62,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ml-model")
 def cli() -> None:
-    """Package, verify, serve and promote scikit-learn models by GitOps."""
+    """Package, verify, serve and promote scikit-learn models with GitOps."""

@@ -1,4 +1,4 @@
-"""Durations as people read them."""
+"""Durations in human-readable form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DAY_HOURS = 24
 
 
 def span(duration: timedelta) -> str:
-    """A duration in the largest unit that tells enough, rounded down: `3 d`, `5 h`, `12 min`."""
+    """A duration in its largest useful unit, rounded down: `3 d`, `5 h`, `12 min`."""
     minutes = max(int(duration.total_seconds()), 0) // MINUTE_SECONDS
     if minutes < 2 * HOUR_MINUTES:
         return f"{minutes} min"

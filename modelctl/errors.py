@@ -1,4 +1,4 @@
-"""The errors of modelctl: what went wrong, what was found and expected, and the way out.
+"""The errors of modelctl: what is wrong, what was expected and found, and how to fix it.
 
 Commands raise these; only `modelctl.__main__` turns them into text and an exit code.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 
 class ModelctlError(Exception):
-    """Something the user can act on.
+    """An error that the user can act on.
 
-    `what` names the thing and its problem; `found`, `expected` and `fix` are optional parts of
-    the message, each on a line of its own.
+    `what` names the object and its problem; `found`, `expected` and `fix` are optional parts of
+    the message, each on its own line.
     """
 
     exit_code = 1
@@ -28,6 +28,6 @@ class ModelctlError(Exception):
 
 
 class RefusedError(ModelctlError):
-    """A bundle, a promotion or a check was refused: the input is well-formed but not acceptable."""
+    """A refused bundle, promotion or check: the input is well-formed but not acceptable."""
 
     exit_code = 3

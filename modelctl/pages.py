@@ -1,14 +1,30 @@
-"""Self-contained pages from `templates/`, all in one style; must not know what they show."""
+"""Self-contained HTML pages from `templates/` with one shared style; independent of their data."""
 
 from __future__ import annotations
 
+from html import escape
 from importlib import resources
 from string import Template
 
 
-def fill(name: str, **parts: str) -> str:
-    """The page of that template with its parts, which are HTML already, and the common style."""
-    folder = resources.files("modelctl") / "templates"
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    page = (folder / f"{name}.html").read_text(encoding="utf-8")
-    return Template(page).substitute(parts, style=style)
+def fill(name: str, *, title: str, **parts: str) -> str:
+    """Fill the page `templates/NAME.html` (style: NAME.css); title and parts are already HTML."""
+    return _fill(
+        "page.html",
+        title=title,
+        style=_read("page.css") + _read(f"{name}.css"),
+        body=_fill(f"{name}.html", title=title, **parts),
+    )
+
+
+def badge(text: str, colour: str) -> str:
+    """A coloured label; `colour` is a class of `templates/page.css`."""
+    return f'<span class="badge {colour}">{escape(text)}</span>'
+
+
+def _fill(template: str, **parts: str) -> str:
+    return Template(_read(template)).substitute(parts)
+
+
+def _read(name: str) -> str:
+    return (resources.files("modelctl") / "templates" / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Run another program: a list of words, no shell; a failure shows its own words, to be pasted."""
+"""Run another program: an argument list, no shell; an error shows the command, ready to paste."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN_CHARACTERS = 2000
 
 
 class CommandError(ModelctlError):
-    """A program is missing, failed, or gave no answer in time."""
+    """A program is missing, failed or timed out."""
 
 
 def run(
@@ -28,7 +28,7 @@ def run(
     fix: str = "",
     stdin: str = "",
 ) -> str:
-    """What the program printed; raises CommandError with the command and its own words."""
+    """Return the program's stdout; raises CommandError with the command and its stderr."""
     command = shlex.join(argv)
     if shutil.which(argv[0]) is None:
         raise CommandError(f"{argv[0]} is not on PATH", fix=fix or f"install {argv[0]}")
@@ -43,10 +43,8 @@ def run(
             timeout=timeout_seconds,
         )
     except subprocess.TimeoutExpired as error:
-        raise CommandError(
-            f"`{command}` gave no answer", expected=f"one within {timeout_seconds:g} s", fix=fix
-        ) from error
+        raise CommandError(f"`{command}` timed out after {timeout_seconds:g} s", fix=fix) from error
     except subprocess.CalledProcessError as error:
-        found = error.stderr.strip()[-SHOWN_CHARACTERS:]
-        raise CommandError(f"`{command}` failed", found=found, fix=fix) from error
+        stderr = error.stderr.strip()[-SHOWN_CHARACTERS:]
+        raise CommandError(f"`{command}` failed", found=stderr, fix=fix) from error
     return done.stdout

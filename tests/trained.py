@@ -21,7 +21,7 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier
 
 from modelctl.packaging.package import plan, write
-from modelctl.packaging.training_output import Request, gather
+from modelctl.packaging.training_output import Request, read_training_output
 from tests.samples import models
 
 NAMES = models.NAMES
@@ -80,7 +80,7 @@ def slow_bundle() -> Path:
             joblib.dump(forest, folder / "model.joblib")
             shutil.copy(sample, folder / "sample.csv")
             request = Request(folder, name="slow", version="1.0.0", target="species")
-            write(plan(gather(request), engine="sklearn", tolerance=1e-6), out)
+            write(plan(read_training_output(request), engine="sklearn", tolerance=1e-6), out)
     return out
 
 
@@ -92,5 +92,5 @@ def bundle(name: str, engine: str = "auto") -> Path:
     # There is no commit that would say when the model was made.
     with _once(out) as missing, mock.patch.dict(os.environ, SOURCE_DATE_EPOCH=str(MADE_AT)):
         if missing:
-            write(plan(gather(request), engine=engine, tolerance=1e-6), out)
+            write(plan(read_training_output(request), engine=engine, tolerance=1e-6), out)
     return out

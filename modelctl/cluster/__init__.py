@@ -1,1 +1,1 @@
-"""What runs: kubectl, status, waiting, and what pods need to start; sets up an existing Argo CD."""
+"""The cluster through kubectl: status, waiting, artifacts of pods, setup of an existing Argo CD."""

@@ -1,8 +1,8 @@
-"""What the pods of a version fetch when they start, and whether it is still there.
+"""The artifacts that a version's pods pull at startup, and whether they still exist.
 
-The image; the bundle, where it is an image of its own or a download. Reads the value files and not
-what Helm makes of them: a rollback is no time to look for Helm. What it cannot find out it says,
-because a wrong alarm would be ignored the next time.
+The image, and the bundle if it is an image volume or a download. Reads the value files instead of
+rendering them, so that a rollback does not require Helm. Reports what it cannot determine as
+unknown, because false alarms lead to ignored warnings.
 """
 
 from __future__ import annotations
@@ -25,90 +25,90 @@ if TYPE_CHECKING:
 
 MANIFEST_BYTES = 1 << 20
 GONE = (404, 410)
-# The one kind of template that every URL of a bundle has: a value by its name.
+# The only template syntax resolved here: a value by its path.
 _VALUE = re.compile(r"\{\{-?\s*\.Values\.([\w.]+)\s*-?\}\}")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found out of one thing that a version needs, in words of a sentence."""
+class ArtifactCheck:
+    """The result for one artifact of a version: whether it exists, or why that is unknown."""
 
     presence: Presence
-    thing: str
-    why: str
+    artifact: str
+    reason: str
 
     @property
     def note(self) -> str:
-        """What somebody who wants that version should know; empty when it is there."""
+        """A warning for the user; empty if the artifact exists."""
         if self.presence is Presence.GONE:
-            return f"warning: {self.why}: new pods will not start"
+            return f"warning: {self.reason}: new pods will not start"
         if self.presence is Presence.UNKNOWN:
-            return f"could not look whether the {self.thing} is still there: {self.why}"
+            return f"could not check whether the {self.artifact} still exists: {self.reason}"
         return ""
 
 
-def look(
+def check(
     repository: Repository, environment: Environment, model: str, version: Version
-) -> list[Finding]:
-    """One finding for each thing that the version needs, with the values of that environment."""
+) -> list[ArtifactCheck]:
+    """Check each artifact that the version needs, with the values of that environment."""
     values = _values(repository, environment, model, version)
-    place, image = version.image.repository, str(version.image)
+    location, image = version.image.repository, str(version.image)
     if prefix := _value(values, "image.registry") or _value(values, "global.imageRegistry"):
-        place, image = f"{prefix.rstrip('/')}/{place}", f"{prefix.rstrip('/')}/{image}"
-    found = [_in_registry("image", place, version.image.digest, image)]
+        location, image = f"{prefix.rstrip('/')}/{location}", f"{prefix.rstrip('/')}/{image}"
+    checks = [_check_registry("image", location, version.image.digest, image)]
     if bundle := _value(values, "model.imageVolume.repository"):
         tag = version.model.version
-        found.append(_in_registry("bundle", bundle, tag, f"{bundle}:{tag}"))
+        checks.append(_check_registry("bundle", bundle, tag, f"{bundle}:{tag}"))
     if url := _value(values, "model.download.url"):
-        found.append(_download(_filled(url, values), version.model.digest))
-    return found
+        checks.append(_check_download(_filled(url, values), version.model.digest))
+    return checks
 
 
-def worst(found: list[Finding]) -> Presence:
-    """The one word for all of them."""
-    present = {finding.presence for finding in found}
+def worst_presence(checks: list[ArtifactCheck]) -> Presence:
+    """The most serious result."""
+    results = {check.presence for check in checks}
     order = (Presence.GONE, Presence.UNKNOWN, Presence.THERE)
-    return next(presence for presence in order if presence in present)
+    return next(presence for presence in order if presence in results)
 
 
-def _in_registry(thing: str, place: str, reference: str, name: str) -> Finding:
-    presence, why = registry.look(place, reference)
-    gone = presence is Presence.GONE
-    return Finding(presence, thing, f"{name} is gone from its registry" if gone else why)
+def _check_registry(artifact: str, location: str, reference: str, name: str) -> ArtifactCheck:
+    presence, reason = registry.check(location, reference)
+    if presence is Presence.GONE:
+        reason = f"{name} is missing from its registry"
+    return ArtifactCheck(presence, artifact, reason)
 
 
-def _download(url: str, digest: str) -> Finding:
-    """Only where anybody may read; a store's credentials are in the cluster, not here."""
+def _check_download(url: str, digest: str) -> ArtifactCheck:
+    """Only public downloads: the credentials of a store are in the cluster, not here."""
     if "{{" in url:
-        return Finding(Presence.UNKNOWN, "bundle", f"{url} is a template that only Helm can fill")
+        return _unknown(f"{url} is a template that only Helm can resolve")
     scheme, _, rest = url.partition("://")
     if scheme not in ("http", "https"):
-        return Finding(Presence.UNKNOWN, "bundle", f"a store of {scheme}:// wants credentials")
+        return _unknown(f"{scheme}:// requires credentials")
     host, address = rest.partition("/")[0], f"{url.rstrip('/')}/manifest.json"
     try:
         with urllib.request.urlopen(address, timeout=registry.TIMEOUT_SECONDS) as answer:  # noqa: S310 - http(s), see above
-            found = digest_of(answer.read(MANIFEST_BYTES))
+            served = digest_of(answer.read(MANIFEST_BYTES))
     except urllib.error.HTTPError as error:
         if error.code in GONE:
-            return Finding(Presence.GONE, "bundle", f"the bundle at {url} is gone")
-        wants = error.code in registry.UNAUTHORISED
-        why = "wants credentials" if wants else f"answers {error.code}"
-        return Finding(Presence.UNKNOWN, "bundle", f"{host} {why}")
+            return ArtifactCheck(Presence.GONE, "bundle", f"the bundle at {url} is missing")
+        return _unknown(registry.http_reason(host, error.code))
     except (OSError, http.client.HTTPException) as error:
-        why = f"{host} does not answer: {getattr(error, 'reason', error)}"
-        return Finding(Presence.UNKNOWN, "bundle", why)
-    if found != digest:
-        return Finding(
-            Presence.GONE, "bundle", f"{url} has another bundle now, {short(found)} instead of "
-            f"{short(digest)}",
-        )  # fmt: skip
-    return Finding(Presence.THERE, "bundle", "")
+        return _unknown(registry.connection_reason(host, error))
+    if served != digest:
+        reason = f"another bundle at {url}: expected {short(digest)}, found {short(served)}"
+        return ArtifactCheck(Presence.GONE, "bundle", reason)
+    return ArtifactCheck(Presence.THERE, "bundle", "")
+
+
+def _unknown(reason: str) -> ArtifactCheck:
+    return ArtifactCheck(Presence.UNKNOWN, "bundle", reason)
 
 
 def _values(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> dict[str, Any]:
-    """The values of a release, as Helm merges them, with that version in place of the present."""
+    """The values of a release, as Helm merges them, with `version` instead of the current one."""
     folder = repository.folder(environment, model)
     merged: dict[str, Any] = {}
     for path in (folder.parent / COMMON, *(folder / name for name in VALUE_FILES[:-1])):

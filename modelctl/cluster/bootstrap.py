@@ -1,8 +1,7 @@
-"""What an existing Argo CD needs to follow a repository: planned as objects, nothing is sent here.
+"""Plan the objects that an existing Argo CD needs to follow a repository; applies nothing.
 
-One Application, in a project that allows nothing but the projects and ApplicationSets below it;
-everything else follows from git. Credentials never come from here: they are in Secrets that exist
-already, or an ExternalSecret fetches them.
+One Application, in a project that allows only the projects and ApplicationSets below it; everything
+else comes from git. Credentials are in existing Secrets, or fetched by an ExternalSecret.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ HTTP = "http://"
 
 @dataclass(frozen=True)
 class Source:
-    """Something that Argo CD reads, and where its credentials are; none for what is public.
+    """A source that Argo CD reads, and its credentials; neither of them for a public source.
 
     `credentials` is a Secret in Argo CD's namespace; `key` is an entry of the secret store.
     """
@@ -42,13 +41,13 @@ class Source:
 
     @property
     def address(self) -> str:
-        """The URL as Applications name it: a registry goes without a scheme."""
+        """The URL as in Applications: a registry without a scheme."""
         return self.url if self.kind == "git" else self.url.removeprefix(HTTP).rstrip("/")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `modelctl bootstrap` is asked for."""
+    """The options of `modelctl bootstrap`."""
 
     repository: Source
     registry: Source
@@ -59,7 +58,7 @@ class Plan:
     store: str = ""
 
     def objects(self) -> list[Object]:
-        """Everything that is applied, in order."""
+        """All objects to apply, in order."""
         sources = (self.repository, self.registry)
         return [
             *(item for source in sources for item in self._credentials(source)),
@@ -68,7 +67,7 @@ class Plan:
         ]
 
     def _credentials(self, source: Source) -> list[Object]:
-        """The object by which Argo CD knows a source; none where one exists or none is needed."""
+        """The object that registers a source with Argo CD; none if one exists or none is needed."""
         name = f"{self.name}-{'repository' if source.kind == 'git' else 'charts'}"
         if source.credentials or (source.kind == "git" and not source.key):
             return []
@@ -84,7 +83,7 @@ class Plan:
                 }
             ]
         kind, _, store = self.store.rpartition("/")
-        # The store's entry has the keys of an Argo CD credential: username and password, or others.
+        # The store's entry has the keys of an Argo CD repository Secret, such as username.
         template = {"metadata": {"labels": labels}, "data": _description(source)}
         return [
             {
@@ -127,8 +126,7 @@ class Plan:
             "chartRegistry": self.registry.address,
             "requeueAfterSeconds": str(self.requeue_seconds),
         }
-        # The first repository of an Argo CD needs none; and Argo CD drops an empty value, which
-        # would differ from ours for ever.
+        # Argo CD drops an empty value, so that the Application would stay OutOfSync.
         if self.name != ROOT:
             parameters["name"] = self.name
         return {
@@ -163,44 +161,44 @@ class Plan:
 
 
 def settings(root: Path, namespace: str) -> list[Object]:
-    """The settings that we want of every Argo CD, from `argocd/install`, for its namespace."""
-    found = []
+    """The Argo CD settings in `argocd/install`, for Argo CD's namespace."""
+    objects = []
     for path in sorted((root / SETTINGS).glob("*.yaml")):
         content: Object = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         content["metadata"]["namespace"] = namespace
-        found.append(content)
-    return found
+        objects.append(content)
+    return objects
 
 
 def unknown_clusters(wanted: Iterable[str], secrets: Iterable[Object]) -> list[str]:
-    """Which of the clusters that environments name Argo CD does not know, in order."""
+    """The wanted clusters that are not registered with Argo CD, sorted."""
     known = {IN_CLUSTER, *(_decoded(secret, "name") for secret in secrets)}
     return sorted(set(wanted) - known)
 
 
-def refuse_foreign(plan: Plan, application: Object | None) -> None:
-    """Refuse to take over an Application of our name that follows another repository."""
+def ensure_same_repository(plan: Plan, application: Object | None) -> None:
+    """Raise ModelctlError if an Application of that name follows another repository."""
     if application is None:
         return
-    found = application["spec"].get("source", {}).get("repoURL", "")
-    if found != plan.repository.address:
+    url = application["spec"].get("source", {}).get("repoURL", "")
+    if url != plan.repository.address:
         raise ModelctlError(
-            f"Application '{plan.name}' in namespace '{plan.namespace}' is there already",
-            expected=f"one that follows {plan.repository.address}",
-            found=found or "one without a single source",
+            f"Application '{plan.name}' in namespace '{plan.namespace}' already exists",
+            expected=f"source {plan.repository.address}",
+            found=f"source {url}" if url else "several sources",
             fix="choose another name: --name NAME",
         )
 
 
-def refuse_secret(source: Source, secret: Object | None, namespace: str) -> None:
-    """Refuse a Secret that is to hold credentials of a source and that Argo CD would not use."""
+def ensure_repository_secret(source: Source, secret: Object | None, namespace: str) -> None:
+    """Raise ModelctlError for a Secret that Argo CD would not use for the source."""
     name = f"Secret '{source.credentials}' in namespace '{namespace}'"
     if secret is None:
-        raise ModelctlError(f"{name} does not exist", fix="create it, or name a secret store")
+        raise ModelctlError(f"{name} does not exist", fix="create it, or pass --store and a key")
     label = secret["metadata"].get("labels", {}).get(TYPE_LABEL, "")
     if label not in ("repository", "repo-creds"):
         raise ModelctlError(
-            f"{name} is no credential of a repository",
+            f"{name} is not a repository Secret",
             expected=f"label {TYPE_LABEL}: repository or repo-creds",
             found=label or "no such label",
             fix=f"kubectl -n {namespace} label secret {source.credentials} {TYPE_LABEL}=repository",
@@ -208,12 +206,12 @@ def refuse_secret(source: Source, secret: Object | None, namespace: str) -> None
     url = _decoded(secret, "url")
     if not (source.address == url or (label == "repo-creds" and source.address.startswith(url))):
         raise ModelctlError(
-            f"{name} is of another {source.kind} source", expected=source.address, found=url
+            f"{name} is for another {source.kind} source", expected=source.address, found=url
         )
 
 
 def _description(source: Source) -> dict[str, str]:
-    """What Argo CD has to know of a source beside its credentials."""
+    """The data of a repository Secret besides credentials."""
     if source.kind == "git":
         return {"type": "git", "url": source.address}
     plain = {"insecureOCIForceHttp": "true"} if source.url.startswith(HTTP) else {}

@@ -1,7 +1,4 @@
-"""One cluster by the name of its context: read objects, apply many, with the user's own rights.
-
-Must not know what the objects are for.
-"""
+"""A cluster by its kubeconfig context: read and apply objects with the user's own permissions."""
 
 from __future__ import annotations
 
@@ -26,20 +23,20 @@ class Cluster:
 
     context: str = ""
 
-    def kubectl(self, *words: str, stdin: str = "") -> str:
-        """What kubectl prints. Raises CommandError, with kubectl's own words, when it fails."""
+    def kubectl(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl and return its stdout. Raises CommandError with kubectl's stderr."""
         context = [f"--context={self.context}"] if self.context else []
-        argv = ["kubectl", *context, f"--request-timeout={TIMEOUT_SECONDS}s", *words]
+        argv = ["kubectl", *context, f"--request-timeout={TIMEOUT_SECONDS}s", *arguments]
         return proc.run(argv, timeout_seconds=4 * TIMEOUT_SECONDS, stdin=stdin)
 
-    def get(self, *words: str) -> Object | None:
-        """The object, or the list of them, that `kubectl get WORDS` finds; None when absent."""
-        answer = self.kubectl("get", "--ignore-not-found", "--output=json", *words)
-        found: Object | None = json.loads(answer) if answer.strip() else None
-        return found
+    def get(self, *arguments: str) -> Object | None:
+        """The object or list that `kubectl get ARGUMENTS` returns; None if it does not exist."""
+        output = self.kubectl("get", "--ignore-not-found", "--output=json", *arguments)
+        result: Object | None = json.loads(output) if output.strip() else None
+        return result
 
-    def knows(self, resource: str) -> bool:
-        """Whether the cluster has a kind, such as `applications.argoproj.io`."""
+    def has_kind(self, resource: str) -> bool:
+        """Whether the cluster has a custom resource, such as `applications.argoproj.io`."""
         return self.get("customresourcedefinitions", resource) is not None
 
     def apply(
@@ -47,11 +44,11 @@ class Cluster:
     ) -> list[str]:
         """Apply server-side; return kubectl's line for each object.
 
-        With `force`, fields that others own become ours; without, that is an error that names them.
-        With `dry_run` the API server checks everything and keeps nothing.
+        `force` takes ownership of conflicting fields; without it, a conflict is an error. With
+        `dry_run` the API server validates and persists nothing.
         """
         options = ["--dry-run=server"] if dry_run else []
         options += ["--force-conflicts"] if force else []
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-        words = ("apply", "--server-side", f"--field-manager={FIELD_MANAGER}", *options, "-f-")
-        return self.kubectl(*words, stdin=text).splitlines()
+        arguments = ("apply", "--server-side", f"--field-manager={FIELD_MANAGER}", *options, "-f-")
+        return self.kubectl(*arguments, stdin=text).splitlines()

@@ -1,4 +1,4 @@
-"""Read from a cluster through kubectl, with the user's own kubeconfig and credentials."""
+"""Read from a cluster through kubectl, with the user's kubeconfig and credentials."""
 
 from __future__ import annotations
 
@@ -12,56 +12,54 @@ TIMEOUT_SECONDS = 10
 
 
 class UnreachableError(ModelctlError):
-    """No answer from the cluster; what git says can still be shown."""
+    """The cluster is not reachable; the state in git can still be shown."""
 
     @property
     def reason(self) -> str:
-        """The program's last words, which are the plain ones."""
+        """The last line of the error, which is the readable one."""
         return (self.found or self.what).splitlines()[-1]
 
 
 def get_json(*arguments: str) -> Any:
     """The JSON that `kubectl ARGUMENTS` prints.
 
-    Raises UnreachableError when kubectl is missing, the cluster does not answer in 10 seconds or
-    refuses.
+    Raises UnreachableError if kubectl is missing, or the cluster times out or refuses.
     """
     argv = ["kubectl", f"--request-timeout={TIMEOUT_SECONDS}s", *arguments]
     try:
-        answer = proc.run(argv, timeout_seconds=TIMEOUT_SECONDS + 5)
+        output = proc.run(argv, timeout_seconds=TIMEOUT_SECONDS + 5)
     except proc.CommandError as error:
         raise UnreachableError(error.what, found=error.found, fix=error.fix) from error
-    return json.loads(answer)
+    return json.loads(output)
 
 
 def applications() -> dict[str, dict[str, Any]]:
-    """Every Argo CD Application by name."""
-    found = get_json("get", "applications.argoproj.io", "--all-namespaces", "--output=json")
-    return {item["metadata"]["name"]: item for item in found["items"]}
+    """All Argo CD Applications by name."""
+    listed = get_json("get", "applications.argoproj.io", "--all-namespaces", "--output=json")
+    return {item["metadata"]["name"]: item for item in listed["items"]}
 
 
 def application(name: str) -> dict[str, Any] | None:
-    """One Argo CD Application, in whichever namespace; None when there is none."""
-    found = get_json(
+    """One Argo CD Application, in any namespace; None if there is none."""
+    listed = get_json(
         *("get", "applications.argoproj.io", "--all-namespaces"),
         *(f"--field-selector=metadata.name={name}", "--output=json"),
     )
-    items: list[dict[str, Any]] = found["items"]
+    items: list[dict[str, Any]] = listed["items"]
     return items[0] if items else None
 
 
 def deployment(namespace: str, model: str) -> dict[str, Any]:
     """The Deployment of a release."""
-    words = ("get", "deployment", model, f"--namespace={namespace}", "--output=json")
-    found: dict[str, Any] = get_json(*words)
-    return found
+    arguments = ("get", "deployment", model, f"--namespace={namespace}", "--output=json")
+    content: dict[str, Any] = get_json(*arguments)
+    return content
 
 
 def rolled_out_at(deployment: dict[str, Any]) -> str:
-    """When the pods of the present version were all available for the first time, in ISO 8601;
-    empty while they are not.
+    """When the current version's rollout completed, in ISO 8601; empty while it is in progress.
 
-    The Deployment's own record: scaling and lost pods do not move it, a new version does.
+    From the Deployment's conditions: scaling and lost pods do not change it, a new version does.
     """
     for condition in deployment.get("status", {}).get("conditions", []):
         if condition["type"] == "Progressing" and condition["reason"] == "NewReplicaSetAvailable":
@@ -70,31 +68,31 @@ def rolled_out_at(deployment: dict[str, Any]) -> str:
 
 
 def is_rolled_out(deployment: dict[str, Any]) -> bool:
-    """Whether all pods that there are have the present version and are ready."""
+    """Whether all existing pods have the current version and are ready."""
     status = deployment.get("status", {})
-    seen = status.get("observedGeneration") == deployment.get("metadata", {}).get("generation")
+    generation = deployment.get("metadata", {}).get("generation")
     counts = {status.get(k, 0) for k in ("replicas", "updatedReplicas", "readyReplicas")}
-    return seen and len(counts) == 1
+    return status.get("observedGeneration") == generation and len(counts) == 1
 
 
 def model_info(namespace: str, model: str) -> dict[str, Any]:
-    """What the service itself says it serves: its `/model/info`, through the API server."""
+    """The service's own `/model/info`, through the API server's proxy."""
     path = f"/api/v1/namespaces/{namespace}/services/{model}:http/proxy/model/info"
     info: dict[str, Any] = get_json("get", "--raw", path)
     return info
 
 
 def refusals(namespace: str, model: str) -> list[dict[str, str]]:
-    """The refusal lines of the model's pods that did not start, without duplicates.
+    """The log lines of pods that refused their bundle, without duplicates.
 
-    A refusing pod ends with one JSON line with `event: bundle_refused`, which Kubernetes keeps as
-    the container's termination message.
+    Such a pod's last log line has `event: bundle_refused`; Kubernetes keeps it as the container's
+    termination message.
     """
     pods = get_json(
         *("get", "pods", f"--namespace={namespace}", "--output=json"),
         f"--selector=app.kubernetes.io/instance={model}",
     )
-    found: dict[str, dict[str, str]] = {}
+    refusals: dict[str, dict[str, str]] = {}
     for pod in pods["items"]:
         for status in pod["status"].get("containerStatuses", []):
             for state in (status.get("state", {}), status.get("lastState", {})):
@@ -102,9 +100,9 @@ def refusals(namespace: str, model: str) -> list[dict[str, str]]:
                 for line in message.splitlines():
                     refusal = _refusal(line)
                     if refusal:
-                        # Not by the line: each start writes its own time into it.
-                        found[json.dumps(refusal)] = refusal
-    return list(found.values())
+                        # Not keyed by the line, which contains the time of each start.
+                        refusals[json.dumps(refusal)] = refusal
+    return list(refusals.values())
 
 
 def _refusal(line: str) -> dict[str, str] | None:

@@ -1,7 +1,7 @@
-"""Is an image still there? One HEAD of its manifest through the registry's HTTP API.
+"""Check whether an image still exists, by a HEAD request for its manifest.
 
-Reads public registries and those inside a network; has no credentials and asks for none. What it
-cannot find out it says, because a wrong alarm would be ignored the next time.
+Reads public and cluster-internal registries, without credentials. Reports what it cannot determine
+as unknown, because false alarms lead to ignored warnings.
 """
 
 from __future__ import annotations
@@ -23,34 +23,44 @@ ACCEPT = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     ]
 )
-NOT_FOUND, UNAUTHORISED = 404, (401, 403)
+NOT_FOUND, UNAUTHORIZED = 404, (401, 403)
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Presence(Enum):
-    """What a registry says of an image."""
+    """Whether an artifact exists."""
 
     THERE = "there"
     GONE = "gone"
     UNKNOWN = "unknown"
 
 
-def look(repository: str, reference: str) -> tuple[Presence, str]:
-    """Whether the registry has an image by its digest or tag, and for `unknown` the reason."""
+def check(repository: str, reference: str) -> tuple[Presence, str]:
+    """Whether the registry has an image of that digest or tag, and for `unknown` the reason."""
     host, _, name = repository.partition("/")
     path = f"/v2/{name}/manifests/{reference}"
     reason = ""
-    # A registry inside a network often has no certificate; nothing secret is sent either way.
+    # A cluster-internal registry often has no certificate; no secret is sent either way.
     for scheme in ("https", "http"):
         try:
             return _head(f"{scheme}://{host}{path}", "")
         except urllib.error.HTTPError as error:
-            if error.code not in UNAUTHORISED:
-                return Presence.UNKNOWN, f"{host} answers {error.code}"
+            if error.code not in UNAUTHORIZED:
+                return Presence.UNKNOWN, http_reason(host, error.code)
             return _with_token(f"{scheme}://{host}{path}", error)
         except (OSError, http.client.HTTPException) as error:
-            reason = reason or f"{host} does not answer: {getattr(error, 'reason', error)}"
+            reason = reason or connection_reason(host, error)
     return Presence.UNKNOWN, reason
+
+
+def http_reason(host: str, status: int) -> str:
+    """Why an HTTP status leaves the presence of an artifact unknown."""
+    return f"{host} requires credentials" if status in UNAUTHORIZED else f"{host}: HTTP {status}"
+
+
+def connection_reason(host: str, error: Exception) -> str:
+    """Why a failed connection leaves the presence of an artifact unknown."""
+    return f"{host} is not reachable: {getattr(error, 'reason', error)}"
 
 
 def _head(url: str, token: str) -> tuple[Presence, str]:
@@ -66,16 +76,16 @@ def _head(url: str, token: str) -> tuple[Presence, str]:
 
 
 def _with_token(url: str, refused: urllib.error.HTTPError) -> tuple[Presence, str]:
-    """Public registries hand an anonymous token to whoever asks; private ones want credentials."""
+    """Public registries issue an anonymous token; private ones require credentials."""
     host = urllib.parse.urlsplit(url).netloc
-    private = Presence.UNKNOWN, f"{host} wants credentials"
-    asked = dict(_PARAMETER.findall(refused.headers.get("WWW-Authenticate", "")))
-    realm = asked.pop("realm", "")
+    private = Presence.UNKNOWN, http_reason(host, refused.code)
+    challenge = dict(_PARAMETER.findall(refused.headers.get("WWW-Authenticate", "")))
+    realm = challenge.pop("realm", "")
     if not realm.startswith("https://"):
         return private
     try:
-        question = f"{realm}?{urllib.parse.urlencode(asked)}"
-        with urllib.request.urlopen(question, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        token_url = f"{realm}?{urllib.parse.urlencode(challenge)}"
+        with urllib.request.urlopen(token_url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             content = json.load(answer)
         return _head(url, content.get("token") or content.get("access_token", ""))
     except (OSError, http.client.HTTPException, ValueError):

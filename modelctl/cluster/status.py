@@ -1,4 +1,4 @@
-"""What runs where: for each release what git says beside what Argo CD and the service say."""
+"""What runs where: for each release the state in git, in Argo CD and in the running service."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from modelctl.repository.environments import Environment, Repository, Version
 
-QUESTIONS_AT_ONCE = 8
+MAX_PARALLEL = 8
 
 
 @dataclass(frozen=True)
 class Live:
-    """What the cluster says of one release; empty text where it says nothing."""
+    """The state of one release in the cluster; empty where unknown."""
 
     sync: str = ""
     health: str = ""
@@ -33,9 +33,9 @@ class Live:
 class Release:
     """One model in one environment.
 
-    `since` is the commit's time in ISO 8601, `previous` what a rollback would go back to and
-    `target` the registry's word on that (`there`, `gone`, `unknown`; empty when not asked).
-    `behind` says what the environment before has when it is another version.
+    `since` is the commit's time in ISO 8601, `previous` the version that a rollback would return to
+    and `target` whether its artifacts exist (`there`, `gone`, `unknown`; empty if not checked).
+    `behind` names the previous environment's version if it differs.
     """
 
     environment: str
@@ -57,35 +57,35 @@ class Release:
         return f"{self.environment}-{self.model}"
 
     @property
-    def released(self) -> bool:
-        """Whether git has a version for it."""
+    def is_released(self) -> bool:
+        """Whether git has a version of it."""
         return bool(self.version)
 
     @property
     def agrees(self) -> bool:
-        """Whether the digest that serves is the digest in git."""
+        """Whether the served bundle digest is the digest in git."""
         return self.live is not None and self.digest == self.live.digest
 
     @property
     def remarks(self) -> list[str]:
-        """What somebody should know about it, in words."""
-        found = []
+        """Notes about the release, for display."""
+        remarks = []
         if self.behind:
-            found.append(self.behind)
+            remarks.append(self.behind)
         if self.frozen:
-            found.append(f"frozen until {self.frozen}")
+            remarks.append(f"frozen until {self.frozen}")
         if self.target == registry.Presence.GONE.value:
-            found.append(f"rollback target {self.previous} is gone")
+            remarks.append(f"rollback target {self.previous} is missing")
         elif self.target == registry.Presence.UNKNOWN.value:
-            found.append(f"rollback target {self.previous}: no answer")
+            remarks.append(f"rollback target {self.previous} could not be checked")
         if self.live and self.live.digest and not self.agrees:
-            found.append("serves another bundle than git says")
-        return found
+            remarks.append("serves another bundle than in git")
+        return remarks
 
 
 @dataclass(frozen=True)
 class Status:
-    """All releases in the order of environments; `note` says why the live half is missing."""
+    """All releases in the order of environments; `note` says why live state is missing."""
 
     releases: tuple[Release, ...]
     note: str = ""
@@ -94,40 +94,41 @@ class Status:
 def read(
     repository: Repository, now: datetime, *, live: bool = True, ask_registry: bool = False
 ) -> Status:
-    """The state of every release; without a cluster only what git says, and a note."""
+    """The state of every release; without a cluster only the state in git, and a note."""
     applications: dict[str, dict[str, Any]] | None = None
-    note = "" if live else "the cluster was not asked"
+    note = "" if live else "cluster not queried (--no-live)"
     if live:
         try:
             applications = kube.applications()
         except kube.UnreachableError as error:
-            note = f"no cluster: {error.reason}"
-    places = [
+            note = f"no cluster reachable: {error.reason}"
+    candidates = [
         (environment, model)
         for environment in repository.environments
         for model in repository.models()
         if repository.folder(environment, model).is_dir()
     ]
-    pasts = history.read_all(repository)
+    histories = history.read_all(repository)
 
-    def release(place: tuple[Environment, str]) -> Release:
-        environment, model = place
+    def read_release(candidate: tuple[Environment, str]) -> Release:
+        environment, model = candidate
         version = repository.version(environment, model)
         if version is None:
             return Release(environment.name, model, frozen=_frozen(environment, model, now))
-        past = pasts.get(place[0].name, {}).get(model, [])
-        found = _in_git(repository, environment, model, version, past, now)
-        if ask_registry and found.previous:
-            target = _previous(past, version)
-            looked = artifacts.look(repository, environment, model, target) if target else []
-            found = replace(found, target=artifacts.worst(looked).value if looked else "")
+        entries = histories.get(environment.name, {}).get(model, [])
+        release = _in_git(repository, environment, model, version, entries, now)
+        if ask_registry and release.previous:
+            target = _previous(entries, version)
+            checks = artifacts.check(repository, environment, model, target) if target else []
+            presence = artifacts.worst_presence(checks).value if checks else ""
+            release = replace(release, target=presence)
         if applications is not None:
-            known = applications.get(found.name, {})
-            found = replace(found, live=_live(environment, model, known))
-        return found
+            application = applications.get(release.name, {})
+            release = replace(release, live=_live(environment, model, application))
+        return release
 
-    with ThreadPoolExecutor(QUESTIONS_AT_ONCE) as pool:
-        return Status(tuple(pool.map(release, places)), note)
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
+        return Status(tuple(pool.map(read_release, candidates)), note)
 
 
 def _in_git(
@@ -135,15 +136,15 @@ def _in_git(
     environment: Environment,
     model: str,
     version: Version,
-    past: list[history.Entry],
+    entries: list[history.Entry],
     now: datetime,
 ) -> Release:
     since = ""
-    for entry in past:
+    for entry in entries:
         if entry.version != version:
             break
         since = entry.commit.when
-    previous = _previous(past, version)
+    previous = _previous(entries, version)
     source = repository.before(environment)
     before = repository.version(source, model) if source else None
     behind = ""
@@ -163,9 +164,9 @@ def _in_git(
     )
 
 
-def _previous(past: list[history.Entry], version: Version) -> Version | None:
-    """What `modelctl rollback` would go back to."""
-    return next((e.version for e in past if e.version not in (None, version)), None)
+def _previous(entries: list[history.Entry], version: Version) -> Version | None:
+    """The version that `modelctl rollback` would return to."""
+    return next((e.version for e in entries if e.version not in (None, version)), None)
 
 
 def _frozen(environment: Environment, model: str, now: datetime) -> str:

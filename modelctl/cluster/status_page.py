@@ -1,6 +1,6 @@
-"""The status as one HTML page that needs nothing else: to be kept, sent, or put on a screen.
+"""The status as one self-contained HTML page, to archive, send or display.
 
-Every text is escaped: names and reasons come from files that others write.
+Every text is escaped: names and reasons are untrusted input.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ def render(status: Status, now: datetime) -> str:
 
 
 def age(release: Release, now: datetime) -> str:
-    """How long git has had the version there."""
+    """How long the version has been in git there."""
     return span(now - datetime.fromisoformat(release.since)) if release.since else ""
 
 
 def _summary(status: Status, now: datetime) -> str:
-    released = [release for release in status.releases if release.released]
-    parts = [f"{len(released)} releases"]
+    released = [release for release in status.releases if release.is_released]
+    parts = [f"{len(released)} release{'' if len(released) == 1 else 's'}"]
     if any(release.live for release in released):
         healthy = sum(r.live is not None and r.live.health == "Healthy" for r in released)
         agree = sum(release.agrees for release in released)
-        parts += [f"{healthy} Healthy", f"{agree} serving what git says"]
+        parts += [f"{healthy} Healthy", f"{agree} serving the bundle in git"]
     return f"{', '.join(parts)}. As of {now:%Y-%m-%d %H:%M} UTC."
 
 
@@ -73,9 +73,9 @@ def _cell(environment: str, release: Release | None, now: datetime) -> str:
     start = f'<td data-environment="{escape(environment)}">'
     if release is None:
         return f'{start}<span class="none">not set up</span></td>'
-    if not release.released:
+    if not release.is_released:
         return f'{start}<span class="none">not released</span></td>'
-    badges = "".join(_badge(text, colour) for text, colour in _badges(release))
+    badges = "".join(pages.badge(text, colour) for text, colour in _badges(release))
     details = [f"in git for {age(release, now)}" if release.since else "not committed"]
     details += [f"chart {release.chart}"] if release.chart else []
     refusals = "".join(
@@ -95,8 +95,4 @@ def _badges(release: Release) -> Iterator[tuple[str, str]]:
         for word in filter(None, (release.live.health, release.live.sync)):
             yield word, COLOURS.get(word, WAIT)
     for remark in release.remarks:
-        yield remark, BAD if remark.endswith("gone") or "another bundle" in remark else WAIT
-
-
-def _badge(text: str, colour: str) -> str:
-    return f'<span class="badge {colour}">{escape(text)}</span>'
+        yield remark, BAD if remark.endswith("missing") or "another bundle" in remark else WAIT

@@ -1,4 +1,4 @@
-"""Wait until the cluster serves what git says: the question after every push."""
+"""Wait until the cluster serves the version in git."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ INTERVAL_SECONDS = 2.0
 REFRESH = "argocd.argoproj.io/refresh=normal"
 
 
-def until_served(
+def wait_until_served(
     repository: Repository, environment: Environment, model: str, seconds: float
 ) -> Version:
-    """The version in git, once it runs everywhere in the environment.
+    """Wait until the version in git runs everywhere in the environment, and return it.
 
-    Raises ModelctlError with what is missing when it does not in time, or when no cluster answers.
+    Raises ModelctlError on timeout, with what is missing, or if no cluster is reachable.
     """
     version = repository.version(environment, model)
     if version is None:
-        raise RefusedError(f"'{model}' is not released in '{environment.name}'")
-    refreshed = False
+        raise RefusedError(
+            f"'{model}' is not released in '{environment.name}'",
+            fix="list releases: `modelctl status`",
+        )
+    is_refreshed = False
     end = time.monotonic() + seconds
     while missing := _missing(repository, environment, model, version):
-        if not refreshed:
-            refreshed = _refresh(f"{environment.name}-{model}")
+        if not is_refreshed:
+            is_refreshed = _refresh(f"{environment.name}-{model}")
         if time.monotonic() > end:
             raise ModelctlError(
-                f"{environment.name}-{model} does not serve {version.model.version} yet",
-                expected=f"within {seconds:g} s",
+                f"{environment.name}-{model}: timed out after {seconds:g} s",
+                expected=f"{version.model.version} Synced, Healthy and served",
                 found="; ".join([*missing, *_refusals(environment, model)]),
-                fix="look at `modelctl status`; a commit that was not pushed is never served",
+                fix="check that the commit is pushed, then `modelctl status`",
             )
         time.sleep(INTERVAL_SECONDS)
     return version
@@ -46,30 +49,30 @@ def until_served(
 def _missing(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> list[str]:
-    """What keeps us from saying that it is served."""
-    found = evidence.of_cluster(repository, environment, model, version)
-    if not found.health:
-        raise ModelctlError(f"nobody to ask: {found.note}", fix="set KUBECONFIG, or its context")
-    missing = evidence.health_violations(model, environment, version, found)
-    if found.sync not in ("", "Synced"):
-        missing.append(f"Argo CD says {found.sync}")
+    """What is missing until the version is served."""
+    current = evidence.from_cluster(repository, environment, model, version)
+    if not current.health:
+        raise ModelctlError(current.note, fix="set KUBECONFIG, or its current context")
+    missing = evidence.health_violations(model, environment, version, current)
+    if current.sync not in ("", "Synced"):
+        missing.append(f"expected sync status Synced, found {current.sync}")
     return missing
 
 
 def _refresh(name: str) -> bool:
-    """Have Argo CD look at git now; without the right to, or before it is there, it looks later."""
+    """Request a refresh from Argo CD; without permission, or an Application, it polls later."""
     with suppress(kube.UnreachableError, proc.CommandError):
         application = kube.application(name)
         if application is not None:
-            place = f"--namespace={application['metadata']['namespace']}"
-            target = ("application.argoproj.io", name, place)
+            namespace = f"--namespace={application['metadata']['namespace']}"
+            target = ("application.argoproj.io", name, namespace)
             proc.run(["kubectl", "annotate", "--overwrite", *target, REFRESH])
             return True
     return False
 
 
 def _refusals(environment: Environment, model: str) -> list[str]:
-    """The words of pods that refuse their bundle: the usual reason."""
+    """Why pods refused their bundle, the usual cause."""
     with suppress(kube.UnreachableError):
         return [
             f"{line['what']}: {line['fix']}" for line in kube.refusals(environment.namespace, model)

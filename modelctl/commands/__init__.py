@@ -1,1 +1,1 @@
-"""One thin module for each command: parse, call, print."""
+"""One thin module per command: parse, call, print."""

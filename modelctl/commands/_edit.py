@@ -1,4 +1,4 @@
-"""What the commands that edit files share: show the plan, then write it or not."""
+"""Shared by the commands that edit files: show the plan, then write it unless it is a dry run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Show:
-    """How a plan is shown; `brief` lists the files instead of their content."""
+class DisplayOptions:
+    """How a plan is printed; `brief` lists the files instead of their diffs."""
 
     dry_run: bool
     output: str = "table"
@@ -31,33 +31,34 @@ def show_and_apply(
     planned: Sequence[edits.Edit],
     *,
     message: str,
-    show: Show,
+    display: DisplayOptions,
     notes: Sequence[str] = (),
 ) -> bool:
-    """Print the changes and write them, unless it is a dry run; True when files were written.
+    """Print the changes and write them, unless it is a dry run; True if files were written.
 
-    `message` is the commit message that is suggested, `notes` what the user should know first.
+    `message` is the suggested commit message; `notes` are printed before the changes.
     """
-    changing = [edit for edit in planned if edit.changes]
-    writes = bool(changing) and not show.dry_run
+    changing = [edit for edit in planned if edit.has_changes]
+    writes = bool(changing) and not display.dry_run
     if writes:
         edits.apply(repository, *changing)
-    if show.output == "json":
+    if display.output == "json":
         _print_json(repository, changing, writes, message, notes)
         return writes
     if not changing:
         names = " and ".join(_name(repository, edit) for edit in planned)
-        click.echo(f"{names} says so already: nothing to change")
+        verb = "are" if len(planned) > 1 else "is"
+        click.echo(f"{names} {verb} already up to date")
         return False
     for note in notes:
         click.echo(note)
     for edit in changing:
-        if show.brief:
+        if display.brief:
             click.echo(f"{edit.action} {_name(repository, edit)}")
         else:
             click.echo(edit.diff(repository.root), nl=False)
-    if show.dry_run:
-        click.echo("dry run: nothing was written")
+    if display.dry_run:
+        click.echo("dry run: nothing written")
         return False
     names = " ".join(shlex.quote(_name(repository, edit)) for edit in changing)
     click.echo(f"{_summary(repository, changing)}; next:")
@@ -93,5 +94,5 @@ def _print_json(
         }
         for edit in changing
     ]
-    found = {"changes": changes, "written": written, "message": message, "notes": list(notes)}
-    click.echo(json.dumps(found, indent=2))
+    document = {"changes": changes, "written": written, "message": message, "notes": list(notes)}
+    click.echo(json.dumps(document, indent=2))

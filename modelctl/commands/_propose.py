@@ -1,4 +1,4 @@
-"""What the commands with `--pull-request` share: propose the change, or write it here."""
+"""Shared by the commands with `--pull-request`: open a pull request, or write the files here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.promotion import pull_request
 
 if TYPE_CHECKING:
@@ -23,34 +23,34 @@ def pull_request_option(command: Command) -> Command:
     return click.option(
         "--pull-request",
         is_flag=True,
-        help="Propose it on a branch; without `gh`, say how by hand.",
+        help="Pull request on a branch of its own; without `gh`, the commands to open it",
     )(command)
 
 
 def propose_or_write(
     repository: Repository,
-    request: pull_request.Request,
+    request: pull_request.PullRequest,
     *,
     wanted: bool,
-    show: Show,
+    display: DisplayOptions,
     notes: Sequence[str] = (),
 ) -> None:
-    """Open a pull request when one is wanted and can be; else write the files and say what is next.
+    """Open a pull request if one is wanted and `gh` is installed; else write the files.
 
-    Nothing is proposed when nothing changes or in a dry run.
+    A dry run, or a request without changes, opens none.
     """
-    propose = wanted and any(edit.changes for edit in request.edits) and not show.dry_run
-    if propose and pull_request.available():
+    has_changes = any(edit.has_changes for edit in request.edits)
+    propose = wanted and has_changes and not display.dry_run
+    if propose and pull_request.has_gh():
         for note in notes:
             click.echo(note)
         click.echo(pull_request.open_request(repository, request))
         return
     written = show_and_apply(
-        repository, request.edits, message=request.title, show=show, notes=notes
+        repository, request.edits, message=request.title, display=display, notes=notes
     )
-    changes = any(edit.changes for edit in request.edits)
-    if wanted and changes and show.dry_run and show.output == "table":
-        click.echo(f"the pull request would say:\n\n{request.title}\n\n{request.body}")
-    if propose and written and show.output == "table":
-        click.echo("or, on a branch of its own (`gh` is not on PATH):")
-        click.echo(pull_request.by_hand(repository, request))
+    if wanted and has_changes and display.dry_run and display.output == "table":
+        click.echo(f"pull request:\n\n{request.title}\n\n{request.body}")
+    if propose and written and display.output == "table":
+        click.echo("or, as a pull request (`gh` is not on PATH):")
+        click.echo(pull_request.manual_commands(repository, request))

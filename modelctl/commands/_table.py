@@ -1,4 +1,4 @@
-"""How tables are printed: as wide as the terminal, or wide enough for whatever reads a pipe."""
+"""Tables as wide as the terminal; in a pipe, wide enough that no cell is wrapped."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ PIPED_WIDTH = 240
 
 
 def console() -> Console:
-    """Where to print."""
+    """The console that prints tables to stdout."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
 def table(*columns: str, last: str) -> Table:
-    """A table without lines; only the column `last` may be broken."""
+    """A table without borders; only the column `last` may wrap."""
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False)
+    result = Table(box=None, pad_edge=False)
     for name in columns:
-        made.add_column(name, no_wrap=True)
-    made.add_column(last)
-    return made
+        result.add_column(name, no_wrap=True)
+    result.add_column(last)
+    return result

@@ -1,4 +1,4 @@
-"""`modelctl bootstrap`: let an existing Argo CD follow a repository."""
+"""`modelctl bootstrap`: set up an existing Argo CD to follow a repository."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from modelctl.cluster.context import Cluster
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository.environments import Repository
 
-DEFINITIONS = ("applications", "applicationsets", "appprojects")
+ARGOCD_KINDS = ("applications", "applicationsets", "appprojects")
 
 
 @click.command()
-@click.option("--context", required=True, help="Context of your kubeconfig; '' is the current one.")
-@click.option("--repo", required=True, help="URL of the git repository that Argo CD follows.")
+@click.option("--context", required=True, help="Kubeconfig context; '' for the current one")
+@click.option("--repo", required=True, help="URL of the git repository to follow")
 @click.option(
     "--registry",
     required=True,
-    help="Where released charts are: HOST/PATH. With http:// in front, without TLS.",
+    help="Chart registry, HOST/PATH; with an http:// prefix, without TLS",
 )
-@click.option("--revision", default="HEAD", show_default=True, help="Branch that is followed.")
-@click.option("--repo-secret", default="", help="Argo CD's Secret for the repository; it exists.")
-@click.option("--registry-secret", default="", help="Argo CD's Secret for the registry; it exists.")
-@click.option("--store", default="", help="[KIND/]NAME of a secret store of External Secrets.")
-@click.option("--repo-key", default="", help="The repository's credentials in the store.")
-@click.option("--registry-key", default="", help="The registry's credentials in the store.")
-@click.option("--name", default="root", show_default=True, help="Application to create.")
-@click.option("--namespace", default="argocd", show_default=True, help="Where Argo CD is.")
-@click.option("--poll-seconds", default=180, show_default=True, help="How often models are sought.")
-@click.option("--settings", is_flag=True, help="Also take over what argocd/install says.")
-@click.option("--dry-run", is_flag=True, help="Let the cluster check everything, change nothing.")
+@click.option("--revision", default="HEAD", show_default=True, help="Branch to follow")
+@click.option("--repo-secret", default="", help="Existing Argo CD Secret for the repository")
+@click.option("--registry-secret", default="", help="Existing Argo CD Secret for the registry")
+@click.option("--store", default="", help="[KIND/]NAME of an External Secrets store")
+@click.option("--repo-key", default="", help="Key of the repository's credentials in the store")
+@click.option("--registry-key", default="", help="Key of the registry's credentials in the store")
+@click.option("--name", default="root", show_default=True, help="Name of the root Application")
+@click.option("--namespace", default="argocd", show_default=True, help="Namespace of Argo CD")
+@click.option("--poll-seconds", default=180, show_default=True, help="Polling interval")
+@click.option("--settings", is_flag=True, help="Settings from argocd/install as well")
+@click.option("--dry-run", is_flag=True, help="Server-side dry run: validation without changes")
 def command(
     context: str,
     repo: str,
@@ -47,10 +47,10 @@ def command(
     settings: bool,
     dry_run: bool,
 ) -> None:
-    """Set up a cluster that has Argo CD: projects, ApplicationSets, repository and registry.
+    """Set up an existing Argo CD: projects, ApplicationSets, repository and registry.
 
-    Credentials are in Secrets that exist, or come by External Secrets; they are never in git and
-    never on this command line.
+    Credentials come from existing Secrets or from External Secrets, never from git or the command
+    line.
 
     \b
     Example:
@@ -58,7 +58,7 @@ def command(
         --registry registry.example/charts --repo-secret models-git --dry-run
     """
     if bool(store) != bool(repo_key or registry_key):
-        raise click.UsageError("--store goes with --repo-key, --registry-key or both")
+        raise click.UsageError("--store requires --repo-key, --registry-key or both")
     plan = bootstrap.Plan(
         bootstrap.Source("git", repo, repo_secret, repo_key),
         bootstrap.Source("helm", registry.removeprefix("oci://"), registry_secret, registry_key),
@@ -69,46 +69,48 @@ def command(
         store,
     )
     repository, cluster = Repository.find(), Cluster(context)
-    _refuse_unready(repository, cluster, plan)
+    _ensure_ready(repository, cluster, plan)
     lines = []
     if settings:
-        wanted = bootstrap.settings(repository.root, namespace)
-        lines += cluster.apply(wanted, dry_run=dry_run, force=True)
-    # Nobody else has a say in these; Argo CD itself writes to its Application.
+        objects = bootstrap.settings(repository.root, namespace)
+        lines += cluster.apply(objects, dry_run=dry_run, force=True)
+    # No other field manager owns these; Argo CD itself writes to its Application.
     lines += cluster.apply(plan.objects(), dry_run=dry_run, force=True)
     click.echo("\n".join(lines))
     if dry_run:
-        click.echo("dry run: nothing was changed")
+        click.echo("dry run: nothing changed")
     else:
         click.echo(f"next: kubectl -n {namespace} get applications --watch")
 
 
-def _refuse_unready(repository: Repository, cluster: Cluster, plan: bootstrap.Plan) -> None:
-    """Refuse a cluster that lacks what the plan builds on, before anything is changed."""
-    for kind in DEFINITIONS:
-        if not cluster.knows(f"{kind}.argoproj.io"):
+def _ensure_ready(repository: Repository, cluster: Cluster, plan: bootstrap.Plan) -> None:
+    """Refuse a cluster that lacks a prerequisite of the plan, before anything is changed."""
+    for kind in ARGOCD_KINDS:
+        if not cluster.has_kind(f"{kind}.argoproj.io"):
             raise ModelctlError(
                 f"the cluster has no {kind}.argoproj.io",
-                expected="Argo CD 3.x, installed",
+                expected="Argo CD 3.x",
                 fix="install Argo CD: https://argo-cd.readthedocs.io/en/stable/getting_started/",
             )
-    place = f"--namespace={plan.namespace}"
-    bootstrap.refuse_foreign(plan, cluster.get("applications.argoproj.io", plan.name, place))
-    if plan.store and not cluster.knows("externalsecrets.external-secrets.io"):
+    namespace = f"--namespace={plan.namespace}"
+    application = cluster.get("applications.argoproj.io", plan.name, namespace)
+    bootstrap.ensure_same_repository(plan, application)
+    if plan.store and not cluster.has_kind("externalsecrets.external-secrets.io"):
         raise ModelctlError(
             "the cluster has no externalsecrets.external-secrets.io",
-            fix="install External Secrets, or create the Secrets and name them",
+            fix="install External Secrets, or create the Secrets and pass --repo-secret and "
+            "--registry-secret",
         )
     for source in (plan.repository, plan.registry):
         if source.credentials:
-            found = cluster.get("secret", source.credentials, place)
-            bootstrap.refuse_secret(source, found, plan.namespace)
+            secret = cluster.get("secret", source.credentials, namespace)
+            bootstrap.ensure_repository_secret(source, secret, plan.namespace)
     selector = f"--selector={bootstrap.TYPE_LABEL}=cluster"
-    secrets = cluster.get("secrets", place, selector) or {"items": []}
-    wanted = [environment.cluster for environment in repository.environments]
-    if unknown := bootstrap.unknown_clusters(wanted, secrets["items"]):
+    secrets = cluster.get("secrets", namespace, selector) or {"items": []}
+    clusters = [environment.cluster for environment in repository.environments]
+    if unknown := bootstrap.unknown_clusters(clusters, secrets["items"]):
         raise RefusedError(
-            f"Argo CD knows no cluster {', '.join(unknown)}",
+            f"unknown to Argo CD: cluster {', '.join(unknown)}",
             expected="a cluster Secret of that name for each environment",
             fix="argocd cluster add CONTEXT --name NAME, or correct environments.yaml",
         )

@@ -1,4 +1,4 @@
-"""`modelctl check`: everything under environments/ against the rules."""
+"""`modelctl check`: check every file under environments/ against the rules."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from modelctl.repository.environments import Repository
 
 
 @click.command()
-@click.option("--base", help="Check only what differs from this commit, promotions included.")
-@click.option("--live", is_flag=True, help="Ask the cluster for the health of what is promoted.")
+@click.option("--base", help="Commit to compare with: only changed files are checked")
+@click.option("--live", is_flag=True, help="Health of promoted versions from the cluster")
 @output_option
 def command(base: str | None, live: bool, output: str) -> None:
-    """Check everything under environments/ and print every problem with file and line.
+    """Check every file under environments/ and print each problem with file and line.
 
-    With --base (a commit, or the branch that the present one left), every changed version file
-    passes the rules of promotion, rollback and freeze, whoever edited it: a required check of a
-    pull request.
+    With --base (a commit or a branch), every changed version file also has to pass the promotion
+    rules, whoever edited it. Make it a required check of your pull requests.
 
     \b
     Examples:
@@ -33,13 +32,14 @@ def command(base: str | None, live: bool, output: str) -> None:
     repository = Repository.find()
     start = gitrepo.merge_base(repository.root, base) if base else ""
     changed = changes.since(repository, start) if start else None
-    found = check.problems(repository, changed)
-    if changed and not found:
-        found = merge_rules.problems(repository, changed, datetime.now(UTC), live=live)
+    violations = check.file_violations(repository, changed)
+    if changed and not violations:
+        violations = merge_rules.merge_violations(repository, changed, datetime.now(UTC), live=live)
     if output == "json":
-        click.echo(json.dumps({"problems": found}, indent=2))
-    if found:
-        raise RefusedError(f"{len(found)} problems\n" + "\n".join(found))
+        click.echo(json.dumps({"problems": violations}, indent=2))
+    if violations:
+        count = len(violations)
+        raise RefusedError("\n".join([f"{count} problem{'' if count == 1 else 's'}", *violations]))
     if output == "table":
         click.echo(_summary(repository, changed))
 
@@ -47,8 +47,8 @@ def command(base: str | None, live: bool, output: str) -> None:
 def _summary(repository: Repository, changed: changes.Changes | None) -> str:
     if changed:
         count = len(changed.names)
-        return f"{count} file{'' if count == 1 else 's'} changed, all in order"
+        return f"{count} changed file{'' if count == 1 else 's'}: no problems"
     return (
-        f"environments/ is in order: {len(repository.environments)} environments, "
+        f"environments/: no problems in {len(repository.environments)} environments, "
         f"{len(repository.models())} models"
     )

@@ -1,4 +1,4 @@
-"""`modelctl diff`: what a change does to the cluster, before it is merged."""
+"""`modelctl diff`: show what a change does to the cluster, before it is merged."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @click.argument("model", required=False)
 @click.argument("first", required=False)
 @click.argument("second", required=False)
-@click.option("--base", help="Compare the checkout with this commit, release by release.")
-@click.option("--markdown", is_flag=True, help="For a pull request's comment.")
+@click.option("--base", help="Commit to compare the checkout with, release by release")
+@click.option("--markdown", is_flag=True, help="Markdown for a pull-request comment")
 @output_option
 def command(
     model: str | None,
@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Compare rendered manifests: MODEL in environment FIRST with SECOND, or all with --base.
 
-    Values of Secrets are never shown, only that they differ.
+    Secret values are masked; only whether they differ is shown.
 
     \b
     Examples:
@@ -45,25 +45,25 @@ def command(
     repository = Repository.find()
     if base and not model:
         start = gitrepo.merge_base(repository.root, base)
-        found = {change.name: change.changes for change in compare.against(repository, start)}
-        empty = f"no release changes against {base}"
+        by_release = {change.name: change.changes for change in compare.against(repository, start)}
+        empty = f"no release differs from {base}"
     elif model and first and second and not base:
         one, two = repository.environment(first), repository.environment(second)
         changes = compare.between(repository, model, one, two)
-        found = {f"{model}: {first} -> {second}": changes} if changes else {}
+        by_release = {f"{model}: {first} -> {second}": changes} if changes else {}
         empty = f"{model} is the same in {first} and {second}"
     else:
-        raise click.UsageError("give MODEL FIRST SECOND, or --base COMMIT")
+        raise click.UsageError("pass MODEL FIRST SECOND, or --base COMMIT")
     if output == "json":
-        changed = {name: [asdict(change) for change in found[name]] for name in found}
-        click.echo(json.dumps(changed, indent=2))
+        document = {name: [asdict(one) for one in changes] for name, changes in by_release.items()}
+        click.echo(json.dumps(document, indent=2))
         return
-    if not found:
+    if not by_release:
         click.echo(empty)
     if markdown:
-        click.echo(forge.comment(found), nl=False)
+        click.echo(forge.comment(by_release), nl=False)
         return
-    for name, changes in found.items():
+    for name, changes in by_release.items():
         click.echo(_plain(name, changes))
 
 

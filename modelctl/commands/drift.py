@@ -1,4 +1,4 @@
-"""`modelctl drift`: how far live rows have moved from what a bundle was packaged with."""
+"""`modelctl drift`: measure how far live rows have moved from a bundle's sample."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.commands import _table
-from modelctl.commands._options import model_argument, output_option
+from modelctl.commands._options import bundle_option, html_option, model_argument, output_option
 from modelctl.repository import yamlfile
 
 if TYPE_CHECKING:
-    from modelctl.drift.findings import Finding, Report
+    from modelctl.drift.findings import DriftFinding, Report
 
 DRIFTED = 4
 STYLES = {"warning": "yellow", "critical": "red", "few": "dim", "chance": "dim"}
@@ -23,7 +23,7 @@ STYLES = {"warning": "yellow", "critical": "red", "few": "dim", "chance": "dim"}
 
 @click.group()
 def command() -> None:
-    """Compare what a model is asked, and what it answers, with the sample of its bundle.
+    """Measure the drift of live inputs and predictions from a bundle's sample.
 
     \b
     Example:
@@ -33,56 +33,58 @@ def command() -> None:
 
 @command.command()
 @model_argument
-@click.option(
-    "--bundle",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="The bundle that serves: its reference is what rows are compared with.",
-)
-@click.option("--prometheus", "url", help="URL of the Prometheus that scrapes the release.")
-@click.option("--namespace", help="Namespace of the release.")
-@click.option("--release", default="", help="Its name, if the namespace has several of MODEL.")
-@click.option("--window", default="1h", show_default=True, help="How far back: 6h, 1d, ...")
-@click.option("--at", type=click.DateTime(), help="End of the window, in UTC; without it, now.")
+@bundle_option("bundle", "Served bundle, whose reference distributions live rows are compared with")
+@click.option("--prometheus", "url", help="URL of the Prometheus that scrapes the release")
+@click.option("--namespace", help="Namespace of the release")
+@click.option("--release", default="", help="Release name, if the namespace has several of MODEL")
+@click.option("--window", default="1h", show_default=True, help="Time range, such as 6h or 1d")
+@click.option("--at", type=click.DateTime(), help="End of the time range, in UTC; default: now")
 @click.option(
     "--rows",
     "paths",
     type=click.Path(exists=True, path_type=Path),
     multiple=True,
-    help="Captured rows: a file, or a folder of them; may be repeated.",
+    help="File or folder of captured rows; may be repeated",
 )
 @click.option(
     "--reference",
     "sample",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The sample that the bundle was packaged with (CSV or Parquet), for outliers.",
+    help="Sample that the bundle was packaged with (CSV or Parquet), to detect outliers",
 )
 @click.option(
     "--labels",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV with request_id, label and, for requests of several rows, row.",
+    help="CSV with the columns request_id, label and, for requests of several rows, row",
 )
-@click.option("--warning", type=click.FloatRange(0), default=0.1, show_default=True)
-@click.option("--critical", type=click.FloatRange(0), default=0.25, show_default=True)
+@click.option(
+    "--warning",
+    type=click.FloatRange(0),
+    default=0.1,
+    show_default=True,
+    help="PSI above which drift is a warning",
+)
+@click.option(
+    "--critical",
+    type=click.FloatRange(0),
+    default=0.25,
+    show_default=True,
+    help="PSI above which drift is critical",
+)
 @click.option(
     "--min-rows",
     type=click.IntRange(1),
     default=500,
     show_default=True,
-    help="With fewer rows nothing is said.",
+    help="Minimum number of live rows for a verdict",
 )
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write one self-contained page too.",
-)
+@html_option("Self-contained HTML page to write as well")
 @click.option(
     "--fail-on",
     type=click.Choice(["never", "warning", "critical"]),
     default="never",
     show_default=True,
-    help=f"End with exit code {DRIFTED} when it is that bad.",
+    help=f"Exit code {DRIFTED} at this severity or above",
 )
 @output_option
 def report(
@@ -103,12 +105,12 @@ def report(
     fail_on: str,
     output: str,
 ) -> None:
-    """Compare live rows of MODEL with its bundle: from Prometheus, or from captured rows.
+    """Compare live rows of MODEL with its bundle, from Prometheus or from captured rows.
 
-    Prometheus gives the stability index (PSI) and a chi-square test of every feature and of the
-    predictions, by the same bins and formula as the alert rules. Captured rows also give
-    Kolmogorov-Smirnov distances; with --reference the share of outliers; with --labels how good
-    the predictions were.
+    From Prometheus: the population stability index (PSI) and a chi-square test of every feature
+    and of the predictions, with the bins and formula of the alert rules. From captured rows also
+    Kolmogorov-Smirnov distances; with --reference the share of outliers; with --labels the
+    performance on labelled rows.
 
     \b
     Examples:
@@ -119,17 +121,19 @@ def report(
     from modelctl.drift import page as html
     from modelctl.drift import report as reports
     from modelctl.drift.prometheus import Prometheus
-    from modelctl.packaging.bundles import verified
+    from modelctl.packaging.bundles import verify_bundle
 
     if bool(url) == bool(paths):
-        raise click.UsageError("give either --prometheus or --rows")
+        raise click.UsageError("pass either --prometheus or --rows")
     thresholds = findings.Thresholds(warning, critical, min_rows)
-    subject = reports.Subject.of(verified(bundle, None), model)
+    subject = reports.Subject.of(verify_bundle(bundle, None), model)
     if url:
         if not namespace or labels or sample:
-            raise click.UsageError("--prometheus needs --namespace; --labels, --reference --rows")
+            raise click.UsageError(
+                "--prometheus requires --namespace; --labels and --reference require --rows"
+            )
         moment = at.replace(tzinfo=UTC) if at else None
-        found = reports.from_prometheus(
+        result = reports.from_prometheus(
             subject,
             Prometheus(url, moment),
             thresholds,
@@ -138,43 +142,44 @@ def report(
             window=window,
         )
     else:
-        found = reports.from_rows(subject, paths, thresholds, sample=sample, labels=labels)
+        result = reports.from_rows(subject, paths, thresholds, sample=sample, labels=labels)
     if page:
-        yamlfile.write(page, html.render(found, datetime.now(UTC)))
+        yamlfile.write(page, html.render(result, datetime.now(UTC)))
     if output == "json":
-        click.echo(json.dumps(found.as_dict(), indent=2))
+        click.echo(json.dumps(result.as_dict(), indent=2))
     else:
-        _print(found)
+        _print(result)
         if page:
             click.echo(f"wrote {page}")
-    wanted = findings.LEVELS.index(fail_on) if fail_on != "never" else len(findings.LEVELS)
-    if findings.LEVELS.index(found.level) >= wanted:
+    threshold = findings.LEVELS.index(fail_on) if fail_on != "never" else len(findings.LEVELS)
+    if findings.LEVELS.index(result.level) >= threshold:
         sys.exit(DRIFTED)
 
 
-def _print(found: Report) -> None:
+def _print(result: Report) -> None:
     console = _table.console()
-    console.print(f"{found.model} {found.version}: {found.source}, {found.rows:,.0f} rows")
+    console.print(f"{result.model} {result.version}: {result.source}, {result.rows:,.0f} rows")
     table = _table.table("", "PSI", "by chance", "chi-square p", "KS", last="level")
-    shown = sorted(found.features, key=lambda one: -one.psi)
-    for one in [*([found.predictions] if found.predictions else []), *shown]:
+    features = sorted(result.features, key=lambda one: -one.psi)
+    for one in [*([result.predictions] if result.predictions else []), *features]:
         table.add_row(*_cells(one), style=STYLES.get(one.level, ""))
     console.print(table)
-    if found.outliers:
+    if result.outliers:
         console.print(
-            f"outliers: {found.outliers.share:.1%}, of the sample {found.outliers.expected:.1%}"
+            f"outliers: {result.outliers.share:.1%} of live rows, "
+            f"{result.outliers.expected:.1%} of the sample"
         )
-    for metric in found.performance:
+    for metric in result.performance:
         console.print(
             f"{metric.name}: {metric.live:.4g} ({metric.low:.4g} to {metric.high:.4g}), "
-            f"as packaged {metric.before:.4g}"
+            f"{metric.before:.4g} as packaged"
         )
-    for note in found.notes:
+    for note in result.notes:
         console.print(note, style="dim", soft_wrap=True)
 
 
-def _cells(one: Finding) -> list[str]:
-    from modelctl.drift.page import WORDS
+def _cells(one: DriftFinding) -> list[str]:
+    from modelctl.drift.page import LABELS
 
     name = one.reference.name
     return [
@@ -183,5 +188,5 @@ def _cells(one: Finding) -> list[str]:
         f"{one.chance:.3f}",
         f"{one.chi_square.p:.2g}" if one.chi_square else "",
         f"{one.ks.statistic:.3f}" if one.ks else "",
-        WORDS[one.level][0],
+        LABELS[one.level][0],
     ]

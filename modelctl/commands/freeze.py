@@ -1,4 +1,4 @@
-"""`modelctl freeze`: no changes until a date, with the reason in git."""
+"""`modelctl freeze`: refuse changes until a date, with the reason in git."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.commands._options import dry_run_option, output_option
 from modelctl.promotion import freeze
 from modelctl.repository.environments import Freeze, Repository
@@ -14,14 +14,19 @@ from modelctl.repository.environments import Freeze, Repository
 
 @click.command()
 @click.argument("scope", metavar="ENV[/MODEL]")
-@click.option("--until", required=True, help="2026-12-24 (inclusive) or 2026-12-24T18:00:00Z.")
-@click.option("--reason", required=True, help="Why; shown to everybody who is refused.")
+@click.option(
+    "--until",
+    required=True,
+    help="End: a date (inclusive) such as 2026-12-24, or a time in UTC such as "
+    "2026-12-24T18:00:00Z",
+)
+@click.option("--reason", required=True, help="Reason, shown whenever a change is refused")
 @dry_run_option
 @output_option
 def command(scope: str, until: str, reason: str, dry_run: bool, output: str) -> None:
-    """Stop bumps, promotions and rollbacks in an environment, or of one model in it.
+    """Refuse bumps, promotions and rollbacks in an environment, or of one model in it.
 
-    Argo CD does not sync what is frozen either, self-healing included; both end by themselves.
+    Argo CD does not sync a frozen release either, self-heal included. Both end at the given time.
 
     Example: modelctl freeze production --until 2026-12-24 --reason 'inventory'
     """
@@ -33,4 +38,4 @@ def command(scope: str, until: str, reason: str, dry_run: bool, output: str) -> 
         repository, environment, model, Freeze(start=now, until=end, reason=reason)
     )
     message = f"Freeze {scope} until {end.strftime(freeze.TIME_FORMAT)}: {reason}"
-    show_and_apply(repository, [edit], message=message, show=Show(dry_run, output))
+    show_and_apply(repository, [edit], message=message, display=DisplayOptions(dry_run, output))

@@ -1,4 +1,4 @@
-"""`modelctl history`: which versions a model has had in an environment."""
+"""`modelctl history`: list the versions of a model in an environment."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MINUTE = 16  # characters of an ISO date up to the minute
 
 @click.command()
 @model_argument
-@environment_option("--env", "The environment to look at.")
+@environment_option("--env", "Environment to list")
 @output_option
 def command(model: str, environment: str, output: str) -> None:
-    """List every version of MODEL that git says was released in an environment, newest first.
+    """List every released version of MODEL in an environment from git history, newest first.
 
     Example: modelctl history iris --env production
     """
     repository = Repository.find()
-    found = repository.environment(environment)
-    repository.require_model(found, model)
-    entries = history.read(repository, found, model)
+    target = repository.environment(environment)
+    repository.require_model(target, model)
+    entries = history.read(repository, target, model)
     if output == "json":
         click.echo(json.dumps([_as_json(entry) for entry in entries], indent=2))
     else:

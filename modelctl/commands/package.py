@@ -1,4 +1,4 @@
-"""`modelctl package`: turn a fitted estimator and a sample into a verified bundle."""
+"""`modelctl package`: package a fitted estimator and a sample as a verified bundle."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--sample", type=FILE, help="Rows as the model was fitted on, .csv or .parquet.")
-@click.option("--config", type=FILE, help="model.yaml with name, version, description, target.")
-@click.option("--metrics", type=FILE, help="JSON object with the evaluation.")
-@click.option("--name", default="", help="Model name; default from --config.")
-@click.option("--version", "version_", default="", help="Model version; default from --config.")
-@click.option("--target", default="", help="Column of the sample that is the answer.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write.")
+@click.option("--sample", type=FILE, help="Sample of the training data, .csv or .parquet")
+@click.option("--config", type=FILE, help="model.yaml with name, version, description and target")
+@click.option("--metrics", type=FILE, help="JSON object with the evaluation metrics")
+@click.option("--name", default="", help="Model name; default: from --config")
+@click.option("--version", "version_", default="", help="Model version; default: from --config")
+@click.option("--target", default="", help="Target column of the sample")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write")
 @click.option(
-    "--engine", type=click.Choice(["auto", "onnx", "sklearn"]), default="auto", show_default=True
+    "--engine",
+    type=click.Choice(["auto", "onnx", "sklearn"]),
+    default="auto",
+    show_default=True,
+    help="Serving engine",
 )
-@click.option("--tolerance", type=click.FloatRange(min=0), default=1e-6, show_default=True)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-6,
+    show_default=True,
+    help="Maximum difference from scikit-learn in the parity gate",
+)
 def command(
     path: Path,
     sample: Path | None,
@@ -35,7 +45,9 @@ def command(
     engine: str,
     tolerance: float,
 ) -> None:
-    """Package PATH: a joblib file, or a folder with model.joblib, sample.csv, evaluation.json.
+    """Package PATH as a verified bundle.
+
+    PATH is a joblib file, or a folder with model.joblib, sample.csv and evaluation.json.
 
     \b
     Example:
@@ -44,19 +56,19 @@ def command(
     from rich.console import Console
 
     started = time.monotonic()
-    # On stderr, and only on a terminal: stdout is for what was found.
+    # On stderr, and only on a terminal: stdout is for the result.
     with Console(stderr=True).status("loading scikit-learn") as status:
         from modelctl.packaging.package import plan, write
         from modelctl.packaging.table import print_attempts
-        from modelctl.packaging.training_output import Request, gather
+        from modelctl.packaging.training_output import Request, read_training_output
 
         status.update("reading the model and the sample")
-        material = gather(
+        training_output = read_training_output(
             Request(path, sample, config, metrics, name=name, version=version_, target=target)
         )
-        planned = plan(material, engine=engine, tolerance=tolerance, say=status.update)
+        planned = plan(training_output, engine=engine, tolerance=tolerance, on_step=status.update)
         digest = write(planned, out)
     print_attempts(planned)
     seconds = time.monotonic() - started
-    click.echo(f"{material.name} {material.version} -> {out} in {seconds:.1f} s")
+    click.echo(f"{training_output.name} {training_output.version} -> {out} in {seconds:.1f} s")
     click.echo(digest)

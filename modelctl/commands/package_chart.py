@@ -1,4 +1,4 @@
-"""`modelctl package-chart`: the chart as one file, the same bytes from the same content."""
+"""`modelctl package-chart`: package the chart reproducibly."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from modelctl.repository.environments import CHART, Repository
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("build/charts"),
     show_default=True,
+    help="Folder to write",
 )
 def command(out: Path) -> None:
-    """Package charts/ml-model into OUT and print the file and its digest.
+    """Package charts/ml-model and print the archive's path and digest.
 
-    Its files are as old as the last commit that changed the chart, or as SOURCE_DATE_EPOCH says.
+    The same content gives the same bytes: files get the time of the last commit that changed the
+    chart, or SOURCE_DATE_EPOCH.
 
     Example: modelctl package-chart --out build/charts
     """
     root = Repository.find().root
-    made = chart_package.package(root / CHART, out, find_helm(root))
-    click.echo(f"{made.path}  {made.digest}")
+    package = chart_package.package(root / CHART, out, find_helm(root))
+    click.echo(f"{package.path}  {package.digest}")

@@ -1,4 +1,4 @@
-"""`modelctl predict`: predict the rows of a file by a running service."""
+"""`modelctl predict`: score a file against a running service."""
 
 from __future__ import annotations
 
@@ -11,13 +11,33 @@ import click
 @click.command()
 @click.argument("url")
 @click.option(
-    "--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True
+    "--file",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="CSV or Parquet file to score",
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="CSV file to write.")
-@click.option("--batch-rows", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--connections", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV file to write; default: stdout",
+)
+@click.option(
+    "--batch-rows",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Rows per request",
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Parallel connections",
+)
 def command(url: str, path: Path, out: Path | None, batch_rows: int, connections: int) -> None:
-    """Predict every row of a CSV or Parquet file by the service at URL; the answer is CSV too.
+    """Score every row of a file with the service at URL and write the predictions as CSV.
 
     \b
     Example:
@@ -29,12 +49,12 @@ def command(url: str, path: Path, out: Path | None, batch_rows: int, connections
     from modelctl.service.client import Client
     from modelctl.service.predict import prepare, run, write_csv
 
-    # The bar goes to stderr: stdout may be the answer.
+    # The progress bar goes to stderr: stdout may be the predictions.
     with Client(url) as client, Progress(console=Console(stderr=True), transient=True) as progress:
         job = prepare(client, path, batch_rows)
         task = progress.add_task(f"{job.model}: {job.rows:,} rows", total=job.rows)
         predictions = run(
-            client, job, connections=connections, done=lambda n: progress.advance(task, n)
+            client, job, connections=connections, on_batch=lambda n: progress.advance(task, n)
         )
     if out is None:
         write_csv(predictions, job.classes, sys.stdout)

@@ -1,4 +1,4 @@
-"""`modelctl promote`: a version goes one environment further."""
+"""`modelctl promote`: promote a version from the previous environment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl.commands._edit import Show
+from modelctl.commands._edit import DisplayOptions
 from modelctl.commands._options import (
     dry_run_option,
     environment_option,
@@ -16,14 +16,14 @@ from modelctl.commands._options import (
 )
 from modelctl.commands._propose import propose_or_write, pull_request_option
 from modelctl.promotion import promote, proposal
-from modelctl.promotion.pull_request import Request, available
+from modelctl.promotion.pull_request import PullRequest, has_gh
 from modelctl.repository.environments import Repository
 
 
 @click.command()
 @model_argument
-@environment_option("--to", "The environment to enter.")
-@click.option("--with-settings", is_flag=True, help="Copy settings.yaml's values as well.")
+@environment_option("--to", "Environment to promote to")
+@click.option("--with-settings", is_flag=True, help="Values of settings.yaml as well")
 @pull_request_option
 @live_option
 @dry_run_option
@@ -37,14 +37,14 @@ def command(
     dry_run: bool,
     output: str,
 ) -> None:
-    """Copy MODEL's version file from the environment before, and nothing else.
+    """Promote MODEL: copy its version file from the previous environment.
 
-    Capacity stays as it is, settings too unless asked for. Refused are: a skipped environment, a
-    freeze, a version that has not been long enough where it comes from, and, when a cluster
-    answers, one that is not Healthy there or does not run yet.
+    Capacity is never copied, settings only with --with-settings. Refuses to skip an environment,
+    to break a freeze, to promote before the soak time is over, and, if a cluster is reachable, to
+    promote a version that is not Healthy or not running in the previous environment.
 
-    A pull request says what moves, its metrics beside what serves and the baseline, what changes
-    in the cluster, and what its reviewer has to see to; with --dry-run it is only printed.
+    The pull request lists what changes, the metrics beside the current version's and the metric
+    baseline, the rendered diff and a checklist for the reviewer; with --dry-run it is only printed.
 
     \b
     Examples:
@@ -57,13 +57,13 @@ def command(
     )
     now = datetime.now(UTC)
     notes = planned.notes(now)
-    # By hand there is nobody to hand a text to.
-    told = pull_request and planned.changes and (dry_run or available())
-    request = Request(
+    # Rendering the body is slow, and without `gh` nothing would use it.
+    needs_body = pull_request and planned.has_changes and (dry_run or has_gh())
+    request = PullRequest(
         branch=f"promote/{environment}-{model}",
         title=planned.message,
-        body=proposal.body(repository, planned, now, live=live) if told else "",
+        body=proposal.body(repository, planned, now, live=live) if needs_body else "",
         edits=planned.edits,
     )
-    show = Show(dry_run, output)
-    propose_or_write(repository, request, wanted=pull_request, show=show, notes=notes)
+    display = DisplayOptions(dry_run, output)
+    propose_or_write(repository, request, wanted=pull_request, display=display, notes=notes)

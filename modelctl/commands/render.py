@@ -1,4 +1,4 @@
-"""`modelctl render`: the manifests of a release, as Argo CD applies them."""
+"""`modelctl render`: print the manifests of a release as Argo CD applies them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from modelctl.repository.environments import Repository
 
 @click.command()
 @click.argument("model", required=False, default="")
-@click.option("--env", "environment", default="", help="The environment; all with --output.")
+@click.option(
+    "--env", "environment", default="", help="Environment to render; default with --output: all"
+)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write DIRECTORY/ENVIRONMENT-MODEL/KIND-NAME.yaml for each release instead.",
+    help="Folder to write instead, as ENVIRONMENT-MODEL/KIND-NAME.yaml",
 )
 def command(model: str, environment: str, output: Path | None) -> None:
     """Print the manifests of MODEL in an environment, rendered with its four value files.
 
-    With --output every release gets a folder, or those of MODEL and --env alone.
+    With --output, write one folder per release; MODEL and --env limit which.
 
     \b
     Examples:
@@ -30,17 +32,19 @@ def command(model: str, environment: str, output: Path | None) -> None:
       modelctl render --output build/manifests
     """
     repository = Repository.find()
-    found = repository.environment(environment) if environment else None
+    target = repository.environment(environment) if environment else None
     if output is None:
-        if not (model and found):
-            raise click.UsageError("give MODEL and --env, or --output")
-        click.echo(render.release_text(repository, found, model), nl=False)
+        if not (model and target):
+            raise click.UsageError("pass MODEL and --env, or --output")
+        click.echo(render.release_text(repository, target, model), nl=False)
         return
-    places = manifests.releases(repository, found, model)
-    if not places:
-        raise RefusedError("no such release", expected="a version file", fix="`modelctl status`")
+    releases = manifests.releases(repository, target, model)
+    if not releases:
+        raise RefusedError(
+            "no such release", expected="a version file", fix="list releases: `modelctl status`"
+        )
     helm = render.find_helm(repository.root)
-    for place, name in places:
-        folder = output / f"{place.name}-{name}"
-        count = len(manifests.write(render.release_text(repository, place, name, helm), folder))
+    for where, name in releases:
+        folder = output / f"{where.name}-{name}"
+        count = len(manifests.write(render.release_text(repository, where, name, helm), folder))
         click.echo(f"{folder}: {count} objects")

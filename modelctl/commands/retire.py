@@ -1,4 +1,4 @@
-"""`modelctl retire`: a model leaves an environment."""
+"""`modelctl retire`: remove a model from an environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from modelctl.cluster import kube
-from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.commands._options import (
     dry_run_option,
     environment_option,
@@ -21,9 +21,9 @@ from modelctl.repository.environments import Environment, Repository
 
 @click.command()
 @model_argument
-@environment_option("--env", "The environment to leave; later ones first.")
-@click.option("--files", is_flag=True, help="Remove settings and capacity too.")
-@click.option("--keep-running", is_flag=True, help="Leave the pods to nobody's care.")
+@environment_option("--env", "Environment to retire the model from; later environments first")
+@click.option("--files", is_flag=True, help="Settings and capacity files as well")
+@click.option("--keep-running", is_flag=True, help="Orphan the pods instead of deleting them")
 @live_option
 @dry_run_option
 @output_option
@@ -36,46 +36,47 @@ def command(
     dry_run: bool,
     output: str,
 ) -> None:
-    """Take MODEL out of an environment, in two runs with a push between them.
+    """Retire MODEL from an environment, in two runs with a push between them.
 
-    The first removes the version file. The second deletes the Argo CD Application, which never
-    goes by itself, once Argo CD has seen the commit; its pods end, unless --keep-running.
+    The first run removes the version file. The second, once Argo CD has seen the commit, deletes
+    the Argo CD Application and, unless --keep-running is given, its pods.
 
     Example: modelctl retire iris --env production
     """
     repository = Repository.find()
-    found = repository.environment(environment)
-    planned = retire.plan(repository, found, model, datetime.now(UTC), files=files)
-    show = Show(dry_run, output)
-    if any(edit.changes for edit in planned):
+    target = repository.environment(environment)
+    planned = retire.plan(repository, target, model, datetime.now(UTC), files=files)
+    display = DisplayOptions(dry_run, output)
+    if any(edit.has_changes for edit in planned):
         message = f"Retire {model} from {environment}"
-        written = show_and_apply(repository, planned, message=message, show=show)
+        written = show_and_apply(repository, planned, message=message, display=display)
         if written and output == "table":
-            click.echo("then push, and run the same again: it deletes the Application")
+            click.echo("then push, and run this command again to delete the Application")
         return
     name = f"{environment}-{model}"
     if not live:
-        click.echo(f"git has no {name}; the cluster was not asked")
+        click.echo(f"{name} is not in git; cluster not queried (--no-live)")
         return
     try:
         application = kube.application(name)
     except kube.UnreachableError as error:
-        click.echo(f"git has no {name}; no cluster: {error.reason}")
-        click.echo(f"with one: {retire.by_hand(name, keep_running=keep_running)}")
+        click.echo(f"{name} is not in git; no cluster reachable: {error.reason}")
+        command = retire.manual_command(name, keep_running=keep_running)
+        click.echo(f"to delete its Application: {command}")
         return
     if application is None:
-        _require_known(repository, found, model)
-        click.echo(f"neither git nor Argo CD has {name}: nothing to change")
+        _require_known(repository, target, model)
+        click.echo(f"{name} is neither in git nor in Argo CD: nothing to retire")
     elif dry_run:
         click.echo(f"dry run: Application {name} would be deleted")
     else:
-        click.echo(f"git has no {name}; deleting its Application ...")
-        missing = retire.missing_files(repository, found, model)
+        click.echo(f"{name} is not in git; deleting its Application ...")
+        missing = retire.missing_files(repository, target, model)
         retire.delete_application(application, missing, keep_running=keep_running)
-        click.echo(f"Application {name} is gone" + (", its pods go on" if keep_running else ""))
+        click.echo(f"Application {name} deleted" + (", pods orphaned" if keep_running else ""))
 
 
 def _require_known(repository: Repository, environment: Environment, model: str) -> None:
-    """A name that nobody has ever heard of is a typo, not a model that is gone."""
+    """Refuse a name without training code and settings: a typo, not a retired model."""
     if not (repository.root / "models" / model).is_dir():
         repository.require_model(environment, model)

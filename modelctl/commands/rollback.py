@@ -1,4 +1,4 @@
-"""`modelctl rollback`: an earlier version comes back."""
+"""`modelctl rollback`: return to an earlier version."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from modelctl.cluster import artifacts
-from modelctl.commands._edit import Show
+from modelctl.commands._edit import DisplayOptions
 from modelctl.commands._options import (
     dry_run_option,
     environment_option,
@@ -16,22 +16,24 @@ from modelctl.commands._options import (
 )
 from modelctl.commands._propose import propose_or_write, pull_request_option
 from modelctl.promotion import freeze, rollback, rules
-from modelctl.promotion.pull_request import Request
+from modelctl.promotion.pull_request import PullRequest
 from modelctl.repository.environments import Repository
 
 
 @click.command()
 @model_argument
-@environment_option("--env", "The environment to put right.")
-@click.option("--to", "wanted", help="The version to go back to; default: the one before.")
-@click.option("--reason", required=True, help="Why; it becomes part of the commit message.")
-@click.option("--break-freeze", is_flag=True, help="Lift a freeze for this model, in one commit.")
+@environment_option("--env", "Environment to roll back")
+@click.option("--to", "wanted", help="Version to return to; default: the previous one")
+@click.option("--reason", required=True, help="Reason, for the commit message")
+@click.option(
+    "--break-freeze", is_flag=True, help="End of a freeze for this model, in the same commit"
+)
 @click.option(
     "--registry/--no-registry",
-    "ask",
+    "check_artifacts",
     default=True,
     show_default=True,
-    help="Ask registries and downloads whether image and bundle are still there.",
+    help="Check that image and bundle still exist where pods pull them from",
 )
 @pull_request_option
 @dry_run_option
@@ -42,29 +44,29 @@ def command(
     wanted: str | None,
     reason: str,
     break_freeze: bool,
-    ask: bool,
+    check_artifacts: bool,
     pull_request: bool,
     dry_run: bool,
     output: str,
 ) -> None:
-    """Put an earlier version of MODEL back into an environment's version file, from git history.
+    """Roll back MODEL in an environment to an earlier version from git history.
 
-    A freeze stops Argo CD from syncing a rollback too; --break-freeze lifts it for this model.
+    A freeze also keeps Argo CD from syncing a rollback; --break-freeze ends it for this model.
 
     Example: modelctl rollback iris --env production --reason 'wrong labels for class 2'
     """
     repository = Repository.find()
-    found = repository.environment(environment)
-    edit, version = rollback.plan_rollback(repository, found, model, wanted)
+    target = repository.environment(environment)
+    edit, version = rollback.plan_rollback(repository, target, model, wanted)
     planned = [edit]
     if break_freeze:
-        planned.append(freeze.plan_break(repository, found, model))
+        planned.append(freeze.plan_break(repository, target, model))
     else:
-        rules.require(rules.freeze_violations(model, found, datetime.now(UTC)))
+        rules.ensure_allowed(rules.freeze_violations(model, target, datetime.now(UTC)))
     message = f"Roll back {model} to {version.model.version} in {environment}: {reason}"
-    looked = artifacts.look(repository, found, model, version) if ask else []
-    notes = [finding.note for finding in looked if finding.note]
-    request = Request(
+    checks = artifacts.check(repository, target, model, version) if check_artifacts else []
+    notes = [check.note for check in checks if check.note]
+    request = PullRequest(
         branch=f"rollback/{environment}-{model}",
         title=message,
         body="\n".join(
@@ -72,5 +74,5 @@ def command(
         ),
         edits=planned,
     )
-    show = Show(dry_run, output)
-    propose_or_write(repository, request, wanted=pull_request, show=show, notes=notes)
+    display = DisplayOptions(dry_run, output)
+    propose_or_write(repository, request, wanted=pull_request, display=display, notes=notes)

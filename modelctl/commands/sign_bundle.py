@@ -1,4 +1,4 @@
-"""`modelctl sign-bundle`: say with a private key that a bundle is ours."""
+"""`modelctl sign-bundle`: sign a bundle."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import click
     "--key",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Private key on P-256, P-384 or P-521, as PEM.",
+    help="Private key (P-256, P-384 or P-521) in PEM format",
 )
 @click.option(
     "--password-env",
     default="MODEL_SIGNING_PASSWORD",
     show_default=True,
-    help="The variable with the key's password, if it has one.",
+    help="Environment variable with the key's password",
 )
 def command(bundle: Path, key: Path, password_env: str) -> None:
-    """Verify BUNDLE, sign it, and write model.sig beside its manifest.
+    """Verify and sign BUNDLE, and write model.sig beside its manifest.
 
-    OpenSSF model signing, which `model_signing verify key` checks as well as the pod does. The
-    digest of the bundle stays what it is.
+    The signature follows OpenSSF model signing: the pod verifies it, and so does `model_signing
+    verify key`. Signing does not change the bundle's digest.
 
     \b
     Example:

@@ -1,45 +1,44 @@
-"""`modelctl smoke`: does a running service predict what its bundle says?"""
+"""`modelctl smoke`: smoke-test a service with its bundle's sample."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from modelctl.commands._options import bundle_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
 @click.argument("url")
-@click.option(
-    "--bundle",
-    "folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    help="The bundle that it has to serve.",
-)
+@bundle_option("folder", "Bundle that the service has to serve")
 def command(url: str, folder: Path) -> None:
-    """Ask the service at URL every row of the bundle's sample.
+    """Smoke-test the service at URL with every row of the bundle's sample.
 
-    Exit code 3 when it serves another bundle, or predicts anything else than packaging recorded.
+    Exit code 3 if it serves another bundle, or its predictions differ from the recorded ones.
 
     \b
     Example:
       modelctl smoke http://127.0.0.1:8080 --bundle build/bundles/iris
     """
     from modelctl.errors import RefusedError
-    from modelctl.packaging.bundles import verified
+    from modelctl.packaging.bundles import verify_bundle
     from modelctl.quality import smoke
     from modelctl.service.client import Client
 
-    bundle = verified(folder)
+    bundle = verify_bundle(folder)
     name = f"{bundle.manifest['name']} {bundle.manifest['version']}"
     with Client(url) as client:
-        found = smoke.problems(client, bundle)
-    if found:
+        mismatches = smoke.mismatches(client, bundle)
+    if mismatches:
         raise RefusedError(
-            f"{url} does not serve {name} as it was packaged",
-            found="; ".join(found),
-            expected=f"what {folder} says",
-            fix="look at its log, and at /model/info",
+            f"{url} does not serve {name} as packaged",
+            expected=f"the digest and the predictions of {folder}",
+            found="; ".join(mismatches),
+            fix="check the service's log and /model/info",
         )
-    rows = len(smoke.rows_of(bundle)[0])
-    click.echo(f"{name}: {rows} rows predicted as packaging recorded, {bundle.digest}")
+    rows = len(smoke.sample_rows(bundle)[0])
+    click.echo(f"{name}: {rows} predictions match the recorded ones, {bundle.digest}")

@@ -1,38 +1,36 @@
-"""`modelctl status`: the table of what runs where."""
+"""`modelctl status`: show what runs where."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from modelctl.cluster import status, status_page
 from modelctl.commands import _table
-from modelctl.commands._options import live_option, output_option
+from modelctl.commands._options import html_option, live_option, output_option
 from modelctl.repository import yamlfile
 from modelctl.repository.environments import Repository, short
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
 @live_option
 @click.option(
-    "--registry", is_flag=True, help="Ask the registries whether rollback targets are there."
+    "--registry", is_flag=True, help="Availability of rollback targets in their registries"
 )
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write one self-contained page instead.",
-)
+@html_option("Self-contained HTML page to write instead")
 @output_option
 def command(live: bool, registry: bool, page: Path | None, output: str) -> None:
-    """Show each model in each environment: git beside Argo CD and what really serves.
+    """Show each model in each environment: git compared with Argo CD and the running service.
 
-    The cluster is the current context of your kubeconfig; without one, git alone is shown. The
-    remarks name what differs from the environment before, freezes, and what serves another bundle.
+    The cluster is the current context of your kubeconfig; without one, only git is shown. Remarks
+    name differences from the previous environment, freezes and services with another bundle.
 
     \b
     Examples:
@@ -40,24 +38,24 @@ def command(live: bool, registry: bool, page: Path | None, output: str) -> None:
       modelctl status --registry --html status.html
     """
     now = datetime.now(UTC)
-    found = status.read(Repository.find(), now, live=live, ask_registry=registry)
+    current = status.read(Repository.find(), now, live=live, ask_registry=registry)
     if page:
-        yamlfile.write(page, status_page.render(found, now))
-        click.echo(f"wrote {page}" + (f" ({found.note})" if found.note else ""))
+        yamlfile.write(page, status_page.render(current, now))
+        click.echo(f"wrote {page}" + (f" ({current.note})" if current.note else ""))
     elif output == "json":
         releases = [
             {**asdict(release), "name": release.name, "agrees": release.agrees}
-            for release in found.releases
+            for release in current.releases
         ]
-        click.echo(json.dumps({"releases": releases, "note": found.note}, indent=2))
+        click.echo(json.dumps({"releases": releases, "note": current.note}, indent=2))
     else:
-        _print_table(found, now)
+        _print_table(current, now)
 
 
-def _print_table(found: status.Status, now: datetime) -> None:
+def _print_table(current: status.Status, now: datetime) -> None:
     columns = ("environment", "model", "git", "sync", "health", "live", "age", "chart")
     table = _table.table(*columns, last="remarks")
-    for release in found.releases:
+    for release in current.releases:
         live = release.live or status.Live()
         table.add_row(
             release.environment,
@@ -73,11 +71,11 @@ def _print_table(found: status.Status, now: datetime) -> None:
         )
     console = _table.console()
     console.print(table)
-    for release in found.releases:
+    for release in current.releases:
         for refusal in release.live.refusals if release.live else ():
-            console.print(f"{release.name} refuses: {refusal}", style="red", soft_wrap=True)
-    if found.note:
-        console.print(found.note, style="dim")
+            console.print(f"{release.name} refused: {refusal}", style="red", soft_wrap=True)
+    if current.note:
+        console.print(current.note, style="dim")
 
 
 def _version(version: str, digest: str) -> str:

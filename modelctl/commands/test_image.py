@@ -1,35 +1,41 @@
-"""`modelctl test-image`: does an image run as a pod runs it?"""
+"""`modelctl test-image`: run an image unprivileged and verify it."""
 
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from modelctl.commands._options import bundle_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
 @click.argument("image")
-@click.option(
-    "--bundle",
-    "folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    help="The bundle that is in the image.",
-)
+@bundle_option("folder", "Bundle in the image")
 @click.option(
     "--containerd",
     "socket",
     default="",
     metavar="SOCKET",
-    help="Run it by containerd's `ctr`, not by docker.",
+    help="containerd socket, to run with `ctr` instead of docker",
 )
-@click.option("--memory", type=click.IntRange(64), default=512, show_default=True, help="In MiB.")
+@click.option(
+    "--memory",
+    type=click.IntRange(64),
+    default=512,
+    show_default=True,
+    help="Memory limit in MiB",
+)
 def command(image: str, folder: Path, socket: str, memory: int) -> None:
-    """Run IMAGE with a read-only root and without rights, and ask it its bundle's sample.
+    """Run IMAGE unprivileged with a read-only root filesystem, and smoke-test it.
 
-    Looked at is also: that it is not root, cannot change its model, ends on SIGTERM, and that it
-    refuses to start with another digest than its bundle's. Exit code 3 when anything is not so.
+    Checks that it predicts its bundle's sample as recorded, does not run as root, cannot write to
+    its model, exits on SIGTERM, and refuses to start with another bundle digest. Exit code 3 if a
+    check fails.
 
     \b
     Examples:
@@ -40,7 +46,7 @@ def command(image: str, folder: Path, socket: str, memory: int) -> None:
 
     from modelctl.commands._table import console, table
     from modelctl.errors import ModelctlError, RefusedError
-    from modelctl.packaging.bundles import verified
+    from modelctl.packaging.bundles import verify_bundle
     from modelctl.quality import containers, image_test
 
     engine: containers.Engine
@@ -50,16 +56,16 @@ def command(image: str, folder: Path, socket: str, memory: int) -> None:
         raise ModelctlError(
             f"{program} is not on PATH", fix="install it, or pass --containerd SOCKET"
         )
-    findings = image_test.examine(engine, image_test.Subject(image, verified(folder), memory))
-    made = table("THE IMAGE", "", last="SEEN")
-    for finding in findings:
-        made.add_row(finding.claim, "yes" if finding.passes else "NO", escape(finding.seen))
-    console().print(made)
-    wrong = [finding for finding in findings if not finding.passes]
-    if wrong:
+    checks = image_test.examine(engine, image_test.Subject(image, verify_bundle(folder), memory))
+    rows = table("THE IMAGE", "", last="FOUND")
+    for check in checks:
+        rows.add_row(check.claim, "yes" if check.passes else "NO", escape(check.seen))
+    console().print(rows)
+    failed = [check for check in checks if not check.passes]
+    if failed:
         raise RefusedError(
-            f"{image} does not run as a pod has to",
-            found="; ".join(f"not so: {finding.claim} ({finding.seen})" for finding in wrong),
-            expected="every line of the table",
-            fix="mend the Dockerfile or the service, and build it again",
+            f"{image} failed {len(failed)} of {len(checks)} checks",
+            expected="; ".join(check.claim for check in failed),
+            found="; ".join(check.seen for check in failed),
+            fix="correct the Dockerfile or the service, and build the image again",
         )

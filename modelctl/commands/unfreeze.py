@@ -1,10 +1,10 @@
-"""`modelctl unfreeze`: a freeze ends now."""
+"""`modelctl unfreeze`: end a freeze."""
 
 from __future__ import annotations
 
 import click
 
-from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.commands._options import dry_run_option, output_option
 from modelctl.promotion import freeze
 from modelctl.repository.environments import Repository
@@ -22,4 +22,5 @@ def command(scope: str, dry_run: bool, output: str) -> None:
     repository = Repository.find()
     environment, model = freeze.parse_scope(repository, scope)
     edit = freeze.plan_unfreeze(repository, environment, model)
-    show_and_apply(repository, [edit], message=f"Unfreeze {scope}", show=Show(dry_run, output))
+    display = DisplayOptions(dry_run, output)
+    show_and_apply(repository, [edit], message=f"Unfreeze {scope}", display=display)

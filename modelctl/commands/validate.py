@@ -1,4 +1,4 @@
-"""`modelctl validate`: are the rows that a model is trained on as expected?"""
+"""`modelctl validate`: validate a model's training data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from modelctl.commands._edit import Show, show_and_apply
+from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.commands._options import dry_run_option, model_argument, output_option
 
 
@@ -15,16 +15,16 @@ from modelctl.commands._options import dry_run_option, model_argument, output_op
 @click.option(
     "--sample",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The rows, .csv or .parquet; default: build/training/MODEL/sample.csv.",
+    help="Training data, .csv or .parquet; default: build/training/MODEL/sample.csv",
 )
-@click.option("--update", is_flag=True, help="Make these rows what is expected instead.")
+@click.option("--update", is_flag=True, help="New expectations from these rows")
 @dry_run_option
 @output_option
 def command(model: str, sample: Path | None, update: bool, dry_run: bool, output: str) -> None:
-    """Compare the rows that MODEL is trained on with models/MODEL/data.yaml.
+    """Validate MODEL's training data against models/MODEL/data.yaml.
 
-    Looked at are: columns and their kind, ranges of numbers, known texts, the share of missing
-    values, and how many rows there are. Exit code 3 when anything is not as expected.
+    Checks the columns and their kinds, ranges of numbers, known text values, the share of missing
+    values and the number of rows. Exit code 3 if a check fails.
 
     \b
     Examples:
@@ -43,18 +43,18 @@ def command(model: str, sample: Path | None, update: bool, dry_run: bool, output
         edit = data_expectations.plan_update(
             path, model, data_expectations.read_rows(sample, known)
         )
-        message = f"What the rows of {model} have to look like"
-        show_and_apply(repository, [edit], message=message, show=Show(dry_run, output))
+        message = f"Update the data expectations of {model}"
+        show_and_apply(repository, [edit], message=message, display=DisplayOptions(dry_run, output))
         return
     expected = data_expectations.read(path, model)
     frame = data_expectations.read_rows(sample, expected)
-    found = data_expectations.problems(frame, expected)
-    if found:
+    violations = data_expectations.row_violations(frame, expected)
+    if violations:
         raise RefusedError(
-            f"the rows of '{model}' are not as expected",
-            found="; ".join(found),
-            expected=f"what models/{model}/{data_expectations.FILE} says",
-            fix="mend the data; or, if this is meant, say so in a commit: edit that file, or "
-            f"`modelctl validate {model} --update`",
+            f"the training data of '{model}' is not valid",
+            expected=f"the expectations in models/{model}/{data_expectations.FILE}",
+            found="; ".join(violations),
+            fix="correct the data; if the change is intended, edit that file or run "
+            f"`modelctl validate {model} --update`, and commit it",
         )
-    click.echo(f"{model}: {len(frame)} rows with {len(frame.columns)} columns, as expected")
+    click.echo(f"{model}: {len(frame)} rows with {len(frame.columns)} columns, valid")

@@ -1,4 +1,4 @@
-"""`modelctl verify`: recompute every hash of a bundle and print its digest."""
+"""`modelctl verify`: verify a bundle and print its digest."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import click
 
 @click.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--digest", default=None, help="The digest it must have (sha256:<64 hex>).")
+@click.option("--digest", default=None, help="Expected digest (sha256:<64 hex digits>)")
 @click.option(
     "--public-key",
     default=None,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The key (PEM) that must have signed it, as `modelctl sign-bundle` does.",
+    help="Public key (PEM) to verify the signature of `modelctl sign-bundle` with",
 )
 def command(bundle: Path, digest: str | None, public_key: Path | None) -> None:
-    """Verify BUNDLE and print its digest; exit code 3 when it is refused.
+    """Verify every hash of BUNDLE and print its digest; exit code 3 if verification fails.
 
     \b
     Example:
       modelctl verify build/bundles/iris --digest sha256:...
     """
-    from modelctl.packaging.bundles import verified
+    from modelctl.packaging.bundles import verify_bundle
 
-    found = verified(bundle, digest)
+    verified = verify_bundle(bundle, digest)
     if public_key is not None:
-        from modelctl.supply.signing import check
+        from modelctl.supply.signing import ensure_signed
 
-        check(found, public_key)
-    click.echo(found.digest)
+        ensure_signed(verified, public_key)
+    click.echo(verified.digest)

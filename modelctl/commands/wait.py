@@ -1,4 +1,4 @@
-"""`modelctl wait`: until the cluster serves what git says."""
+"""`modelctl wait`: wait until the cluster serves the version in git."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from modelctl.repository.environments import Repository, short
 
 @click.command()
 @model_argument
-@environment_option("--env", "The environment to look at.")
+@environment_option("--env", "Environment to wait for")
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0),
     default=300,
     show_default=True,
-    help="How long; then exit code 1, with what is missing.",
+    help="Timeout in seconds",
 )
 def command(model: str, environment: str, seconds: float) -> None:
-    """Wait until the version of MODEL that git says is Synced, Healthy and what the service serves.
+    """Wait until MODEL's version in git is Synced, Healthy and served.
 
-    Asks Argo CD to look at git now, so that nobody waits for its next turn.
+    Requests a refresh from Argo CD, so that you do not wait for its next poll. Exit code 1 on
+    timeout, with what is missing.
 
     Example: git push && modelctl wait iris --env dev
     """
     repository = Repository.find()
     started = time.monotonic()
-    version = wait.until_served(repository, repository.environment(environment), model, seconds)
-    took = time.monotonic() - started
+    version = wait.wait_until_served(
+        repository, repository.environment(environment), model, seconds
+    )
+    elapsed = time.monotonic() - started
     name = f"{environment}-{model}"
     digest = short(version.model.digest)
-    click.echo(f"{name} serves {version.model.version} {digest}, after {took:.0f} s")
+    click.echo(f"{name} serves {version.model.version} {digest} after {elapsed:.0f} s")

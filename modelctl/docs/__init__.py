@@ -1,1 +1,1 @@
-"""Generates what is checked in: reference pages, schemas, CODEOWNERS. `python -m modelctl.docs`."""
+"""Generates checked-in files: reference pages, schemas, CODEOWNERS. `python -m modelctl.docs`."""

@@ -1,6 +1,6 @@
-"""Write what is made from the code and from environments.yaml: `python -m modelctl.docs`.
+"""Write the files generated from the code and environments.yaml: `python -m modelctl.docs`.
 
-`make generate` runs it; a test fails when a file is stale.
+`make generate` runs it; a test fails if a file is stale.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def files(repository: Repository) -> dict[Path, str]:
-    """Every generated file with the text it should have."""
+    """Every generated file with its expected content."""
     owners = repository.root / codeowners.FILE
     before = owners.read_text(encoding="utf-8") if owners.is_file() else ""
     return {
@@ -31,7 +31,7 @@ def files(repository: Repository) -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write them."""
+    """Write the files."""
     for path, text in files(Repository.find()).items():
         yamlfile.write(path, text)
 

@@ -1,6 +1,6 @@
-"""What every line on stdout looks like: one list of events -> a JSON Schema and a page of the docs.
+"""The log events of the service and the download, as a JSON Schema and a page of the docs.
 
-Nothing in the service reads it while it runs; tests hold every line that is really written to it.
+The service does not use it at runtime; tests validate every written line against it.
 """
 
 from __future__ import annotations
@@ -24,46 +24,44 @@ def _number(description: str, *, whole: bool = True, **limits: float) -> dict[st
     return {"type": kind, "minimum": 0, "description": description, **limits}
 
 
-# What each key means is the same in every event that has it.
+# A key has the same meaning in every event.
 FIELDS: dict[str, dict[str, Any]] = {
     "timestamp": _text(
-        "When, in UTC (RFC 3339, milliseconds).",
+        "Time in UTC (RFC 3339, milliseconds).",
         r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
     ),
     "level": {
         "enum": ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
-        "description": "How serious it is.",
+        "description": "Severity.",
     },
-    "logger": _text("`app` and `fetch` are ours; any other is a library's."),
-    "pid": _number("Process that wrote it: a worker or the master.", minimum=1),
-    "event": _text("What happened; a library's line has its message here."),
-    "exc_info": _text("Stack trace. It never reaches a client."),
-    "model": _text("Name in the manifest."),
-    "engine": {"enum": ["onnx", "sklearn"], "description": "What computes predictions."},
-    "seconds": _number(
-        "How long it took; of `model_loaded`: since the process began.", whole=False
-    ),
-    "model_version": _text("Version in the manifest."),
+    "logger": _text("`app` or `fetch`; otherwise the name of a library."),
+    "pid": _number("Process that wrote the line: a worker or the master.", minimum=1),
+    "event": _text("Name of the event; for a library's line, its message."),
+    "exc_info": _text("Stack trace; never sent to a client."),
+    "model": _text("Model name in the manifest."),
+    "engine": {"enum": ["onnx", "sklearn"], "description": "Engine that computes predictions."},
+    "seconds": _number("Duration; for `model_loaded`, since the process started.", whole=False),
+    "model_version": _text("Model version in the manifest."),
     "model_digest": _text("Digest of the bundle.", DIGEST),
     "request_id": _text(
-        "Also in the answer's `X-Request-ID`; the caller's own if it sent one.",
+        "Also the response's `X-Request-ID`; the client's own if it sent one.",
         "^[A-Za-z0-9._-]{1,128}$",
     ),
-    "trace_id": _text("W3C trace that the request belongs to.", "^[0-9a-f]{32}$"),
+    "trace_id": _text("W3C trace ID of the request.", "^[0-9a-f]{32}$"),
     "span_id": _text(
-        "Span that the line belongs to: ours if spans are sent, else the caller's.",
+        "Span ID: the service's own if spans are exported, else the client's.",
         "^[0-9a-f]{16}$",
     ),
-    "route": _text("Pattern of the URL, or `unmatched`."),
-    "status": _number("HTTP status of the answer.", minimum=100, maximum=599),
+    "route": _text("URL pattern, or `unmatched`."),
+    "status": _number("HTTP status of the response.", minimum=100, maximum=599),
     "kind": _text(
-        "`ok`, or why there is no prediction: the last part of the problem's `type`.",
+        "`ok`, or the last part of the problem's `type`.",
         "^[a-z][a-z-]*$",
     ),
-    "rows": _number("Rows predicted."),
-    "duration_ms": _number("From the whole request to its answer.", whole=False),
+    "rows": _number("Number of predicted rows."),
+    "duration_ms": _number("From the complete request to its response.", whole=False),
     "input_sha256": _text(
-        "SHA-256 of the body, which itself is never logged; empty if it was not read.",
+        "SHA-256 of the request body, which is never logged; empty if it was not read.",
         "^([0-9a-f]{64})?$",
     ),
     "prediction": {
@@ -73,20 +71,20 @@ FIELDS: dict[str, dict[str, Any]] = {
         "description": "The first ten predicted values.",
     },
     "what": _text("What is wrong."),
-    "expected": _text("What it should be."),
-    "found": _text("What it is."),
-    "fix": _text("What to do."),
-    "url": _text("Where the bundle is, without credentials."),
-    "public_key": _text("File of the key that has signed the bundle."),
+    "expected": _text("Expected value."),
+    "found": _text("Found value."),
+    "fix": _text("How to fix it."),
+    "url": _text("URL of the bundle, without credentials."),
+    "public_key": _text("File of the public key that verified the signature."),
     "file": _text("Path in the bundle."),
-    "files": _number("Files of the bundle."),
-    "bytes": _number("Bytes of the file or the bundle; of `fetch_progress`: so far."),
-    "total_bytes": _number("Bytes of the whole bundle."),
-    "fetched_bytes": _number("Bytes that came over the network this time."),
-    "from_byte": _number("Where an interrupted file goes on."),
-    "reason": _text("Why."),
-    "error": _text("What went wrong on the way."),
-    "pause_seconds": _number("Time until the next attempt.", whole=False),
+    "files": _number("Number of files in the bundle."),
+    "bytes": _number("Size of the file or bundle in bytes; for `fetch_progress`, bytes so far."),
+    "total_bytes": _number("Size of the bundle in bytes."),
+    "fetched_bytes": _number("Bytes downloaded by this run."),
+    "from_byte": _number("Offset at which the download is resumed."),
+    "reason": _text("Reason."),
+    "error": _text("Error of the failed attempt."),
+    "pause_seconds": _number("Seconds until the next attempt.", whole=False),
 }
 COMMON = ("timestamp", "level", "logger", "pid", "event")
 REQUEST = (
@@ -99,7 +97,7 @@ REFUSAL = ("what", "expected", "found", "fix")
 
 @dataclass(frozen=True)
 class Event:
-    """One kind of line: who writes it, how serious it is, which keys it has beside the common."""
+    """One event: its loggers, its level, and its keys besides the common ones."""
 
     name: str
     level: str
@@ -109,7 +107,7 @@ class Event:
     loggers: tuple[str, ...] = ("app",)
 
     def schema(self) -> dict[str, Any]:
-        """Exactly these keys: one more or one less is a fault."""
+        """Exactly these keys: a missing or additional key is an error."""
         fixed: dict[str, Any] = {"event": {"const": self.name}, "level": {"const": self.level}}
         fixed["logger"] = {"enum": list(self.loggers)}
         return {
@@ -127,69 +125,68 @@ EVENTS = (
     Event(
         "model_loaded",
         "INFO",
-        "A worker verified the bundle, warmed up and is ready.",
+        "A worker has verified the bundle, warmed up and is ready.",
         ("model", "engine", "seconds", "model_version", "model_digest"),
     ),
     Event(
         "prediction_completed",
         "INFO",
-        "A prediction was answered. `LOG_SAMPLE_RATIO` is the share that is logged.",
+        "A prediction was served. `LOG_SAMPLE_RATIO` is the share that is logged.",
         REQUEST,
         TRACE,
     ),
     Event(
         "request_rejected",
         "WARNING",
-        "A request for a prediction got a problem instead: the client's mistake, overload or its "
-        "deadline. Always logged.",
+        "A prediction request was rejected (invalid input, overload) or timed out. Always logged.",
         REQUEST,
         TRACE,
     ),
     Event(
         "capture_failed",
         "WARNING",
-        "Sampled rows could not be written and are dropped; once a minute while that lasts.",
+        "Sampled rows could not be written and were dropped; at most once a minute.",
         ("reason",),
     ),
     Event(
         "error",
         "ERROR",
-        "A fault of ours: the client saw a 500 with this `request_id` and nothing else.",
+        "An internal error: the client got a 500 with this `request_id` and no details.",
         (*REQUEST, "exc_info"),
         TRACE,
     ),
     Event(
         "bundle_refused",
         "ERROR",
-        "The bundle is not the one that was asked for, or not intact; exit code 3 follows.",
+        "The bundle has another digest than expected, or is damaged; exit code 3 follows.",
         REFUSAL,
         loggers=("app", "fetch"),
     ),
     Event(
         "setting_refused",
         "ERROR",
-        "An environment variable has a value that cannot be used; exit code 3 follows.",
+        "An environment variable has an invalid value; exit code 3 follows.",
         REFUSAL,
         loggers=("app", "fetch"),
     ),
     Event(
         "fetch_refused",
         "ERROR",
-        "The bundle cannot be fetched, and asking again changes nothing; exit code 3 follows.",
+        "The bundle cannot be fetched, and a retry would not help; exit code 3 follows.",
         REFUSAL,
         loggers=("fetch",),
     ),
     Event(
         "signature_refused",
         "ERROR",
-        "The key that was given has not signed the bundle; exit code 3 follows.",
+        "The signature does not match the given public key; exit code 3 follows.",
         REFUSAL,
         loggers=("fetch",),
     ),
     Event(
         "signature_verified",
         "INFO",
-        "The key that was given has signed the bundle.",
+        "The signature matches the given public key.",
         ("public_key",),
         ("model_digest",),
         loggers=("fetch",),
@@ -197,18 +194,18 @@ EVENTS = (
     *(
         Event(name, level, meaning, fields, loggers=("fetch",))
         for name, level, meaning, fields in (
-            ("fetch_started", "INFO", "The download begins.", ("url", "model_digest")),
-            ("manifest_verified", "INFO", "The manifest has the digest.", ("files", "bytes")),
-            ("fetch_progress", "INFO", "Every few seconds.", ("bytes", "total_bytes")),
-            ("file_fetched", "INFO", "A file is there and has its hash.", ("file", "bytes")),
-            ("file_kept", "INFO", "A file was there already.", ("file", "bytes")),
-            ("file_continued", "INFO", "A file goes on.", ("file", "from_byte", "bytes")),
-            ("file_restarted", "INFO", "A file begins anew.", ("file", "reason")),
-            ("fetch_retried", "WARNING", "Once more.", ("file", "error", "pause_seconds")),
+            ("fetch_started", "INFO", "Download started.", ("url", "model_digest")),
+            ("manifest_verified", "INFO", "Manifest digest verified.", ("files", "bytes")),
+            ("fetch_progress", "INFO", "Progress, every few seconds.", ("bytes", "total_bytes")),
+            ("file_fetched", "INFO", "File downloaded, hash verified.", ("file", "bytes")),
+            ("file_kept", "INFO", "File already present, hash verified.", ("file", "bytes")),
+            ("file_continued", "INFO", "File resumed.", ("file", "from_byte", "bytes")),
+            ("file_restarted", "INFO", "File restarted from the beginning.", ("file", "reason")),
+            ("fetch_retried", "WARNING", "Attempt failed.", ("file", "error", "pause_seconds")),
             (
                 "fetch_completed",
                 "INFO",
-                "The bundle is complete.",
+                "Bundle complete.",
                 ("files", "bytes", "fetched_bytes", "seconds"),
             ),
         )
@@ -218,21 +215,21 @@ EVENTS = (
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of one line."""
-    ours = sorted({logger for event in EVENTS for logger in event.loggers})
+    loggers = sorted({logger for event in EVENTS for logger in event.loggers})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:ml-model:log-line",
-        "title": "One line on stdout of the service or of the download",
+        "title": "One log line of the service or of the download",
         "type": "object",
         "required": list(COMMON),
         "properties": {"logger": {"type": "string"}},
-        "if": {"properties": {"logger": {"enum": ours}}},
+        "if": {"properties": {"logger": {"enum": loggers}}},
         "then": {"oneOf": [{"$ref": f"#/$defs/events/{event.name}"} for event in EVENTS]},
         "else": {"$ref": "#/$defs/library"},
         "$defs": {
             "events": {event.name: event.schema() for event in EVENTS},
             "library": {
-                "description": "A library's line, such as gunicorn's about a worker that died.",
+                "description": "A library's line, such as gunicorn's about a terminated worker.",
                 "properties": {
                     key: {"$ref": f"#/$defs/fields/{key}"} for key in (*COMMON, "exc_info")
                 },
@@ -253,22 +250,21 @@ def page() -> str:
     lines = [
         "# Log lines",
         "",
-        "One JSON object per line on stdout; `make generate` writes this page from",
-        "`modelctl/docs/log_schema.py` and the same as a JSON Schema,",
-        "[log-schema.json](log-schema.json). Tests provoke every",
-        "event and hold every line to it. How to ship them: [observe](../how-to/observe.md).",
+        "One JSON object per line on stdout. `make generate` writes this page and the JSON Schema",
+        "[log-schema.json](log-schema.json) from `modelctl/docs/log_schema.py`; tests trigger",
+        "every event and validate every line. To ship them: [observe](../how-to/observe.md).",
         "",
         f"Every line has {common}.",
-        "Inputs are never logged, only their hash: they may be personal data.",
+        "Inputs are never logged, only their hash, because they may be personal data.",
         "",
         "## Events",
-        "| event | logger | level | when | keys beside the common ones |",
+        "| event | logger | level | meaning | keys besides the common ones |",
         "|---|---|---|---|---|",
         *(_row(event) for event in EVENTS),
         "",
         "A library's line (`logger` is its name, such as `gunicorn.error`) has its message in",
-        "`event`. `trace_id` and `span_id` are there when the request had a valid `traceparent`",
-        "header (W3C Trace Context), or when spans are sent.",
+        "`event`. `trace_id` and `span_id` are present if the request had a valid `traceparent`",
+        "header (W3C Trace Context), or if spans are exported.",
         "",
         "## Keys",
         "| key | meaning |",

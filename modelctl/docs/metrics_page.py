@@ -1,7 +1,4 @@
-"""The page docs/reference/metrics.md, from the list of families and what counts them.
-
-Nothing in the service reads it while it runs.
-"""
+"""Generates docs/reference/metrics.md from the metric families; not used at runtime."""
 
 from __future__ import annotations
 
@@ -33,13 +30,13 @@ def page() -> str:
     lines = [
         "# Metrics",
         "",
-        "What `/metrics` offers; `make generate` writes this page from",
-        "`app/observability/metrics/families.py`. Every series is there from the start, at 0, and",
-        "whichever worker is asked answers for all workers of its pod. Rules and dashboards made",
-        "of these: [observe](../how-to/observe.md). Why we count as we do:",
-        "[decision](../decisions/0002-metrics.md).",
+        "The metrics of `/metrics`; `make generate` writes this page from",
+        "`app/observability/metrics/families.py`.",
+        "Every series exists from the start, at 0, and every worker reports the values of all",
+        "workers of its pod. Alert rules and dashboards: [observe](../how-to/observe.md). Design:",
+        "[decision 0002](../decisions/0002-metrics.md).",
         "",
-        "| metric | type | unit | labels | over workers | meaning |",
+        "| metric | type | unit | labels | across workers | meaning |",
         "|---|---|---|---|---|---|",
         *(_row(family) for family in listed),
         "",
@@ -55,45 +52,43 @@ def page() -> str:
         "| exemplars: latest `trace_id` of a bucket | | with [tracing](../how-to/trace.md): "
         f"{_with_exemplars(listed)} |",
         "",
-        "## Values of labels",
-        "- No label differs between pods of a release; Prometheus adds namespace, pod and job.",
+        "## Label values",
+        "- All pods of a release have the same labels; Prometheus adds namespace, pod and job.",
         f"- `route` of `ml_requests_total`: the patterns of `app/urls.py`, and `{UNMATCHED}` for",
-        "  what no URL answers; each with the statuses it may answer with. A status that is not",
-        f"  listed there counts under `{UNMATCHED}` as `3xx`, `4xx` or `5xx`.",
+        "  any other URL; each with its possible statuses. Other statuses are counted under",
+        f"  `{UNMATCHED}` as `3xx`, `4xx` or `5xx`.",
         f"- `route` of `ml_request_duration_seconds`: {paths}, and `other` for the rest.",
         f"- `reason`: {reasons}.",
-        "- `bin` of a number: `0` to `n-1`, the ranges of the sample (a range has its lower edge,",
-        "  the last one both), `below`, `above`, `missing`. Of a category: its text, `missing`,",
-        "  `unseen`. Of a boolean: `false`, `true`, `missing`, `unseen`. Of free text, and of a",
-        "  feature that had no value in the sample: `0` for any value, `missing`.",
-        "- `prediction`: the class; of a number the range of the model's own predictions on the",
-        "  sample, `below`, `above`; `0` where the bundle has no reference of them.",
-        f"- At most {bins.MAX_CATEGORIES} categories of a feature, the most frequent in the",
-        f"  sample, and {bins.MAX_CATEGORIES} classes have a label of their own; the rest is",
-        f"  `other`. A text is cut after {bins.MAX_LABEL} characters, an empty one is `(empty)`,",
-        "  and one that is taken already gets `~2`.",
+        "- `bin` of a number: `0` to `n-1`, the ranges of the sample (a range includes its lower",
+        "  edge, the last one both), `below`, `above`, `missing`. Of a category: its text,",
+        "  `missing`, `unseen`. Of a boolean: `false`, `true`, `missing`, `unseen`. Of free text,",
+        "  and of a feature without values in the sample: `0` for any value, `missing`.",
+        "- `prediction`: the class; for a regressor the range of the model's predictions on the",
+        "  sample, `below`, `above`; `0` if the bundle has no prediction reference.",
+        f"- The {bins.MAX_CATEGORIES} most frequent categories of a feature in the sample, and",
+        f"  {bins.MAX_CATEGORIES} classes, have labels of their own; the rest is `other`. A text",
+        f"  is truncated to {bins.MAX_LABEL} characters, an empty one is `(empty)`, and duplicates",
+        "  get the suffix `~2`.",
         "",
         "## What is counted, and when",
-        "- A request is counted before its client has the answer. What a prediction adds to",
-        "  histograms, classes and bins is added for several requests together: at once for the",
-        "  worker that is asked for `/metrics`, for the others within a second or after",
-        f"  {MAX_WAITING} requests.",
-        "- Workers that end, are replaced or reloaded take nothing with them. After SIGKILL what",
-        "  the killed worker had not added yet is missing: at most that second. The number of",
-        "  requests is complete even then.",
-        "- Bins count the rows of answered requests. The contract refuses a category that the",
-        "  model has not seen, and a null where none may be, with 422; such values count as",
-        "  `unseen` and `missing` all the same, because that is how a change upstream shows.",
-        "- gunicorn answers what it cannot read as HTTP by itself; that is not counted.",
-        "- `DRIFT_MAX_FEATURES` limits the features that are counted, the first of the contract; 0",
-        "  switches bins of features off.",
+        "- A request is counted before its client has the response. Histograms, classes and bins",
+        "  are updated in batches: immediately in the worker that serves `/metrics`, in the others",
+        f"  within a second or after {MAX_WAITING} requests.",
+        "- Counts of workers that exit, are replaced or reloaded are kept. After SIGKILL the",
+        "  worker's last batch is lost, at most one second; the number of requests is complete.",
+        "- Bins count the rows of answered requests. The contract rejects an unknown category, and",
+        "  a null where values are required, with 422; such values are counted as `unseen` and",
+        "  `missing` nevertheless, because they indicate a change upstream.",
+        "- Requests that gunicorn rejects as invalid HTTP are not counted.",
+        "- `DRIFT_MAX_FEATURES` limits the counted features to the first of the contract; 0",
+        "  disables bins of features.",
         "",
-        "## Series of a pod",
+        "## Series per pod",
         f"Every pod has {_bare('')} series, a classifier with probabilities "
         f"{len(families.SHARES) + 3} more. Each class",
-        "or range of predictions and each bin of a feature adds 2, one that counts and one for the",
-        "reference: a number of ten ranges has 13 bins, a category 2 more than it has values. With",
-        f"the default of {_default_features()} features these are at most "
+        "or range of predictions and each bin of a feature adds 2, a counter and a reference:",
+        "a number with ten ranges has 13 bins, a category 2 more than it has values. With the",
+        f"default of {_default_features()} features these are at most "
         f"{2 * _default_features() * (bins.MAX_CATEGORIES + 3):,} more; 100 numbers have 2,600.",
         f"OpenMetrics adds {_bare(OPENMETRICS) - _bare('')} of `_created` to every pod, one for "
         "probabilities, and one for each class,",
@@ -117,12 +112,12 @@ def _with_exemplars(listed: list[Family]) -> str:
 
 
 def _row(family: Family) -> str:
-    over = "" if family.at_scrape else "largest" if family.over_workers == "max" else "sum"
+    across = "" if family.at_scrape else "max" if family.over_workers == "max" else "sum"
     labels = ", ".join(f"`{label}`" for label in family.labels)
     text = family.help
     if family.buckets:
         text += f" Buckets from {family.buckets[0]:g} to {family.buckets[-1]:g}."
-    return f"| `{family.name}` | {family.kind} | {family.unit} | {labels} | {over} | {text} |"
+    return f"| `{family.name}` | {family.kind} | {family.unit} | {labels} | {across} | {text} |"
 
 
 def _bare(accept: str) -> int:

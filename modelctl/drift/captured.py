@@ -1,4 +1,4 @@
-"""Rows kept by the service's sampled capture (app/observability/capture.py), and later labels."""
+"""Read rows captured by the service (app/observability/capture.py), and labels collected later."""
 
 from __future__ import annotations
 
@@ -28,51 +28,51 @@ PATTERN = "*.jsonl"
 
 @dataclass
 class Captured:
-    """Rows of one bundle, as columns; a feature that was excluded has none."""
+    """Captured rows of one bundle, as columns; excluded features have no column."""
 
     keys: list[Key] = field(default_factory=list)
     times: list[str] = field(default_factory=list)
     predictions: list[Any] = field(default_factory=list)
     features: dict[str, list[Any]] = field(default_factory=dict)
     others: int = 0
-    torn: int = 0
+    truncated: int = 0
 
     def __len__(self) -> int:
         return len(self.keys)
 
 
 def read(paths: Sequence[Path], contract: Contract, digest: str) -> Captured:
-    """The rows that the bundle predicted, from files and folders of files. Raises ModelctlError.
+    """The rows that the bundle predicted, from files and folders. Raises ModelctlError.
 
-    Rows of other bundles and lines that end too early are left out and counted: a process that
-    was killed leaves such a line, a promotion leaves such rows.
+    Rows of other bundles (after a promotion) and truncated lines (of a killed process) are skipped
+    and counted.
     """
-    found = Captured()
+    captured = Captured()
     rows = []
     for path in _files(paths):
-        for row in _lines(path, found):
+        for row in _lines(path, captured):
             if row.get("digest") != digest:
-                found.others += 1
+                captured.others += 1
                 continue
             rows.append(row)
-            found.keys.append((str(row["request_id"]), int(row["row"])))
-            found.times.append(str(row["time"]))
-            found.predictions.append(row["prediction"])
+            captured.keys.append((str(row["request_id"]), int(row["row"])))
+            captured.times.append(str(row["time"]))
+            captured.predictions.append(row["prediction"])
     if not rows:
         raise ModelctlError(
-            "no captured row is of this bundle",
+            "no captured rows of this bundle",
             expected=f"rows with the digest {digest}",
-            found=f"{found.others} rows of other bundles",
-            fix="pass the --bundle that served then (modelctl verify prints a bundle's digest)",
+            found=f"{captured.others} rows of other bundles",
+            fix="pass the --bundle that was served (`modelctl verify` prints a bundle's digest)",
         )
     for name in contract.names:
         if all(name in row["features"] for row in rows):
-            found.features[name] = [row["features"][name] for row in rows]
-    return found
+            captured.features[name] = [row["features"][name] for row in rows]
+    return captured
 
 
 def encode(contract: Contract, columns: dict[str, list[Any]]) -> dict[str, NDArray[np.float64]]:
-    """Columns of JSON values as the numbers of the contract; of free text, 0 or missing.
+    """Encode columns of JSON values by the contract; free text as 0, or NaN if missing.
 
     Raises ModelctlError.
     """
@@ -86,12 +86,12 @@ def encode(contract: Contract, columns: dict[str, list[Any]]) -> dict[str, NDArr
             encoded[feature.name] = np.array([np.nan if v is None else 0.0 for v in values])
             continue
         errors: list[FieldError] = []
-        # Missing values count as such even where a request may not have them.
+        # Missing values are counted as missing even where the contract refuses them.
         present = [value for value in values if value is not None]
         numbers = validator.column(feature.name, present, lambda row: (row,), errors)
         if errors:
             raise ModelctlError(
-                f"values of '{feature.name}' do not fit the bundle's contract",
+                f"values of '{feature.name}' violate the bundle's contract",
                 found=f"{len(errors)} of {len(values)}: {errors[0].msg}",
             )
         rest = iter(numbers)
@@ -100,7 +100,7 @@ def encode(contract: Contract, columns: dict[str, list[Any]]) -> dict[str, NDArr
 
 
 def read_labels(path: Path) -> dict[Key, str]:
-    """What was true in the end: a CSV file with request_id, label and, for several, row.
+    """The true labels from a CSV file with request_id, label and, for several rows, row.
 
     Raises ModelctlError.
     """
@@ -111,7 +111,7 @@ def read_labels(path: Path) -> dict[Key, str]:
             if not {"request_id", "label"} <= names:
                 raise ModelctlError(
                     f"{path} has no labels",
-                    expected="columns request_id and label; row where a request had several",
+                    expected="columns request_id and label; also row for requests of several rows",
                     found=", ".join(sorted(names)),
                 )
             return {
@@ -124,32 +124,32 @@ def read_labels(path: Path) -> dict[Key, str]:
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
-        found.extend(sorted(path.glob(PATTERN)) if path.is_dir() else [path])
-    if not found:
+        files.extend(sorted(path.glob(PATTERN)) if path.is_dir() else [path])
+    if not files:
         raise ModelctlError(
             f"no captured rows in {', '.join(map(str, paths))}", expected=f"files named {PATTERN}"
         )
-    return found
+    return files
 
 
-def _lines(path: Path, found: Captured) -> Iterator[dict[str, Any]]:
+def _lines(path: Path, captured: Captured) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
                 try:
                     row = json.loads(line)
-                    whole = row.keys() >= {"time", "request_id", "row", "features", "prediction"}
+                    is_row = row.keys() >= {"time", "request_id", "row", "features", "prediction"}
                 except (ValueError, AttributeError):
                     if not line.endswith(b"\n"):
-                        found.torn += 1
+                        captured.truncated += 1
                         continue
-                    whole = False
-                if not whole:
+                    is_row = False
+                if not is_row:
                     raise ModelctlError(
-                        f"{path}:{number} is no captured row",
-                        expected="a JSON object as the service's capture writes it",
+                        f"{path}:{number} is not a captured row",
+                        expected="a JSON object in the format of the service's capture",
                         found=line[:100].decode(errors="replace"),
                     )
                 yield row

@@ -1,7 +1,7 @@
-"""A feature, or the predictions, beside its reference: counts by bin, and what a bin is called.
+"""Reference distributions of features and predictions, and live counts by the same bins.
 
-The bins are those that the service counts in, from the same code, so that a report from captured
-rows and one from Prometheus speak of the same shares.
+The bins are those of the service, computed by the same code, so that reports from captured rows and
+from Prometheus are comparable.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-WORDS = {"below": "below", "above": "above", "missing": "missing", "unseen": "unseen"}
+SPECIAL_BINS = ("below", "above", "missing", "unseen")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """How one feature, or the predictions, were distributed in the sample."""
+    """The distribution of one feature, or of the predictions, in the sample."""
 
     name: str
     bins: Bins
@@ -40,7 +40,7 @@ class Reference:
 
     @property
     def texts(self) -> list[str]:
-        """Each bin in words: a category, a range, or what is special about its values."""
+        """A description of each bin: a category, a range or a special bin."""
         if not self.edges:
             return ["present" if text == "0" else text for text in self.bins.labels]
         return [self._text(label) for label in self.bins.labels]
@@ -51,8 +51,8 @@ class Reference:
             return f"below {edges[0]:.4g}"
         if label == "above":
             return f"above {edges[-1]:.4g}"
-        if label in WORDS:
-            return WORDS[label]
+        if label in SPECIAL_BINS:
+            return label
         low = int(label)
         return f"{edges[low]:.4g}" + (f" to {edges[low + 1]:.4g}" if len(edges) > 1 else "")
 
@@ -61,29 +61,29 @@ class Reference:
         return np.array([counts.get(label, 0.0) for label in self.bins.labels])
 
     def count_numbers(self, encoded: Numbers) -> Numbers:
-        """Live rows by bin, from the numbers that the contract makes of values."""
+        """Live rows by bin, from values encoded by the contract."""
         if self.bins.edges:
             indices = np.searchsorted(np.array(self.bins.edges), encoded, side="right")
         else:
-            # A category is its position, and the last bin that of a missing one.
+            # A category is encoded as its position; the last bin is for missing ones.
             indices = np.where(np.isnan(encoded), -1, encoded).astype(int)
         positions = np.array(self.bins.positions)[indices]
         return np.bincount(positions, minlength=len(self.bins.labels)).astype(np.float64)
 
 
 def of_features(manifest: dict[str, Any]) -> dict[str, Reference]:
-    """Every feature's reference, by name. Raises ModelctlError."""
+    """The reference of every feature, by name. Raises ModelctlError."""
     entries = manifest.get("reference")
     if not isinstance(entries, list) or not entries:
         raise ModelctlError(
-            "the bundle has no reference, so there is nothing to compare with",
+            "the bundle has no reference distributions",
             fix="package the model again with this version of modelctl",
         )
     return {str(entry["name"]): _reference(entry, app_bins.of_feature(entry)) for entry in entries}
 
 
 def of_predictions(manifest: dict[str, Any], contract: Contract) -> Reference | None:
-    """The reference of predictions; None for a bundle of before there was one."""
+    """The reference of predictions; None for an older bundle without one."""
     entry = manifest.get("prediction_reference")
     if entry is None:
         return None

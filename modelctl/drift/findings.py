@@ -1,4 +1,4 @@
-"""What was found, and how serious it is: the one place that judges."""
+"""The findings of a drift report and their severity, which is decided only here."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from modelctl.drift.distributions import Reference
     from modelctl.drift.measures import Test
     from modelctl.drift.outliers import Outliers
-    from modelctl.drift.performance import Metric
+    from modelctl.drift.performance import MetricChange
 
 Level = Literal["ok", "chance", "few", "warning", "critical"]
 LEVELS: tuple[Level, ...] = ("ok", "chance", "few", "warning", "critical")
-# Outliers are a warning from this many times the expected share, and critical from the second.
+# Outliers are a warning above the first multiple of the expected share, critical above the second.
 OUTLIER_RATIOS = (2.0, 4.0)
-# A metric is critical once it is surely worse by this share of its value.
+# A metric is critical if it is significantly worse by this share of its value.
 CRITICAL_LOSS = 0.1
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Of the stability index; below `rows` nothing is said. The chart's defaults."""
+    """Thresholds of the stability index, and the minimum of rows. Defaults as in the chart."""
 
     warning: float = 0.1
     critical: float = 0.25
@@ -34,8 +34,11 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One feature, or the predictions. `chance`: an index that is not remarkable without drift."""
+class DriftFinding:
+    """The drift of one feature, or of the predictions.
+
+    `chance`: the index up to which chance explains the difference.
+    """
 
     reference: Reference
     counts: NDArray[np.float64]
@@ -47,7 +50,7 @@ class Finding:
 
     @property
     def rows(self) -> float:
-        """Live rows."""
+        """The number of live rows."""
         return float(self.counts.sum())
 
     @property
@@ -80,29 +83,29 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything about one bundle's live rows."""
+    """The drift report of one bundle."""
 
     model: str
     version: str
     digest: str
-    # Where the rows come from, in words.
+    # A description of where the rows come from.
     source: str
     rows: float
     thresholds: Thresholds
-    features: list[Finding]
-    predictions: Finding | None
+    features: list[DriftFinding]
+    predictions: DriftFinding | None
     outliers: Outliers | None = None
-    performance: list[Metric] = field(default_factory=list)
+    performance: list[MetricChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def level(self) -> Level:
-        """The worst of all."""
-        found = [one.level for one in self.features]
-        found += [self.predictions.level] if self.predictions else []
-        found += [level_of_outliers(self.outliers)] if self.outliers else []
-        found += [level_of_metric(metric) for metric in self.performance]
-        return max(found, key=LEVELS.index, default="few")
+        """The most severe level."""
+        levels = [one.level for one in self.features]
+        levels += [self.predictions.level] if self.predictions else []
+        levels += [level_of_outliers(self.outliers)] if self.outliers else []
+        levels += [level_of_metric(metric) for metric in self.performance]
+        return max(levels, key=LEVELS.index, default="few")
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON."""
@@ -132,43 +135,43 @@ def judge(
     reference_rows: int,
     thresholds: Thresholds,
     ks: Test | None = None,
-) -> Finding:
+) -> DriftFinding:
     """Compare counts with the reference.
 
-    An index above a threshold that chance alone explains, because the sample is small, is no
-    warning here; the alert rules do not know how small it was.
+    An index above a threshold is not a warning here if chance explains it, because the sample is
+    small; the alert rules do not know the size of the sample.
     """
     rows = float(counts.sum())
     shares = counts / (rows or 1.0)
     index = measures.psi(shares, reference.ratios) if rows else 0.0
     used = int(((reference.ratios > 0) | (counts > 0)).sum())
-    usual = measures.chance(used, rows, reference_rows)
-    return Finding(
+    by_chance = measures.chance(used, rows, reference_rows)
+    return DriftFinding(
         reference,
         counts,
         index,
-        usual,
-        _level(index, usual, rows, thresholds),
+        by_chance,
+        _level(index, by_chance, rows, thresholds),
         measures.chi_square(counts, reference.ratios * reference_rows),
         ks,
     )
 
 
 def level_of_outliers(outliers: Outliers) -> Level:
-    """How serious a share of outliers is."""
+    """The severity of a share of outliers."""
     return _at(outliers.ratio, *OUTLIER_RATIOS)
 
 
-def level_of_metric(metric: Metric) -> Level:
-    """How serious it is that a metric became worse."""
+def level_of_metric(metric: MetricChange) -> Level:
+    """The severity of a metric's decline."""
     return "ok" if metric.loss == 0 else _at(metric.loss, 0.0, CRITICAL_LOSS)
 
 
-def _level(index: float, usual: float, rows: float, thresholds: Thresholds) -> Level:
+def _level(index: float, by_chance: float, rows: float, thresholds: Thresholds) -> Level:
     if rows < thresholds.rows:
         return "few"
     level = _at(index, thresholds.warning, thresholds.critical)
-    return "chance" if level != "ok" and index <= usual else level
+    return "chance" if level != "ok" and index <= by_chance else level
 
 
 def _at(value: float, warning: float, critical: float) -> Level:

@@ -1,7 +1,7 @@
-"""Numbers that say how different two distributions are. Pure: arrays in, numbers out.
+"""Measures of the difference between two distributions. Pure: arrays in, numbers out.
 
-Which one decides: the population stability index, because it does not grow with traffic. With
-enough rows any test of a hypothesis finds any difference, so their p-values only accompany it.
+The population stability index decides, because it does not grow with traffic. With enough rows any
+hypothesis test detects any difference, so p-values only accompany it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-# What keeps an empty bin finite, as in the recording rules (charts/ml-model/files/rules.yaml).
+# Keeps empty bins finite, as in the recording rules (charts/ml-model/files/rules.yaml).
 EPSILON = 0.0001
-# Bins with fewer expected rows are put together for the chi-square test (Cochran 1954).
-LEAST_EXPECTED = 5.0
-# Without drift an index is above its `chance` in one of a hundred features.
+# Bins with fewer expected rows are pooled for the chi-square test (Cochran 1954).
+MIN_EXPECTED = 5.0
+# Without drift the index exceeds `chance` in one of a hundred features.
 CHANCE = 0.99
 
 
 @dataclass(frozen=True)
 class Test:
-    """A statistic, and how probable one at least as large is when nothing differs."""
+    """A test statistic and its p-value."""
 
     __test__ = False  # pytest collects by name
 
@@ -46,7 +46,7 @@ def psi(live: Numbers, reference: Numbers) -> float:
 
 
 def chance(bins: int, rows: float, reference_rows: float) -> float:
-    """What the index exceeds once in a hundred times when both come from the same distribution.
+    """The index that is exceeded in one of a hundred cases without drift.
 
     It is then distributed as (1/n + 1/m) times chi-square with bins - 1 degrees of freedom
     (Yurdakul & Naranjo, Statistical properties of the population stability index, Journal of Risk
@@ -58,7 +58,7 @@ def chance(bins: int, rows: float, reference_rows: float) -> float:
 
 
 def chi_square(live: Numbers, reference: Numbers) -> Test | None:
-    """Pearson's test of homogeneity of two lists of counts; None where one bin is all there is.
+    """Pearson's test of homogeneity of two lists of counts; None if there is only one bin.
 
     The reference is a sample too, hence two rows of a contingency table and not a fit to known
     probabilities (Agresti, Categorical Data Analysis, 2013, chapter 3).
@@ -66,8 +66,8 @@ def chi_square(live: Numbers, reference: Numbers) -> Test | None:
     table = _pooled(np.vstack([live, reference]))
     if table.shape[1] < 2 or not table.sum(axis=1).all():
         return None
-    found = stats.chi2_contingency(table, correction=False)
-    return Test(float(found.statistic), float(found.pvalue))
+    result = stats.chi2_contingency(table, correction=False)
+    return Test(float(result.statistic), float(result.pvalue))
 
 
 def kolmogorov_smirnov(live: Numbers, reference: Numbers) -> Test | None:
@@ -77,34 +77,34 @@ def kolmogorov_smirnov(live: Numbers, reference: Numbers) -> Test | None:
     """
     if not (len(live) and len(reference)):
         return None
-    found = stats.ks_2samp(live, reference, method="asymp")
-    return Test(float(found.statistic), float(found.pvalue))
+    result = stats.ks_2samp(live, reference, method="asymp")
+    return Test(float(result.statistic), float(result.pvalue))
 
 
 def kolmogorov_smirnov_at_edges(
     live: Numbers, below_edges: Numbers, edges: Numbers, reference_rows: float
 ) -> Test | None:
-    """The same when of the reference only its shares below some edges are known.
+    """The same test if only the reference's shares below some edges are known.
 
-    The largest distance at those edges: never more than the true one, so that a small p-value is
-    as sound as one of the whole test and a large one says less.
+    The largest distance at those edges is a lower bound of the true one, so a small p-value is as
+    reliable as that of the full test, while a large one is less conclusive.
     """
     if not len(live) or reference_rows <= 0 or not len(edges):
         return None
-    found = np.searchsorted(np.sort(live), edges, side="left") / len(live)
-    distance = float(np.abs(found - below_edges).max())
+    live_below = np.searchsorted(np.sort(live), edges, side="left") / len(live)
+    distance = float(np.abs(live_below - below_edges).max())
     effective = len(live) * reference_rows / (len(live) + reference_rows)
     return Test(distance, float(stats.kstwobign.sf(np.sqrt(effective) * distance)))
 
 
 def _pooled(table: Numbers) -> Numbers:
-    """The table with its columns of few expected rows put together."""
+    """The table with its columns of few expected rows pooled."""
     table = table[:, table.sum(axis=0) > 0]
     total = table.sum()
     if not total:
         return table
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / total
-    few = (expected < LEAST_EXPECTED).any(axis=0)
+    few = (expected < MIN_EXPECTED).any(axis=0)
     if few.sum() < 2:
         return table
     return np.column_stack([table[:, ~few], table[:, few].sum(axis=1)])

@@ -1,6 +1,6 @@
-"""How many live rows are unlike any of the sample, taken as a whole: an isolation forest.
+"""The share of live rows that are outliers compared with the sample, by an isolation forest.
 
-Each feature may look as it always did while their combination never occurred; bins cannot show it.
+Detects unusual combinations of features whose individual distributions have not changed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-# The share of the sample itself that a forest is told to set apart.
+# The share of the sample that the forest classifies as outliers.
 CONTAMINATION = 0.05
 TREES = 200
 FOLDS = 5
-MOST_CATEGORIES = 50
-# A share is only remarkable if chance gives one this high once in a hundred reports.
-SIGNIFICANT = 0.01
+MAX_CATEGORIES = 50
+# Significance level of Fisher's exact test.
+SIGNIFICANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Outliers:
-    """`expected`: the share among rows of the sample that the forest had not seen."""
+    """`expected`: the share of outliers among held-out rows of the sample (cross-validation)."""
 
     share: float
     expected: float
@@ -40,8 +40,8 @@ class Outliers:
 
     @property
     def ratio(self) -> float:
-        """How many times as many as expected; 1 where chance explains the difference."""
-        if self.p >= SIGNIFICANT:
+        """The multiple of the expected share; 1 if chance explains the difference."""
+        if self.p >= SIGNIFICANCE:
             return 1.0
         return self.share / max(self.expected, CONTAMINATION / FOLDS)
 
@@ -49,8 +49,8 @@ class Outliers:
 def find(
     features: list[Feature], live: dict[str, Numbers], reference: dict[str, Numbers]
 ) -> Outliers | None:
-    """The share of outliers by a forest grown on the reference (Liu, Ting & Zhou,
-    Isolation Forest, 2008); None without enough rows or columns to grow one.
+    """The share of outliers by a forest fitted on the reference (Liu, Ting & Zhou, Isolation
+    Forest, 2008); None without enough rows or columns.
     """
     used = [one for one in features if one.name in live and not one.is_text]
     if not used:
@@ -59,17 +59,17 @@ def find(
     known = _matrix(used, reference, reference)
     if len(known) < FOLDS * 10 or not rows:
         return None
-    unseen = 0
+    held_out = 0
     for train, test in KFold(FOLDS, shuffle=True, random_state=0).split(known):
-        unseen += int((_grown(known[train]).predict(known[test]) < 0).sum())
-    expected = unseen / len(known)
-    found = int((_grown(known).predict(_matrix(used, live, reference)) < 0).sum())
-    table = [[found, rows - found], [unseen, len(known) - unseen]]
+        held_out += int((_fit_forest(known[train]).predict(known[test]) < 0).sum())
+    expected = held_out / len(known)
+    count = int((_fit_forest(known).predict(_matrix(used, live, reference)) < 0).sum())
+    table = [[count, rows - count], [held_out, len(known) - held_out]]
     p = float(stats.fisher_exact(table, alternative="greater").pvalue)
-    return Outliers(found / rows, expected, rows, p)
+    return Outliers(count / rows, expected, rows, p)
 
 
-def _grown(matrix: Numbers) -> IsolationForest:
+def _fit_forest(matrix: Numbers) -> IsolationForest:
     forest = IsolationForest(n_estimators=TREES, contamination=CONTAMINATION, random_state=0)
     return forest.fit(matrix)
 
@@ -77,17 +77,17 @@ def _grown(matrix: Numbers) -> IsolationForest:
 def _matrix(
     features: list[Feature], columns: dict[str, Numbers], reference: dict[str, Numbers]
 ) -> Numbers:
-    """Numbers with the sample's median where missing, categories as indicators, gaps as well."""
+    """Numbers with missing ones as the sample's median; indicators of categories and gaps."""
     parts: list[Numbers] = []
     for feature in features:
         column, known = columns[feature.name], reference[feature.name]
         gaps = np.isnan(column)
         if feature.categories is not None:
-            codes = range(min(len(feature.categories), MOST_CATEGORIES))
+            codes = range(min(len(feature.categories), MAX_CATEGORIES))
             parts += [(column == code).astype(np.float64) for code in codes]
         else:
-            middle = 0.0 if np.isnan(known).all() else float(np.nanmedian(known))
-            parts.append(np.where(gaps, middle, column))
+            median = 0.0 if np.isnan(known).all() else float(np.nanmedian(known))
+            parts.append(np.where(gaps, median, column))
         if np.isnan(known).any():
             parts.append(gaps.astype(np.float64))
     return np.column_stack(parts)

@@ -1,6 +1,6 @@
-"""A report as one HTML page that needs nothing else: no script, nothing fetched.
+"""A drift report as one self-contained HTML page, without scripts or external resources.
 
-Every text is escaped: names of features and categories come from files and rows of others.
+Every text is escaped: names of features and categories are untrusted input.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from modelctl.repository.environments import short
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelctl.drift.findings import Finding, Level, Report, Thresholds
+    from modelctl.drift.findings import DriftFinding, Level, Report, Thresholds
     from modelctl.drift.measures import Test
     from modelctl.drift.outliers import Outliers
-    from modelctl.drift.performance import Metric
+    from modelctl.drift.performance import MetricChange
 
-WORDS: dict[Level, tuple[str, str]] = {
+LABELS: dict[Level, tuple[str, str]] = {
     "ok": ("no drift", "good"),
     "chance": ("within chance", "info"),
     "few": ("too few rows", "info"),
@@ -31,27 +31,27 @@ WORDS: dict[Level, tuple[str, str]] = {
 VERDICTS: dict[Level, str] = {
     "ok": "No drift",
     "chance": "No drift beyond chance",
-    "few": "Too few rows to tell",
+    "few": "Too few rows",
     "warning": "Drift: warning",
     "critical": "Drift: critical",
 }
-# Categories drawn one by one; the rest is one column.
-MOST_COLUMNS = 15
-# What is not drawn where neither side has any.
+# The maximum of categories with a column of their own; the others share one.
+MAX_COLUMNS = 15
+# Bins that are not drawn if they are empty on both sides.
 SPECIAL = ("below", "above", "missing", "unseen", "other")
 
 
-def render(report: Report, made: datetime) -> str:
+def render(report: Report, created: datetime) -> str:
     """The whole page."""
     ordered = sorted(report.features, key=lambda one: -one.psi)
     shown = [*([report.predictions] if report.predictions else []), *ordered]
     return pages.fill(
         "drift",
         title=escape(f"Drift of {report.model} {report.version}"),
-        verdict=_badge(VERDICTS[report.level], WORDS[report.level][1]),
+        verdict=pages.badge(VERDICTS[report.level], LABELS[report.level][1]),
         summary=f"{escape(report.source)}: {report.rows:,.0f} rows. Bundle "
         f'<code title="{escape(report.digest)}">{short(report.digest)}</code>. '
-        f"Made {made:%Y-%m-%d %H:%M} UTC.",
+        f"Created {created:%Y-%m-%d %H:%M} UTC.",
         notes=_notes(report.notes),
         table=_table(shown, report.thresholds),
         performance=_performance(report.performance),
@@ -62,12 +62,8 @@ def render(report: Report, made: datetime) -> str:
 
 
 def level_badge(level: Level) -> str:
-    """A level in words and colour."""
-    return _badge(*WORDS[level])
-
-
-def _badge(text: str, colour: str) -> str:
-    return f'<span class="badge {colour}">{escape(text)}</span>'
+    """A coloured label of a level."""
+    return pages.badge(*LABELS[level])
 
 
 def _notes(notes: list[str]) -> str:
@@ -76,7 +72,7 @@ def _notes(notes: list[str]) -> str:
     return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>'
 
 
-def _table(shown: list[Finding], thresholds: Thresholds) -> str:
+def _table(shown: list[DriftFinding], thresholds: Thresholds) -> str:
     rows = [
         f'<tr><th scope="row"><a href="#{_anchor(one)}">{escape(_title(one))}</a></th>'
         f'<td class="optional">{_gauge(one, thresholds)}</td>'
@@ -86,24 +82,29 @@ def _table(shown: list[Finding], thresholds: Thresholds) -> str:
         f'<td class="number optional">{_distance(one.ks)}</td></tr>'
         for one in shown
     ]
-    # Narrow screens have room for what decides.
+    # Narrow screens show only the columns that decide.
     columns = {"": False, "stability index": True, "PSI": False, " ": False}
     columns |= {"by chance up to": True, "chi-square p": True, "KS distance (p)": True}
+    return _scrolling_table("summary", columns, rows)
+
+
+def _scrolling_table(name: str, columns: dict[str, bool], rows: list[str]) -> str:
+    """A table; `columns` are its headings, True for those that narrow screens hide."""
     head = "".join(
-        f'<th scope="col"{" class=optional" if optional else ""}>{text}</th>'
+        f'<th scope="col"{" class=optional" if optional else ""}>{text.strip()}</th>'
         for text, optional in columns.items()
     )
     return (
-        f'<div class="scroll"><table id="summary"><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll"><table id="{name}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
-def _gauge(one: Finding, thresholds: Thresholds) -> str:
+def _gauge(one: DriftFinding, thresholds: Thresholds) -> str:
     return svg.gauge(one.psi, thresholds.warning, thresholds.critical, one.level)
 
 
-def _performance(metrics: list[Metric]) -> str:
+def _performance(metrics: list[MetricChange]) -> str:
     if not metrics:
         return ""
     rows = [
@@ -115,15 +116,10 @@ def _performance(metrics: list[Metric]) -> str:
         f"<td>{level_badge(level_of_metric(one))}</td></tr>"
         for one in metrics
     ]
-    head = (
-        '<th scope="col">metric</th><th scope="col">as packaged</th><th scope="col">live</th>'
-        '<th scope="col" class="optional">95% interval</th><th scope="col" class="optional"></th>'
-        '<th scope="col"></th>'
-    )
-    return (
-        f'<h2>Performance on labelled rows</h2><div class="scroll"><table id="performance">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    columns = {"metric": False, "as packaged": False, "live": False}
+    columns |= {"95% interval": True, "": True, " ": False}
+    table = _scrolling_table("performance", columns, rows)
+    return f"<h2>Performance on labelled rows</h2>{table}"
 
 
 def _outliers(outliers: Outliers | None) -> str:
@@ -131,12 +127,12 @@ def _outliers(outliers: Outliers | None) -> str:
         return ""
     return (
         f"<h2>Outliers {level_badge(level_of_outliers(outliers))}</h2>"
-        f'<p id="outliers">{outliers.share:.1%} of the live rows are unlike the sample as a whole; '
-        f"of its own rows {outliers.expected:.1%} are (isolation forest, rows it had not seen).</p>"
+        f'<p id="outliers">{outliers.share:.1%} of the live rows are outliers, compared with '
+        f"{outliers.expected:.1%} of held-out sample rows (isolation forest).</p>"
     )
 
 
-def _card(one: Finding) -> str:
+def _card(one: DriftFinding) -> str:
     facts = [f"PSI {one.psi:.3f}", f"{one.rows:,.0f} rows"]
     facts += [f"KS {one.ks.statistic:.2f}"] if one.ks else []
     return (
@@ -146,7 +142,7 @@ def _card(one: Finding) -> str:
     )
 
 
-def _plot(one: Finding) -> str:
+def _plot(one: DriftFinding) -> str:
     reference = one.reference
     columns = [
         (label, svg.Bar(text, float(before), float(now)))
@@ -157,8 +153,8 @@ def _plot(one: Finding) -> str:
     ]
     title = f"Shares of {reference.name} by bin, reference and live"
     if not reference.edges:
-        return svg.bars(_fewer([bar for _, bar in columns]), [], 0, title)
-    # Along the axis: what is below first, then the ranges, above, missing.
+        return svg.bars(_merge_smallest([bar for _, bar in columns]), [], 0, title)
+    # In the order of the axis: below, the ranges, above, missing.
     order = {"below": -1, "above": 1, "missing": 2}
     columns.sort(key=lambda column: order.get(column[0], 0))
     short_names = {"below": "<", "above": ">"}
@@ -168,16 +164,14 @@ def _plot(one: Finding) -> str:
     ]
     first = sum(label == "below" for label, _ in columns)
     edges = [svg.compact(edge) for edge in reference.edges]
-    if len(edges) == 1:
-        return svg.bars(shown, [], first, title)
-    return svg.bars(shown, edges, first, title)
+    return svg.bars(shown, edges if len(edges) > 1 else [], first, title)
 
 
-def _fewer(shown: list[svg.Bar]) -> list[svg.Bar]:
-    """As many columns as can be told apart: the largest, and the sum of all others."""
-    if len(shown) <= MOST_COLUMNS + 1:
+def _merge_smallest(shown: list[svg.Bar]) -> list[svg.Bar]:
+    """At most MAX_COLUMNS + 1 columns: the largest, and the sum of all others."""
+    if len(shown) <= MAX_COLUMNS + 1:
         return shown
-    largest = sorted(shown, key=lambda bar: -max(bar.reference, bar.live))[:MOST_COLUMNS]
+    largest = sorted(shown, key=lambda bar: -max(bar.reference, bar.live))[:MAX_COLUMNS]
     kept = [bar for bar in shown if bar in largest]
     rest = [bar for bar in shown if bar not in largest]
     others = svg.Bar(
@@ -186,12 +180,12 @@ def _fewer(shown: list[svg.Bar]) -> list[svg.Bar]:
     return [*kept, others]
 
 
-def _title(one: Finding) -> str:
+def _title(one: DriftFinding) -> str:
     name = one.reference.name
     return f"predictions: {name}" if one.reference.is_prediction else name
 
 
-def _anchor(one: Finding) -> str:
+def _anchor(one: DriftFinding) -> str:
     kind = "prediction" if one.reference.is_prediction else "feature"
     return escape(f"{kind}-{one.reference.name}".replace(" ", "-"))
 
@@ -207,14 +201,14 @@ def _distance(test: Test | None) -> str:
 
 
 def _reading(thresholds: Thresholds) -> str:
-    return f"""<details><summary>How to read this</summary><dl>
-<dt>PSI</dt><dd>Population stability index: 0 when live rows are spread over the bins as the sample
-was. A warning above {thresholds.warning:g}, critical above {thresholds.critical:g}; nothing is said
-of fewer than {thresholds.rows:,} rows. The alert rules use the same bins and formula.</dd>
-<dt>by chance up to</dt><dd>What the index exceeds once in a hundred times although nothing has
-changed, because sample and live rows are only so many.</dd>
-<dt>chi-square p, KS</dt><dd>How probable a difference at least as large is without drift. With many
-rows any difference is improbable: look at the index and at the distance first.</dd>
-<dt>bins</dt><dd>Ranges are deciles of the sample; a common value has its own. &lt; and &gt; are
-values that the sample did not reach; unseen, missing and other are what they say.</dd>
+    return f"""<details><summary>How to read this report</summary><dl>
+<dt>PSI</dt><dd>Population stability index: 0 if live rows are distributed over the bins like the
+sample. Warning above {thresholds.warning:g}, critical above {thresholds.critical:g}; no verdict for
+fewer than {thresholds.rows:,} rows. The alert rules use the same bins and formula.</dd>
+<dt>by chance up to</dt><dd>The index that is exceeded in one of a hundred cases without drift,
+given the number of sample and live rows.</dd>
+<dt>chi-square p, KS</dt><dd>p-values: the probability of a difference at least as large without
+drift. With many rows any difference is improbable: look at the index and the distance first.</dd>
+<dt>bins</dt><dd>Ranges are deciles of the sample; a frequent value has a bin of its own. &lt; and
+&gt; are values outside the sample's range; unseen values are not in the sample.</dd>
 </dl></details>"""

@@ -1,4 +1,4 @@
-"""With labels: how good the live predictions were, beside the metrics in the bundle's manifest."""
+"""The performance of live predictions on labelled rows, compared with the manifest's metrics."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
     Score = Callable[[Any, Any], float]
 
-# Draws for the interval around a metric (percentile bootstrap, Efron & Tibshirani 1993).
+# Resamples for a metric's interval (percentile bootstrap, Efron & Tibshirani 1993).
 DRAWS = 200
 INTERVAL = 0.95
-LEAST_ROWS = 30
+MIN_ROWS = 30
 
 
 def _averaged(function: Any, average: str) -> Score:
-    return lambda true, found: float(function(true, found, average=average, zero_division=0))
+    return lambda true, answers: float(function(true, answers, average=average, zero_division=0))
 
 
-# Metrics by the names that evaluation.json usually gives them, and whether more is better.
+# Metrics by their usual names in evaluation.json, and whether higher is better.
 SCORES: dict[str, tuple[Score, bool]] = {
     "accuracy": (metrics.accuracy_score, True),
     "balanced_accuracy": (metrics.balanced_accuracy_score, True),
@@ -55,8 +55,8 @@ SHORT = {
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One metric: as packaged, live, and the interval that live rows leave it in."""
+class MetricChange:
+    """One metric: as packaged, live, and the confidence interval of the live value."""
 
     name: str
     before: float
@@ -67,28 +67,28 @@ class Metric:
 
     @property
     def loss(self) -> float:
-        """By what share of its value it is surely worse; 0 if it may not be at all."""
+        """The significant decline as a share of the packaged value; 0 if not significant."""
         worse = self.before - self.high if self.more_is_better else self.low - self.before
         return max(0.0, worse) / max(abs(self.before), 1e-12)
 
 
 def compare(
-    before: Mapping[str, Any], true: Sequence[Label], found: Sequence[Label]
-) -> list[Metric]:
+    before: Mapping[str, Any], true: Sequence[Label], predicted: Sequence[Label]
+) -> list[MetricChange]:
     """Every metric of the manifest that can be computed from labels and predictions."""
-    if len(true) < LEAST_ROWS:
+    if len(true) < MIN_ROWS:
         raise ModelctlError(
-            "too few labels to say how good the model is",
-            expected=f"at least {LEAST_ROWS} captured rows with a label",
+            "too few labels to compute metrics",
+            expected=f"at least {MIN_ROWS} captured rows with a label",
             found=str(len(true)),
         )
-    truth, answers = np.asarray(true), np.asarray(found)
+    truth, answers = np.asarray(true), np.asarray(predicted)
     if truth.dtype.kind not in "fiu":
-        # Numbers for classes: the same metrics, many times faster to draw.
+        # Class numbers instead of labels: the same metrics, but much faster to compute.
         _, codes = np.unique(np.concatenate([truth, answers]), return_inverse=True)
         truth, answers = codes[: len(true)], codes[len(true) :]
-    chance = np.random.default_rng(0)
-    draws = chance.integers(0, len(truth), (DRAWS, len(truth)))
+    random = np.random.default_rng(0)
+    draws = random.integers(0, len(truth), (DRAWS, len(truth)))
     compared = []
     for name, value in before.items():
         known = SCORES.get(SHORT.get(name, name))
@@ -96,28 +96,30 @@ def compare(
             continue
         score, more_is_better = known
         with warnings.catch_warnings():
-            # A draw may lack a class; the interval is what it is then.
+            # A resample may lack a class, which scikit-learn warns about.
             warnings.simplefilter("ignore")
             drawn = [float(score(truth[draw], answers[draw])) for draw in draws]
             live = float(score(truth, answers))
         low, high = np.quantile(drawn, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
-        compared.append(Metric(name, float(value), live, float(low), float(high), more_is_better))
+        compared.append(
+            MetricChange(name, float(value), live, float(low), float(high), more_is_better)
+        )
     return compared
 
 
 def as_output(texts: Sequence[str], output: Output) -> list[Label]:
-    """Labels as written in a file -> the model's own classes or numbers. Raises ModelctlError."""
+    """Convert labels of a file to the model's classes or numbers. Raises ModelctlError."""
     if output.classes is None:
         try:
             return [float(text) for text in texts]
         except ValueError as error:
-            raise ModelctlError("a label is no number", found=str(error)) from error
+            raise ModelctlError("a label is not a number", found=str(error)) from error
     classes = {str(value): value for value in output.classes}
-    strangers = sorted({text for text in texts if text not in classes})
-    if strangers:
+    unknown = sorted({text for text in texts if text not in classes})
+    if unknown:
         raise ModelctlError(
-            "a label is none of the model's classes",
-            expected=", ".join(classes)[:500],
-            found=", ".join(strangers)[:200],
+            "a label is not one of the model's classes",
+            expected=f"one of {', '.join(classes)}"[:500],
+            found=", ".join(unknown)[:200],
         )
     return [classes[text] for text in texts]

@@ -1,7 +1,7 @@
-"""What a release was asked and has answered, from the counters that Prometheus has of its pods.
+"""A release's feature and prediction counts from Prometheus.
 
-Selects series as the chart's recording rules do (templates/_rules.tpl): by namespace and job, and
-by the digest that each pod serves, so that a rollout does not mix the bins of two models.
+Selects series like the chart's recording rules (templates/_rules.tpl): by namespace and job, and by
+the digest that each pod serves, so that a rollout does not mix the bins of two models.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class Counts:
     features: dict[str, dict[str, float]]
     predictions: dict[str, float]
     release: str
-    # Digests that pods of the release served meanwhile.
+    # Digests that pods of the release served in the window.
     digests: tuple[str, ...]
 
 
 class Prometheus:
-    """The query API at one address, at one moment."""
+    """The query API of one Prometheus, at one point in time."""
 
     def __init__(self, url: str, at: datetime | None = None) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
             raise ModelctlError(
-                f"--prometheus cannot be used: {url}",
+                f"invalid --prometheus: {url}",
                 expected="an http or https URL, such as http://127.0.0.1:9090",
             )
         self._url = url.rstrip("/")
@@ -65,13 +65,13 @@ class Prometheus:
         try:
             return [(one["metric"], float(one["value"][1])) for one in document["data"]["result"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise self._failed(f"an answer of another form: {str(document)[:200]}") from error
+            raise self._failed(f"unexpected response: {str(document)[:200]}") from error
 
     def counts(self, model: str, digest: str, namespace: str, release: str, window: str) -> Counts:
-        """What the pods with this digest counted in the window before. Raises ModelctlError."""
+        """The counts of the pods with this digest in the window. Raises ModelctlError."""
         if not DURATION.fullmatch(window):
             raise ModelctlError(
-                f"--window cannot be used: {window}", expected="a duration such as 1h, 6h or 1d"
+                f"invalid --window: {window}", expected="a duration such as 1h, 6h or 1d"
             )
         release = release or self._release(model, namespace, window)
         ours = f"namespace={_quoted(namespace)},job=~{_job(namespace, release)}"
@@ -100,25 +100,25 @@ class Prometheus:
     def _release(self, model: str, namespace: str, window: str) -> str:
         """The only release of the model in the namespace. Raises ModelctlError."""
         series = f"ml_model_info{{namespace={_quoted(namespace)},name={_quoted(model)}}}"
-        found = self.query(f"count by (job) (max_over_time({series}[{window}]))")
-        names = sorted({labels.get("job", "").rpartition("/")[2] for labels, _ in found})
+        jobs = self.query(f"count by (job) (max_over_time({series}[{window}]))")
+        names = sorted({labels.get("job", "").rpartition("/")[2] for labels, _ in jobs})
         if len(names) == 1:
             return names[0]
         raise ModelctlError(
-            f"Prometheus knows {len(names) or 'no'} releases of '{model}' in '{namespace}'",
-            expected="series ml_model_info of one release in the window",
+            f"Prometheus has {len(names) or 'no'} releases of '{model}' in '{namespace}'",
+            expected="one release with ml_model_info series in the window",
             found=", ".join(names),
-            fix="name one with --release"
+            fix="choose one with --release"
             if names
             else "check --namespace, and that Prometheus scrapes its pods (metrics.monitor)",
         )
 
     def _failed(self, reason: str) -> ModelctlError:
-        return ModelctlError(f"Prometheus at {self._url} did not answer", found=reason[:500])
+        return ModelctlError(f"query to Prometheus at {self._url} failed", found=reason[:500])
 
 
 def _job(namespace: str, release: str) -> str:
-    """A ServiceMonitor's job is the Service, a PodMonitor's its own namespace and name."""
+    """The job label: the Service of a ServiceMonitor, or a PodMonitor's namespace and name."""
     return _quoted(f"({re.escape(namespace)}/)?{re.escape(release)}")
 
 

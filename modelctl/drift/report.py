@@ -1,4 +1,4 @@
-"""A bundle and live rows of it -> a report: which measures there are for which source."""
+"""Build a drift report from a bundle and its live rows, with the measures of each source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from app.model.contract import Contract
 from modelctl.drift import captured, distributions, measures, outliers, performance
-from modelctl.drift.findings import Finding, Report, Thresholds, judge
+from modelctl.drift.findings import DriftFinding, Report, Thresholds, judge
 from modelctl.errors import ModelctlError
 from modelctl.packaging.rows import read_rows
 
@@ -32,22 +32,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """A bundle, and what it remembers of its sample."""
+    """A bundle and the reference distributions of its sample."""
 
     bundle: Bundle
     contract: Contract
     features: dict[str, Reference]
     predictions: Reference | None
-    # How many rows the sample had.
+    # Number of rows of the sample.
     rows: int
 
     @classmethod
     def of(cls, bundle: Bundle, model: str) -> Subject:
-        """Raises ModelctlError for the bundle of another model, or without a reference."""
+        """Raises ModelctlError for a bundle of another model, or without a reference."""
         manifest = bundle.manifest
         if manifest.get("name") != model:
             raise ModelctlError(
-                f"{bundle.path} is not a bundle of '{model}'", found=str(manifest.get("name"))
+                f"bundle {bundle.path} belongs to another model",
+                expected=model,
+                found=str(manifest.get("name")),
             )
         contract = Contract.from_manifest(manifest)
         return cls(
@@ -59,7 +61,7 @@ class Subject:
         )
 
     def report(self, source: str, rows: float, thresholds: Thresholds, **more: Any) -> Report:
-        """A report of this bundle."""
+        """A report on this bundle."""
         manifest = self.bundle.manifest
         return Report(
             str(manifest["name"]),
@@ -81,7 +83,7 @@ def from_prometheus(
     release: str = "",
     window: str = "1h",
 ) -> Report:
-    """From the counters of a release's pods. Raises ModelctlError."""
+    """A report from the counters of a release's pods. Raises ModelctlError."""
     model, digest = str(subject.bundle.manifest["name"]), subject.bundle.digest
     counts = prometheus.counts(model, digest, namespace, release, window)
     others = [other for other in counts.digests if other != digest]
@@ -90,11 +92,13 @@ def from_prometheus(
             f"no pod of '{counts.release}' served this bundle in the last {window}",
             expected=digest,
             found=", ".join(others) or "no digest",
-            fix="pass the --bundle that serves (modelctl status shows its digest)",
+            fix="pass the --bundle that is served (`modelctl status` shows its digest)",
         )
-    notes = [f"rows of another bundle are left out: {other}" for other in others]
-    notes += _left_out(subject, counts.features, "not counted by the service (DRIFT_MAX_FEATURES)")
-    found = [
+    notes = [f"excluded rows of another bundle: {other}" for other in others]
+    notes += _exclusions(
+        subject, counts.features, "features not counted by the service (DRIFT_MAX_FEATURES)"
+    )
+    features = [
         judge(reference, reference.count(counts.features[name]), subject.rows, thresholds)
         for name, reference in subject.features.items()
         if name in counts.features
@@ -103,10 +107,11 @@ def from_prometheus(
     if subject.predictions is not None and counts.predictions:
         live = subject.predictions.count(counts.predictions)
         predictions = judge(subject.predictions, live, subject.rows, thresholds)
-    rows = max((one.rows for one in [*found, *([predictions] if predictions else [])]), default=0.0)
+    judged = [*features, *([predictions] if predictions else [])]
+    rows = max((one.rows for one in judged), default=0.0)
     source = f"{counts.release} in {namespace}, the last {window} in Prometheus"
     return subject.report(
-        source, rows, thresholds, features=found, predictions=predictions, notes=notes
+        source, rows, thresholds, features=features, predictions=predictions, notes=notes
     )
 
 
@@ -118,28 +123,28 @@ def from_rows(
     sample: Path | None = None,
     labels: Path | None = None,
 ) -> Report:
-    """From captured rows; `sample` is the file that the bundle was packaged with.
+    """A report from captured rows; `sample` is the file that the bundle was packaged with.
 
     Raises ModelctlError.
     """
     rows = captured.read(paths, subject.contract, subject.bundle.digest)
     live = captured.encode(subject.contract, rows.features)
     known, notes = _sample(subject, sample) if sample else ({}, [])
-    notes += [f"{rows.others} rows of other bundles are left out"] if rows.others else []
-    notes += [f"{rows.torn} lines end too early and are left out"] if rows.torn else []
-    notes += _left_out(subject, live, "not captured (CAPTURE_EXCLUDE)")
-    found = [
+    notes += [f"excluded rows of other bundles: {rows.others}"] if rows.others else []
+    notes += [f"excluded truncated lines: {rows.truncated}"] if rows.truncated else []
+    notes += _exclusions(subject, live, "features not captured (CAPTURE_EXCLUDE)")
+    features = [
         _compared(subject, reference, live[name], known.get(name), thresholds)
         for name, reference in subject.features.items()
         if name in live
     ]
-    strange = None
+    outlier_share = None
     if known:
-        strange = outliers.find(list(subject.contract.inputs), live, known)
+        outlier_share = outliers.find(list(subject.contract.inputs), live, known)
     else:
         notes.append(
-            "outliers need the sample's rows: pass --reference; without it the "
-            "Kolmogorov-Smirnov distance is the one at the edges of bins"
+            "without --reference, outliers are not computed, and Kolmogorov-Smirnov distances are "
+            "approximated at the bin edges"
         )
     scores = _performance(subject, rows, labels, notes) if labels else []
     first, last = (moment[:16].replace("T", " ") for moment in (min(rows.times), max(rows.times)))
@@ -147,15 +152,15 @@ def from_rows(
         f"captured rows from {first} to {last} UTC",
         len(rows),
         thresholds,
-        features=found,
+        features=features,
         predictions=_predictions(subject, rows, thresholds),
-        outliers=strange,
+        outliers=outlier_share,
         performance=scores,
         notes=notes,
     )
 
 
-def _predictions(subject: Subject, rows: Captured, thresholds: Thresholds) -> Finding | None:
+def _predictions(subject: Subject, rows: Captured, thresholds: Thresholds) -> DriftFinding | None:
     if subject.predictions is None:
         return None
     classes = subject.contract.output.classes
@@ -172,7 +177,7 @@ def _compared(
     live: Numbers,
     known: Numbers | None,
     thresholds: Thresholds,
-) -> Finding:
+) -> DriftFinding:
     ks = None
     if reference.edges:
         present = live[~np.isnan(live)]
@@ -190,38 +195,38 @@ def _at_edges(subject: Subject, reference: Reference, live: Numbers) -> Test | N
     present = float(ratios.sum())
     if present <= 0:
         return None
-    # The last bin has its upper edge as well, so all of the sample is below what comes next.
+    # The last bin includes its upper edge, so the whole sample is below the next number.
     points = np.array([*edges[: len(ratios)], math.nextafter(edges[-1], math.inf)])
     below = np.concatenate([[0.0], np.cumsum(ratios) / present])
     return measures.kolmogorov_smirnov_at_edges(live, below, points, subject.rows * present)
 
 
 def _sample(subject: Subject, path: Path) -> tuple[dict[str, Numbers], list[str]]:
-    """The sample's columns as numbers, and a note if the file is another one."""
+    """The sample's encoded columns, and a note if the file is not the packaged one."""
     training = subject.bundle.manifest.get("training", {})
     rows = read_rows(path, subject.bundle.manifest["inputs"])
     columns = {name: [row[name] for row in rows] for name in subject.contract.names}
-    same = hashlib.sha256(path.read_bytes()).hexdigest() == training.get("data_sha256")
-    notes = [] if same else [f"{path.name} is not the file that the bundle was packaged with"]
+    is_same = hashlib.sha256(path.read_bytes()).hexdigest() == training.get("data_sha256")
+    notes = [] if is_same else [f"{path.name} is not the sample that the bundle was packaged with"]
     return captured.encode(subject.contract, columns), notes
 
 
-def _left_out(subject: Subject, there: Any, why: str) -> list[str]:
-    missing = [name for name in subject.features if name not in there]
-    return [f"{why}: {', '.join(missing)}"] if missing else []
+def _exclusions(subject: Subject, available: Any, reason: str) -> list[str]:
+    missing = [name for name in subject.features if name not in available]
+    return [f"{reason}: {', '.join(missing)}"] if missing else []
 
 
 def _performance(
     subject: Subject, rows: Captured, path: Path, notes: list[str]
-) -> list[performance.Metric]:
+) -> list[performance.MetricChange]:
     labels = captured.read_labels(path)
     known = [at for at, key in enumerate(rows.keys) if key in labels]
     true = performance.as_output([labels[rows.keys[at]] for at in known], subject.contract.output)
     answers = [rows.predictions[at] for at in known]
     before = subject.bundle.manifest.get("metrics", {})
-    found = performance.compare(before, true, answers)
+    changes = performance.compare(before, true, answers)
     notes.append(f"{len(known):,} of {len(rows):,} rows have a label")
-    others = sorted(set(before) - {metric.name for metric in found})
+    others = sorted(set(before) - {change.name for change in changes})
     if others:
-        notes.append(f"metrics of the manifest that cannot be computed here: {', '.join(others)}")
-    return found
+        notes.append(f"metrics of the manifest that cannot be computed: {', '.join(others)}")
+    return changes

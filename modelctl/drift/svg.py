@@ -1,6 +1,6 @@
-"""Plots as inline SVG: no script, no font, no colour of their own (templates/drift.html has those).
+"""Plots as inline SVG, without scripts or fonts; colours are in templates/drift.css.
 
-Takes numbers and texts and gives markup; every text is escaped here.
+Every text is escaped.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ LEFT, RIGHT, TOP, HEIGHT = 34.0, 8.0, 8.0, 116.0
 LINE = 13.0
 SLANTED_ROOM = 52.0
 PLOT = WIDTH - LEFT - RIGHT
-# The width of a letter; numbers that would overlap are left out.
+# The width of a letter; edges that would overlap are omitted.
 LETTER = 5.6
-MOST_LETTERS = 12
+MAX_LETTERS = 12
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bin: its name, its share of the reference and of live rows, both 0 to 1."""
+    """One bin: its name, and its shares of reference and live rows, from 0 to 1."""
 
     text: str
     reference: float
@@ -29,20 +29,20 @@ class Bar:
 
 
 def bars(shown: list[Bar], edges: list[str], first_range: int, title: str) -> str:
-    """Pairs of columns. `edges` are written between the columns from `first_range` on.
+    """Pairs of columns. `edges` are printed between the columns from `first_range` on.
 
-    Columns without edges have their own texts below, slanted when they are many or long.
+    Columns without edges have their names below, slanted if there are many or long ones.
     """
-    most = _nice(max([0.01, *(max(bar.reference, bar.live) for bar in shown)]))
+    max_share = _axis_end(max([0.01, *(max(bar.reference, bar.live) for bar in shown)]))
     step = PLOT / max(1, len(shown))
-    parts = [_grid(most)]
+    parts = [_grid(max_share)]
     for index, bar in enumerate(shown):
         left = LEFT + index * step
-        words = f"{bar.text}: reference {bar.reference:.1%}, live {bar.live:.1%}"
+        tooltip = f"{bar.text}: reference {bar.reference:.1%}, live {bar.live:.1%}"
         parts.append(
-            f"<g><title>{escape(words)}</title>"
-            f"{_column('reference', left + step * 0.12, step * 0.36, bar.reference / most)}"
-            f"{_column('live', left + step * 0.52, step * 0.36, bar.live / most)}</g>"
+            f"<g><title>{escape(tooltip)}</title>"
+            f"{_column('reference', left + step * 0.12, step * 0.36, bar.reference / max_share)}"
+            f"{_column('live', left + step * 0.52, step * 0.36, bar.live / max_share)}</g>"
         )
     ranges = range(first_range, first_range + max(0, len(edges) - 1))
     room = LETTER * max(map(len, edges), default=0) + 2
@@ -52,7 +52,7 @@ def bars(shown: list[Bar], edges: list[str], first_range: int, title: str) -> st
             parts.append(_text(edge, LEFT + (first_range + index) * step, 1))
     plain = [(index, bar) for index, bar in enumerate(shown) if not edges or index not in ranges]
     slanted = not edges and (len(plain) > 4 or any(len(bar.text) > 12 for _, bar in plain))
-    # Numbers have the first line to themselves.
+    # Edges have the first line to themselves.
     line = 2 if edges and plain else 1
     for index, bar in plain:
         parts.append(_name(bar.text, LEFT + (index + 0.5) * step, line, slanted=slanted))
@@ -64,7 +64,7 @@ def bars(shown: list[Bar], edges: list[str], first_range: int, title: str) -> st
 
 
 def compact(number: float) -> str:
-    """A number in few letters, without an exponent where it is usual to write none."""
+    """A number in few characters, with the suffix k, M or G instead of an exponent."""
     size = abs(number)
     if size < 1000 or size >= 1e12:
         return f"{number:.3g}"
@@ -77,7 +77,7 @@ def compact(number: float) -> str:
 
 
 def gauge(value: float, warning: float, critical: float, level: str) -> str:
-    """A horizontal bar with both thresholds, for a row of a table."""
+    """A horizontal bar with both thresholds, for a table row."""
     width, height = 160.0, 14.0
     scale = width / max(2 * critical, 1e-9)
     length = min(width, max(1.5, value * scale))
@@ -93,7 +93,7 @@ def gauge(value: float, warning: float, critical: float, level: str) -> str:
 
 
 def interval(before: float, live: float, low: float, high: float) -> str:
-    """A value beside an interval: where it was, where it is, and how sure that is."""
+    """The packaged value, the live value and its confidence interval, for a table row."""
     width, height = 240.0, 22.0
     start, end = min(before, low), max(before, high)
     margin = (end - start or abs(end) or 1.0) * 0.12
@@ -111,7 +111,7 @@ def interval(before: float, live: float, low: float, high: float) -> str:
     )
 
 
-def _grid(most: float) -> str:
+def _grid(max_share: float) -> str:
     lines = []
     for part in (0.0, 0.5, 1.0):
         y = TOP + HEIGHT * (1 - part)
@@ -119,14 +119,14 @@ def _grid(most: float) -> str:
         lines.append(
             f'<line class="{kind}" x1="{LEFT:g}" x2="{WIDTH - RIGHT:g}" y1="{y:g}" y2="{y:g}"/>'
             f'<text x="{LEFT - 5:g}" y="{y + 3.5:g}" text-anchor="end">'
-            f"{_percent(most * part)}</text>"
+            f"{_percent(max_share * part)}</text>"
         )
     return "".join(lines)
 
 
 def _column(kind: str, left: float, width: float, share: float) -> str:
     height = HEIGHT * share
-    # A share that is there at all is seen.
+    # A minimum height, so that small shares are visible.
     height = max(height, 1.5) if share > 0 else 0.0
     top = TOP + HEIGHT - height
     return (
@@ -141,7 +141,7 @@ def _text(text: str, x: float, line: int) -> str:
 
 
 def _name(text: str, x: float, line: int, *, slanted: bool) -> str:
-    short = text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
+    short = text if len(text) <= MAX_LETTERS else text[: MAX_LETTERS - 1] + "…"
     if not slanted:
         return _text(short, x, line)
     y = TOP + HEIGHT + 11
@@ -151,8 +151,8 @@ def _name(text: str, x: float, line: int, *, slanted: bool) -> str:
     )
 
 
-def _nice(value: float) -> float:
-    """The next larger of 1, 2, 4, 5 or 10 percent, and so on, for the end of an axis."""
+def _axis_end(value: float) -> float:
+    """The next round number (1, 2, 4, 5 or 10 times a power of ten) for the end of an axis."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 2, 4, 5, 10) if step * power >= value * 0.9999)
 

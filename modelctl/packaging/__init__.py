@@ -1,1 +1,1 @@
-"""From a fitted estimator and a sample to a verified bundle: contract, lowering, parity gate."""
+"""Package a fitted estimator and a sample as a bundle: contract, lowering, parity gate."""

@@ -1,7 +1,7 @@
-"""Which columns of a sample a fitted estimator knows, uses and was taught categories of.
+"""Align a sample's columns with those that the estimator was fitted on.
 
-A sample is a file: it may hold more columns than the model, in another order, and, as CSV, types
-that were guessed. What the estimator was fitted on decides.
+A sample file may have additional columns, another column order and, as CSV, inferred types. The
+fitted estimator determines all three.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MAX_SHOWN = 12
 
 
 def fitted_names(estimator: Any) -> list[str] | None:
-    """The column names that the estimator was fitted on; None for one fitted on plain arrays."""
+    """The column names that the estimator was fitted on; None if it was fitted on arrays."""
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else [str(name) for name in names]
 
 
 def used_names(estimator: Any) -> list[str] | None:
-    """The fitted columns without those that the first step drops: no request has to bring them."""
+    """The fitted columns without those that the first step drops: requests need not have them."""
     names = fitted_names(estimator)
     first = _first_step(estimator)
     if names is None or kind(first) != "ColumnTransformer":
@@ -48,7 +48,7 @@ def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
         missing = [name for name in names if name not in frame.columns]
         if missing:
             raise ModelctlError(
-                f"the sample lacks columns the model was fitted on: {listed(missing)}",
+                f"the sample lacks fitted columns: {listed(missing)}",
                 expected=listed(names),
                 found=listed(frame.columns),
                 fix="write the sample from the frame that was passed to fit",
@@ -57,65 +57,65 @@ def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
     count = getattr(estimator, "n_features_in_", len(frame.columns))
     if names is None and count != len(frame.columns):
         raise ModelctlError(
-            "the sample has another number of columns than the model was fitted on",
-            expected=f"{count} columns beside the target",
+            "the number of sample columns differs from the fitted number of features",
+            expected=f"{count} columns besides the target",
             found=f"{len(frame.columns)}: {listed(frame.columns)}",
-            fix="pass the target's column with --target, and remove what is no feature",
+            fix="pass the target column with --target, and remove columns that are not features",
         )
-    twice = sorted(set(frame.columns[frame.columns.duplicated()]))
-    if twice:
+    duplicates = sorted(set(frame.columns[frame.columns.duplicated()]))
+    if duplicates:
         raise ModelctlError(
-            f"the sample has several columns of the same name: {listed(twice)}",
-            fix="give every column a name of its own before fit",
+            f"the sample has duplicate column names: {listed(duplicates)}",
+            fix="rename the columns before fit",
         )
     return frame.assign(**{str(name): _values(column) for name, column in frame.items()})
 
 
 def known_categories(estimator: Any, names: list[str]) -> dict[str, list[Any]]:
-    """Feature -> the categories that encoders directly on it were fitted with.
+    """The fitted categories of encoders that are applied directly to a feature, by feature.
 
-    A sample may lack a rare category that the model knows; requests may still use it.
+    A sample may lack a rare category that the model knows and requests may use.
     """
-    found: dict[str, list[Any]] = {}
+    known: dict[str, list[Any]] = {}
     current = list(names)
     estimator = unwrapped(estimator)
     for step in [entry for _, entry in getattr(estimator, "steps", [])] or [estimator]:
         name = kind(step)
         if name == "Pipeline":
-            return found | known_categories(step, current)
+            return known | known_categories(step, current)
         if name == "ColumnTransformer":
-            return found | _by_part(step, current)
+            return known | _by_transformer(step, current)
         if name in ENCODERS:
-            return found | dict(zip(current, map(list, step.categories_), strict=True))
+            return known | dict(zip(current, map(list, step.categories_), strict=True))
         if getattr(step, "_preprocessor", None) is not None:
-            # Hist gradient boosting brings its own column transformer.
-            return found | _by_part(step._preprocessor, current)
+            # Hist gradient boosting has its own column transformer.
+            return known | _by_transformer(step._preprocessor, current)
         if name != "SimpleImputer" or len(step.statistics_) != len(current):
             break
-    return found
+    return known
 
 
 def text_columns(estimator: Any) -> dict[str, list[str]]:
-    """Columns whose fitted categories are strings, whatever a CSV file makes of them."""
+    """Columns whose fitted categories are strings, even if pandas infers another type from CSV."""
     known = known_categories(estimator, fitted_names(estimator) or [])
     texts = {name: [v for v in values if isinstance(v, str)] for name, values in known.items()}
     return {name: values for name, values in texts.items() if values}
 
 
 def listed(names: Iterable[Any]) -> str:
-    """Names for an error text: the first ones, and how many more there are."""
+    """Names for an error message: the first ones and the number of the others."""
     names = list(map(str, names))
     more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
     return ", ".join(names[:MAX_SHOWN]) + more
 
 
-def _by_part(step: Any, names: list[str]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+def _by_transformer(step: Any, names: list[str]) -> dict[str, list[Any]]:
+    known: dict[str, list[Any]] = {}
     for name, inner, _ in step.transformers_:
-        at = [int(index) for index in step._transformer_to_input_indices[name]]
-        if not isinstance(inner, str) and max(at, default=-1) < len(names):
-            found.update(known_categories(inner, [names[index] for index in at]))
-    return found
+        indexes = [int(index) for index in step._transformer_to_input_indices[name]]
+        if not isinstance(inner, str) and max(indexes, default=-1) < len(names):
+            known.update(known_categories(inner, [names[index] for index in indexes]))
+    return known
 
 
 def _first_step(estimator: Any) -> Any:
@@ -126,7 +126,7 @@ def _first_step(estimator: Any) -> Any:
 
 
 def _values(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A column as scikit-learn takes it: values for categories, NaN for pandas' own NA."""
+    """A column as scikit-learn accepts it: values instead of categories, NaN instead of NA."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.dtype.categories.dtype)
     if not pd.api.types.is_extension_array_dtype(column.dtype):

@@ -1,4 +1,4 @@
-"""The loader's refusal in the words of the command line."""
+"""Verify a bundle with the service's own code; refusals become errors of modelctl."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def verified(path: Path, digest: str | None = None) -> Bundle:
-    """The bundle at `path`, every hash checked. Raises RefusedError."""
+def verify_bundle(path: Path, digest: str | None = None) -> Bundle:
+    """Verify every hash of the bundle at `path` and return it. Raises RefusedError."""
     try:
         return verify(path, digest)
     except BundleRefusedError as error:

@@ -1,4 +1,4 @@
-"""Rows to compare engines on: the sample itself, perturbed copies of it, and split neighbours."""
+"""The rows on which the parity gate compares engines: the sample, jittered copies, split points."""
 
 from __future__ import annotations
 
@@ -16,20 +16,18 @@ if TYPE_CHECKING:
 
 SEED = 20240501
 PERTURBED_ROWS = 10_000
-# Neighbours of split thresholds up to this many rows are all tried; of more, a seeded draw.
+# Up to this many neighbours of split thresholds are all compared; of more, a seeded sample.
 MAX_NEIGHBOUR_ROWS = 200_000
-# Share of values replaced by another category, or by a missing value where those are allowed.
-SWAPPED = 0.1
+# Share of values replaced with another category, or with a missing value where allowed.
+SWAP_RATIO = 0.1
 
 
 def json_rows(frame: pd.DataFrame, contract: Contract) -> list[list[Any]]:
-    """The rows of a sample as a client would send them: None for a missing value."""
+    """The rows of a sample as a client sends them: None for a missing value."""
     columns = []
     for feature, (_, column) in zip(contract.inputs, frame.items(), strict=True):
-        absent = column.isna().tolist()
-        columns.append(
-            [None if gone else _plain(feature, v) for v, gone in zip(column, absent, strict=True)]
-        )
+        pairs = zip(column, column.isna().tolist(), strict=True)
+        columns.append([None if missing else _plain(feature, v) for v, missing in pairs])
     return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -40,10 +38,10 @@ def perturbed(rows: list[list[Any]], contract: Contract) -> list[list[Any]]:
     columns = []
     for index, feature in enumerate(contract.inputs):
         source = [row[index] for row in rows]
-        values = _shaken(feature, source, [source[at] for at in chosen], random)
+        values = _jittered(feature, source, [source[at] for at in chosen], random)
         if feature.missing == "allow":
-            gone = random.random(len(values)) < SWAPPED
-            values = [None if g else v for v, g in zip(values, gone, strict=True)]
+            missing = random.random(len(values)) < SWAP_RATIO
+            values = [None if m else v for v, m in zip(values, missing, strict=True)]
         columns.append(values)
     return [list(row) for row in zip(*columns, strict=True)]
 
@@ -51,11 +49,11 @@ def perturbed(rows: list[list[Any]], contract: Contract) -> list[list[Any]]:
 def split_neighbours(
     model: Any, rows: NDArray[np.float64], among: set[int] | None = None
 ) -> tuple[NDArray[np.float64], float] | None:
-    """Rows that sit on, just below and just above every split threshold of a tree model.
+    """Rows on, just below and just above every split threshold of a tree model.
 
-    `rows` are real inputs of that model, one of which surrounds each threshold. Returns the rows
-    and the share of all neighbours that they are; None for a model without trees. `among` limits
-    the features.
+    Each is a copy of one of `rows`, real inputs of the model, with one value at the threshold.
+    Returns the rows and their share of all neighbours; None for a model without trees. `among`
+    limits the features.
     """
     points = split_points(model)
     if points is None or not points[0]:
@@ -82,14 +80,14 @@ def _plain(feature: Feature, value: Any) -> Any:
     return kinds[feature.dtype](value)
 
 
-def _shaken(
+def _jittered(
     feature: Feature, source: list[Any], values: list[Any], random: np.random.Generator
 ) -> list[Any]:
     if feature.is_text:
         return values
     if feature.dtype in ("string", "boolean"):
         choices = list(feature.categories or (False, True))
-        swapped = random.random(len(values)) < SWAPPED
+        swapped = random.random(len(values)) < SWAP_RATIO
         drawn = random.integers(len(choices), size=len(values))
         return [
             choices[d] if s else v for v, s, d in zip(values, swapped, drawn.tolist(), strict=True)
@@ -97,7 +95,7 @@ def _shaken(
     present = [value for value in source if value is not None]
     spread = float(np.std(present)) * 0.2 if present else 1.0
     if not spread:
-        # One row, or a constant column: requests will bring other values all the same.
+        # A single row or a constant column: requests will have other values nevertheless.
         spread = max(1.0, abs(float(present[0]))) * 0.1
     noise = random.normal(0.0, spread, size=len(values)).tolist()
     moved = [None if v is None else v + n for v, n in zip(values, noise, strict=True)]

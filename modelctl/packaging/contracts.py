@@ -1,4 +1,4 @@
-"""A fitted estimator and a sample of its data -> the contract that requests will be held to."""
+"""Infer the request contract from a fitted estimator and a sample."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from modelctl.packaging.alignment import fitted_names, known_categories
 from modelctl.packaging.lowering.columns import is_missing
 from modelctl.packaging.lowering.walk import unwrapped
 
-# More distinct strings than this are free text, not categories.
+# More distinct strings than this are free text instead of categories.
 MAX_CATEGORIES = 1000
 
 
 def infer(estimator: Any, frame: pd.DataFrame, target: str) -> Contract:
-    """The contract of an estimator over an aligned sample. Raises ModelctlError."""
+    """Infer the contract of an estimator from an aligned sample. Raises ModelctlError."""
     known = known_categories(estimator, fitted_names(estimator) or list(frame.columns))
     inputs = tuple(_feature(name, frame[name], known.get(name, [])) for name in frame.columns)
     return Contract(inputs=inputs, output=_output(estimator, frame, target))
@@ -61,9 +61,9 @@ def _dtype(name: str, column: pd.Series[Any]) -> Dtype:
     if pd.api.types.is_float_dtype(column):
         if len(present) and not np.isfinite(present.to_numpy(dtype=np.float64)).all():
             raise ModelctlError(
-                f"column {name!r} of the sample holds an infinite number",
-                expected="finite numbers, or missing values",
-                fix="replace it before the pipeline; JSON has no infinity",
+                f"column {name!r} of the sample contains infinite numbers",
+                expected="finite numbers or missing values",
+                fix="replace them before the pipeline; JSON has no infinity",
             )
         return "float"
     if all(isinstance(value, str) for value in present):
@@ -71,12 +71,14 @@ def _dtype(name: str, column: pd.Series[Any]) -> Dtype:
     mixed = sorted({type(value).__name__ for value in present})
     is_mixed = column.dtype == object and len(mixed) > 1
     raise ModelctlError(
-        f"column {name!r} of the sample has a type that JSON rows cannot carry",
-        expected="numbers, booleans or strings, of one kind in a column",
-        found=f"{column.dtype}, a mixture of {', '.join(mixed)}" if is_mixed else str(column.dtype),
-        fix="make them one type before fit"
+        f"column {name!r} of the sample has a type without a JSON equivalent",
+        expected="numbers, booleans or strings, of one type per column",
+        found=f"{column.dtype} with mixed types {', '.join(mixed)}"
         if is_mixed
-        else "turn dates and durations into numbers before the pipeline, or leave the column out",
+        else str(column.dtype),
+        fix="convert the column to one type before fit"
+        if is_mixed
+        else "convert dates and durations to numbers before the pipeline, or drop the column",
     )
 
 
@@ -84,19 +86,19 @@ def _output(estimator: Any, frame: pd.DataFrame, target: str) -> Output:
     if not (_is(is_classifier, estimator) or _is(is_regressor, estimator)):
         raise ModelctlError(
             "the model is neither a classifier nor a regressor",
-            expected="predict that gives a class or a number per row",
-            found=_what(estimator),
-            fix="clusterers and outlier detectors have no engine here; a classifier trained on "
-            "their labels does",
+            expected="`predict` returns a class or a number per row",
+            found=_type_name(estimator),
+            fix="clusterers and outlier detectors are not supported; train a classifier on their "
+            "labels",
         )
-    _refuse_several(estimator, frame)
+    _ensure_single_output(estimator, frame)
     if _is(is_regressor, estimator):
         return Output(kind="regressor", target=target, classes=None, probabilities=False)
     classes = np.asarray(getattr(estimator, "classes_", [])).tolist()
     if not classes or not all(isinstance(label, str | int | float) for label in classes):
         raise ModelctlError(
-            "the model's classes cannot be written as JSON",
-            expected="classes_ with strings, numbers or booleans",
+            "the model's classes have no JSON equivalent",
+            expected="`classes_` with strings, numbers or booleans",
             found=repr(classes)[:200],
             fix="fit it on labels of one of those types",
         )
@@ -104,32 +106,33 @@ def _output(estimator: Any, frame: pd.DataFrame, target: str) -> Output:
     return Output("classifier", target, tuple(classes), has_probabilities)
 
 
-def _refuse_several(estimator: Any, frame: pd.DataFrame) -> None:
-    """One class or number per row: an answer with several would be served as garbage."""
-    several = isinstance(getattr(estimator, "classes_", None), list)
-    if not several:
+def _ensure_single_output(estimator: Any, frame: pd.DataFrame) -> None:
+    """Raise ModelctlError for multi-output models: the engines serve one value per row."""
+    has_several = isinstance(getattr(estimator, "classes_", None), list)
+    if not has_several:
         try:
-            answer = np.asarray(estimator.predict(as_fitted(estimator, frame.head(1))))
-        except Exception:  # said with its reason when the whole sample is predicted
+            predicted = np.asarray(estimator.predict(as_fitted(estimator, frame.head(1))))
+        except Exception:  # reported, with its cause, when the whole sample is predicted
             return
-        several = answer.ndim > 1 and answer.shape[1] > 1
-    if several:
+        has_several = predicted.ndim > 1 and predicted.shape[1] > 1
+    if has_several:
         raise ModelctlError(
-            "a model with several targets cannot be packaged",
+            "multi-output and multi-label models are not supported",
             expected="one class or number per row",
-            found=f"{_what(estimator)} with several answers per row (multi-output or multi-label)",
-            fix="fit one model per target and package each",
+            found=f"{_type_name(estimator)} with several outputs per row",
+            fix="fit and package one model per target",
         )
 
 
-def _is(kind_of_estimator: Any, estimator: Any) -> bool:
+def _is(predicate: Any, estimator: Any) -> bool:
     try:
-        return bool(kind_of_estimator(estimator))
+        return bool(predicate(estimator))
     except Exception:  # not a scikit-learn estimator at all
         return False
 
 
-def _what(estimator: Any) -> str:
+def _type_name(estimator: Any) -> str:
+    """The class name of the last step."""
     last = unwrapped(estimator)
     while getattr(last, "steps", None):
         last = unwrapped(last.steps[-1][1])

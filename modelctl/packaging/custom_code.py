@@ -1,7 +1,7 @@
-"""Finds classes and functions inside an estimator that no published library brings along.
+"""Find classes and functions in an estimator that come from no published library.
 
-The onnx engine does not need them once the model is translated; the sklearn engine needs their
-code installed in the image, and says so early instead of failing in the pod.
+The onnx engine does not need their code once the model is translated; the sklearn engine needs it
+installed in the image, which packaging reports before the pod fails.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ KNOWN = frozenset(
 )
 
 
-def foreign_modules(estimator: Any) -> list[str]:
-    """The modules, sorted, whose classes or functions the estimator holds and KNOWN lacks."""
-    found: set[str] = set()
+def find_custom_code(estimator: Any) -> list[str]:
+    """The modules, sorted, of the estimator's classes and functions that are not in KNOWN."""
+    modules: set[str] = set()
     seen: set[int] = set()
     pending = [estimator]
     while pending:
@@ -27,11 +27,11 @@ def foreign_modules(estimator: Any) -> list[str]:
         owner = value if isinstance(value, type | types.FunctionType) else type(value)
         module = str(getattr(owner, "__module__", "builtins"))
         if module.split(".")[0] not in KNOWN:
-            found.add(module)
+            modules.add(module)
         if isinstance(value, dict):
             pending.extend(value.values())
         elif isinstance(value, list | tuple | set):
             pending.extend(value)
         elif hasattr(value, "get_params") and not isinstance(value, type):
             pending.extend(vars(value).values())
-    return sorted(found)
+    return sorted(modules)

@@ -1,4 +1,4 @@
-"""Which engine serves a model: tries the exact translation, gates it, falls back with reason."""
+"""Choose the serving engine: ONNX if the translation passes the parity gate, else scikit-learn."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from app.model.prediction import Engine
     from app.model.validation import Batch
 
-# One timing lasts about this long; the best of its rounds is what the machine can do.
+# Duration of one timing, of which the best round counts.
 TIMING_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One engine that was tried: `reason` says why it was refused, and is empty if it was not."""
+    """One engine that was tried; `reason` is why it was refused, or empty."""
 
     name: str
     engine: Engine | None
@@ -49,36 +49,37 @@ def attempt_all(
     *,
     wanted: str,
     tolerance: float,
-    say: Callable[[str], None] = lambda _: None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> list[Attempt]:
-    """Try engines in order of speed; the first accepted one serves. Raises ModelctlError.
+    """Try the engines in order of speed; the first accepted one serves. Raises ModelctlError.
 
-    `wanted`: auto, onnx (refuse when it is not exact) or sklearn (do not try onnx). `say` is told
-    what is being done.
+    `wanted`: auto, onnx (refuse the model if it is not exact) or sklearn (do not try onnx).
+    `on_step` is called with the name of each step.
     """
     reference = SklearnEngine(estimator, contract)
     sample = _sample(reference, contract, rows)
     attempts = []
     if wanted != "sklearn":
-        say("translating to ONNX and comparing it with scikit-learn")
+        on_step("translating to ONNX and comparing with scikit-learn")
         attempts.append(_try_onnx(estimator, contract, rows, sample, reference, tolerance))
         if wanted == "onnx" and attempts[0].reason:
             raise RefusedError(
-                "the onnx engine was asked for, but it is not exact for this model",
+                "the onnx engine did not pass the parity gate",
+                expected="predictions equal to scikit-learn's",
                 found=attempts[0].reason,
-                fix="package with --engine auto; the sklearn engine serves any estimator",
+                fix="use --engine auto, which falls back to the sklearn engine",
             )
     attempts.append(Attempt("sklearn", reference, ""))
     return attempts
 
 
 def chosen(attempts: list[Attempt]) -> Attempt:
-    """The first accepted attempt."""
+    """Return the first accepted attempt."""
     return next(attempt for attempt in attempts if not attempt.reason)
 
 
 def seconds_per_call(engine: Engine, batch: Batch) -> float:
-    """The best time of one predict over these rows."""
+    """Measure the best time of one prediction of these rows."""
     engine.predict(batch)
     best, end = float("inf"), time.perf_counter() + TIMING_SECONDS
     while time.perf_counter() < end:
@@ -89,34 +90,34 @@ def seconds_per_call(engine: Engine, batch: Batch) -> float:
 
 
 def _sample(reference: SklearnEngine, contract: Contract, rows: list[list[Any]]) -> Batch:
-    """The sample as a request would bring it, once scikit-learn has predicted it.
+    """The sample encoded as a request, after scikit-learn has predicted it.
 
-    Raises ModelctlError: what fails here would fail in the pod, whichever engine serves.
+    Raises ModelctlError: what fails here would also fail in the pod, with either engine.
     """
     try:
         batch = encode(rows, contract)
     except RequestError as error:
         raise ModelctlError(
-            "a row of the sample could not be sent as a request",
-            found=_wrong_cells(error, contract),
-            fix="leave the column out of the model, or scale it down before the pipeline",
+            "a row of the sample is not a valid request",
+            found=_invalid_cells(error, contract),
+            fix="drop the column, or scale it before the pipeline",
         ) from error
     try:
         reference.predict(batch)
     except Exception as error:  # a pipeline runs whatever its steps do
         raise ModelctlError(
             "the model cannot predict its own sample",
-            expected="a sample with the columns and types that the model was fitted on",
+            expected="a sample with the fitted columns and types",
             found=f"{type(error).__name__}: {error}"[:500],
             fix="call fit before joblib.dump"
             if isinstance(error.__context__, NotFittedError)
-            else "write the sample from the frame that was passed to fit (parquet keeps types)",
+            else "write the sample from the frame that was passed to fit (Parquet keeps types)",
         ) from error
     return batch
 
 
-def _wrong_cells(error: RequestError, contract: Contract) -> str:
-    """The first cell that a request could not bring, by row and column, and how many more."""
+def _invalid_cells(error: RequestError, contract: Contract) -> str:
+    """The first invalid cell, by row and column, and the number of the others."""
     if not error.errors:
         return error.detail
     first = error.errors[0]
@@ -140,7 +141,7 @@ def _try_onnx(
         engine = OnnxEngine(model, contract)
     except (CannotLowerError, AppError) as error:
         return Attempt("onnx", None, str(error))
-    except Exception as error:  # an estimator may be fitted in ways nobody has thought of
+    except Exception as error:  # estimators have more configurations than the translation knows
         return Attempt("onnx", None, f"translation failed: {type(error).__name__}: {error}"[:300])
     parity = Parity(tolerance, is_regression=contract.output.kind == "regressor")
     try:
@@ -152,6 +153,6 @@ def _try_onnx(
         compare_splits(parity, estimator, contract, reference, engine, sample)
     except AppError as error:
         raise ModelctlError(
-            "the model refuses rows made from its own sample", found=str(error)
+            "an engine failed on rows derived from the sample", found=str(error)
         ) from error
     return Attempt("onnx", engine, parity.refusal, parity, model)

@@ -1,6 +1,6 @@
-"""A fitted estimator and a sample -> a verified bundle on disk.
+"""Package a fitted estimator and a sample as a verified bundle.
 
-`plan` computes everything, `write` puts it in place; the same inputs give the same bytes.
+`plan` computes everything, `write` writes it; the same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from modelctl.errors import ModelctlError
 from modelctl.packaging.alignment import align
 from modelctl.packaging.candidates import json_rows
 from modelctl.packaging.contracts import as_fitted, infer
-from modelctl.packaging.custom_code import foreign_modules
+from modelctl.packaging.custom_code import find_custom_code
 from modelctl.packaging.engines import Attempt, attempt_all, chosen, seconds_per_call
 from modelctl.packaging.notes import notes_on
-from modelctl.packaging.parity import check_reference, encode
+from modelctl.packaging.parity import encode, mismatched_rows
 from modelctl.packaging.reference import prediction_reference, reference
 
 if TYPE_CHECKING:
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.model.contract import Contract, Label
-    from modelctl.packaging.training_output import Material
+    from modelctl.packaging.training_output import TrainingOutput
 
 REPORT = "report.json"
-# Rows kept in the bundle for the self-test at start, spread over the sample.
+# Rows kept in the bundle for the self-test at startup, spread over the sample.
 SAMPLE_ROWS = 20
 RECORDED = ("scikit-learn", "numpy", "scipy", "pandas", "onnxruntime", "onnx")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A bundle before it is written: its files, its manifest, and what was tried."""
+    """A bundle before it is written: its files, its manifest, and the engines tried."""
 
     manifest: dict[str, Any]
     files: dict[str, bytes]
@@ -53,37 +53,41 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """The digest the bundle will have."""
+        """The digest of the bundle."""
         return digest_of(canonical(self.manifest))
 
 
 def plan(
-    material: Material,
+    training_output: TrainingOutput,
     *,
     engine: str,
     tolerance: float,
-    say: Callable[[str], None] = lambda _: None,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> Plan:
-    """Infer the contract, choose the engine by the gate. Raises ModelctlError.
+    """Infer the contract and choose the engine by the parity gate. Raises ModelctlError.
 
-    `say` is told what is being done: a large forest takes a while.
+    `on_step` is called with the name of each step, since a large forest takes a while.
     """
-    # As in a worker, and the timings mean something on a busy machine.
+    # One thread, as in a worker, and for reproducible timings.
     with threadpool_limits(1):
-        return _plan(material, engine, tolerance, say)
+        return _plan(training_output, engine, tolerance, on_step)
 
 
-def _plan(material: Material, engine: str, tolerance: float, say: Callable[[str], None]) -> Plan:
-    estimator = material.estimator
-    say("reading the contract from the estimator and the sample")
-    frame = align(estimator, material.features)
-    contract = infer(estimator, frame, material.target)
+def _plan(
+    training_output: TrainingOutput, engine: str, tolerance: float, on_step: Callable[[str], None]
+) -> Plan:
+    estimator = training_output.estimator
+    on_step("inferring the contract")
+    frame = align(estimator, training_output.features)
+    contract = infer(estimator, frame, training_output.target)
     rows = json_rows(frame, contract)
-    attempts = attempt_all(estimator, contract, rows, wanted=engine, tolerance=tolerance, say=say)
-    say("comparing the sample as JSON with the sample as read")
-    _check_sample(material, frame, contract, rows, attempts)
+    attempts = attempt_all(
+        estimator, contract, rows, wanted=engine, tolerance=tolerance, on_step=on_step
+    )
+    on_step("comparing the sample as JSON with the sample as read")
+    _ensure_sample_reproduced(training_output, frame, contract, rows, attempts)
     winner = chosen(attempts)
-    foreign = foreign_modules(estimator)
+    custom_code = find_custom_code(estimator)
     if winner.engine is None:
         raise ModelctlError("no engine was accepted")
     predictions = winner.engine.predict(encode(rows, contract)).values
@@ -91,50 +95,50 @@ def _plan(material: Material, engine: str, tolerance: float, say: Callable[[str]
     if winner.model is not None:
         files["model.onnx"] = winner.model
     else:
-        files["model.joblib"] = material.model_bytes
+        files["model.joblib"] = training_output.model_bytes
     manifest = {
         "schema_version": SCHEMA_VERSION,
-        "name": material.name,
-        "version": material.version,
-        "description": material.description,
-        "created": material.created,
+        "name": training_output.name,
+        "version": training_output.version,
+        "description": training_output.description,
+        "created": training_output.created,
         "engine": winner.name,
         "engines_tried": [attempt.as_manifest() for attempt in attempts],
         "environment": {
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
             "libraries": {name: version(name) for name in RECORDED},
-            "foreign_modules": foreign,
+            "foreign_modules": custom_code,
         },
         "files": {name: _entry(data) for name, data in files.items()},
         **contract.as_manifest(),
-        "metrics": material.metrics,
-        "training": material.training,
+        "metrics": training_output.metrics,
+        "training": training_output.training,
         "parity": None if winner.parity is None else winner.parity.as_manifest(),
         "reference": reference(frame, contract),
         "prediction_reference": prediction_reference(predictions, contract.output),
     }
-    say("measuring the speed of each engine")
+    on_step("measuring the speed of each engine")
     report = _report(attempts, rows, contract)
-    notes = notes_on(material, frame, winner.name, foreign)
+    notes = notes_on(training_output, frame, winner.name, custom_code)
     return Plan(manifest, files, report, attempts, notes)
 
 
 def write(planned: Plan, out: Path) -> str:
-    """Write the bundle beside `out`, verify it, and put it in place of an older one.
+    """Write the bundle to a temporary folder, verify it, then replace `out`; return the digest.
 
-    Returns the digest. Raises ModelctlError, or BundleRefusedError if the disk lies.
+    Raises ModelctlError, or BundleRefusedError if the written files differ from the plan.
     """
     if out.exists() and not (out / MANIFEST).exists() and (out.is_file() or any(out.iterdir())):
         raise ModelctlError(
-            f"{out} exists and is no bundle",
+            f"{out} already exists and is not a bundle",
             expected="a new folder, or an older bundle to replace",
-            fix="choose another --out, or remove it yourself",
+            fix="choose another --out, or remove it",
         )
     staging = out.with_name(f".{out.name}.writing-{os.getpid()}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         staging.mkdir()
-        # Read by another user inside the container, whatever the umask here.
+        # Readable by the container's user, regardless of the umask here.
         staging.chmod(0o755)
         files = {**planned.files, MANIFEST: canonical(planned.manifest)}
         files[REPORT] = orjson.dumps(planned.report, option=orjson.OPT_INDENT_2)
@@ -150,32 +154,34 @@ def write(planned: Plan, out: Path) -> str:
     return digest
 
 
-def _check_sample(
-    material: Material,
+def _ensure_sample_reproduced(
+    training_output: TrainingOutput,
     frame: Any,
     contract: Contract,
     rows: list[list[Any]],
     attempts: list[Attempt],
 ) -> None:
-    """The contract must carry the sample without loss, or no engine could be right."""
+    """Raise ModelctlError unless predictions survive the conversion of the sample to JSON."""
     sklearn = attempts[-1].engine
     if sklearn is None:
         return
-    given = as_fitted(material.estimator, frame)
+    given = as_fitted(training_output.estimator, frame)
     try:
-        wrong = check_reference(material.estimator, given, sklearn, encode(rows, contract))
+        mismatched = mismatched_rows(
+            training_output.estimator, given, sklearn, encode(rows, contract)
+        )
     except Exception as error:  # a pipeline runs whatever its steps do
         raise ModelctlError(
-            "the model cannot predict its sample as it was read from the file",
+            "the model cannot predict the sample as read from the file",
             found=f"{type(error).__name__}: {error}"[:500],
             fix="write the sample from the frame that was passed to fit",
         ) from error
-    if wrong:
+    if mismatched:
         raise ModelctlError(
-            "the model predicts rows of the sample differently once they were sent as JSON",
-            found=f"{len(wrong)} rows, the first is row {wrong[0]}",
-            expected="a sample whose columns have the types the model was fitted on",
-            fix="write the sample from the frame that was passed to fit (parquet keeps types)",
+            "predictions of the sample change when its rows are sent as JSON",
+            expected="sample columns with the fitted types",
+            found=f"{len(mismatched)} rows, first row {mismatched[0]}",
+            fix="write the sample from the frame that was passed to fit (Parquet keeps types)",
         )
 
 
@@ -194,7 +200,7 @@ def _entry(data: bytes) -> dict[str, Any]:
 
 
 def _report(attempts: list[Attempt], rows: list[list[Any]], contract: Contract) -> dict[str, Any]:
-    """Timings of this machine: beside the manifest, outside the digest."""
+    """Timings on this machine: beside the manifest and not part of the digest."""
     hundred = (rows * (100 // len(rows) + 1))[:100]
     timings = {}
     for attempt in attempts:

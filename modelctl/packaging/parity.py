@@ -1,6 +1,6 @@
-"""The gate: is an engine's every answer the one that scikit-learn gives?
+"""The parity gate: an engine's predictions have to equal scikit-learn's.
 
-Rows pass the same validation and the same engines as a request in the pod does.
+Rows pass the same validation and engines as requests in the pod.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from app.model.prediction import Engine, Prediction
     from app.model.sklearn_engine import SklearnEngine
 
-# Two classes whose probabilities differ by less are a tie: either label is right.
+# Classes whose probabilities differ by less are a tie: either label is correct.
 TIE = 1e-12
 
 
 @dataclass
 class Parity:
-    """What the comparison found; `rows` by the kind of rows."""
+    """The result of the comparison; `rows` counts rows by kind."""
 
     tolerance: float
     is_regression: bool
@@ -41,7 +41,7 @@ class Parity:
 
     @property
     def refusal(self) -> str:
-        """Why the engine is not equal; empty when it is."""
+        """Why the engine is refused; empty if it is accepted."""
         if self.label_mismatches:
             return f"{self.label_mismatches} labels differ from scikit-learn's"
         if not self.max_abs_diff <= self.tolerance:
@@ -61,22 +61,22 @@ class Parity:
 
 
 def encode(rows: list[list[Any]], contract: Contract) -> Batch:
-    """Validate rows as a request would be. Raises RequestError."""
-    places: list[tuple[str | int, ...]] = [("sample", index) for index in range(len(rows))]
-    return Validator(contract).batch(rows, places, limit=max(1, len(rows)))
+    """Validate and encode rows as in a request. Raises RequestError."""
+    locations: list[tuple[str | int, ...]] = [("sample", index) for index in range(len(rows))]
+    return Validator(contract).batch(rows, locations, limit=max(1, len(rows)))
 
 
-def compare(parity: Parity, what: str, expected: Prediction, found: Prediction) -> None:
-    """Add one comparison of two engines over the same rows to the result."""
+def compare(parity: Parity, what: str, expected: Prediction, actual: Prediction) -> None:
+    """Add the comparison of two engines on the same rows to the result."""
     parity.rows[what] = len(expected.values)
-    if expected.probabilities is None or found.probabilities is None:
-        _compare_values(parity, expected.values, found.values)
+    if expected.probabilities is None or actual.probabilities is None:
+        _compare_values(parity, expected.values, actual.values)
         return
-    difference = np.abs(expected.probabilities - found.probabilities)
+    difference = np.abs(expected.probabilities - actual.probabilities)
     parity.max_abs_diff = max(parity.max_abs_diff, float(difference.max(initial=0.0)))
     top = np.sort(expected.probabilities, axis=1)
     is_tie = top[:, -1] - top[:, -2] < TIE if top.shape[1] > 1 else np.zeros(len(top), bool)
-    differs = [one != other for one, other in zip(expected.values, found.values, strict=True)]
+    differs = [one != other for one, other in zip(expected.values, actual.values, strict=True)]
     parity.ties += int(np.sum(is_tie))
     parity.label_mismatches += int(np.sum(np.array(differs) & ~is_tie))
 
@@ -89,7 +89,7 @@ def compare_splits(
     onnx: Engine,
     batch: Batch,
 ) -> None:
-    """At the last step's own input: rows on and beside every split threshold of its trees."""
+    """Compare at the last step's input: rows on and next to every split threshold of its trees."""
     estimator = unwrapped(estimator)
     steps = getattr(estimator, "steps", None)
     last = unwrapped(steps[-1][1]) if steps else estimator
@@ -106,8 +106,8 @@ def compare_splits(
         return
     rows, parity.threshold_share = neighbours
     model = lower_numeric(last, rows.shape[1])
-    found = OnnxEngine(model.SerializeToString(deterministic=True), contract).predict(Batch(rows))
-    compare(parity, "thresholds", _reference(last, rows, contract), found)
+    actual = OnnxEngine(model.SerializeToString(deterministic=True), contract).predict(Batch(rows))
+    compare(parity, "thresholds", _reference(last, rows, contract), actual)
 
 
 def _compare_whole(
@@ -118,17 +118,17 @@ def _compare_whole(
     onnx: Engine,
     batch: Batch,
 ) -> None:
-    """The same for trees that take categories by name: their input is the request itself."""
+    """The same for trees with categorical features: their input is the request itself."""
     numbers = {at for at, entry in enumerate(contract.inputs) if entry.dtype == "float"}
     neighbours = split_neighbours(model, batch.matrix, among=numbers)
     if neighbours is not None:
         rows, parity.threshold_share = neighbours
-        found = Batch(rows)
-        compare(parity, "thresholds", engine.predict(found), onnx.predict(found))
+        splits = Batch(rows)
+        compare(parity, "thresholds", engine.predict(splits), onnx.predict(splits))
 
 
 def _reference(model: Any, rows: NDArray[np.float64], contract: Contract) -> Prediction:
-    """scikit-learn's own answer of the last step for rows of plain numbers."""
+    """scikit-learn's prediction of the last step for numeric rows."""
     from app.model.prediction import Prediction
 
     frame: Any = rows
@@ -141,7 +141,7 @@ def _reference(model: Any, rows: NDArray[np.float64], contract: Contract) -> Pre
 
 
 def _dense(inputs: Any) -> NDArray[np.float64] | None:
-    """Transformed rows as a float64 matrix; None for what is none (strings)."""
+    """Transformed rows as a float64 matrix; None if they are not numeric."""
     if hasattr(inputs, "toarray"):
         inputs = inputs.toarray()
     try:
@@ -150,18 +150,19 @@ def _dense(inputs: Any) -> NDArray[np.float64] | None:
         return None
 
 
-def _compare_values(parity: Parity, expected: list[Any], found: list[Any]) -> None:
+def _compare_values(parity: Parity, expected: list[Any], actual: list[Any]) -> None:
     if parity.is_regression:
-        one, other = np.array(expected), np.array(found)
+        one, other = np.array(expected), np.array(actual)
         relative = np.abs(one - other) / np.maximum(1.0, np.abs(one))
         parity.max_abs_diff = max(parity.max_abs_diff, float(relative.max(initial=0.0)))
         return
-    parity.label_mismatches += sum(one != other for one, other in zip(expected, found, strict=True))
+    pairs = zip(expected, actual, strict=True)
+    parity.label_mismatches += sum(one != other for one, other in pairs)
 
 
-def check_reference(estimator: Any, frame: Any, engine: Engine, batch: Batch) -> list[int]:
-    """Rows of the sample that the contract's numbers do not reproduce: none, if all is well."""
+def mismatched_rows(estimator: Any, frame: Any, engine: Engine, batch: Batch) -> list[int]:
+    """The rows of the sample whose prediction differs once they are encoded as a request."""
     direct = np.asarray(estimator.predict(frame)).ravel().tolist()
-    through = engine.predict(batch).values
-    pairs = enumerate(zip(direct, through, strict=True))
+    encoded = engine.predict(batch).values
+    pairs = enumerate(zip(direct, encoded, strict=True))
     return [index for index, (one, other) in pairs if one != other and one == one]

@@ -1,4 +1,4 @@
-"""How each feature was distributed in the sample: what later drift is compared with."""
+"""The reference distributions of features and predictions, with which drift is measured."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def _describe(feature: Feature, column: pd.Series[Any]) -> dict[str, Any]:
 
 
 def prediction_reference(values: Sequence[Label], output: Output) -> dict[str, Any]:
-    """How the model's own predictions on the sample are distributed, as `reference` has features.
+    """The distribution of the model's predictions on the sample, in the format of `reference`.
 
-    Classes are written as the texts that labels of metrics have.
+    Classes are written as in the metrics' labels.
     """
     entry = {"name": output.target, "missing": 0.0}
     if output.classes is None:
@@ -62,12 +62,12 @@ def _by_range(numbers: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _edges(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deciles; a value that is several of them gets a bin of its own, no bin is empty.
+    """Deciles; a value that equals several of them gets a bin of its own; no bin is empty.
 
-    Without the second half a column of zeros and ones, or one that is mostly zero, would be a
-    single bin, in which no drift can be seen.
+    Otherwise a column of zeros and ones, or one that is mostly zero, would have a single bin, which
+    shows no drift.
     """
-    # Values of the sample, not points between two of them: only so are equal ones seen as such.
+    # Quantiles that are values of the sample, not interpolated, so that equal ones are recognized.
     deciles, times = np.unique(
         np.quantile(numbers, np.linspace(0, 1, BINS + 1), method="inverted_cdf"),
         return_counts=True,
@@ -75,7 +75,7 @@ def _edges(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     values = np.unique(numbers)
     between = (values[:-1] + values[1:]) / 2
     common = np.searchsorted(values, deciles[times > 1])
-    # Up to the next value; the largest, which has none, from the one before.
+    # Up to the next value; for the largest, from the previous one.
     apart = between[np.minimum(common, len(between) - 1)] if len(between) else between
     edges = np.unique(np.concatenate([deciles, apart]))
     if len(edges) < 2:

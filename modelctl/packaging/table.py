@@ -1,4 +1,4 @@
-"""What packaging tried, as a table on the terminal."""
+"""Print the engines that packaging tried as a table."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def print_attempts(planned: Plan) -> None:
-    """One row per engine: accepted or why not, how exact, how fast."""
+    """Print one row per engine: verdict, exactness and speed."""
     table = Table("engine", "verdict", "rows compared", "max |difference|", "1 row", "100 rows")
     timings = planned.report["timings"]
     for attempt in planned.attempts:
         times = timings.get(attempt.name, {})
         parity = attempt.parity
         is_chosen = attempt.name == planned.manifest["engine"]
-        verdict = "chosen" if is_chosen else "what onnx is compared with"
+        verdict = "chosen" if is_chosen else "reference"
         table.add_row(
             attempt.name,
             escape(attempt.reason) or verdict,

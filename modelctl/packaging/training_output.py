@@ -1,7 +1,4 @@
-"""What packaging starts from: a fitted estimator, a sample of its data, and facts about both.
-
-Reads files; decides nothing about engines.
-"""
+"""Read the output of a training: a fitted estimator, a sample of its data, and their metadata."""
 
 from __future__ import annotations
 
@@ -25,13 +22,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# Beside the training code, and no part of it: see `baselines.py` and `expectations.py`.
-HELD_TO = ("baseline.yaml", "data.yaml")
+# Beside the training code, but not inputs of it: see `quality/metric_baselines.py` and
+# `quality/data_expectations.py`.
+QUALITY_FILES = ("baseline.yaml", "data.yaml")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; None and empty mean "not given"."""
+    """The options of `modelctl package`; None and empty mean "not given"."""
 
     path: Path
     sample: Path | None = None
@@ -43,8 +41,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Material:
-    """The inputs of packaging, read and complete."""
+class TrainingOutput:
+    """The inputs of packaging."""
 
     name: str
     version: str
@@ -58,10 +56,10 @@ class Material:
     created: str | None = field(default=None)
 
 
-def gather(request: Request) -> Material:
-    """Read everything. `path` is a joblib file, or a folder with model.joblib and sample.csv.
+def read_training_output(request: Request) -> TrainingOutput:
+    """Read all inputs. Raises ModelctlError.
 
-    Raises ModelctlError.
+    `request.path` is a joblib file, or a folder with model.joblib and sample.csv.
     """
     folder = request.path if request.path.is_dir() else request.path.parent
     model = folder / "model.joblib" if request.path.is_dir() else request.path
@@ -71,7 +69,7 @@ def gather(request: Request) -> Material:
     version = request.version or str(config.get("version", ""))
     if not name or not version:
         raise ModelctlError(
-            "the model has no name or no version",
+            "the model's name or version is missing",
             found=f"name {name!r}, version {version!r}",
             fix="pass --name and --version, or --config models/<name>/model.yaml",
         )
@@ -80,7 +78,7 @@ def gather(request: Request) -> Material:
     frame = read_sample(sample, text_columns(estimator))
     target = request.target or str(config.get("target", ""))
     commit, created = origin(request.config.parent if request.config else folder)
-    return Material(
+    return TrainingOutput(
         name=name,
         version=version,
         description=str(config.get("description", "")),
@@ -122,14 +120,14 @@ def _estimator(path: Path) -> Any:
     except Exception as error:  # unpickling runs whatever the estimator's classes do
         raise ModelctlError(
             f"{path} cannot be loaded",
-            expected="a fitted estimator written by joblib.dump, its classes installed here",
+            expected="a fitted estimator written by joblib.dump, with its classes installed here",
             found=f"{type(error).__name__}: {error}"[:500],
             fix=_remedy(error),
         ) from error
     if not hasattr(estimator, "predict"):
         raise ModelctlError(
-            f"{path} holds no estimator",
-            expected="an object with predict",
+            f"{path} does not contain an estimator",
+            expected="an object with `predict`",
             found=repr(type(estimator)),
         )
     return estimator
@@ -138,13 +136,12 @@ def _estimator(path: Path) -> Any:
 def _remedy(error: Exception) -> str:
     if "__main__" in str(error):
         return (
-            "that class or function was defined in the training script itself: move it into a "
-            "module of its own (steps.py), import it from there, train again, and run "
-            "`PYTHONPATH=<its folder> modelctl package ...`"
+            "move that class or function from the training script into a module (steps.py), import "
+            "it from there, train again, and run `PYTHONPATH=<its folder> modelctl package ...`"
         )
     if isinstance(error, ImportError):
         return "install that module here, or run `PYTHONPATH=<its folder> modelctl package ...`"
-    return "train with the locked scikit-learn (requirements/), or pass the file joblib.dump wrote"
+    return "train with the locked scikit-learn (requirements/), and pass a file of joblib.dump"
 
 
 def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:
@@ -160,12 +157,12 @@ def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:
 
 
 def origin(folder: Path) -> tuple[str | None, str | None]:
-    """The commit that last touched a folder, and its time; never the wall clock.
+    """The commit that last changed a folder, and its time; never the current time.
 
-    SOURCE_DATE_EPOCH (seconds) wins over the commit's time, as in reproducible builds.
+    SOURCE_DATE_EPOCH (seconds) overrides the commit's time, as in reproducible builds.
     """
-    # What a model is held to is not what it is made of: the same model keeps its digest.
-    paths = (".", *(f":(exclude,glob)**/{name}" for name in HELD_TO))
+    # A new metric baseline or data expectation does not change the model, nor its digest.
+    paths = (".", *(f":(exclude,glob)**/{name}" for name in QUALITY_FILES))
     line = _git(folder, "log", "-1", "--format=%H %ct", "--", *paths)
     commit, epoch = line.split() if line else (None, None)
     if commit and _git(folder, "status", "--porcelain", "--", *paths):
@@ -177,7 +174,7 @@ def origin(folder: Path) -> tuple[str | None, str | None]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """The output of git, or nothing where there is no repository or no git."""
+    """The output of git; empty without a repository or git."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False

@@ -1,1 +1,1 @@
-"""How a version moves: rules, one module for each verb, and the pull request that proposes it."""
+"""How a version moves: promotion rules, one module per command, and the pull request."""

@@ -1,4 +1,4 @@
-"""Plan a bump: a new build enters the first environment."""
+"""Plan a bump: write a new build into the first environment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.packaging.bundles import verified
+from modelctl.packaging.bundles import verify_bundle
 from modelctl.promotion import rules
 from modelctl.rendering import charts
 from modelctl.repository import edits
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from modelctl.repository.environments import ImageVersion, Repository
 
 
-def bundle_version(model: str, folder: Path) -> ModelVersion:
-    """Version and digest of a bundle, after checking every hash and that it is this model's."""
-    bundle = verified(folder)
+def read_bundle_version(model: str, folder: Path) -> ModelVersion:
+    """Verify a bundle and return its version and digest. Raises RefusedError."""
+    bundle = verify_bundle(folder)
     name = bundle.manifest["name"]
     if name != model:
         raise RefusedError(
-            f"bundle {folder} is of another model",
+            f"bundle {folder} belongs to another model",
             expected=model,
             found=name,
-            fix=f"give the bundle of {model}",
+            fix=f"pass the bundle of {model}",
         )
     return ModelVersion(version=bundle.manifest["version"], digest=bundle.digest)
 
 
-def bumped(
+def next_version(
     repository: Repository,
     model: str,
     environment_name: str,
@@ -41,31 +41,33 @@ def bumped(
     bundle: ModelVersion | None,
     chart: str,
 ) -> Version:
-    """The version after a bump: what is not given stays, the chart becomes that of the checkout.
+    """The version after a bump: `chart`, or the checkout's, and what is given of image and bundle.
 
-    Raises ModelctlError when there is nothing yet that could stay.
+    Raises ModelctlError if only one of them is given, or none and nothing is released yet.
     """
     environment = repository.environment(environment_name)
-    present = repository.version(environment, model)
+    current = repository.version(environment, model)
     pinned = ChartVersion(version=chart or charts.folder_version(repository.root))
     if image and bundle:
         return Version(image=image, model=bundle, chart=pinned)
-    if image or bundle or present is None:
+    if image or bundle or current is None:
+        given = "only one of them" if image or bundle else "neither, and no release to update"
         raise ModelctlError(
-            f"no image and bundle for '{model}'",
-            expected="--image and --bundle together; neither only to move the chart of a release",
+            f"image or bundle missing for '{model}'",
+            expected="--image and --bundle, or neither to update the chart of a release",
+            found=given,
         )
-    return present.model_copy(update={"chart": pinned})
+    return current.model_copy(update={"chart": pinned})
 
 
 def plan_bump(
     repository: Repository, model: str, environment_name: str, version: Version
 ) -> edits.Edit:
-    """Put a new build into an environment that takes builds directly."""
+    """Plan to write a new build into an environment that accepts builds directly."""
     environment = repository.environment(environment_name)
     repository.require_model(environment, model)
     now = datetime.now(UTC)
-    rules.require(
+    rules.ensure_allowed(
         [*rules.bump_violations(environment), *rules.freeze_violations(model, environment, now)]
     )
     return edits.set_version(repository.version_file(environment, model), version)

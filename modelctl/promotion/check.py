@@ -1,4 +1,4 @@
-"""Every rule about the files under `environments/`, each problem with file, line and way out."""
+"""Every rule for the files under `environments/`; each violation has file, line and fix."""
 
 from __future__ import annotations
 
@@ -27,29 +27,30 @@ if TYPE_CHECKING:
 CHART_VALUES = f"{CHART}/values.yaml"
 
 
-def problems(repository: Repository, changed: changes.Changes | None = None) -> list[str]:
-    """All problems of all environments; empty when everything is in order.
+def file_violations(repository: Repository, changed: changes.Changes | None = None) -> list[str]:
+    """All violations in all environments.
 
-    With `changed` nothing else is read, so that the time does not grow with the number of models.
+    With `changed` only changed files are read, so that the time does not depend on the number of
+    models.
     """
     touched = changed.touched if changed else {changes.EVERYTHING}
     markers = placement.read_markers(repository.root / CHART_VALUES)
     folder = repository.root / "environments"
     known = {environment.name for environment in repository.environments}
-    found = [
-        f"{path.relative_to(repository.root)}: not an environment of environments.yaml; "
-        "add it there or remove the folder"
+    violations = [
+        f"{path.relative_to(repository.root)}: not listed in environments.yaml; "
+        "add the environment there, or remove the folder"
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name not in known
     ]
-    found.extend(_owners(repository))
+    violations.extend(_owner_violations(repository))
     for environment in repository.environments:
-        found.extend(_environment(repository, environment, markers, touched))
-        found.extend(_freezes(environment, datetime.now(UTC)))
-    return found
+        violations.extend(_environment_violations(repository, environment, markers, touched))
+        violations.extend(_freeze_violations(environment, datetime.now(UTC)))
+    return violations
 
 
-def _environment(
+def _environment_violations(
     repository: Repository,
     environment: Environment,
     markers: dict[placement.Keys, str],
@@ -58,59 +59,61 @@ def _environment(
     everything = bool(touched & {changes.EVERYTHING, environment.name})
     folder = repository.root / "environments" / environment.name
     common = folder / COMMON
-    pinned = repository.before(environment) is not None
+    needs_chart = repository.before(environment) is not None
     if not common.is_file():
         yield f"{common.relative_to(repository.root)}: missing; create it, it may be empty"
         return
     if everything:
-        yield from _values(repository, common, "settings", markers)
+        yield from _value_violations(repository, common, "settings", markers)
     paths = folder.iterdir() if everything else _touched_models(folder, touched)
     for path in sorted(paths):
         if path.is_dir():
-            yield from _source(repository, environment, path)
-            yield from _model(repository, path, markers, pinned=pinned)
+            yield from _source_violations(repository, environment, path)
+            yield from _model_violations(repository, path, markers, needs_chart=needs_chart)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
 
 
-def _source(repository: Repository, environment: Environment, folder: Path) -> Iterator[str]:
-    """A model that is not set up in the environment before can never get a version here."""
+def _source_violations(
+    repository: Repository, environment: Environment, folder: Path
+) -> Iterator[str]:
+    """A model without a folder in the previous environment can never be promoted here."""
     before = repository.before(environment)
     if before is not None and not repository.folder(before, folder.name).is_dir():
         name = folder.relative_to(repository.root)
         yield (
-            f"{name}: '{folder.name}' is not set up in '{before.name}', where its versions come "
-            f"from; create environments/{before.name}/{folder.name}"
+            f"{name}: '{folder.name}' is not set up in the previous environment '{before.name}'; "
+            f"create environments/{before.name}/{folder.name}"
         )
 
 
 def _touched_models(folder: Path, touched: set[str]) -> Iterator[Path]:
-    """The models of an environment that changed and are still there; none is looked for."""
-    for place in touched:
-        environment, _, model = place.partition("/")
+    """The changed models of an environment that still exist, without listing its folder."""
+    for scope in touched:
+        environment, _, model = scope.partition("/")
         if model and environment == folder.name and (folder / model).is_dir():
             yield folder / model
 
 
-def _owners(repository: Repository) -> Iterator[str]:
-    """Approvals count only once they are in the file that the forge reads."""
+def _owner_violations(repository: Repository) -> Iterator[str]:
+    """Approvals are enforced only if CODEOWNERS, which the forge reads, contains them."""
     path = repository.root / codeowners.FILE
-    present = path.read_text(encoding="utf-8") if path.is_file() else ""
-    asked = any(environment.approvals for environment in repository.environments)
-    if (asked or present) and codeowners.text(present, repository.environments) != present:
-        yield f"{codeowners.FILE}: not what `approvals` in {FILE} ask for; `make generate`"
+    current = path.read_text(encoding="utf-8") if path.is_file() else ""
+    has_approvals = any(environment.approvals for environment in repository.environments)
+    if (has_approvals or current) and codeowners.text(current, repository.environments) != current:
+        yield f"{codeowners.FILE}: stale: differs from `approvals` in {FILE}; run `make generate`"
 
 
-def _freezes(environment: Environment, now: datetime) -> Iterator[str]:
-    """Sync windows know no year, so a freeze that is over must go before it comes back."""
+def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]:
+    """Sync windows have no year: an expired freeze would apply again a year later."""
     for model, freeze in environment.freezes.items():
         if freeze.until <= now:
             scope = environment.name if model == ALL_MODELS else f"{environment.name}/{model}"
-            yield f"{FILE}: the freeze of {scope} is over; `modelctl unfreeze {scope}`"
+            yield f"{FILE}: the freeze of {scope} has expired; run `modelctl unfreeze {scope}`"
 
 
-def _model(
-    repository: Repository, folder: Path, markers: dict[placement.Keys, str], *, pinned: bool
+def _model_violations(
+    repository: Repository, folder: Path, markers: dict[placement.Keys, str], *, needs_chart: bool
 ) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if path.name not in VALUE_FILES:
@@ -118,46 +121,47 @@ def _model(
             yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
     for path in (folder / name for name in VALUE_FILES):
         if path.is_file():
-            content = yield from _values(repository, path, path.stem, markers)
+            content = yield from _value_violations(repository, path, path.stem, markers)
             if path.stem == "version" and content is not None:
-                yield from _version(repository, path, content, pinned=pinned)
+                yield from _version_violations(repository, path, content, needs_chart=needs_chart)
         elif path.stem != "version":
             yield f"{path.relative_to(repository.root)}: missing; create it, it may be empty"
 
 
-def _values(
+def _value_violations(
     repository: Repository, path: Path, kind: str, markers: dict[placement.Keys, str]
 ) -> Generator[str, None, CommentedMap | None]:
-    """Yields the keys that stand in the wrong file; returns what the file holds, if anything."""
+    """Yield the keys that are in the wrong file; return the file's content unless invalid."""
     name = path.relative_to(repository.root)
     try:
         content = yamlfile.read(path)
     except ModelctlError as error:
-        yield _below_root(repository, error)
+        yield _relative(repository, error)
         return None
     for keys in placement.leaves(content):
-        belongs = placement.kind_of(keys, markers)
+        expected = placement.kind_of(keys, markers)
         where = f"{name}:{yamlfile.line_of(content, keys)}: {'.'.join(keys)}"
-        if belongs is None:
+        if expected is None:
             yield f"{where}: not a value of the chart; see {CHART_VALUES}"
-        elif belongs != kind:
-            yield f"{where}: belongs in {belongs}.yaml, not in {path.name}"
+        elif expected != kind:
+            yield f"{where}: belongs in {expected}.yaml, not in {path.name}"
     return content
 
 
-def _version(
-    repository: Repository, path: Path, content: CommentedMap, *, pinned: bool
+def _version_violations(
+    repository: Repository, path: Path, content: CommentedMap, *, needs_chart: bool
 ) -> Iterator[str]:
-    """`pinned`: an environment after the first renders only a chart that is pinned."""
+    """`needs_chart`: environments after the first render a pinned chart only."""
     try:
         version = yamlfile.validate(Version, path, content)
     except ModelctlError as error:
-        yield _below_root(repository, error)
+        yield _relative(repository, error)
         return
-    if pinned and version.chart is None:
+    if needs_chart and version.chart is None:
         name = path.relative_to(repository.root)
         yield f"{name}: chart.version is missing; promote the version again"
 
 
-def _below_root(repository: Repository, error: ModelctlError) -> str:
+def _relative(repository: Repository, error: ModelctlError) -> str:
+    """The error with paths relative to the repository."""
     return str(error).replace(f"{repository.root}/", "")

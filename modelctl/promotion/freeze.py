@@ -1,7 +1,7 @@
-"""Freezes: dated, reasoned stops on changes to an environment or to one model in it.
+"""Freezes: periods without changes to an environment or to one model in it, with a reason.
 
-Git is authoritative: a freeze refuses promotions, bumps and rollbacks. The argocd/ chart renders it
-as a sync window that ends by itself as well. Plans edits of environments.yaml; writes nothing.
+Git is authoritative: a freeze refuses promotions, bumps and rollbacks. The argocd/ chart also
+renders it as a sync window. Plans edits of environments.yaml; writes nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def parse_until(text: str, now: datetime) -> datetime:
-    """The end of a freeze: a time in UTC (`2026-12-24T18:00:00Z`), or a date, whose last second
-    is included. Raises ModelctlError for anything else and for what is over already.
+    """The end of a freeze: a time in UTC (`2026-12-24T18:00:00Z`), or a date (inclusive).
+
+    Raises ModelctlError for anything else and for a time in the past.
     """
     try:
         if len(text) == len("2026-12-24"):
@@ -32,18 +33,19 @@ def parse_until(text: str, now: datetime) -> datetime:
             end = datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError as error:
         raise ModelctlError(
-            f"'{text}' is not a date",
+            f"--until '{text}' is not a date",
             expected="a date such as 2026-12-24, or a time in UTC such as 2026-12-24T18:00:00Z",
         ) from error
     if end <= now:
         raise ModelctlError(
-            f"'{text}' is over already", found=f"now is {now.strftime(TIME_FORMAT)}"
+            f"--until '{text}' is in the past",
+            expected=f"a time after {now.strftime(TIME_FORMAT)}",
         )
     return end
 
 
 def parse_scope(repository: Repository, scope: str) -> tuple[Environment, str]:
-    """`production` or `production/iris` as an environment and a model, `*` for all of them."""
+    """Parse `production` or `production/iris` as an environment and a model, `*` for all."""
     name, _, model = scope.partition("/")
     environment = repository.environment(name)
     if model:
@@ -54,10 +56,10 @@ def parse_scope(repository: Repository, scope: str) -> tuple[Environment, str]:
 def plan_freeze(
     repository: Repository, environment: Environment, model: str, freeze: Freeze
 ) -> edits.Edit:
-    """Plan to freeze a model, or all with `*`; a freeze that is running keeps its start."""
-    running = environment.freezes.get(model)
-    if running is not None:
-        freeze = freeze.model_copy(update={"start": running.start})
+    """Plan to freeze a model, or all with `*`; an existing freeze keeps its start."""
+    existing = environment.freezes.get(model)
+    if existing is not None:
+        freeze = freeze.model_copy(update={"start": existing.start})
 
     def change(freezes: CommentedMap) -> None:
         freezes[model] = _entry(freeze)
@@ -66,7 +68,7 @@ def plan_freeze(
 
 
 def plan_unfreeze(repository: Repository, environment: Environment, model: str) -> edits.Edit:
-    """Plan to end a freeze; one that is not there is nothing to change."""
+    """Plan to end a freeze; without one, an edit without changes."""
 
     def change(freezes: CommentedMap) -> None:
         freezes.pop(model, None)
@@ -75,15 +77,15 @@ def plan_unfreeze(repository: Repository, environment: Environment, model: str) 
 
 
 def plan_break(repository: Repository, environment: Environment, model: str) -> edits.Edit:
-    """Plan to lift the freeze for one model: a freeze of all becomes one of each other model."""
+    """Plan to end the freeze of one model: a freeze of all becomes one of each other model."""
 
     def change(freezes: CommentedMap) -> None:
         freezes.pop(model, None)
-        every = freezes.pop(ALL_MODELS, None)
-        if every is not None:
+        of_all = freezes.pop(ALL_MODELS, None)
+        if of_all is not None:
             for other in repository.models():
                 if other != model and repository.folder(environment, other).is_dir():
-                    freezes.setdefault(other, CommentedMap(every))
+                    freezes.setdefault(other, CommentedMap(of_all))
 
     return _plan(repository, environment, change)
 

@@ -1,4 +1,4 @@
-"""Plan a promotion: the version of the environment before enters a later one."""
+"""Plan a promotion: copy the version of the previous environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Promotion:
-    """A version on its way from `source` to `environment`, and what is known of it there."""
+    """A version to promote from `source` to `environment`, and the evidence for it in `source`."""
 
     model: str
     source: Environment
@@ -31,36 +31,37 @@ class Promotion:
 
     @property
     def message(self) -> str:
-        """The subject of its commit."""
+        """The commit subject."""
         return f"Promote {self.model} {self.version.model.version} to {self.environment.name}"
 
     @property
-    def changes(self) -> bool:
-        """Whether the environment has the version (and settings) not yet."""
-        return any(edit.changes for edit in self.edits)
+    def has_changes(self) -> bool:
+        """Whether the environment lacks the version (or settings)."""
+        return any(edit.has_changes for edit in self.edits)
 
     def notes(self, now: datetime) -> list[str]:
-        """What a person should know before they agree."""
-        known = describe(self.source, self.version, self.evidence, now)
-        return [known, *self._approvals(), *self._chart()]
+        """What to know before promoting."""
+        summary = describe(self.source, self.version, self.evidence, now)
+        return [summary, *self._approval_notes(), *self._chart_notes()]
 
-    def _approvals(self) -> list[str]:
+    def _approval_notes(self) -> list[str]:
         owners = ", ".join(self.environment.approvals)
-        return [f"{self.environment.name} wants the approval of {owners}"] if owners else []
+        return [f"{self.environment.name} requires the approval of {owners}"] if owners else []
 
-    def _chart(self) -> list[str]:
-        """The first environment renders the folder, whatever its version file pins."""
+    def _chart_notes(self) -> list[str]:
+        """The first environment renders the checkout's chart, whatever its version file pins."""
         pinned = self.version.chart.version if self.version.chart else ""
         if self.source.promotion != "auto" or pinned == self.folder_chart:
             return []
         return [
-            f"warning: {self.source.name} renders chart {self.folder_chart}, and {pinned} is what "
-            f"is promoted; `modelctl bump {self.model} --env {self.source.name}` pins the newer"
+            f"warning: {self.source.name} renders chart {self.folder_chart}, but chart {pinned} is "
+            f"promoted; to pin {self.folder_chart}: `modelctl bump {self.model} --env "
+            f"{self.source.name}`"
         ]
 
 
 def describe(source: Environment, version: Version, evidence: Evidence, now: datetime) -> str:
-    """What is known of a version in one line."""
+    """The evidence for a version in one line."""
     age = f"for {durations.span(now - evidence.since)} " if evidence.since else ""
     health = evidence.health or evidence.note
     return f"{version.model.version} in {source.name}: {age}({evidence.record}); {health}"
@@ -74,31 +75,31 @@ def plan_promotion(
     live: bool = True,
     with_settings: bool = False,
 ) -> Promotion:
-    """Copy the version of the environment before it; settings only on request, capacity never."""
+    """Plan to copy the version of the previous environment; settings on request, capacity never."""
     environment = repository.environment(environment_name)
     repository.require_model(environment, model)
     source = repository.before(environment)
     version = repository.version(source, model) if source else None
     now = datetime.now(UTC)
-    rules.require(rules.promotion_violations(model, environment, source, version))
+    rules.ensure_allowed(rules.promotion_violations(model, environment, source, version))
     assert source is not None and version is not None  # noqa: S101, PT018 - refused above
     planned = [edits.set_version(repository.version_file(environment, model), version)]
     if with_settings:
-        theirs = repository.folder(source, model) / "settings.yaml"
-        ours = repository.folder(environment, model) / "settings.yaml"
-        planned.append(edits.set_values(ours, theirs))
-    # What is there already may stay there: the rules are for what enters.
-    changes = any(edit.changes for edit in planned)
-    look = evidence.of_cluster if live and changes else evidence.of_git
-    found = look(repository, source, model, version)
+        settings = repository.folder(source, model) / "settings.yaml"
+        target = repository.folder(environment, model) / "settings.yaml"
+        planned.append(edits.set_values(target, settings))
+    # The rules apply to changes only: what is already there may stay.
+    has_changes = any(edit.has_changes for edit in planned)
+    collect = evidence.from_cluster if live and has_changes else evidence.from_git
+    known = collect(repository, source, model, version)
     chart = charts.folder_version(repository.root)
-    promotion = Promotion(model, source, environment, version, found, tuple(planned), chart)
-    if changes:
-        rules.require(
+    promotion = Promotion(model, source, environment, version, known, tuple(planned), chart)
+    if has_changes:
+        rules.ensure_allowed(
             [
                 *rules.freeze_violations(model, environment, now),
-                *evidence.health_violations(model, source, version, found),
-                *rules.soak_violations(environment, source, version, found, now),
+                *evidence.health_violations(model, source, version, known),
+                *rules.soak_violations(environment, source, version, known, now),
             ]
         )
     return promotion

@@ -1,7 +1,6 @@
-"""What the pull request of a promotion says: what moves, how good it is, what it changes, and what
-a reviewer has to see to.
+"""The body of a promotion's pull request: version changes, metrics, rendered diff, checklist.
 
-Says of each fact where it comes from, and of a missing one that it is missing. Needs no network.
+Every metric names its source, or why it is missing. Needs no network.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelctl.promotion.promote import Promotion
-    from modelctl.promotion.version_metrics import Measured
+    from modelctl.promotion.version_metrics import VersionMetrics
     from modelctl.repository.environments import Repository, Version
 
-NOTHING = "nothing"
-SAME = "the same"
+NONE = "none"
+SAME = "unchanged"
 
 
 def body(repository: Repository, promotion: Promotion, now: datetime, *, live: bool) -> str:
-    """The whole text, in Markdown; never longer than a forge takes.
+    """The whole text, in Markdown; never longer than a forge accepts.
 
-    `live` asks what serves for its metrics, where the checkout has no bundle to take them from.
+    `live` reads metrics from the running service where the checkout has no bundle.
     """
-    present = repository.version(promotion.environment, promotion.model)
+    current = repository.version(promotion.environment, promotion.model)
     before = [
-        _section("What moves", _moves(repository, promotion, present)),
-        _section("Metrics", _metrics(repository, promotion, present, live=live)),
+        _section("Version", _version_changes(repository, promotion, current)),
+        _section("Metrics", _metrics(repository, promotion, current, live=live)),
     ]
-    after = _section("For the reviewer", _checklist(promotion, present, now))
-    # What is left for the longest part: all other parts are short.
-    room = markdown.CHARACTERS - sum(map(len, (*before, after)))
-    changes = _section("What it changes in the cluster", _rendered(repository, promotion, room))
+    after = _section("Reviewer checklist", _checklist(promotion, current, now))
+    # The other sections are short; the rendered diff gets the rest.
+    room = markdown.MAX_CHARACTERS - sum(map(len, (*before, after)))
+    changes = _section("Rendered changes", _rendered(repository, promotion, room))
     return "\n\n".join([*before, changes, after]) + "\n"
 
 
@@ -46,82 +45,88 @@ def _section(title: str, text: str) -> str:
     return f"## {title}\n{text}"
 
 
-def _moves(repository: Repository, promotion: Promotion, present: Version | None) -> str:
+def _version_changes(repository: Repository, promotion: Promotion, current: Version | None) -> str:
     rows = [
         (name, old, SAME if old == new else new)
-        for (name, old), (_, new) in zip(_parts(present), _parts(promotion.version), strict=True)
+        for (name, old), (_, new) in zip(_parts(current), _parts(promotion.version), strict=True)
     ]
     files = ", ".join(
-        f"`{edit.path.relative_to(repository.root)}`" for edit in promotion.edits if edit.changes
+        f"`{edit.path.relative_to(repository.root)}`"
+        for edit in promotion.edits
+        if edit.has_changes
     )
-    to = promotion.environment.name
-    made = markdown.table(("", f"{to} now", f"after, as in {promotion.source.name}"), rows)
-    return f"{made}\n\nFiles: {files or NOTHING}. Capacity stays as it is."
+    target = promotion.environment.name
+    table = markdown.table(("", f"{target} now", f"after, as in {promotion.source.name}"), rows)
+    return f"{table}\n\nFiles: {files or NONE}. Capacity is not changed."
 
 
 def _parts(version: Version | None) -> list[tuple[str, str]]:
     names = ("model", "bundle", "image", "image digest", "chart")
     if version is None:
-        return [(name, NOTHING) for name in names]
+        return [(name, NONE) for name in names]
     values = (
         version.model.version,
         f"`{version.model.digest}`",
         f"`{version.image.repository}:{version.image.tag}`",
         f"`{version.image.digest}`",
-        version.chart.version if version.chart else "none pinned",
+        version.chart.version if version.chart else "not pinned",
     )
     return list(zip(names, values, strict=True))
 
 
 def _metrics(
-    repository: Repository, promotion: Promotion, present: Version | None, *, live: bool
+    repository: Repository, promotion: Promotion, current: Version | None, *, live: bool
 ) -> str:
     model, source, target = promotion.model, promotion.source, promotion.environment
     new = version_metrics.of_version(repository, source, model, promotion.version, live=live)
-    sources = [f"- {promotion.version.model.version}, which comes: {new.source}"]
+    sources = [f"- {promotion.version.model.version} (to be promoted): {new.source}"]
     old = None
-    if present is not None:
-        old = version_metrics.of_version(repository, target, model, present, live=live)
-        sources.append(f"- {present.model.version}, which git has in {target.name}: {old.source}")
-    committed = version_metrics.baseline(repository, model)
+    if current is not None:
+        old = version_metrics.of_version(repository, target, model, current, live=live)
+        sources.append(f"- {current.model.version} (now in {target.name}): {old.source}")
+    committed = version_metrics.committed_baselines(repository, model)
     if committed is None:
-        sources.append(f"- baseline: this commit has no models/{model}/{metric_baselines.FILE}")
-    metrics = committed.metrics if committed else {}
+        sources.append(f"- metric baseline: no models/{model}/{metric_baselines.FILE} here")
+    baselines = committed.metrics if committed else {}
     rows = [
         (
             name,
-            _baseline_cell(metrics.get(name)),
-            old.cell(name) if old else NOTHING,
+            _baseline_cell(baselines.get(name)),
+            old.cell(name) if old else NONE,
             new.cell(name),
-            _verdict(metrics.get(name), name, new),
+            _verdict(baselines.get(name), name, new),
         )
-        for name in _names(metrics, old, new)
+        for name in _names(baselines, old, new)
     ]
-    head = ("metric", "baseline (passes)", f"{target.name} now", "after", "")
+    head = ("metric", "baseline (limit)", f"{target.name} now", "after", "")
     shown = [markdown.table(head, rows)] if rows else []
     return "\n\n".join([*shown, "\n".join(sources)])
 
 
-def _names(metrics: dict[str, metric_baselines.Metric], *versions: Measured | None) -> list[str]:
-    """Those of the baseline first, then what else anybody measured."""
-    found = [name for known in versions if known for name in (*(known.found or ()), *known.held)]
-    return list(dict.fromkeys([*metrics, *sorted(found)]))
+def _names(
+    baselines: dict[str, metric_baselines.MetricBaseline], *versions: VersionMetrics | None
+) -> list[str]:
+    """The metrics with a baseline, then those that only a version has."""
+    others = [name for one in versions if one for name in (*(one.values or ()), *one.baselines)]
+    return list(dict.fromkeys([*baselines, *sorted(others)]))
 
 
-def _baseline_cell(metric: metric_baselines.Metric | None) -> str:
-    if metric is None:
-        return "none"
-    sign = "≥" if metric.better == "higher" else "≤"
-    return f"{metric.value:g} ({sign} {metric.limit:g})"
+def _baseline_cell(baseline: metric_baselines.MetricBaseline | None) -> str:
+    if baseline is None:
+        return NONE
+    sign = "≥" if baseline.better == "higher" else "≤"
+    return f"{baseline.value:g} ({sign} {baseline.limit:g})"
 
 
-def _verdict(metric: metric_baselines.Metric | None, name: str, new: Measured) -> str:
-    if metric is None:
-        return "held to nothing"
-    if new.found is None:
-        return "not measured here"
+def _verdict(
+    baseline: metric_baselines.MetricBaseline | None, name: str, new: VersionMetrics
+) -> str:
+    if baseline is None:
+        return "no baseline"
+    if new.values is None:
+        return "unknown"
     (verdict,) = metric_baselines.judge(
-        metric_baselines.Baseline(metrics={name: metric}), {name: new.found.get(name)}
+        metric_baselines.MetricBaselines(metrics={name: baseline}), {name: new.values.get(name)}
     )
     return f"**{verdict.problem}**" if verdict.problem else "passes"
 
@@ -132,34 +137,34 @@ def _rendered(repository: Repository, promotion: Promotion, room: int) -> str:
             repository, promotion.environment.name, promotion.model, promotion.edits
         )
     except ModelctlError as error:
-        # A failed command's words name folders of this machine; a cause of ours does not.
+        # Helm's stderr contains paths of this machine, and may contain secrets; our errors do not.
         cause = "Helm failed" if isinstance(error, proc.CommandError) else error.what
-        return f"Not rendered here ({cause}): `modelctl diff --base origin/main` on the branch."
-    return markdown.objects(changes, room) or "Nothing."
+        return f"Not rendered ({cause}): run `modelctl diff --base origin/main` on the branch."
+    return markdown.objects(changes, room) or "None."
 
 
-def _checklist(promotion: Promotion, present: Version | None, now: datetime) -> str:
+def _checklist(promotion: Promotion, current: Version | None, now: datetime) -> str:
     model, source, target = promotion.model, promotion.source.name, promotion.environment
     version = promotion.version.model.version
     evidence = promotion.evidence
-    healthy = evidence.health == "Healthy"
+    is_healthy = evidence.health == "Healthy"
     age = f"for {durations.span(now - evidence.since)} " if evidence.since else ""
-    soak = f"{target.name} asks for {target.soak_minutes} min"
-    way_back = (
-        f"the way back is `modelctl rollback {model} --env {target.name} --pull-request "
-        f"--reason '...'`, to {present.model.version}, or the workflow `rollback`"
-        if present
-        else f"there is no version to go back to: `modelctl retire {model} --env {target.name}`"
+    soak = f"{target.name} requires {target.soak_minutes} min"
+    rollback = (
+        f"rollback to {current.model.version} is possible: `modelctl rollback {model} --env "
+        f"{target.name} --pull-request --reason '...'`, or the workflow `rollback`"
+        if current
+        else f"no previous version to roll back to: `modelctl retire {model} --env {target.name}`"
     )
     owners = ", ".join(target.approvals)
     steps = [
-        (healthy, f"{version} is healthy in {source}: {evidence.health or evidence.note}"),
+        (is_healthy, f"{version} is healthy in {source}: {evidence.health or evidence.note}"),
         # A shorter time would have been refused.
-        (True, f"it has been there {age}({evidence.record}); {soak}"),
-        (False, "no metric is worse than what serves now, or somebody wants it so"),
-        (False, "what it changes in the cluster is what was meant, and nothing else"),
-        (False, f"approved by {owners}" if owners else "approved: by whom, your forge says"),
-        (False, f"{way_back}; runbooks are in docs/runbooks"),
+        (True, f"{version} has soaked in {source} {age}({evidence.record}); {soak}"),
+        (False, "no metric is worse than the current version's, or the change is intended"),
+        (False, "the rendered changes are intended and complete"),
+        (False, f"approved by {owners}" if owners else "approved as your forge requires"),
+        (False, f"{rollback}; runbooks: docs/runbooks"),
         (False, f"after the merge: `modelctl wait {model} --env {target.name}`"),
     ]
     return "\n".join(f"- [{'x' if done else ' '}] {' '.join(text.split())}" for done, text in steps)

@@ -1,7 +1,7 @@
-"""A change as a branch and a pull request, made in a work tree of its own.
+"""Opens a pull request for planned edits, from a temporary git worktree.
 
-The user's checkout is not touched: the branch starts at its HEAD, in a folder that goes away.
-Without `gh` (GitHub's command line) the same steps are printed, to be run by hand.
+The user's checkout is not touched: the branch starts at its HEAD. Without `gh` (GitHub's CLI) the
+equivalent commands are printed instead.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ GH_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Request:
-    """What to propose, and where: one branch for each model and environment."""
+class PullRequest:
+    """The edits to propose, and their branch: one per command, model and environment."""
 
     branch: str
     title: str
@@ -36,14 +36,16 @@ class Request:
     edits: Sequence[edits.Edit]
 
 
-def available() -> bool:
-    """Whether `gh` is there."""
+def has_gh() -> bool:
+    """Whether `gh` is on PATH."""
     return shutil.which("gh") is not None
 
 
-def by_hand(repository: Repository, request: Request) -> str:
-    """The commands that do the same after the files were written, one in a line."""
-    names = [str(edit.path.relative_to(repository.root)) for edit in request.edits if edit.changes]
+def manual_commands(repository: Repository, request: PullRequest) -> str:
+    """The git commands that push the written files as a branch, one per line."""
+    names = [
+        str(edit.path.relative_to(repository.root)) for edit in request.edits if edit.has_changes
+    ]
     steps = [
         ["git", "switch", "--create", request.branch],
         ["git", "add", "--", *names],
@@ -53,43 +55,42 @@ def by_hand(repository: Repository, request: Request) -> str:
     return "\n".join(f"  {shlex.join(step)}" for step in steps)
 
 
-def open_request(repository: Repository, request: Request) -> str:
-    """Push the branch and open its pull request; returns the address of the pull request.
+def open_request(repository: Repository, request: PullRequest) -> str:
+    """Push the branch and open or update its pull request; return the URL.
 
-    Run twice it changes nothing. A branch of an earlier proposal is replaced; its request stays,
-    and says what is proposed now.
-    Raises CommandError with git's or gh's own words.
+    Idempotent. The branch of an earlier proposal is replaced, and its pull request gets the new
+    title and body. Raises CommandError with git's or gh's stderr.
     """
     root = repository.root
     for edit in request.edits:
         gitrepo.require_clean(root, edit.path)
-    replaces = not _is_pushed(repository, request)
-    if replaces:
+    is_new = not _is_pushed(repository, request)
+    if is_new:
         _commit(repository, request)
-        # Replaces only what we have seen of that branch, never somebody else's work on it.
+        # With a lease: overwrites only what this checkout has fetched, never others' commits.
         gitrepo.git(
             root, "push", "--quiet", "--force-with-lease", "--set-upstream", REMOTE, request.branch
         )
-    found = _gh(root, "pr", "list", "--head", request.branch, "--json", "url", "--jq", ".[].url")
-    if found.strip():
-        url = found.strip().splitlines()[0]
-        if replaces:
-            _rewrite(root, url, request)
+    urls = _gh(root, "pr", "list", "--head", request.branch, "--json", "url", "--jq", ".[].url")
+    if urls.strip():
+        url = urls.strip().splitlines()[0]
+        if is_new:
+            _update(root, url, request)
         return url
     created = _gh(
         root,
         *("pr", "create", "--head", request.branch),
-        # Too long for an argument.
+        # On stdin: too long for an argument.
         *("--title", request.title, "--body-file", "-"),
         stdin=request.body,
     )
     return created.strip().splitlines()[-1]
 
 
-def _rewrite(root: Path, url: str, request: Request) -> None:
-    """Title and text of the present proposal; what was ticked of the earlier one is not true of it.
+def _update(root: Path, url: str, request: PullRequest) -> None:
+    """Replace title and body: the ticks of an earlier proposal do not apply to this one.
 
-    By the API: `gh pr edit` asks for rights to projects that a bot does not have.
+    Through the API: `gh pr edit` requires a project scope that a bot's token lacks.
     """
     number = url.rpartition("/")[2]
     _gh(
@@ -100,8 +101,8 @@ def _rewrite(root: Path, url: str, request: Request) -> None:
     )
 
 
-def _is_pushed(repository: Repository, request: Request) -> bool:
-    """Whether the remote's branch holds exactly this change of the present HEAD."""
+def _is_pushed(repository: Repository, request: PullRequest) -> bool:
+    """Whether the remote branch is exactly this change on top of HEAD."""
     root = repository.root
     reference = f"refs/remotes/{REMOTE}/{request.branch}"
     if not gitrepo.git(root, "for-each-ref", reference):
@@ -111,8 +112,8 @@ def _is_pushed(repository: Repository, request: Request) -> bool:
     return all(gitrepo.text_at(root, reference, edit.path) == edit.after for edit in request.edits)
 
 
-def _commit(repository: Repository, request: Request) -> None:
-    """Put the change on the branch, on top of HEAD."""
+def _commit(repository: Repository, request: PullRequest) -> None:
+    """Commit the edits to the branch, on top of HEAD."""
     root = repository.root
     with tempfile.TemporaryDirectory(prefix="modelctl-") as name:
         folder = Path(name) / "tree"

@@ -1,8 +1,8 @@
-"""Take a model out of an environment: first in git, then its Application in the cluster.
+"""Retire a model from an environment: first in git, then its Application in the cluster.
 
-The ApplicationSets create and update but never delete, so that a slip in git takes no running
-model away. The price: an Application whose version file is gone errors for ever. It is deleted
-here, and only once Argo CD itself has said that the file is gone.
+The ApplicationSets create and update but never delete, so that a mistake in git deletes no running
+model. The cost: an Application without its version file stays in an error state. It is deleted
+here, and only after Argo CD itself reports the file as missing.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ REFRESH = "argocd.argoproj.io/refresh"
 SET_REFRESH = "argocd.argoproj.io/application-set-refresh"
 DEADLINE_SECONDS = 120
 INTERVAL_SECONDS = 1.0
-SEEN_FOR_SECONDS = 3.0  # a generator that still knew the model would create it again at once
+SETTLE_SECONDS = 3.0  # a generator that still lists the model recreates its Application at once
 
 
 def plan(
     repository: Repository, environment: Environment, model: str, now: datetime, *, files: bool
 ) -> list[edits.Edit]:
-    """Plan to remove the version file, with `files` the settings and capacity as well."""
+    """Plan to remove the version file and, with `files`, the settings and capacity files."""
     later = [
         other
         for other in repository.after(environment)
@@ -45,8 +45,8 @@ def plan(
     if files:
         folder = repository.folder(environment, model)
         planned += [edits.remove(folder / name) for name in ("settings.yaml", "capacity.yaml")]
-    if any(edit.changes for edit in planned):
-        rules.require(
+    if any(edit.has_changes for edit in planned):
+        rules.ensure_allowed(
             [
                 *rules.retirement_violations(model, environment, later),
                 *rules.freeze_violations(model, environment, now),
@@ -56,79 +56,79 @@ def plan(
 
 
 def missing_files(repository: Repository, environment: Environment, model: str) -> re.Pattern[str]:
-    """What Argo CD says once it sees the same as we do: which of our value files are gone.
+    """Argo CD's error once it has seen the commit: one of the removed value files is missing.
 
-    The words of any other failure name the version file too, as an argument of Helm.
+    Other errors mention the version file too, as an argument of Helm.
     """
     folder = repository.folder(environment, model)
     names = "|".join(re.escape(name) for name in VALUE_FILES if not (folder / name).is_file())
-    place = re.escape(str(folder.relative_to(repository.root)))
-    return re.compile(rf"{place}/({names}): no such file")
+    path = re.escape(str(folder.relative_to(repository.root)))
+    return re.compile(rf"{path}/({names}): no such file")
 
 
 def delete_application(
     application: dict[str, Any], missing: re.Pattern[str], *, keep_running: bool
 ) -> None:
-    """Delete an Application whose version file is gone, with its objects or without.
+    """Delete an Application whose version file was removed, with or without its objects.
 
-    Raises ModelctlError when Argo CD still sees the file, or does not finish in two minutes.
+    Raises ModelctlError if Argo CD still sees the file, or on timeout.
     """
     name, namespace = application["metadata"]["name"], application["metadata"]["namespace"]
     target = ("application.argoproj.io", name, f"--namespace={namespace}")
     _refresh(*target, f"{REFRESH}=normal")
     _wait(
-        f"Argo CD does not say that the version file of '{name}' is gone",
-        lambda: _says(name, missing),
+        f"Argo CD still sees the version file of '{name}'",
+        lambda: _reports_missing(name, missing),
         fix="push the commit that removed it to the branch that Argo CD follows, then run this "
-        "again; nothing was deleted",
+        "command again; nothing was deleted",
     )
     for owner in application["metadata"].get("ownerReferences", []):
         if owner["kind"] == "ApplicationSet":
-            _forget(owner["name"], namespace, name)
+            _refresh_application_set(owner["name"], namespace, name)
     finalizers = "null" if keep_running else f'["{FINALIZER}"]'
     patch = f'{{"metadata": {{"finalizers": {finalizers}}}}}'
     _kubectl("patch", *target, "--type=merge", f"--patch={patch}")
     _kubectl("delete", *target, "--wait=false", "--ignore-not-found")
     _wait(
-        f"Application '{name}' is still being deleted",
+        f"Application '{name}' is not deleted",
         lambda: kube.application(name) is None,
         fix=f"kubectl describe application {name} --namespace {namespace}",
     )
-    time.sleep(SEEN_FOR_SECONDS)
+    time.sleep(SETTLE_SECONDS)
     if kube.application(name) is not None:
         raise ModelctlError(
-            f"Application '{name}' was created again",
-            expected="no generator that knows the model",
+            f"Application '{name}' was recreated",
+            expected="no ApplicationSet generator that lists the model",
             fix=f"kubectl describe applicationset models --namespace {namespace}",
         )
 
 
-def by_hand(name: str, *, keep_running: bool) -> str:
-    """The commands that delete the Application, for somebody who reaches the cluster."""
+def manual_command(name: str, *, keep_running: bool) -> str:
+    """The command that deletes the Application, for someone with access to the cluster."""
     if keep_running:
-        return f"argocd app delete {name} --cascade=false   # its pods go on"
-    return f"argocd app delete {name}   # its pods end"
+        return f"argocd app delete {name} --cascade=false   # orphans its pods"
+    return f"argocd app delete {name}   # deletes its pods"
 
 
-def _says(name: str, missing: re.Pattern[str]) -> bool:
+def _reports_missing(name: str, missing: re.Pattern[str]) -> bool:
     application = kube.application(name)
     conditions = (application or {}).get("status", {}).get("conditions", [])
     return any(missing.search(condition.get("message", "")) for condition in conditions)
 
 
-def _forget(owner: str, namespace: str, name: str) -> None:
-    """Let the ApplicationSet read git again, or it would create the Application once more."""
+def _refresh_application_set(owner: str, namespace: str, name: str) -> None:
+    """Make the ApplicationSet read git again, or it would recreate the Application."""
     target = ("applicationset.argoproj.io", owner, f"--namespace={namespace}")
     _refresh(*target, f"{SET_REFRESH}=true")
 
-    def read_again() -> bool:
-        found = kube.get_json("get", *target, "--output=json")
-        return SET_REFRESH not in found["metadata"].get("annotations", {})
+    def is_refreshed() -> bool:
+        application_set = kube.get_json("get", *target, "--output=json")
+        return SET_REFRESH not in application_set["metadata"].get("annotations", {})
 
     _wait(
-        f"ApplicationSet '{owner}' has not read git again",
-        read_again,
-        fix=f"look at the log of Argo CD's applicationset-controller; '{name}' was not deleted",
+        f"ApplicationSet '{owner}' is not refreshed",
+        is_refreshed,
+        fix=f"check the log of Argo CD's applicationset-controller; '{name}' was not deleted",
     )
 
 
@@ -140,9 +140,9 @@ def _kubectl(*arguments: str) -> None:
     proc.run(["kubectl", f"--request-timeout={kube.TIMEOUT_SECONDS}s", *arguments])
 
 
-def _wait(what: str, done: Callable[[], bool], *, fix: str) -> None:
+def _wait(problem: str, is_done: Callable[[], bool], *, fix: str) -> None:
     end = time.monotonic() + DEADLINE_SECONDS
-    while not done():
+    while not is_done():
         if time.monotonic() > end:
-            raise ModelctlError(what, expected=f"within {DEADLINE_SECONDS} s", fix=fix)
+            raise ModelctlError(f"{problem}: timed out after {DEADLINE_SECONDS} s", fix=fix)
         time.sleep(INTERVAL_SECONDS)

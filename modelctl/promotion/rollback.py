@@ -1,4 +1,4 @@
-"""Plan a rollback: an earlier version of an environment comes back, from git history."""
+"""Plan a rollback to an earlier version of an environment, from git history."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from modelctl.repository.history import Entry
 
 
-def rollback_target(entries: list[Entry], current: Version, wanted: str | None) -> Version:
-    """The version to go back to: `wanted` by name, else the newest that is not the current one.
+def find_target(
+    entries: list[Entry], current: Version, wanted: str | None, *, model: str, environment: str
+) -> Version:
+    """The version to roll back to: `wanted` by name, else the newest that is not the current one.
 
-    Raises RefusedError when history has no such version.
+    Raises RefusedError if history has no such version.
     """
     earlier = [entry.version for entry in entries if entry.version not in (None, current)]
     for version in earlier:
@@ -24,17 +26,19 @@ def rollback_target(entries: list[Entry], current: Version, wanted: str | None) 
     known = sorted({version.model.version for version in earlier if version is not None})
     raise RefusedError(
         f"no earlier version {wanted} in git" if wanted else "no earlier version in git",
-        expected=f"one of {', '.join(known)}" if known else "a version released before",
+        expected=f"one of {', '.join(known)}" if known else "an earlier release",
+        fix=f"list releases: `modelctl history {model} --env {environment}`",
     )
 
 
 def plan_rollback(
     repository: Repository, environment: Environment, model: str, wanted: str | None
 ) -> tuple[edits.Edit, Version]:
-    """Plan to put an earlier version back; returns the edit and that version."""
+    """Plan to write an earlier version; return the edit and that version."""
     repository.require_model(environment, model)
     current = repository.version(environment, model)
     if current is None:
         raise RefusedError(f"'{model}' is not released in '{environment.name}'")
-    target = rollback_target(history.read(repository, environment, model), current, wanted)
+    entries = history.read(repository, environment, model)
+    target = find_target(entries, current, wanted, model=model, environment=environment.name)
     return edits.set_version(repository.version_file(environment, model), target), target

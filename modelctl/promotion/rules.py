@@ -1,4 +1,4 @@
-"""May this version enter that environment? Pure functions: every refusal, no files, no cluster."""
+"""The promotion rules as pure functions: each returns its violations; no files, no cluster."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def bump_violations(environment: Environment) -> list[str]:
-    """Why a new build may not enter an environment directly."""
+    """Why a new build may not be written into an environment."""
     if environment.promotion == "auto":
         return []
     return [
-        f"'{environment.name}' takes versions by promotion, not new builds: "
+        f"'{environment.name}' accepts promoted versions only, not new builds; "
         f"use `modelctl promote MODEL --to {environment.name}`"
     ]
 
@@ -29,21 +29,21 @@ def bump_violations(environment: Environment) -> list[str]:
 def promotion_violations(
     model: str, environment: Environment, source: Environment | None, version: Version | None
 ) -> list[str]:
-    """Why the version of `source` may not enter `environment`."""
+    """Why the version of `source` may not be promoted to `environment`."""
     if source is None:
         return [
-            f"'{environment.name}' is the first environment: nothing is promoted into it, "
+            f"'{environment.name}' is the first environment, which has nothing to promote from; "
             f"use `modelctl bump {model} --env {environment.name}`"
         ]
     if version is None:
         return [
-            f"'{model}' is not released in '{source.name}' yet, "
-            f"and '{environment.name}' takes versions only from there"
+            f"'{model}' is not released in '{source.name}', the previous environment of "
+            f"'{environment.name}'; release it there first"
         ]
     if version.chart is None:
         return [
-            f"'{model}' in '{source.name}' pins no chart, and '{environment.name}' renders only a "
-            f"pinned one: use `modelctl bump {model} --env {source.name}`"
+            f"'{model}' in '{source.name}' pins no chart version, which '{environment.name}' "
+            f"requires; use `modelctl bump {model} --env {source.name}`"
         ]
     return []
 
@@ -55,14 +55,14 @@ def soak_violations(
     evidence: Evidence,
     now: datetime,
 ) -> list[str]:
-    """Why a version has not been long enough in `source` to enter `environment`."""
+    """Why a version has not soaked long enough in `source` for `environment`."""
     soak = timedelta(minutes=environment.soak_minutes)
     age = now - evidence.since if evidence.since else timedelta()
     if age >= soak:
         return []
     return [
-        f"'{environment.name}' takes a version after {span(soak)} in '{source.name}': "
-        f"{version.model.version} has been there for {span(age)} ({evidence.record}), "
+        f"'{environment.name}' requires a soak time of {span(soak)} in '{source.name}': "
+        f"{version.model.version} has been there for {span(age)} ({evidence.record}); "
         f"try again in {span(soak - age + timedelta(seconds=59))}"
     ]
 
@@ -70,14 +70,14 @@ def soak_violations(
 def retirement_violations(
     model: str, environment: Environment, later: Sequence[Environment]
 ) -> list[str]:
-    """Why a model may not leave an environment: `later` ones still have a version of it."""
+    """Why a model may not be retired: `later` environments still have a version of it."""
     if not later:
         return []
     names = ", ".join(other.name for other in later)
     return [
-        f"'{model}' still runs in {names}, and versions reach it only through "
-        f"'{environment.name}': retire it there first. To stop its pods in '{environment.name}' "
-        f"meanwhile, set `replicaCount: 0` in environments/{environment.name}/{model}/capacity.yaml"
+        f"'{model}' is still released in {names}, after '{environment.name}' in promotion order; "
+        f"retire it there first. To stop its pods in '{environment.name}' meanwhile, set "
+        f"`replicaCount: 0` in environments/{environment.name}/{model}/capacity.yaml"
     ]
 
 
@@ -87,22 +87,23 @@ def change_violations(
     source_version: Version | None,
     earlier: Sequence[Version],
 ) -> list[str]:
-    """Why a version file may not become `version` (None: retired), however it was edited.
+    """Why a version file may not change to `version` (None: retired), however it was edited.
 
-    A version enters a later environment from the one before, or comes back from its own past.
+    Later environments accept the previous environment's version, or an earlier one of their own.
     """
     if version is None or environment.promotion == "auto":
         return []
     if version == source_version or version in earlier:
         return []
     return [
-        f"{version.model.version} is neither what the environment before '{environment.name}' runs "
-        "nor an earlier version of it; use `modelctl promote` or `modelctl rollback`"
+        f"{version.model.version} is neither the version of the environment previous to "
+        f"'{environment.name}' nor an earlier version of '{environment.name}'; use `modelctl "
+        "promote` or `modelctl rollback`"
     ]
 
 
 def freeze_violations(model: str, environment: Environment, now: datetime) -> list[str]:
-    """Why a model may not change in an environment at the moment."""
+    """Why a model may not change in an environment at `now`."""
     freeze = environment.active_freeze(model, now)
     if freeze is None:
         return []
@@ -112,7 +113,7 @@ def freeze_violations(model: str, environment: Environment, now: datetime) -> li
     ]
 
 
-def require(refusals: list[str]) -> None:
-    """Raise RefusedError with all the reasons, if there are any."""
-    if refusals:
-        raise RefusedError("\n".join(refusals))
+def ensure_allowed(violations: list[str]) -> None:
+    """Raise RefusedError with all violations, if there are any."""
+    if violations:
+        raise RefusedError("\n".join(violations))

@@ -1,7 +1,7 @@
-"""The metrics of a version, from wherever its manifest is at hand; git holds its digest alone.
+"""The metrics of a version, from a local or served manifest; git records only its digest.
 
-A manifest is believed when its digest is the version's. Without one, the commit in the image's
-tag says at least which baseline the build was held to.
+A manifest is used only if its digest is the version's. Without one, the commit in the image tag
+tells at least which metric baseline the build passed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from modelctl.supply.builds import BUNDLES, MODELS, SHORT_COMMIT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from modelctl.quality.metric_baselines import Baseline
+    from modelctl.quality.metric_baselines import MetricBaselines
     from modelctl.repository.environments import Environment, Repository, Version
 
 # `<version>-<commit>`, as the image workflow and the pipeline tag what they build.
@@ -30,53 +30,53 @@ COMMIT = re.compile(rf"-(?P<commit>[0-9a-f]{{{SHORT_COMMIT}}})$")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What is known of one version: `found` when its manifest was read, else perhaps `held`, the
-    baseline of the commit that it was built from. `source` says where from, or why not.
+class VersionMetrics:
+    """The known metrics of one version: `values` if its manifest was read, else, if known,
+    `baselines` of the commit that it was built from. `source` names the source, or what is missing.
     """
 
     source: str
-    found: Mapping[str, Any] | None = None
-    held: Mapping[str, metric_baselines.Metric] = field(default_factory=dict)
+    values: Mapping[str, Any] | None = None
+    baselines: Mapping[str, metric_baselines.MetricBaseline] = field(default_factory=dict)
 
     def cell(self, name: str) -> str:
-        """One metric for people: its value, a bound, or `?`."""
-        if self.found is not None:
-            value = self.found.get(name)
+        """One metric for display: its value, a bound, or `?`."""
+        if self.values is not None:
+            value = self.values.get(name)
             return f"{value:g}" if isinstance(value, int | float) else "none"
-        if name in self.held:
-            metric = self.held[name]
-            return f"at {'least' if metric.better == 'higher' else 'most'} {metric.limit:g}"
+        if name in self.baselines:
+            baseline = self.baselines[name]
+            return f"{'≥' if baseline.better == 'higher' else '≤'} {baseline.limit:g}"
         return "?"
 
 
-def baseline(repository: Repository, model: str) -> Baseline | None:
-    """The committed baseline of the checkout; None for a model that has none here."""
+def committed_baselines(repository: Repository, model: str) -> MetricBaselines | None:
+    """The metric baseline in the checkout; None if the model has none."""
     path = repository.root / MODELS / model / metric_baselines.FILE
     return metric_baselines.read(path, model) if path.is_file() else None
 
 
 def of_version(
     repository: Repository, environment: Environment, model: str, version: Version, *, live: bool
-) -> Measured:
-    """The metrics of a version that git says serves in an environment.
+) -> VersionMetrics:
+    """The metrics of a version that is released in an environment.
 
-    From `build/bundles`, else (`live`) from what serves there, else by the baseline of its build.
+    From `build/bundles`, else (`live`) from the running service, else from its build's baseline.
     """
     digest = version.model.digest
     manifest = repository.root / BUNDLES / model / "manifest.json"
     if manifest.is_file():
         raw = manifest.read_bytes()
         if digest_of(raw) == digest:
-            return Measured(f"from its bundle in {BUNDLES / model}", _metrics(json.loads(raw)))
+            return VersionMetrics(f"bundle in {BUNDLES / model}", _metrics(json.loads(raw)))
     if live:
         try:
             info = kube.model_info(environment.namespace, model)
         except kube.UnreachableError:
             info = {}
         if info.get("digest") == digest:
-            return Measured(f"as what serves in {environment.name} says", _metrics(info))
-    return _by_build(repository, model, version)
+            return VersionMetrics(f"service in {environment.name}", _metrics(info))
+    return _from_build(repository, model, version)
 
 
 def _metrics(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,14 +84,13 @@ def _metrics(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     return metrics
 
 
-def _by_build(repository: Repository, model: str, version: Version) -> Measured:
+def _from_build(repository: Repository, model: str, version: Version) -> VersionMetrics:
     unknown = (
-        f"not known here: git holds the digest, and the metrics are in the manifest of bundle "
-        f"{short(version.model.digest)}"
+        f"unknown: the manifest of bundle {short(version.model.digest)} is not available locally"
     )
     tagged = COMMIT.search(version.image.tag)
     if tagged is None:
-        return Measured(unknown)
+        return VersionMetrics(unknown)
     commit = tagged["commit"]
     path = repository.root / MODELS / model / metric_baselines.FILE
     try:
@@ -99,7 +98,9 @@ def _by_build(repository: Repository, model: str, version: Version) -> Measured:
     except proc.CommandError:  # of another repository, or a clone without history
         text = None
     if not text:
-        return Measured(f"{unknown}; nor is the baseline of commit {commit}, which its tag names")
-    held = yamlfile.validate(metric_baselines.Baseline, path, yamlfile.parse(text, path))
-    words = f"its tag says it was built from {commit}, where `modelctl gate` asks for this"
-    return Measured(f"{unknown}; {words}", held=held.metrics)
+        return VersionMetrics(f"{unknown}, nor is the metric baseline of its build commit {commit}")
+    committed = yamlfile.validate(
+        metric_baselines.MetricBaselines, path, yamlfile.parse(text, path)
+    )
+    source = f"{unknown}; bounds from the metric baseline of its build commit {commit}"
+    return VersionMetrics(source, baselines=committed.metrics)

@@ -1,1 +1,1 @@
-"""Is it good enough: metric baselines, data expectations, smoke tests of services and images."""
+"""Quality gates: metric baselines, data expectations, smoke tests of services and images."""

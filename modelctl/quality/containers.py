@@ -1,6 +1,6 @@
-"""How a container is run as a pod runs it: the command lines of Docker and of containerd's `ctr`.
+"""Command lines that run a container as a pod does, for Docker and for containerd's `ctr`.
 
-Nothing here runs anything or knows what is in the image.
+Builds argument lists only; runs nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Inside a container of Docker; `ctr` has no ports, so there the service gets a free one.
+# Inside a Docker container; `ctr` uses the host network, so the service gets a free port there.
 PORT = 8080
 MEBIBYTE = 1024 * 1024
-# What containerd gives to a container that asks for nothing.
+# containerd's default capabilities.
 CAPABILITIES = (
     *("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID"),
     *("SETFCAP", "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"),
@@ -23,7 +23,7 @@ CAPABILITIES = (
 
 @dataclass(frozen=True)
 class Run:
-    """One container in the foreground, its service on `port` of 127.0.0.1."""
+    """One container in the foreground, with its service on 127.0.0.1:`port`."""
 
     image: str
     name: str
@@ -33,37 +33,37 @@ class Run:
 
 
 class Engine(Protocol):
-    """What the test of an image needs of whatever runs containers."""
+    """The commands of a container engine that the image test uses."""
 
     def pull(self, image: str) -> list[str]:
-        """The command that makes the image be there; empty when it has to be there already."""
+        """The command that pulls the image; empty if it has to exist locally."""
 
     def run(self, run: Run) -> list[str]:
-        """The command that ends when the container does, with its exit code."""
+        """The command that runs the container and exits with its exit code."""
 
-    def execute(self, name: str, words: Sequence[str]) -> list[str]:
-        """The command that runs another one in the container."""
+    def execute(self, name: str, argv: Sequence[str]) -> list[str]:
+        """The command that executes `argv` in the container."""
 
     def stop(self, name: str) -> list[str]:
-        """The command that lets the container end."""
+        """The command that stops the container gracefully."""
 
     def remove(self, name: str) -> list[str]:
-        """The command that ends the container at once, whether it is there or not."""
+        """The command that kills the container, if it exists."""
 
 
 @dataclass(frozen=True)
 class Docker:
-    """Docker, or what takes the same command line."""
+    """Docker, or a program with the same command line."""
 
     program: str = "docker"
 
     def pull(self, image: str) -> list[str]:
-        """An image that was just built is there, and in no registry."""
+        """Nothing: a freshly built image is local, and in no registry."""
         del image
         return []
 
     def run(self, run: Run) -> list[str]:
-        """No rights, no writable root, and a port on this machine only."""
+        """No capabilities, a read-only root filesystem, and a port on localhost only."""
         return [
             *(self.program, "run", "--rm", "--name", run.name),
             *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"),  # noqa: S108
@@ -73,39 +73,39 @@ class Docker:
             run.image,
         ]
 
-    def execute(self, name: str, words: Sequence[str]) -> list[str]:
-        """As the container's own user."""
-        return [self.program, "exec", name, *words]
+    def execute(self, name: str, argv: Sequence[str]) -> list[str]:
+        """As the container's user."""
+        return [self.program, "exec", name, *argv]
 
     def stop(self, name: str) -> list[str]:
-        """SIGTERM, and SIGKILL long after the service should have drained."""
+        """SIGTERM, and SIGKILL after 60 s, well after the drain time."""
         return [self.program, "stop", "-t", "60", name]
 
     def remove(self, name: str) -> list[str]:
-        """Whatever state it is in."""
+        """In any state."""
         return [self.program, "rm", "--force", name]
 
 
 @dataclass(frozen=True)
 class Containerd:
-    """containerd by `ctr`, in its own network: for machines without Docker.
+    """containerd through `ctr`, on the host network: for machines without Docker.
 
-    `address` is its socket. Images come from a registry in plain http, such as the sandbox's.
+    `address` is its socket. Images come from a plain-HTTP registry, such as the sandbox's.
     """
 
     address: str
     program: str = "ctr"
     namespace: str = "k8s.io"
 
-    def _ctr(self, *words: str) -> list[str]:
-        return [self.program, "--address", self.address, "--namespace", self.namespace, *words]
+    def _ctr(self, *arguments: str) -> list[str]:
+        return [self.program, "--address", self.address, "--namespace", self.namespace, *arguments]
 
     def pull(self, image: str) -> list[str]:
         """By digest, as the kubelet does."""
         return self._ctr("images", "pull", "--plain-http", _without_tag(image))
 
     def run(self, run: Run) -> list[str]:
-        """The same rights; no-new-privileges is what containerd does anyway."""
+        """The same restrictions; no-new-privileges is containerd's default."""
         environ = {**run.environ, "PORT": str(run.port)}
         return self._ctr(
             *("run", "--rm", "--net-host", "--read-only"),
@@ -116,21 +116,21 @@ class Containerd:
             *(_without_tag(run.image), run.name),
         )
 
-    def execute(self, name: str, words: Sequence[str]) -> list[str]:
-        """As the container's own user."""
-        return self._ctr("task", "exec", "--exec-id", f"{name}-exec", name, *words)
+    def execute(self, name: str, argv: Sequence[str]) -> list[str]:
+        """As the container's user."""
+        return self._ctr("task", "exec", "--exec-id", f"{name}-exec", name, *argv)
 
     def stop(self, name: str) -> list[str]:
         """SIGTERM."""
         return self._ctr("task", "kill", "--signal", "SIGTERM", name)
 
     def remove(self, name: str) -> list[str]:
-        """`ctr run --rm` removes what is left, once the task is gone."""
+        """`ctr run --rm` removes the container once its task has exited."""
         return self._ctr("task", "kill", "--signal", "SIGKILL", name)
 
 
 def _without_tag(image: str) -> str:
-    """`repository@digest` of `repository:tag@digest`: what the kubelet pulls is called so."""
+    """`repository@digest` of `repository:tag@digest`, the form that the kubelet pulls."""
     name, at, digest = image.partition("@")
     tagged = at and ":" in name.rpartition("/")[2]
     return f"{name.rpartition(':')[0]}@{digest}" if tagged else image

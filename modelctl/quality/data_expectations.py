@@ -1,7 +1,7 @@
-"""What the rows that a model is trained on have to look like: `models/<model>/data.yaml`.
+"""Expectations of a model's training data: `models/<model>/data.yaml`, committed and reviewed.
 
-Compares a table with what somebody committed, and names everything that differs at once. Knows
-nothing of estimators: whether a model copes with the rows is what packaging finds out.
+Compares a table with the committed expectations and returns every violation at once. Whether the
+model can predict the rows is checked by packaging, not here.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from modelctl.errors import ModelctlError
 from modelctl.packaging.samples import read_sample
-from modelctl.repository import edits, yamlfile
+from modelctl.quality import model_files
+from modelctl.quality.model_files import StrictModel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from modelctl.repository import edits
+
 FILE = "data.yaml"
-# Of the rows that were there when the file was written.
+# The expected share of the number of rows at the time of the update.
 ROWS_RATIO = 0.9
-# More distinct texts than this are free text: any will do.
+# More distinct values than this are free text, which has no expected values.
 MAX_VALUES = 50
 SHOWN_VALUES = 5
 
 HEAD = """\
-# What the rows that {model} is trained on have to look like: `modelctl validate {model}`.
-# Widen by hand what may be wider; with `--update` it writes the present rows' own ranges.
+# Expectations of the training data of {model}, validated by `modelctl validate {model}`.
+# `--update` writes the current rows' own ranges; widen them by hand where necessary.
 """
 
 
-class Column(BaseModel):
-    """One column. `missing` is the largest share of rows without a value."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Column(StrictModel):
+    """One column. `missing` is the maximum share of rows without a value."""
 
     kind: Literal["number", "text", "boolean"]
     min: float | None = None
@@ -46,100 +46,86 @@ class Column(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Column:
         if self.kind != "number" and (self.min is not None or self.max is not None):
-            raise ValueError("only numbers have min and max")
+            raise ValueError("`min` and `max` are for kind number only")
         if self.kind != "text" and self.values is not None:
-            raise ValueError("only texts have values")
+            raise ValueError("`values` is for kind text only")
         return self
 
 
-class Rows(BaseModel):
-    """How many rows there have to be."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Rows(StrictModel):
+    """The minimum number of rows."""
 
     min: Annotated[int, Field(ge=1)]
 
 
-class Expectations(BaseModel):
-    """The whole file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Expectations(StrictModel):
+    """The content of the file."""
 
     rows: Rows
     columns: Annotated[dict[str, Column], Field(min_length=1)]
 
 
 def read(path: Path, model: str) -> Expectations:
-    """The committed expectations. Raises ModelctlError when there are none, or for a bad file."""
-    if not path.is_file():
-        raise ModelctlError(
-            f"nothing says what the rows of model '{model}' have to look like",
-            expected=f"models/{model}/{FILE}",
-            fix=f"look at the rows, then `modelctl validate {model} --update` and commit the file",
-        )
-    return yamlfile.validate(Expectations, path)
+    """The committed expectations. Raises ModelctlError if they are missing or invalid."""
+    command = f"modelctl validate {model}"
+    return model_files.read(
+        Expectations, path, model=model, what="data expectations", command=command
+    )
 
 
 def read_rows(sample: Path, expected: Expectations | None = None) -> pd.DataFrame:
-    """The rows of a file; a text that is expected is not taken for a number or a missing value."""
+    """The rows of a file; expected text values are not parsed as numbers or missing values."""
     columns = expected.columns if expected else {}
     texts = {name: column.values or [] for name, column in columns.items() if column.kind == "text"}
     return read_sample(sample, texts)
 
 
-def problems(frame: pd.DataFrame, expected: Expectations) -> list[str]:
-    """Everything that is not as expected, in the order of the columns."""
-    found = []
+def row_violations(frame: pd.DataFrame, expected: Expectations) -> list[str]:
+    """Every violated expectation, in the order of the columns."""
+    violations = []
     if len(frame) < expected.rows.min:
-        found.append(f"{len(frame)} rows, has to be at least {expected.rows.min}")
+        violations.append(f"expected at least {expected.rows.min} rows, found {len(frame)}")
     for name, column in expected.columns.items():
         if name not in frame.columns:
-            found.append(f"column '{name}' is missing")
+            violations.append(f"column '{name}' is missing")
         else:
-            found += [f"column '{name}': {text}" for text in _column(frame[name], column)]
-    strays = [str(name) for name in frame.columns if name not in expected.columns]
-    return found + [f"column '{name}' is not expected" for name in strays]
+            violations += [f"column '{name}': {text}" for text in _violations(frame[name], column)]
+    unexpected = [str(name) for name in frame.columns if name not in expected.columns]
+    return violations + [f"unexpected column '{name}'" for name in unexpected]
 
 
-def _column(rows: pd.Series[Any], expected: Column) -> list[str]:
+def _violations(rows: pd.Series[Any], expected: Column) -> list[str]:
     present = rows.dropna()
-    found = []
+    violations = []
     missing = 1 - len(present) / len(rows)
     if missing > expected.missing:
-        found.append(f"{missing:.1%} missing, has to be at most {expected.missing:.1%}")
+        violations.append(f"expected at most {expected.missing:.1%} missing, found {missing:.1%}")
     kind = _kind(present)
     if kind and kind != expected.kind:
-        return [*found, f"{kind}, has to be {expected.kind}"]
+        return [*violations, f"expected {expected.kind}, found {kind}"]
     if expected.kind == "number":
         low = -math.inf if expected.min is None else expected.min
         high = math.inf if expected.max is None else expected.max
-        # The infinite is outside even where there is no bound.
+        # Infinite numbers are outside even without a bound.
         outside = present[~present.between(low, high) | ~present.abs().lt(math.inf)]
         if len(outside):
             worst = outside.iloc[(outside - present.median()).abs().argmax()]
-            found.append(f"{_count(outside)} outside {low:g} to {high:g}, such as {worst:g}")
+            violations.append(f"{_count(outside)} outside {low:g} to {high:g}, such as {worst:g}")
     if expected.values is not None:
         unseen = present[~present.isin(expected.values)]
         if len(unseen):
             names = ", ".join(repr(value) for value in unseen.unique()[:SHOWN_VALUES])
-            found.append(f"{_count(unseen)} with a value that is not expected: {names}")
-    return found
+            violations.append(f"{_count(unseen)} with an unexpected value: {names}")
+    return violations
 
 
 def plan_update(path: Path, model: str, frame: pd.DataFrame) -> edits.Edit:
-    """Plan to make these rows what is expected; comments stay. Raises ModelctlError."""
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    content = yamlfile.parse(before or HEAD.format(model=model), path)
-    wanted = {
+    """Plan to derive the expectations from these rows; comments stay. Raises ModelctlError."""
+    values = {
         "rows": {"min": math.ceil(len(frame) * ROWS_RATIO)},
         "columns": {str(name): _describe(frame[name]) for name in frame.columns},
     }
-    for key, value in wanted.items():
-        if content.get(key) != value:
-            content[key] = value
-    text = yamlfile.dump(content)
-    # A mapping that is new loses the comment above it, which would be its first line.
-    return edits.Edit(path, before, text if before else HEAD.format(model=model) + text)
+    return model_files.plan_update(path, HEAD.format(model=model), values)
 
 
 def _describe(rows: pd.Series[Any]) -> dict[str, Any]:
@@ -157,10 +143,10 @@ def _describe(rows: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _kind(present: pd.Series[Any]) -> str:
-    """What the values are; empty when there is none."""
+    """The kind of the values; empty without values."""
     if not len(present):
         return ""
-    # With missing values among them, pandas reads booleans as objects.
+    # pandas reads booleans with missing values as objects.
     if pd.api.types.is_bool_dtype(present) or set(map(type, present)) == {bool}:
         return "boolean"
     return "number" if pd.api.types.is_numeric_dtype(present) else "text"

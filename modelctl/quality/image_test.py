@@ -1,6 +1,6 @@
-"""Does an image do as a pod what it says? Run it without rights, ask it, look inside, end it.
+"""Run an image unprivileged as a pod would, and check its service, its permissions and its exit.
 
-Which program runs containers is told by `containers.Engine`.
+`containers.Engine` is the program that runs containers.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.healthcheck import is_ready
 from modelctl import proc
 from modelctl.errors import ModelctlError
 from modelctl.quality import smoke
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
     from modelctl.quality.containers import Engine
 
 READY_SECONDS = 120
-END_SECONDS = 60
+EXIT_SECONDS = 60
 COMMAND_SECONDS = 300
 INTERVAL_SECONDS = 0.2
-# What the service says when it refuses its bundle.
+# The service's exit code when it refuses its bundle.
 REFUSED = 3
 WRONG_DIGEST = "sha256:" + "0" * 64
 LOG_CHARACTERS = 2000
 
-LOOK_INSIDE = """\
+INSPECTION = """\
 import json, os
 status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
 print(json.dumps({
     "user": os.getuid(),
     "root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
     "model": os.access(os.environ["MODEL_DIR"], os.W_OK),
-    "rights": int(status["CapEff"].strip(), 16),
-    "more rights": status["NoNewPrivs"].strip() != "1",
+    "capabilities": int(status["CapEff"].strip(), 16),
+    "new_privileges": status["NoNewPrivs"].strip() != "1",
 }))
 """
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One claim about the image, and what was seen."""
+class ImageCheck:
+    """One claim about the image, whether it holds, and what was observed."""
 
     claim: str
     passes: bool
@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is tested: an image, the bundle that it should hold, and the memory it gets."""
+    """The image under test, the bundle that it should contain, and its memory limit."""
 
     image: str
     bundle: Bundle
@@ -70,7 +70,7 @@ class Subject:
 
 
 class _Container:
-    """A container that runs in the foreground of a process of ours."""
+    """A container in the foreground of a child process."""
 
     def __init__(self, engine: Engine, subject: Subject, digest: str, folder: Path) -> None:
         self.engine = engine
@@ -85,30 +85,30 @@ class _Container:
             )
 
     def wait_ready(self) -> str:
-        """Wait until it answers; returns why it does not, if so."""
+        """Wait until the service is ready; return why it is not, or an empty text."""
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
             code = self.process.poll()
             if code is not None:
-                return f"it ended with exit code {code}: {self.end_of_log()}"
-            if _is_ready(self.port):
+                return f"exit code {code}: {self.log_tail()}"
+            if is_ready(self.port):
                 return ""
             time.sleep(INTERVAL_SECONDS)
-        return f"not ready after {READY_SECONDS} s: {self.end_of_log()}"
+        return f"timed out after {READY_SECONDS} s: {self.log_tail()}"
 
-    def wait_end(self) -> int | None:
-        """The exit code; None when it does not end."""
+    def wait_exit(self) -> int | None:
+        """The exit code; None on timeout."""
         try:
-            return self.process.wait(END_SECONDS)
+            return self.process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return None
 
-    def end_of_log(self) -> str:
+    def log_tail(self) -> str:
         return self.log.read_text(errors="replace").strip()[-LOG_CHARACTERS:]
 
 
-def examine(engine: Engine, subject: Subject) -> list[Finding]:
-    """Every claim with what was seen. Raises ModelctlError when the engine itself fails."""
+def examine(engine: Engine, subject: Subject) -> list[ImageCheck]:
+    """Check every claim. Raises ModelctlError if the container engine itself fails."""
     if pull := engine.pull(subject.image):
         proc.run(pull, timeout_seconds=COMMAND_SECONDS)
     with (
@@ -117,14 +117,14 @@ def examine(engine: Engine, subject: Subject) -> list[Finding]:
         _running(engine, subject, WRONG_DIGEST, Path(folder)) as refusing,
     ):
         reason = container.wait_ready()
-        findings = [
-            Finding("ready without a writable root or rights", not reason, reason or "ready")
+        checks = [
+            ImageCheck("becomes ready unprivileged, read-only root", not reason, reason or "ready")
         ]
         if not reason:
-            findings.append(_asked(container, subject.bundle))
-            findings += _inside(container)
-            findings.append(_ending(container))
-        return [*findings, _refusal(refusing)]
+            checks.append(_check_predictions(container, subject.bundle))
+            checks += _check_permissions(container)
+            checks.append(_check_exit(container))
+        return [*checks, _check_refusal(refusing)]
 
 
 @contextmanager
@@ -135,76 +135,71 @@ def _running(engine: Engine, subject: Subject, digest: str, folder: Path) -> Ite
     finally:
         if container.process.poll() is None:
             subprocess.run(engine.remove(container.name), capture_output=True, check=False)
-            if container.wait_end() is None:
+            if container.wait_exit() is None:
                 container.process.kill()
                 container.process.wait()
 
 
-def _asked(container: _Container, bundle: Bundle) -> Finding:
-    claim = "predicts its sample as packaging recorded"
+def _check_predictions(container: _Container, bundle: Bundle) -> ImageCheck:
+    claim = "predicts its sample as recorded"
     try:
         with Client(f"http://127.0.0.1:{container.port}") as client:
-            wrong = smoke.problems(client, bundle)
+            mismatches = smoke.mismatches(client, bundle)
     except ModelctlError as error:
-        return Finding(claim, False, str(error))
-    rows = len(smoke.rows_of(bundle)[0])
-    return Finding(claim, not wrong, "; ".join(wrong) or f"{rows} rows, {bundle.digest}")
+        return ImageCheck(claim, False, str(error))
+    rows = len(smoke.sample_rows(bundle)[0])
+    observed = "; ".join(mismatches) or f"{rows} rows, {bundle.digest}"
+    return ImageCheck(claim, not mismatches, observed)
 
 
-def _inside(container: _Container) -> list[Finding]:
-    argv = container.engine.execute(container.name, ["python", "-c", LOOK_INSIDE])
-    return judge_inside(json.loads(proc.run(argv, timeout_seconds=COMMAND_SECONDS)))
+def _check_permissions(container: _Container) -> list[ImageCheck]:
+    argv = container.engine.execute(container.name, ["python", "-c", INSPECTION])
+    return judge_permissions(json.loads(proc.run(argv, timeout_seconds=COMMAND_SECONDS)))
 
 
-def judge_inside(seen: dict[str, Any]) -> list[Finding]:
-    """What the look into the container says of its rights."""
+def judge_permissions(seen: dict[str, Any]) -> list[ImageCheck]:
+    """The checks of what INSPECTION prints in the container."""
+    capabilities, new_privileges = seen["capabilities"], seen["new_privileges"]
     return [
-        Finding("is not root", seen["user"] != 0, f"user {seen['user']}"),
-        Finding("has a read-only root", seen["root"], "read-only" if seen["root"] else "writable"),
-        Finding(
-            "cannot change its model",
+        ImageCheck("does not run as root", seen["user"] != 0, f"user {seen['user']}"),
+        ImageCheck(
+            "has a read-only root filesystem",
+            seen["root"],
+            "read-only" if seen["root"] else "writable",
+        ),
+        ImageCheck(
+            "cannot write to its model",
             not seen["model"],
             "writable" if seen["model"] else "not writable",
         ),
-        Finding(
-            "has no capabilities and gets none",
-            not seen["rights"] and not seen["more rights"],
-            f"capabilities {seen['rights']:#x}, "
-            f"new privileges {'allowed' if seen['more rights'] else 'refused'}",
+        ImageCheck(
+            "has no capabilities and cannot gain any",
+            not capabilities and not new_privileges,
+            f"capabilities {capabilities:#x}, "
+            f"new privileges {'allowed' if new_privileges else 'refused'}",
         ),
     ]
 
 
-def _ending(container: _Container) -> Finding:
+def _check_exit(container: _Container) -> ImageCheck:
     proc.run(container.engine.stop(container.name), timeout_seconds=COMMAND_SECONDS)
-    code = container.wait_end()
-    said = f"still runs after {END_SECONDS} s" if code is None else f"exit code {code}"
-    return Finding("ends when it is told to", code == 0, said)
+    code = container.wait_exit()
+    observed = f"timed out after {EXIT_SECONDS} s" if code is None else f"exit code {code}"
+    return ImageCheck("exits on SIGTERM", code == 0, observed)
 
 
-def _refusal(container: _Container) -> Finding:
-    claim = "refuses to start when git says another digest"
-    code = container.wait_end()
+def _check_refusal(container: _Container) -> ImageCheck:
+    claim = "refuses another bundle digest"
+    code = container.wait_exit()
     if code is None:
-        return Finding(claim, False, f"it still runs after {END_SECONDS} s")
-    if code != REFUSED or WRONG_DIGEST not in container.end_of_log():
-        return Finding(claim, False, f"exit code {code}: {container.end_of_log()}")
-    return Finding(claim, True, f"exit code {code}")
-
-
-def _is_ready(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+        return ImageCheck(claim, False, f"still running after {EXIT_SECONDS} s")
+    if code != REFUSED or WRONG_DIGEST not in container.log_tail():
+        return ImageCheck(claim, False, f"exit code {code}: {container.log_tail()}")
+    return ImageCheck(claim, True, f"exit code {code}")
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port

@@ -1,7 +1,4 @@
-"""Ask a running service the rows that its bundle carries, and compare with what packaging recorded.
-
-Knows a URL and a bundle; where the service runs is none of its business.
-"""
+"""Compare a service's predictions of its bundle's sample with the recorded ones."""
 
 from __future__ import annotations
 
@@ -15,35 +12,34 @@ if TYPE_CHECKING:
     from app.model.bundle import Bundle
     from modelctl.service.client import Client
 
-# Engines of other machines may differ in the last digits.
+# Engines on other hardware may differ in the last digits.
 TOLERANCE = 1e-6
 SHOWN_ROWS = 3
 
 
-def problems(client: Client, bundle: Bundle) -> list[str]:
-    """What differs: the digest, or every prediction. Raises ModelctlError when nobody answers."""
+def mismatches(client: Client, bundle: Bundle) -> list[str]:
+    """The differing digest, or each differing prediction. Raises ModelctlError on no response."""
     served = client.get("/model/info")["digest"]
     if served != bundle.digest:
-        # Its predictions would only say the same less clearly.
-        return [f"it serves {served}, and not {bundle.digest}"]
-    sample = rows_of(bundle)
-    wrong = []
-    for number, (row, recorded) in enumerate(zip(*sample, strict=True)):
-        found = client.post("/predict", {"features": row})["prediction"]
-        if not same(recorded, found):
-            wrong.append(f"row {number} is {found!r}, packaging recorded {recorded!r}")
-    rest = len(wrong) - SHOWN_ROWS
-    return wrong[:SHOWN_ROWS] + ([f"and {rest} rows more"] if rest > 0 else [])
+        # Comparing the predictions of another bundle would add nothing.
+        return [f"expected bundle {bundle.digest}, found {served}"]
+    differing = []
+    for number, (row, recorded) in enumerate(zip(*sample_rows(bundle), strict=True)):
+        served = client.post("/predict", {"features": row})["prediction"]
+        if not is_same(recorded, served):
+            differing.append(f"row {number}: expected {recorded!r}, found {served!r}")
+    rest = len(differing) - SHOWN_ROWS
+    return differing[:SHOWN_ROWS] + ([f"and {rest} more rows"] if rest > 0 else [])
 
 
-def rows_of(bundle: Bundle) -> tuple[list[Any], list[Any]]:
-    """The rows in a bundle, and their predictions."""
+def sample_rows(bundle: Bundle) -> tuple[list[Any], list[Any]]:
+    """The sample rows in a bundle, and their recorded predictions."""
     sample = orjson.loads(bundle.read(SAMPLE))
     return sample["rows"], sample["predictions"]
 
 
-def same(recorded: Any, found: Any) -> bool:
-    """Whether two predictions are equal; numbers up to what engines may differ by."""
-    if isinstance(recorded, float) and isinstance(found, int | float):
-        return abs(recorded - found) <= TOLERANCE * max(1.0, abs(recorded))
-    return bool(recorded == found)
+def is_same(recorded: Any, served: Any) -> bool:
+    """Whether two predictions are equal; numbers within the tolerance of engines."""
+    if isinstance(recorded, float) and isinstance(served, int | float):
+        return abs(recorded - served) <= TOLERANCE * max(1.0, abs(recorded))
+    return bool(recorded == served)

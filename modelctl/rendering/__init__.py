@@ -1,1 +1,1 @@
-"""What git says as Kubernetes objects: charts, renders, diffs, and files generated from them."""
+"""Releases as Kubernetes objects: charts, rendered manifests, diffs, and files made from them."""

@@ -1,8 +1,8 @@
-"""Package the chart so that the same content gives the same bytes, wherever and whenever.
+"""Package the chart reproducibly: the same content gives the same bytes.
 
-Helm packages (it knows `.helmignore` and what a chart has to have), but stamps every file with the
-time of the packaging, so no two of its packages are equal. What it made is repacked here: sorted,
-owned by nobody, and as old as the last commit that changed the chart.
+Helm packages (it applies `.helmignore` and validates the chart), but stamps every file with the
+current time. The archive is repacked here: sorted, without owners, and with the time of the last
+commit that changed the chart.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ class ChartPackage:
 def package(
     chart: Path, out: Path, helm: str, environ: Mapping[str, str] = os.environ
 ) -> ChartPackage:
-    """Write `<name>-<version>.tgz` into `out`, all of it or nothing.
+    """Write `<name>-<version>.tgz` into `out` atomically.
 
-    Raises ModelctlError when Helm refuses the chart, or when nothing says how old it is.
+    Raises ModelctlError if Helm refuses the chart, or without a timestamp for the files.
     """
     seconds = epoch(chart, environ)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".chart-", dir=out) as scratch:
         proc.run([helm, "package", str(chart), "--destination", scratch])
-        (made,) = Path(scratch).glob("*.tgz")
-        content = normalised(made.read_bytes(), seconds)
-        made.write_bytes(content)
-        path = out / made.name
-        made.replace(path)
+        (archive,) = Path(scratch).glob("*.tgz")
+        content = normalised(archive.read_bytes(), seconds)
+        archive.write_bytes(content)
+        path = out / archive.name
+        archive.replace(path)
     return ChartPackage(path, f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
 
 
 def epoch(chart: Path, environ: Mapping[str, str] = os.environ) -> int:
-    """The time that the package's files get, in seconds since 1970.
+    """The modification time of the package's files, in seconds since 1970.
 
     `SOURCE_DATE_EPOCH` (reproducible-builds.org), else the last commit that changed the chart.
     """
@@ -62,28 +62,28 @@ def epoch(chart: Path, environ: Mapping[str, str] = os.environ) -> int:
         if given.isdigit():
             return int(given)
         raise ModelctlError(
-            "SOURCE_DATE_EPOCH is not a time", found=given, expected="seconds since 1970"
+            "SOURCE_DATE_EPOCH is not a timestamp", found=given, expected="seconds since 1970"
         )
     try:
-        answer = gitrepo.git(chart, "log", "-1", "--format=%ct", "--", ".").strip()
+        committed_at = gitrepo.git(chart, "log", "-1", "--format=%ct", "--", ".").strip()
     except proc.CommandError as error:
         raise ModelctlError(
-            f"{chart} is in no git repository, so nothing says how old it is",
+            f"no timestamp for the package: {chart} is not in a git repository",
             fix="set SOURCE_DATE_EPOCH to seconds since 1970",
         ) from error
-    if not answer:
+    if not committed_at:
         raise ModelctlError(
-            f"{chart} is in no commit yet, so nothing says how old it is",
+            f"no timestamp for the package: {chart} is not committed",
             fix="commit it, or set SOURCE_DATE_EPOCH to seconds since 1970",
         )
-    return int(answer)
+    return int(committed_at)
 
 
 def normalised(archive: bytes, seconds: int) -> bytes:
-    """The same files in an archive that depends on nothing but them and the given time."""
-    files = dict(sorted(_files(archive), key=_place))
+    """The same files in an archive that depends only on their content and the given time."""
+    files = dict(sorted(_files(archive), key=_sort_key))
     packed = io.BytesIO()
-    # Without a name, which gzip would put into its header.
+    # An empty name: gzip would otherwise write it into its header.
     with (
         gzip.GzipFile(filename="", fileobj=packed, mode="wb", compresslevel=9, mtime=seconds) as gz,
         tarfile.open(fileobj=gz, mode="w", format=tarfile.USTAR_FORMAT) as tar,
@@ -96,18 +96,18 @@ def normalised(archive: bytes, seconds: int) -> bytes:
 
 
 def _files(archive: bytes) -> list[tuple[str, bytes]]:
-    """Name and content of everything in a package; it holds nothing but files."""
+    """Name and content of every file in a package. Raises ModelctlError for anything else."""
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        found = []
+        files = []
         for entry in tar:
             content = tar.extractfile(entry)
             if not entry.isreg() or content is None:
                 raise ModelctlError(f"'{entry.name}' in the chart is not a regular file")
-            found.append((entry.name, content.read()))
-    return found
+            files.append((entry.name, content.read()))
+    return files
 
 
-def _place(file: tuple[str, bytes]) -> tuple[int, str]:
-    """Chart.yaml first, as Helm has it: who only wants to know what it is reads no further."""
+def _sort_key(file: tuple[str, bytes]) -> tuple[int, str]:
+    """Chart.yaml first, as Helm writes it: readers of the metadata stop there."""
     name = file[0]
     return (name.count("/") if name.endswith("/Chart.yaml") else 99, name)

@@ -1,8 +1,8 @@
-"""Which chart renders a release: the folder in the first environment, later the pinned version.
+"""Which chart renders a release: the checkout's in the first environment, later a pinned version.
 
-The chart travels with a version: an edited template reaches an environment by promotion only.
-A pinned chart that is not the folder's comes from a cache, else from the registry; a version is
-never pushed twice, so what is in the cache stays true.
+The chart is promoted with the version: an edited template reaches later environments by promotion
+only. A pinned chart other than the checkout's comes from the cache, else from the registry; a
+version is pushed once, so the cache never goes stale.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NAME = Path(CHART).name
 DEFINITION = f"{CHART}/Chart.yaml"
-# What .helmignore keeps out of the package: it may change without a new version.
+# Excluded from the package by .helmignore: these may change without a new version.
 NOT_PACKAGED = ("ci", "tests", "golden", ".schema.yaml", "README.md.gotmpl", ".helmignore")
 REGISTRY_VARIABLE = "CHART_REGISTRY"
 REGISTRY_KEY = "chartRegistry"
@@ -36,15 +36,15 @@ def folder_version(root: Path) -> str:
 
 
 def pinned_version(version_file: Path) -> str:
-    """The chart that a version file pins; empty when it pins none."""
+    """The chart version that a version file pins; empty if it pins none."""
     pinned = yamlfile.read(version_file).get("chart")
     return str(pinned.get("version", "")) if isinstance(pinned, dict) else ""
 
 
 def find(repository: Repository, environment: Environment, model: str, helm: str) -> Path:
-    """The chart, folder or archive, that renders a release; a missing one is pulled.
+    """The chart, a folder or an archive, that renders a release; pulled if necessary.
 
-    Raises ModelctlError when the version file pins none, or when nothing can supply the pinned one.
+    Raises ModelctlError if the version file pins none, or the pinned one is not available.
     """
     folder = repository.root / CHART
     if repository.before(environment) is None:
@@ -54,7 +54,7 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
     if not version:
         name = version_file.relative_to(repository.root)
         raise ModelctlError(
-            f"{name} pins no chart",
+            f"{name} pins no chart version",
             expected="chart.version",
             fix=f"modelctl promote {model} --to {environment.name}",
         )
@@ -66,8 +66,8 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
         return folder
     if not registry:
         raise ModelctlError(
-            f"chart {NAME} {version} is not at hand",
-            expected=f"{folder_version(repository.root)}, the one in {CHART}, or a registry",
+            f"chart {NAME} {version} is not available locally",
+            expected=f"{folder_version(repository.root)}, as in {CHART}, or a chart registry",
             fix=f"set {REGISTRY_KEY} in {FILE}, or ${REGISTRY_VARIABLE}",
         )
     _pull(registry, version, archive, helm)
@@ -75,22 +75,22 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
 
 
 def registry_of(repository: Repository) -> str:
-    """Where released charts are, `host/path`; `$CHART_REGISTRY` wins. Empty when nobody says."""
-    named = os.environ.get(REGISTRY_VARIABLE) or yamlfile.read(repository.root / FILE).get(
+    """The registry of released charts, `host/path`, or empty; `$CHART_REGISTRY` overrides."""
+    registry = os.environ.get(REGISTRY_VARIABLE) or yamlfile.read(repository.root / FILE).get(
         REGISTRY_KEY, ""
     )
-    return str(named).removeprefix("oci://").rstrip("/")
+    return str(registry).removeprefix("oci://").rstrip("/")
 
 
 def cached(registry: str, version: str) -> Path:
-    """Where a pulled chart is kept, whether it is there or not; one folder for each registry."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = registry.removeprefix(HTTP).replace("/", "_").replace(":", "_") or "none"
-    return home / "modelctl" / "charts" / place / f"{NAME}-{version}.tgz"
+    """The cache path of a pulled chart, existing or not; one folder per registry."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = registry.removeprefix(HTTP).replace("/", "_").replace(":", "_") or "none"
+    return cache / "modelctl" / "charts" / folder / f"{NAME}-{version}.tgz"
 
 
 def release_violations(root: Path, base: str) -> list[str]:
-    """Why a chart that differs from `base` cannot be promoted: its version is that of before."""
+    """Why a chart that differs from `base` cannot be promoted: its version is unchanged."""
     excluded = (f":(exclude){CHART}/{name}" for name in NOT_PACKAGED)
     changed = gitrepo.changed_since(root, base, (CHART, *excluded))
     before = gitrepo.text_at(root, base, root / DEFINITION)
@@ -100,13 +100,13 @@ def release_violations(root: Path, base: str) -> list[str]:
     if str(yamlfile.parse(before, root / DEFINITION)["version"]) != version:
         return []
     return [
-        f"{DEFINITION}: {len(changed)} files of the chart changed and its version is still "
-        f"{version}, which is released already and stays as it is: raise it"
+        f"{DEFINITION}: {len(changed)} chart files changed, but the version is still {version}, "
+        "and released versions are immutable; raise the version"
     ]
 
 
 def _pull(registry: str, version: str, archive: Path, helm: str) -> None:
-    """Put the chart into the cache, whole or not at all."""
+    """Pull the chart into the cache atomically."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     plain = ["--plain-http"] if registry.startswith(HTTP) else []
     source = f"oci://{registry.removeprefix(HTTP)}/{NAME}"
@@ -114,7 +114,7 @@ def _pull(registry: str, version: str, archive: Path, helm: str) -> None:
         proc.run(
             [helm, "pull", source, "--version", version, "--destination", folder, *plain],
             timeout_seconds=PULL_SECONDS,
-            fix=f"`helm registry login {source.removeprefix('oci://').split('/')[0]}`, "
-            f"or push the chart: version {version} has to be there",
+            fix=f"log in with `helm registry login {source.removeprefix('oci://').split('/')[0]}`, "
+            f"or push chart version {version}",
         )
         (Path(folder) / archive.name).replace(archive)

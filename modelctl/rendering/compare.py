@@ -1,4 +1,4 @@
-"""Which releases a change touches, and what it does to each: a commit against the checkout."""
+"""Compare rendered releases: between environments, or a commit with the checkout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReleaseChange:
-    """What changes in one release; empty `changes` are never listed."""
+    """The changes in one release; a release without changes is never listed."""
 
     environment: str
     model: str
@@ -29,14 +29,14 @@ class ReleaseChange:
 
     @property
     def name(self) -> str:
-        """The name of its Argo CD Application."""
+        """The name of the release's Argo CD Application."""
         return f"{self.environment}-{self.model}"
 
 
 def between(
     repository: Repository, model: str, first: Environment, second: Environment
 ) -> list[diff.Change]:
-    """What differs for a model from one environment to another."""
+    """The differences of a model between two environments."""
     helm = render.find_helm(repository.root)
     return diff.changes(
         render.release(repository, first, model, helm),
@@ -45,15 +45,15 @@ def between(
 
 
 def against(repository: Repository, base: str) -> list[ReleaseChange]:
-    """What the checkout changes in each release against the commit `base`.
+    """The changes of the checkout in each release, compared with the commit `base`.
 
-    Only releases whose files changed are rendered; all of them when the chart changed.
+    Renders only releases whose files changed; all of them if the chart changed.
     """
     touched = changes.since(repository, base).touched
     if not touched:
         return []
     helm = render.find_helm(repository.root)
-    found = []
+    changed = []
     with _checkout(repository, base) as before:
         models = sorted({*repository.models(), *(before.models() if before else [])})
         for environment in repository.environments:
@@ -66,14 +66,14 @@ def against(repository: Repository, base: str) -> list[ReleaseChange]:
                     _objects(repository, environment.name, model, helm),
                 )
                 if differences:
-                    found.append(ReleaseChange(environment.name, model, differences))
-    return found
+                    changed.append(ReleaseChange(environment.name, model, differences))
+    return changed
 
 
 def proposed(
     repository: Repository, environment: str, model: str, planned: Sequence[Edit]
 ) -> list[diff.Change]:
-    """What edits that are not written yet change in one release, against the commit HEAD."""
+    """The changes of planned edits in one release, compared with the commit HEAD."""
     helm = render.find_helm(repository.root)
     with _checkout(repository, "HEAD") as files:
         before = _objects(files, environment, model, helm)
@@ -96,7 +96,7 @@ def _objects(
 
 @contextmanager
 def _checkout(repository: Repository, commit: str) -> Iterator[Repository | None]:
-    """The files of a commit in a folder that goes away; None when it had no environments."""
+    """The files of a commit in a temporary folder; None if it has no environments."""
     with tempfile.TemporaryDirectory(prefix="modelctl-") as name:
         folder = Path(name)
         gitrepo.export(repository.root, commit, changes.READ_PATHS, folder / "files.tar")

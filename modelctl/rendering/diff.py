@@ -1,6 +1,6 @@
-"""What a change does to the cluster: rendered objects before against after, readable and safe.
+"""Diff rendered objects, readably and with Secret values masked.
 
-Works on parsed objects only; secrets never leave as they are.
+Works on parsed objects only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from modelctl.rendering.render import Manifest
 
-# Rendered by Helm from other values that are in the diff themselves.
+# Derived by Helm from other values, which are in the diff themselves.
 NOISE = ("helm.sh/chart", "checksum/config")
 SECRET_FIELDS = ("data", "stringData")
 CONTEXT_LINES = 3
@@ -33,25 +33,25 @@ class Change:
 
 
 def changes(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[Change]:
-    """What differs between two renders, object by object, in a stable order."""
+    """The differences between two renders, object by object, in a stable order."""
     old = {name_of(manifest): manifest for manifest in before}
     new = {name_of(manifest): manifest for manifest in after}
-    found = []
+    differences = []
     for name in sorted(old.keys() | new.keys()):
         left, right = _texts(old.get(name), new.get(name))
         if left != right:
             kind = "added" if not left else "removed" if not right else "changed"
-            found.append(Change(kind, name, _unified(left, right)))
-    return found
+            differences.append(Change(kind, name, _unified(left, right)))
+    return differences
 
 
 def name_of(manifest: Manifest) -> str:
-    """Kind and name of an object; the namespace is the release's and says nothing more."""
+    """Kind and name of an object; all objects of a release share its namespace."""
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
 
 
 def _texts(before: Manifest | None, after: Manifest | None) -> tuple[str, str]:
-    """Both sides as YAML with sorted keys, without noise and without any secret."""
+    """Both sides as YAML with sorted keys, without noise and with Secret values masked."""
     left = _masked(before, after, "before")
     right = _masked(after, before, "after")
     return _to_yaml(left), _to_yaml(right)
@@ -63,10 +63,10 @@ def _masked(manifest: Manifest | None, other: Manifest | None, side: str) -> Man
     masked = dict(manifest)
     for field in SECRET_FIELDS:
         if field in masked:
-            theirs = (other or {}).get(field) or {}
-            # A reviewer has to see that a value changed, never what it is.
+            other_values = (other or {}).get(field) or {}
+            # A reviewer has to see that a value changed, but not the value.
             masked[field] = {
-                key: "(secret)" if theirs.get(key) == value else f"(secret, {side})"
+                key: "(secret)" if other_values.get(key) == value else f"(secret, {side})"
                 for key, value in masked[field].items()
             }
     return masked

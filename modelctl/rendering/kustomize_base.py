@@ -1,23 +1,18 @@
-"""Write `kustomize/model/base`, the model for clusters without Helm.
+"""Generate `kustomize/model/base`, the model for clusters without Helm.
 
     python -m modelctl.rendering.kustomize_base
 
-Rendered from the chart, so nothing is described twice. Fixed on purpose: the release is called
-`model`, its image `ml-model`, and no bundle has its digest, so a pod starts only after an overlay
-has named an image and a digest. `make generate` runs it; a test fails when a file is stale.
+Rendered from the chart, the single source. The release name `model`, the image `ml-model` and the
+digest are placeholders: no bundle has that digest, so a pod starts only after an overlay sets image
+and digest. `make generate` runs it; a test fails if a file is stale.
 """
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-
-from modelctl import proc
-from modelctl.rendering import render
-from modelctl.repository import yamlfile
-from modelctl.repository.environments import CHART, Repository
+from modelctl.rendering import generated, render
+from modelctl.repository.environments import Repository
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +25,8 @@ VALUES = (
     "image.tag=unset",
     f"model.digest={NO_DIGEST}",
 )
-# Helm's own; kustomize puts a hash of the settings into the ConfigMap's name instead. The version
-# is the model's, which only an overlay knows.
+# Set by Helm only; Kustomize adds a hash of the settings to the ConfigMap's name instead. The
+# version is the model's, which only an overlay knows.
 DROPPED = (
     "helm.sh/chart",
     "app.kubernetes.io/managed-by",
@@ -42,15 +37,11 @@ HEAD = "# Generated from charts/ml-model by `make generate`; change it there, or
 
 
 def files(root: Path, helm: str) -> dict[Path, str]:
-    """Every generated file with the text it should have."""
-    text = proc.run(
-        [
-            *(helm, "template", RELEASE, str(root / CHART), "--no-hooks"),
-            *("--namespace", NAMESPACE, "--kube-version", render.KUBE_VERSION),
-            *(part for value in VALUES for part in ("--set", value)),
-        ]
+    """Every generated file with its expected content."""
+    rendered = generated.render_chart(
+        root, helm, release=RELEASE, namespace=NAMESPACE, values=VALUES, options=("--no-hooks",)
     )
-    objects = [_without_helm(manifest) for manifest in render.parse(text)]
+    objects = [_without_helm(manifest) for manifest in rendered]
     settings = next(item for item in objects if item["kind"] == "ConfigMap")
     rest = [item for item in objects if item is not settings]
     names = {f"{manifest['kind'].lower()}.yaml": manifest for manifest in rest}
@@ -64,13 +55,13 @@ def files(root: Path, helm: str) -> dict[Path, str]:
     pairs = sorted(settings["data"].items())
     return {
         folder / "settings.env": HEAD + "".join(f"{key}={value}\n" for key, value in pairs),
-        folder / "kustomization.yaml": HEAD + _dump(kustomization),
-        **{folder / name: HEAD + _dump(manifest) for name, manifest in names.items()},
+        folder / "kustomization.yaml": HEAD + generated.dump(kustomization),
+        **{folder / name: HEAD + generated.dump(manifest) for name, manifest in names.items()},
     }
 
 
 def _without_helm(node: Any) -> Any:
-    """The same object without Helm's marks and without the namespace, which an overlay names."""
+    """The object without Helm's labels and annotations, and without the namespace."""
     if isinstance(node, list):
         return [_without_helm(part) for part in node]
     if not isinstance(node, dict):
@@ -81,23 +72,10 @@ def _without_helm(node: Any) -> Any:
     return kept
 
 
-def _dump(content: Any) -> str:
-    stream = io.StringIO()
-    yaml = YAML()
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.width = 100
-    yaml.dump(content, stream)
-    return stream.getvalue()
-
-
 def main() -> None:
-    """Write them, and remove what the chart no longer renders."""
+    """Write the files, and remove what the chart no longer renders."""
     root = Repository.find().root
-    wanted = files(root, render.find_helm(root))
-    for path in set((root / BASE).glob("*")) - set(wanted):
-        path.unlink()
-    for path, text in wanted.items():
-        yamlfile.write(path, text)
+    generated.replace_folder(root / BASE, files(root, render.find_helm(root)))
 
 
 if __name__ == "__main__":

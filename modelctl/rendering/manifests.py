@@ -1,4 +1,4 @@
-"""Rendered releases as folders, a file for each object: to apply, to compare, to scan."""
+"""Rendered releases as folders with one file per object: to apply, to compare, to scan."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _SEPARATOR = re.compile(r"^---\s*$", re.MULTILINE)
 def releases(
     repository: Repository, environment: Environment | None, model: str
 ) -> list[tuple[Environment, str]]:
-    """What is released somewhere, limited to an environment or a model where one is given."""
+    """All releases, limited to an environment or a model if given."""
     return [
-        (place, name)
-        for place in repository.environments
+        (candidate, name)
+        for candidate in repository.environments
         for name in repository.models()
-        if environment in (None, place)
+        if environment in (None, candidate)
         and model in ("", name)
-        and repository.version_file(place, name).is_file()
+        and repository.version_file(candidate, name).is_file()
     ]
 
 
 def write(text: str, folder: Path) -> list[Path]:
-    """Write each object of a rendered release; a manifest that the release lost is removed."""
+    """Write each object of a rendered release; remove manifests that it no longer renders."""
     written = []
     for part in _SEPARATOR.split(text):
         for item in render.parse(part):

@@ -1,6 +1,6 @@
-"""Rendered changes as a forge shows them: folded, fenced, and never more than it takes.
+"""Rendered changes as Markdown: folded, fenced, and within a forge's size limit.
 
-What is shown comes from files that others write, so nothing in it may end its fence or its cell.
+The content is untrusted: nothing in it may close its fence or its table cell.
 """
 
 from __future__ import annotations
@@ -14,52 +14,52 @@ if TYPE_CHECKING:
 
     from modelctl.rendering.diff import Change
 
-# GitHub refuses a comment, or the text of a pull request, of more than 65,536 characters.
-CHARACTERS = 60_000
-NAMED = 50
+# GitHub rejects a comment or a pull-request body of more than 65,536 characters.
+MAX_CHARACTERS = 60_000
+MAX_NAMES = 50
 FENCE = "```"
 
 
-def comment(found: Mapping[str, Sequence[Change]]) -> str:
-    """All of it as far as a comment can hold it, and the names of what it cannot."""
-    shown, left, size = [], [], 0
-    for name, changes in found.items():
+def comment(changes_by_release: Mapping[str, Sequence[Change]]) -> str:
+    """As many releases as fit into a comment, and the names of the others."""
+    shown, omitted, size = [], [], 0
+    for name, changes in changes_by_release.items():
         text = _release(name, changes)
-        if size + len(text) > CHARACTERS:
-            left.append(f"`{name}` ({len(changes)} objects)")
+        if size + len(text) > MAX_CHARACTERS:
+            omitted.append(f"`{name}` ({_count(changes)})")
         else:
             shown.append(f"{text}\n")
             size += len(text) + 1
-    if left:
-        shown.append(f"{len(left)} more change, too long for a comment: {_named(left)}\n")
+    if omitted:
+        shown.append(f"{_omitted(omitted, 'release')}\n")
     return "".join(shown)
 
 
 def objects(changes: Sequence[Change], room: int) -> str:
-    """The objects of one release as far as `room` characters go, and the names of the others."""
-    shown, left, size = [], [], 0
+    """As many objects of one release as fit into `room` characters, and the names of the others."""
+    shown, omitted, size = [], [], 0
     for change in changes:
         title = f"{change.kind} <code>{escape(change.object)}</code>"
         text = f"<details><summary>{title}</summary>\n\n{fenced(change.text)}\n\n</details>"
         if size + len(text) > room:
-            left.append(f"`{change.object}`")
+            omitted.append(f"`{change.object}`")
         else:
             shown.append(text)
             size += len(text) + 1
-    if left:
-        shown.append(f"{len(left)} more change, too long to be shown here: {_named(left)}")
+    if omitted:
+        shown.append(_omitted(omitted, "object"))
     return "\n".join(shown)
 
 
 def fenced(text: str) -> str:
-    """A diff that stays one block, even where it holds a fence itself."""
+    """A diff as one code block, even if it contains a fence itself."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = FENCE if longest < len(FENCE) else "`" * (longest + 1)
     return f"{fence}diff\n{text}{fence}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; what is in a cell stays in it."""
+    """A table with escaped cells."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
@@ -70,9 +70,15 @@ def _cell(text: str) -> str:
 
 def _release(name: str, changes: Sequence[Change]) -> str:
     blocks = [f"**{change.kind}** `{change.object}`\n\n{fenced(change.text)}" for change in changes]
-    summary = f"<summary><b>{name}</b>: {len(changes)} objects</summary>"
+    summary = f"<summary><b>{name}</b>: {_count(changes)}</summary>"
     return f"<details>{summary}\n\n" + "\n\n".join(blocks) + "\n\n</details>\n"
 
 
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+def _count(changes: Sequence[Change]) -> str:
+    return f"{len(changes)} object{'' if len(changes) == 1 else 's'}"
+
+
+def _omitted(names: Sequence[str], kind: str) -> str:
+    listed = ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
+    plural = "" if len(names) == 1 else "s"
+    return f"{len(names)} more changed {kind}{plural}, omitted for size: {listed}"

@@ -1,4 +1,4 @@
-"""Render a release exactly as Argo CD does: its chart with the release's four value files."""
+"""Render a release exactly as Argo CD does: its chart with its four value files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from modelctl.repository.environments import Environment, Repository
 
-# What a Helm believes of the cluster when it is not told depends on how it was built.
+# Helm's default Kubernetes version depends on its build.
 KUBE_VERSION = "1.36.1"
 
 Manifest = dict[str, Any]
 
 
 def find_helm(root: Path) -> str:
-    """The Helm to use: `$HELM`, else `helm` on PATH, else the pinned one of the repository."""
+    """The Helm to use: `$HELM`, else `helm` on PATH, else the repository's pinned build."""
     pinned = root / ".tools" / "bin" / "helm4"
     for candidate in (os.environ.get("HELM", ""), "helm", str(pinned)):
         if candidate and shutil.which(candidate):
@@ -33,12 +33,12 @@ def find_helm(root: Path) -> str:
     raise ModelctlError(
         "Helm is not installed",
         expected="`helm` on PATH, or $HELM",
-        fix="install Helm, or build the pinned one: make tools TOOLS=helm4",
+        fix="install Helm, or build the pinned version: make tools TOOLS=helm4",
     )
 
 
 def value_files(repository: Repository, environment: Environment, model: str) -> list[Path]:
-    """The value files of a release in Argo CD's order, later wins. All but version.yaml exist."""
+    """The value files of a release in Argo CD's order, later ones override earlier ones."""
     folder = repository.folder(environment, model)
     return [folder.parent / COMMON, *(folder / name for name in VALUE_FILES)]
 
@@ -46,23 +46,22 @@ def value_files(repository: Repository, environment: Environment, model: str) ->
 def release_text(
     repository: Repository, environment: Environment, model: str, helm: str = ""
 ) -> str:
-    """The manifests of a release as YAML; refuses a model that is not released there.
+    """The manifests of a release as YAML.
 
-    `helm` is the program; by default the one that `find_helm` finds.
-
-    Raises ModelctlError with Helm's own words when the values do not render.
+    `helm` is the program; default: `find_helm`. Raises ModelctlError for a model that is not
+    released there, and with Helm's stderr if rendering fails.
     """
     repository.require_model(environment, model)
     files = value_files(repository, environment, model)
     if not files[-1].is_file():
         raise ModelctlError(
-            f"'{model}' is not released in '{environment.name}' yet",
+            f"'{model}' is not released in '{environment.name}'",
             expected=str(files[-1].relative_to(repository.root)),
             fix=f"modelctl bump {model} or modelctl promote {model} --to {environment.name}",
         )
     arguments = [part for file in files for part in ("--values", str(file))]
     if repository.before(environment) is None:
-        # The first environment takes the chart of the commit, whichever one is pinned.
+        # The first environment renders the checkout's chart, whatever its version file pins.
         arguments += ["--set-string", "chart.version="]
     helm = helm or find_helm(repository.root)
     chart = charts.find(repository, environment, model, helm)
@@ -72,7 +71,7 @@ def release_text(
             *("--namespace", environment.namespace, "--kube-version", KUBE_VERSION),
             *("--include-crds", *arguments),
         ],
-        fix="correct the value that Helm names, then run the command again",
+        fix="correct the value that Helm reports, then run the command again",
     )
 
 

@@ -1,1 +1,1 @@
-"""The checkout that Argo CD follows: environments, value files, planned edits, git."""
+"""The checkout that Argo CD follows: environments, value files, planned edits, git history."""

@@ -19,26 +19,26 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True)
 class Changes:
-    """The files that differ from the commit `base`, those that git does not know included."""
+    """The files that differ from the commit `base`, untracked files included."""
 
     base: str
     names: tuple[str, ...]
 
     @property
     def touched(self) -> set[str]:
-        """What they belong to: `environment/model`, `environment` for all models of it, or `*`
-        for everything (the chart, or the list of environments).
+        """The scopes of the files: `environment/model`, `environment` for all of its models, or
+        `*` for everything (the chart, or the list of environments).
         """
-        found = set()
+        scopes = set()
         for name in self.names:
             parts = Path(name).parts
             if parts[0] != "environments" or len(parts) == len(FILE.parts):
-                found.add(EVERYTHING)
+                scopes.add(EVERYTHING)
             else:
-                found.add("/".join(parts[1:3]) if len(parts) >= VERSION_FILE_PARTS else parts[1])
-        return found
+                scopes.add("/".join(parts[1:3]) if len(parts) >= VERSION_FILE_PARTS else parts[1])
+        return scopes
 
 
 def since(repository: Repository, base: str) -> Changes:
-    """What differs from a commit, asked of git once."""
+    """What differs from a commit, read from git once."""
     return Changes(base, tuple(gitrepo.changed_since(repository.root, base, READ_PATHS)))

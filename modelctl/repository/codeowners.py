@@ -1,6 +1,6 @@
-"""Who has to approve what, as CODEOWNERS: from `approvals` in environments.yaml.
+"""CODEOWNERS, generated from `approvals` in environments.yaml.
 
-Only the part between two markers is ours; other lines of the file stay as they are.
+Only the part between the two markers is generated; other lines of the file are kept.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     from modelctl.repository.environments import Environment
 
 FILE = ".github/CODEOWNERS"
+# Existing files contain these markers: a changed one would add a second part.
 BEGIN = "# Begin of what `make generate` writes from `approvals` in environments/environments.yaml"
 END = "# End of what `make generate` writes"
 
 
 def text(before: str, environments: Sequence[Environment]) -> str:
-    """The file with our part renewed, at its end when it was not there."""
-    ours = "\n".join([BEGIN, *_lines(environments), END]) + "\n"
+    """The file with its generated part replaced, or appended where there is none."""
+    generated = "\n".join([BEGIN, *_lines(environments), END]) + "\n"
     head, begin, rest = before.partition(BEGIN)
     if not begin:
-        return f"{before.rstrip()}\n\n{ours}" if before.strip() else ours
-    return head + ours + rest.partition(END)[2].removeprefix("\n")
+        return f"{before.rstrip()}\n\n{generated}" if before.strip() else generated
+    return head + generated + rest.partition(END)[2].removeprefix("\n")
 
 
 def _lines(environments: Sequence[Environment]) -> list[str]:
@@ -33,8 +34,8 @@ def _lines(environments: Sequence[Environment]) -> list[str]:
         if environment.approvals
     ]
     if not lines:
-        return ["# (no environment asks for approvals)"]
-    # Whoever could change the rules alone would need nobody's approval.
-    everybody = sorted({owner for e in environments for owner in e.approvals})
-    guarded = ("/environments/environments.yaml", f"/{FILE}")
-    return [*lines, *(f"{path} {' '.join(everybody)}" for path in guarded)]
+        return ["# (no environment requires approvals)"]
+    # Without an owner of these two files, anyone could remove the approvals.
+    owners = sorted({owner for e in environments for owner in e.approvals})
+    protected = ("/environments/environments.yaml", f"/{FILE}")
+    return [*lines, *(f"{path} {' '.join(owners)}" for path in protected)]

@@ -1,7 +1,6 @@
-"""A change of one value file as a plan: shown as a diff, written only when asked.
+"""A planned change of one value file: shown as a diff, written only by `apply`.
 
-Planning reads; only `apply` writes. A plan that changes nothing is not written, so running a
-command twice changes nothing the second time.
+Planning only reads. A plan without changes is not written, so commands are idempotent.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Edit:
-    """New text for one file; `before` is empty for a new file, `after` is None to remove it."""
+    """New content of one file; `before` is empty for a new file, `after` is None to remove it."""
 
     path: Path
     before: str
     after: str | None
 
     @property
-    def changes(self) -> bool:
-        """Whether there is anything to write."""
+    def has_changes(self) -> bool:
+        """Whether there is anything to write or remove."""
         return self.before != self.after
 
     @property
@@ -42,7 +41,7 @@ class Edit:
         return "edit" if self.before else "create"
 
     def diff(self, root: Path) -> str:
-        """The change as a unified diff with paths below `root`."""
+        """The change as a unified diff with paths relative to `root`."""
         name = str(self.path.relative_to(root))
         lines = difflib.unified_diff(
             self.before.splitlines(keepends=True),
@@ -54,7 +53,7 @@ class Edit:
 
 
 def set_version(path: Path, version: Version) -> Edit:
-    """Plan to put a version into a version file, keeping its comments and key order."""
+    """Plan to write a version into a version file, keeping its comments and key order."""
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     content = yamlfile.parse(before, path)
     _merge(content, version.model_dump(exclude_none=True))
@@ -64,7 +63,7 @@ def set_version(path: Path, version: Version) -> Edit:
 
 
 def set_values(path: Path, source: Path) -> Edit:
-    """Plan to give a value file the values of another, keeping its own comments and key order."""
+    """Plan to copy the values of another value file, keeping the comments and key order here."""
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     content = yamlfile.parse(before, path)
     wanted = yamlfile.read(source)
@@ -76,14 +75,14 @@ def set_values(path: Path, source: Path) -> Edit:
 
 
 def remove(path: Path) -> Edit:
-    """Plan to remove a file; one that is not there is nothing to change."""
+    """Plan to remove a file; a missing file is an edit without changes."""
     if not path.is_file():
         return Edit(path, "", "")
     return Edit(path, path.read_text(encoding="utf-8"), None)
 
 
 def apply(repository: Repository, *planned: Edit) -> None:
-    """Write the planned texts; refuses when one of the files has changes that are not committed."""
+    """Write the planned edits. Raises ModelctlError if one of the files has uncommitted changes."""
     for edit in planned:
         gitrepo.require_clean(repository.root, edit.path)
     for edit in planned:
@@ -95,13 +94,13 @@ def apply(repository: Repository, *planned: Edit) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Git knows no empty folders, and `check` would call one a model without files."""
+    """Git does not track empty folders, and `check` would report one as an incomplete model."""
     if not any(folder.iterdir()):
         folder.rmdir()
 
 
 def _drop(target: CommentedMap, wanted: CommentedMap) -> None:
-    """Remove what `wanted` does not have."""
+    """Remove the keys that `wanted` lacks."""
     for key in list(target):
         if key not in wanted:
             del target[key]

@@ -1,6 +1,6 @@
-"""What runs where, as files: the order of environments and each model's three value files.
+"""The environments in promotion order, and each model's three value files.
 
-`environments/environments.yaml` names the environments in the order in which a version travels.
+`environments/environments.yaml` lists the environments in promotion order.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from modelctl.errors import ModelctlError
+from modelctl.repository import yamlfile
 
 if TYPE_CHECKING:
     from datetime import datetime
-from modelctl.repository import yamlfile
 
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
-# As CODEOWNERS wants them: @user, @organisation/team or an address.
+# As in CODEOWNERS: @user, @organisation/team or an email address.
 Owner = Annotated[str, StringConstraints(pattern=r"^(@[\w.-]+(/[\w.-]+)?|[^@\s]+@[^@\s]+)$")]
 
 CHART = "charts/ml-model"
@@ -37,12 +37,12 @@ class _Strict(BaseModel):
 
 
 def short(digest: str) -> str:
-    """The first hex digits of a digest: enough to tell digests apart by eye."""
+    """The first hex digits of a digest, for display."""
     return digest.removeprefix("sha256:")[:SHORT_DIGITS]
 
 
 class Freeze(_Strict):
-    """A stop on changes from `start` up to `until` (both UTC), and why."""
+    """A period without changes, from `start` to `until` (both UTC), and its reason."""
 
     start: Annotated[AwareDatetime, Field(alias="from")]
     until: AwareDatetime
@@ -51,12 +51,12 @@ class Freeze(_Strict):
     @model_validator(mode="after")
     def _forward(self) -> Freeze:
         if self.until <= self.start:
-            raise ValueError("until is not after from")
+            raise ValueError("`until` must be later than `from`")
         return self
 
 
 class Environment(_Strict):
-    """One place to run models: a namespace of a cluster and the way versions enter it."""
+    """A namespace of a cluster, and how versions get into it."""
 
     name: DnsLabel
     namespace: DnsLabel
@@ -64,8 +64,8 @@ class Environment(_Strict):
     promotion: Annotated[
         Literal["auto", "pull-request"],
         Field(
-            description="auto: new builds enter here (the first environment only). "
-            "pull-request: a version enters from the environment before, by review."
+            description="auto: new builds are written here (first environment only). "
+            "pull-request: versions are promoted from the previous environment, by review."
         ),
     ]
     soak_minutes: Annotated[
@@ -73,24 +73,24 @@ class Environment(_Strict):
         Field(
             alias="soakMinutes",
             ge=0,
-            description="How long a version has to run in the environment before this one "
-            "until it may enter.",
+            description="Soak time: minutes a version has to run in the previous environment "
+            "before it may be promoted to this one.",
         ),
     ] = 0
     approvals: Annotated[
         list[Owner],
         Field(
-            description="Who has to approve a change of this environment: written into "
-            ".github/CODEOWNERS by `make generate`."
+            description="Owners who have to approve a change of this environment; "
+            "`make generate` writes them into .github/CODEOWNERS."
         ),
     ] = []
     freezes: Annotated[
         dict[Literal["*"] | DnsLabel, Freeze],
-        Field(description="Stops on changes, by model; `*` means all. See `modelctl freeze`."),
+        Field(description="Freezes by model; `*` means all models. See `modelctl freeze`."),
     ] = {}
 
     def active_freeze(self, model: str, now: datetime) -> Freeze | None:
-        """The freeze that stops changes to a model at `now`, if there is one."""
+        """The freeze that applies to a model at `now`, if any."""
         for scope in (ALL_MODELS, model):
             freeze = self.freezes.get(scope)
             if freeze is not None and freeze.start <= now < freeze.until:
@@ -99,37 +99,37 @@ class Environment(_Strict):
 
 
 class Environments(_Strict):
-    """All environments, in the order in which a version travels."""
+    """All environments, in promotion order."""
 
     environments: Annotated[list[Environment], Field(min_length=1)]
     chart_registry: Annotated[
         str,
         Field(
             alias="chartRegistry",
-            description="Where released charts are, `host/path`: environments after the first "
-            "take the chart that their version file pins from there.",
+            description="Registry of released charts, `host/path`: environments after the first "
+            "pull the chart version that their version file pins.",
         ),
     ] = ""
 
     @model_validator(mode="after")
     def _distinct(self) -> Environments:
         names = [environment.name for environment in self.environments]
-        places = [f"{e.cluster}/{e.namespace}" for e in self.environments]
-        for what, values in (("name", names), ("namespace of a cluster", places)):
-            twice = sorted({value for value in values if values.count(value) > 1})
-            if twice:
-                raise ValueError(f"{what} used twice: {', '.join(twice)}")
-        direct = [e.name for e in self.environments if e.promotion == "auto"]
-        if direct != names[:1]:
+        namespaces = [f"{e.cluster}/{e.namespace}" for e in self.environments]
+        for what, values in (("name", names), ("namespace", namespaces)):
+            duplicates = sorted({value for value in values if values.count(value) > 1})
+            if duplicates:
+                raise ValueError(f"duplicate {what}: {', '.join(duplicates)}")
+        auto = [e.name for e in self.environments if e.promotion == "auto"]
+        if auto != names[:1]:
             raise ValueError(
-                f"promotion: auto belongs to the first environment only, so that none is skipped; "
-                f"found {', '.join(direct) or 'none'}"
+                f"`promotion: auto` is for the first environment only: expected {names[0]}, "
+                f"found {', '.join(auto) or 'none'}"
             )
         return self
 
 
 class ImageVersion(_Strict):
-    """The image that serves: pulled by digest; the tag is for people."""
+    """The serving image: pulled by digest; the tag is informational."""
 
     repository: Text
     tag: Text
@@ -140,22 +140,22 @@ class ImageVersion(_Strict):
 
 
 class ModelVersion(_Strict):
-    """The bundle that the pod must hold."""
+    """The bundle that the pod must serve."""
 
     version: Text
     digest: Digest
 
 
 class ChartVersion(_Strict):
-    """The chart that renders the release, where it is not the folder of the checkout."""
+    """The chart version that renders the release, unless it is the checkout's own chart."""
 
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
 
 
 class Version(_Strict):
-    """The content of a version file: all that a promotion moves.
+    """The content of a version file: everything that a promotion copies.
 
-    Only the first environment does without `chart`: it renders the folder.
+    Only the first environment may omit `chart`: it renders the checkout's own chart.
     """
 
     image: ImageVersion
@@ -165,30 +165,30 @@ class Version(_Strict):
 
 @dataclass(frozen=True)
 class Repository:
-    """The checkout that holds `environments/`, with its environments read and checked."""
+    """A checkout with `environments/`, its environments read and validated."""
 
     root: Path
     environments: tuple[Environment, ...]
 
     def after(self, environment: Environment) -> tuple[Environment, ...]:
-        """The environments that a version reaches through this one."""
+        """The environments after this one in promotion order."""
         return self.environments[self.environments.index(environment) + 1 :]
 
     @classmethod
     def find(cls, start: Path | None = None) -> Repository:
-        """The repository around `start` (default: the current folder)."""
+        """The repository that contains `start` (default: the current folder)."""
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
             if (folder / FILE).is_file():
                 content = yamlfile.validate(Environments, folder / FILE)
                 return cls(folder, tuple(content.environments))
         raise ModelctlError(
-            f"no {FILE} in {start} or above it",
-            fix="run this inside a checkout of your models' repository",
+            f"no {FILE} in {start} or its parent folders",
+            fix="run this command inside a checkout of your models' repository",
         )
 
     def environment(self, name: str) -> Environment:
-        """The environment of that name; an unknown one is an error that lists the known."""
+        """The environment of that name. Raises ModelctlError that lists the known names."""
         for environment in self.environments:
             if environment.name == name:
                 return environment
@@ -196,12 +196,12 @@ class Repository:
         raise ModelctlError(f"unknown environment '{name}'", expected=f"one of {known}")
 
     def before(self, environment: Environment) -> Environment | None:
-        """The environment that a version comes from; None for the first."""
+        """The previous environment in promotion order; None for the first."""
         index = self.environments.index(environment)
         return self.environments[index - 1] if index else None
 
     def folder(self, environment: Environment, model: str) -> Path:
-        """Where the model's value files of that environment live."""
+        """The folder of the model's value files in that environment."""
         return self.root / "environments" / environment.name / model
 
     def version_file(self, environment: Environment, model: str) -> Path:
@@ -209,7 +209,7 @@ class Repository:
         return self.folder(environment, model) / "version.yaml"
 
     def version(self, environment: Environment, model: str) -> Version | None:
-        """What git says should serve; None when the model is not released there yet."""
+        """The released version in git; None if the model is not released there."""
         path = self.version_file(environment, model)
         return yamlfile.validate(Version, path) if path.is_file() else None
 
@@ -225,7 +225,7 @@ class Repository:
         )
 
     def require_model(self, environment: Environment, model: str) -> None:
-        """Refuse a model that has no settings in that environment (a typo, most likely)."""
+        """Raise ModelctlError for a model without settings in that environment (often a typo)."""
         if not (self.folder(environment, model) / "settings.yaml").is_file():
             raise ModelctlError(
                 f"model '{model}' is not set up in environment '{environment.name}'",
@@ -242,12 +242,12 @@ _IMAGE = re.compile(
 
 
 def parse_image(reference: str) -> ImageVersion:
-    """`repository:tag@sha256:...` as its parts; anything less exact is refused."""
+    """Parse `repository:tag@sha256:...`. Raises ModelctlError for anything less exact."""
     match = _IMAGE.fullmatch(reference)
     if match is None:
         raise ModelctlError(
-            f"image '{reference}' is not pinned",
+            f"image '{reference}' is not pinned by tag and digest",
             expected="REPOSITORY:TAG@sha256:<64 hex digits>",
-            fix="take the digest that the registry returned when the image was pushed",
+            fix="use the digest that the registry reported when the image was pushed",
         )
     return ImageVersion(**match.groupdict())

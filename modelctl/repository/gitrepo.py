@@ -1,4 +1,4 @@
-"""The few questions that modelctl asks git."""
+"""The git commands that modelctl runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelctl.errors import ModelctlError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What git says, between two records, of a file that a commit does not have.
+# What `git cat-file --batch` prints between two records for a file that the commit lacks.
 _MISSING = re.compile(r"(?:^[0-9a-f]{40}:\./[^\n]* missing\n)+\Z", re.MULTILINE)
 
 
@@ -28,22 +28,22 @@ class Commit:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """Run git in `root` and return what it printed; a failure shows its own words."""
+    """Run git in `root` and return its stdout; raises CommandError with its stderr."""
     return proc.run(["git", "-C", str(root), *arguments])
 
 
 def require_clean(root: Path, path: Path) -> None:
-    """Refuse to edit a file that has changes which are not committed: they would be mixed in."""
+    """Raise ModelctlError for a file with uncommitted changes: an edit would mix with them."""
     name = str(path.relative_to(root))
     if git(root, "status", "--porcelain", "--", name):
         raise ModelctlError(
-            f"{name} has changes that are not committed",
-            fix=f"commit them, or drop them with `git checkout -- {name}`",
+            f"{name} has uncommitted changes",
+            fix=f"commit them, or discard them with `git checkout -- {name}`",
         )
 
 
 def commits_of(root: Path, path: Path, until: str = "HEAD") -> list[Commit]:
-    """The commits up to `until` that changed a file, newest first, by first parents of merges."""
+    """The commits up to `until` that changed a file, newest first, following first parents."""
     text = git(
         root,
         *("log", "--first-parent", "--format=%H%x1f%cI%x1f%an%x1f%s", until),
@@ -53,37 +53,37 @@ def commits_of(root: Path, path: Path, until: str = "HEAD") -> list[Commit]:
 
 
 def commits_of_each(root: Path, pattern: str) -> dict[str, list[Commit]]:
-    """The commits that changed each file below a pattern, newest first, in one question."""
+    """The commits that changed each file matching a pattern, newest first, by one git process."""
     text = git(
         root,
         *("log", "--first-parent", "--diff-merges=first-parent", "--name-only", "--relative"),
         *("--format=%x1e%H%x1f%cI%x1f%an%x1f%s", "HEAD", "--", f":(glob){pattern}"),
     )
-    found: dict[str, list[Commit]] = {}
+    commits: dict[str, list[Commit]] = {}
     for record in text.split("\x1e")[1:]:
         head, *names = record.splitlines()
         commit = Commit(*head.split("\x1f"))
         for name in filter(None, names):
-            found.setdefault(name, []).append(commit)
-    return found
+            commits.setdefault(name, []).append(commit)
+    return commits
 
 
-def texts_at(root: Path, places: list[tuple[str, str]]) -> list[str | None]:
-    """Many files, each as it was in a commit (commit, name); None where it was not there.
+def texts_at(root: Path, revisions: list[tuple[str, str]]) -> list[str | None]:
+    """The content of many files, each a pair (commit, name); None for a file that is missing.
 
-    One git process answers all. A record begins with a character that no YAML file may hold.
+    One git process reads all. A record begins with a character that no YAML file may contain.
     """
     argv = ["git", "-C", str(root), "cat-file", "--batch=\x1e%(rest)"]
-    questions = [f"{commit}:./{name} {i}\n" for i, (commit, name) in enumerate(places)]
-    found: list[str | None] = [None] * len(places)
-    for record in proc.run(argv, stdin="".join(questions)).split("\x1e")[1:]:
+    queries = [f"{commit}:./{name} {i}\n" for i, (commit, name) in enumerate(revisions)]
+    texts: list[str | None] = [None] * len(revisions)
+    for record in proc.run(argv, stdin="".join(queries)).split("\x1e")[1:]:
         index, _, text = record.partition("\n")
-        found[int(index)] = _MISSING.sub("", text).removesuffix("\n")
-    return found
+        texts[int(index)] = _MISSING.sub("", text).removesuffix("\n")
+    return texts
 
 
 def text_at(root: Path, commit: str, path: Path) -> str | None:
-    """A file as it was in a commit; None when it was not there."""
+    """The content of a file in a commit; None if it is missing."""
     name = str(path.relative_to(root))
     if not git(root, "ls-tree", "--name-only", commit, "--", name):
         return None
@@ -91,23 +91,23 @@ def text_at(root: Path, commit: str, path: Path) -> str | None:
 
 
 def changed_since(root: Path, commit: str, paths: tuple[str, ...]) -> list[str]:
-    """The files below `paths` that differ from a commit, those that git does not know included."""
-    questions = (
+    """The files below `paths` that differ from a commit, untracked files included."""
+    queries = (
         ("diff", "--name-only", "--relative", commit, "--", *paths),
         ("ls-files", "--others", "--exclude-standard", "--", *paths),
     )
-    # Each looks at every file there is, which takes its time where there are many: both at once.
+    # Each visits every file, which is slow in a large checkout: run both in parallel.
     with ThreadPoolExecutor() as pool:
-        answers = pool.map(lambda words: git(root, *words), questions)
+        answers = pool.map(lambda arguments: git(root, *arguments), queries)
         return sorted({name for answer in answers for name in answer.splitlines()})
 
 
 def merge_base(root: Path, commit: str) -> str:
-    """Where the checkout's branch left that of `commit`: what happened there since is not ours."""
+    """The merge base of HEAD and `commit`: later changes on that branch are not part of ours."""
     return git(root, "merge-base", commit, "HEAD").strip()
 
 
 def export(root: Path, commit: str, paths: tuple[str, ...], archive: Path) -> None:
-    """Write those of `paths` that a commit has as a tar archive."""
-    there = git(root, "ls-tree", "--name-only", commit, "--", *paths).splitlines()
-    git(root, "archive", f"--output={archive}", commit, "--", *there)
+    """Write those of `paths` that exist in a commit as a tar archive."""
+    existing = git(root, "ls-tree", "--name-only", commit, "--", *paths).splitlines()
+    git(root, "archive", f"--output={archive}", commit, "--", *existing)

@@ -1,4 +1,4 @@
-"""Which versions a model has had in an environment, from git."""
+"""The versions of a model in an environment, from git history."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from modelctl.repository.environments import Environment, Repository
 
 VERSION_FILES = "environments/*/*/version.yaml"
-LATEST = 10  # commits of a version file that an overview looks at
+MAX_COMMITS = 10  # commits of each version file that an overview reads
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One commit of a version file; `version` is None when the file was removed or damaged."""
+    """One commit of a version file; `version` is None if the file was removed or is invalid."""
 
     commit: gitrepo.Commit
     version: Version | None
@@ -29,7 +29,7 @@ class Entry:
 def read(
     repository: Repository, environment: Environment, model: str, until: str = "HEAD"
 ) -> list[Entry]:
-    """Every version that git says was released there up to a commit, newest first."""
+    """Every version that was released there up to a commit, newest first."""
     path = repository.version_file(environment, model)
     entries = []
     for commit in gitrepo.commits_of(repository.root, path, until):
@@ -41,17 +41,17 @@ def read(
 def read_all(repository: Repository) -> dict[str, dict[str, list[Entry]]]:
     """The latest versions of every model by environment and model, newest first.
 
-    Two questions to git, however many models there are.
+    Runs git twice, however many models there are.
     """
     logs = gitrepo.commits_of_each(repository.root, VERSION_FILES)
-    wanted = [(name, commit) for name, log in logs.items() for commit in log[:LATEST]]
-    texts = gitrepo.texts_at(repository.root, [(commit.id, name) for name, commit in wanted])
-    found: dict[str, dict[str, list[Entry]]] = {}
-    for (name, commit), text in zip(wanted, texts, strict=True):
+    revisions = [(commit, name) for name, log in logs.items() for commit in log[:MAX_COMMITS]]
+    texts = gitrepo.texts_at(repository.root, [(commit.id, name) for commit, name in revisions])
+    entries: dict[str, dict[str, list[Entry]]] = {}
+    for (commit, name), text in zip(revisions, texts, strict=True):
         _, environment, model, _ = name.split("/")
         entry = Entry(commit, _parse(repository.root / name, text))
-        found.setdefault(environment, {}).setdefault(model, []).append(entry)
-    return found
+        entries.setdefault(environment, {}).setdefault(model, []).append(entry)
+    return entries
 
 
 def _parse(path: Path, text: str | None) -> Version | None:

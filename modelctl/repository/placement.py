@@ -1,7 +1,7 @@
-"""Which value belongs in which file: read from the `# @file` markers in the chart's values.yaml.
+"""Which value belongs in which file, read from the `# @file` markers in the chart's values.yaml.
 
-A marker in the comment above a key holds for the key and all below it, until a deeper key has a
-marker of its own. So the rule and the documentation of a value stand in one place.
+A marker in the comment above a key applies to the key and everything below it, unless a nested key
+has its own marker. So a value's rule is next to its documentation.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def kind_of(keys: Keys, markers: dict[Keys, str]) -> str | None:
 
 
 def leaves(content: dict[str, Any], above: Keys = ()) -> Iterator[Keys]:
-    """Every key path that ends in a value; an empty mapping counts as a value."""
+    """Every key path to a value; an empty mapping counts as a value."""
     for key, value in content.items():
         here = (*above, str(key))
         if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""Read and edit YAML so that comments and key order survive, and name the line of every problem."""
+"""Read and edit YAML, keeping comments and key order, with the line of every problem."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _yaml() -> YAML:
 def parse(text: str, path: Path) -> CommentedMap:
     """The mapping in `text`, with comments; an empty text is an empty mapping.
 
-    `path` is only named in errors. Raises ModelctlError for bad YAML, duplicate keys or a
+    `path` appears in errors only. Raises ModelctlError for invalid YAML, duplicate keys or a
     document that is not a mapping.
     """
     try:
@@ -40,7 +40,7 @@ def parse(text: str, path: Path) -> CommentedMap:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ModelctlError(
-            f"{path}:{line}: not valid YAML",
+            f"{path}:{line}: invalid YAML",
             found=str(error.problem or "unreadable text"),
             fix="correct that line",
         ) from error
@@ -56,7 +56,7 @@ def read(path: Path) -> CommentedMap:
     try:
         return parse(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError as error:
-        raise ModelctlError(f"{path}: no such file") from error
+        raise ModelctlError(f"{path}: file not found") from error
 
 
 def dump(content: CommentedMap) -> str:
@@ -67,7 +67,7 @@ def dump(content: CommentedMap) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a file whole: a reader sees the old text or the new one, never a part."""
+    """Replace a file atomically: a reader sees the old text or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -81,7 +81,7 @@ def write(path: Path, text: str) -> None:
 
 
 def line_of(content: CommentedMap, keys: Sequence[str | int]) -> int:
-    """The line (from 1) of the deepest part of a key path that is in the file."""
+    """The line (from 1) of the deepest existing part of a key path."""
     node: Any = content
     line = 1
     for key in keys:
@@ -95,7 +95,7 @@ def line_of(content: CommentedMap, keys: Sequence[str | int]) -> int:
 
 
 def validate(model: type[Model], path: Path, content: CommentedMap | None = None) -> Model:
-    """The file as a checked `model`; `content` is its mapping when it was read already.
+    """The file as a validated `model`; `content` is its mapping if it is already parsed.
 
     Raises ModelctlError with every problem, each as `file:line: key: message`.
     """

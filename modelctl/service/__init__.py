@@ -1,1 +1,1 @@
-"""A running service as its clients see it: serve a bundle here, ask one anywhere."""
+"""Serve a bundle locally, and the client of a running service."""

@@ -1,4 +1,4 @@
-"""Talks to a running service: one connection per thread, retries where the service asks."""
+"""HTTP client of a running service: one connection per thread, retries on 429 and 503."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from modelctl.errors import ModelctlError
 
 TIMEOUT_SECONDS = 30.0
 RETRIES = 10
-# Between two attempts when the service does not say how long; grows with each attempt.
-PAUSE_SECONDS = 0.2
+# Between two attempts without a Retry-After header; grows with each attempt.
+BACKOFF_SECONDS = 0.2
 RETRIED = frozenset({429, 503})
 
 
 class Client:
-    """A service by its base URL. Threads may share it; leaving the context closes all."""
+    """A service by its base URL. Thread-safe; leaving the context closes all connections."""
 
     def __init__(self, url: str) -> None:
-        """Raises ModelctlError for what is no http(s) URL."""
+        """Raises ModelctlError for anything but an http(s) URL."""
         self._url: SplitResult = urlsplit(url if "//" in url else f"http://{url}")
         if self._url.scheme not in ("http", "https") or not self._url.hostname:
-            raise ModelctlError(f"{url!r} is no URL of a service", expected="http://host:port")
+            raise ModelctlError(f"{url!r} is not a service URL", expected="http://host:port")
         self._local = threading.local()
         self._open: list[HTTPConnection] = []
         self.retries = 0
@@ -39,33 +39,33 @@ class Client:
 
     def get(self, path: str) -> Any:
         """The JSON document at a path. Raises ModelctlError."""
-        return self._ask("GET", path, None)
+        return self._request("GET", path, None)
 
     def post(self, path: str, document: Any) -> Any:
-        """The JSON answer to a JSON document. Raises ModelctlError."""
-        return self._ask("POST", path, json.dumps(document).encode())
+        """The JSON response to a JSON document. Raises ModelctlError."""
+        return self._request("POST", path, json.dumps(document).encode())
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+    def _request(self, method: str, path: str, body: bytes | None) -> Any:
         problem = ""
         for attempt in range(RETRIES):
             try:
-                status, headers, content = self._once(method, path, body)
+                status, headers, content = self._send(method, path, body)
             except (OSError, HTTPException) as error:
-                self._drop()
+                self._disconnect()
                 problem = str(error) or type(error).__name__
-                self._pause(attempt, None)
+                self._back_off(attempt, None)
                 continue
             if status not in RETRIED:
-                return self._document(path, status, content)
+                return self._parse(path, status, content)
             problem = f"HTTP {status}"
-            self._pause(attempt, headers.get("Retry-After"))
+            self._back_off(attempt, headers.get("Retry-After"))
         raise ModelctlError(
-            f"no answer from {self._url.geturl()}{path} in {RETRIES} attempts",
+            f"{self._url.geturl()}{path} failed after {RETRIES} attempts",
             found=problem,
-            fix="check that the service runs, or ask with fewer connections",
+            fix="check that the service is running, or use fewer connections",
         )
 
-    def _once(self, method: str, path: str, body: bytes | None) -> tuple[int, Any, bytes]:
+    def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, Any, bytes]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
@@ -77,27 +77,29 @@ class Client:
         response = connection.getresponse()
         return response.status, response.headers, response.read()
 
-    def _drop(self) -> None:
-        """Close this thread's connection; the next request makes a new one."""
+    def _disconnect(self) -> None:
+        """Close this thread's connection; the next request opens a new one."""
         connection = getattr(self._local, "connection", None)
         self._local.connection = None
         if connection is not None:
             connection.close()
             self._open.remove(connection)
 
-    def _pause(self, attempt: int, asked: str | None) -> None:
+    def _back_off(self, attempt: int, retry_after: str | None) -> None:
         self.retries += 1
-        seconds = float(asked) if asked and asked.isdigit() else PAUSE_SECONDS * (attempt + 1)
+        seconds = BACKOFF_SECONDS * (attempt + 1)
+        if retry_after and retry_after.isdigit():
+            seconds = float(retry_after)
         time.sleep(min(seconds, TIMEOUT_SECONDS))
 
-    def _document(self, path: str, status: int, content: bytes) -> Any:
+    def _parse(self, path: str, status: int, content: bytes) -> Any:
         try:
             document = json.loads(content)
         except ValueError as error:
             raise ModelctlError(
-                f"{self._url.geturl()}{path} does not answer in JSON",
+                f"the response of {self._url.geturl()}{path} is not JSON",
                 found=content[:200].decode(errors="replace"),
-                fix="pass the URL of a model service, without a path",
+                fix="pass the base URL of a model service, without a path",
             ) from error
         if status != 200:
             raise ModelctlError(

@@ -1,4 +1,4 @@
-"""Predict the rows of a file by a running service, in batches, over several connections."""
+"""Score the rows of a file against a running service, in batches over several connections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be predicted: rows in batches, by which model."""
+    """The rows to score, in batches, and the model that scores them."""
 
     model: str
     classes: list[Any] | None
@@ -26,12 +26,12 @@ class Job:
 
     @property
     def rows(self) -> int:
-        """How many rows there are in all."""
+        """The total number of rows."""
         return sum(map(len, self.batches))
 
 
 def prepare(client: Client, path: Path, batch_rows: int) -> Job:
-    """Ask the service for its contract and read the file by it. Raises ModelctlError."""
+    """Read the service's contract, and the file according to it. Raises ModelctlError."""
     info = client.get("/model/info")
     rows = read_rows(path, info["inputs"])
     batches = [rows[at : at + batch_rows] for at in range(0, len(rows), batch_rows)]
@@ -39,32 +39,32 @@ def prepare(client: Client, path: Path, batch_rows: int) -> Job:
 
 
 def run(
-    client: Client, job: Job, *, connections: int, done: Callable[[int], None]
+    client: Client, job: Job, *, connections: int, on_batch: Callable[[int], None]
 ) -> list[dict[str, Any]]:
-    """Every prediction in the order of the rows; `done` is told how many rows came back.
+    """Score all rows, in order; `on_batch` gets the number of rows of each finished batch.
 
-    Raises ModelctlError at the first batch that is refused.
+    Raises ModelctlError at the first refused batch.
     """
 
-    def one(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        answer = client.post("/predict/batch", {"instances": batch})
-        done(len(batch))
-        predictions: list[dict[str, Any]] = answer["predictions"]
+    def score(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        response = client.post("/predict/batch", {"instances": batch})
+        on_batch(len(batch))
+        predictions: list[dict[str, Any]] = response["predictions"]
         return predictions
 
     with ThreadPoolExecutor(connections) as pool:
         try:
-            return [entry for part in pool.map(one, job.batches) for entry in part]
+            return [entry for part in pool.map(score, job.batches) for entry in part]
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
 def write_csv(predictions: list[dict[str, Any]], classes: list[Any] | None, out: TextIO) -> None:
-    """One line per row: the prediction, and a column per class where there are probabilities."""
-    with_probability = classes is not None and "probability" in predictions[0]
-    names = [f"probability_{name}" for name in classes or []] if with_probability else []
+    """Write one line per row: the prediction and, if there are any, the class probabilities."""
+    has_probability = classes is not None and "probability" in predictions[0]
+    names = [f"probability_{name}" for name in classes or []] if has_probability else []
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["prediction", *names])
     for entry in predictions:
-        writer.writerow([entry["prediction"], *(entry["probability"] if with_probability else [])])
+        writer.writerow([entry["prediction"], *(entry["probability"] if has_probability else [])])

@@ -1,4 +1,4 @@
-"""Serve a bundle on this machine, by the very command that the container runs."""
+"""Serve a bundle on this machine, with the command that the container runs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from modelctl.packaging.bundles import verified
+from modelctl.packaging.bundles import verify_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def environment(bundle: Path, *, host: str, port: int, workers: int | None) -> dict[str, str]:
-    """The variables of `python -m app` for this bundle. Raises RefusedError.
+    """The environment variables of `python -m app` for this bundle. Raises RefusedError.
 
-    The digest is read here and checked again there, so that what was named is what is served.
+    The service verifies the digest again, so that it serves exactly the verified bundle.
     """
     variables = {
         "MODEL_DIR": str(bundle.resolve()),
-        "MODEL_DIGEST": verified(bundle).digest,
+        "MODEL_DIGEST": verify_bundle(bundle).digest,
         "HOST": host,
         "PORT": str(port),
     }
@@ -27,5 +27,5 @@ def environment(bundle: Path, *, host: str, port: int, workers: int | None) -> d
 
 
 def become_server(variables: dict[str, str]) -> None:
-    """Replace this process by the service, so that signals reach it directly."""
+    """Replace this process with the service, so that signals reach it directly."""
     os.execve(sys.executable, [sys.executable, "-m", "app"], {**os.environ, **variables})  # noqa: S606

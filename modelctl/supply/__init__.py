@@ -1,5 +1,5 @@
-"""What an image consists of, where it comes from, and what is known to be wrong with it.
+"""The supply chain of an image: bill of materials, provenance and known vulnerabilities.
 
-Run by make targets (`sbom`, `provenance`, `scan`), on a laptop as in a workflow. Signing is done by
-cosign and has targets of its own. Must not know environments or clusters.
+Run by the make targets `sbom`, `provenance` and `scan`, locally and in workflows. cosign signs
+images, with make targets of its own. Independent of environments and clusters.
 """

@@ -1,4 +1,4 @@
-"""What the make targets `sbom`, `provenance` and `scan` run.
+"""The command behind the make targets `sbom`, `provenance` and `scan`.
 
 python -m modelctl.supply sbom MODEL --out FILE [--image REFERENCE] [--inventory FILE]
 python -m modelctl.supply provenance MODEL --out FILE
@@ -15,12 +15,19 @@ from pathlib import Path
 import click
 
 from modelctl.errors import ModelctlError
-from modelctl.packaging.bundles import verified
+from modelctl.packaging.bundles import verify_bundle
 from modelctl.supply.builds import BUNDLES, REQUIREMENTS
 
-OUT = click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
-BUNDLE_FOLDER = click.option("--bundles", default=BUNDLES, show_default=True, type=Path)
-# What reaches an image; development's own tools are scanned when they are named.
+OUT = click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write",
+)
+BUNDLE_FOLDER = click.option(
+    "--bundles", default=BUNDLES, show_default=True, type=Path, help="Folder of bundles"
+)
+# The requirements of images; development tools are scanned only if their file is passed.
 SHIPPED = ("serve", "serve-sklearn", "fetch", "train", "uv")
 LOCKS = Path("requirements")
 WAIVERS = LOCKS / "vulnerabilities.yaml"
@@ -28,16 +35,22 @@ WAIVERS = LOCKS / "vulnerabilities.yaml"
 
 @click.group()
 def cli() -> None:
-    """Bills of materials, provenance, and known vulnerabilities."""
+    """Bills of materials, provenance and known vulnerabilities."""
 
 
 @cli.command()
 @click.argument("model")
 @OUT
-@click.option("--image", default="", help="The image it is of, with its digest.")
+@click.option("--image", default="", help="Image reference with its digest")
 @BUNDLE_FOLDER
-@click.option("--locks", default=LOCKS, show_default=True, type=Path)
-@click.option("--inventory", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--locks", default=LOCKS, show_default=True, type=Path, help="Folder of locked requirements"
+)
+@click.option(
+    "--inventory",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Inventory of the image, from modelctl/supply/inventory.py",
+)
 def sbom(
     model: str, out: Path, image: str, bundles: Path, locks: Path, inventory: Path | None
 ) -> None:
@@ -45,12 +58,12 @@ def sbom(
     from modelctl.supply import sbom as materials
     from modelctl.supply.requirements import read
 
-    bundle = verified(bundles / model)
+    bundle = verify_bundle(bundles / model)
     requirements = read(locks / f"{REQUIREMENTS[bundle.manifest['engine']]}.txt")
-    found = json.loads(inventory.read_text(encoding="utf-8")) if inventory else None
-    text = materials.document(bundle, requirements, image=image, inventory=found)
+    installed = json.loads(inventory.read_text(encoding="utf-8")) if inventory else None
+    text = materials.document(bundle, requirements, image=image, inventory=installed)
     _write(out, text)
-    source = "the image itself" if inventory else "its locked requirements; the base is not in it"
+    source = "the image" if inventory else "locked requirements; without the base image"
     click.echo(f"{out}: {len(materials.names(text))} libraries, from {source}")
 
 
@@ -62,7 +75,7 @@ def provenance(model: str, out: Path, bundles: Path) -> None:
     """Write the SLSA provenance of MODEL's image."""
     from modelctl.supply.provenance import predicate
 
-    bundle = verified(bundles / model)
+    bundle = verify_bundle(bundles / model)
     document = predicate(Path.cwd(), bundle, os.environ)
     _write(out, json.dumps(document, indent=2, sort_keys=True) + "\n")
     click.echo(f"{out}: built by {document['runDetails']['builder']['id']}")
@@ -70,17 +83,20 @@ def provenance(model: str, out: Path, bundles: Path) -> None:
 
 @cli.command()
 @click.argument("requirements", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option("--osv-url", default="", help="A service that answers as OSV's does.")
-@click.option("--may-be-unreachable", is_flag=True, help="Exit 0 when there is no data, loudly.")
+@click.option("--osv-url", default="", help="URL of an OSV-compatible service")
+@click.option("--may-be-unreachable", is_flag=True, help="Exit code 0 with a warning without data")
 def scan(requirements: tuple[Path, ...], osv_url: str, *, may_be_unreachable: bool) -> None:
-    """Exit code 3: a known vulnerability; 4: something could not be scanned."""
+    """Scan locked requirements for known vulnerabilities.
+
+    Exit code 3: known vulnerabilities; 4: packages that could not be scanned.
+    """
     from modelctl.supply import scan as scanning
 
     paths = requirements or tuple(LOCKS / f"{name}.txt" for name in SHIPPED)
     code, lines = scanning.main(paths, WAIVERS, osv_url=osv_url)
     click.echo("\n".join(lines))
     if code == scanning.NOT_SCANNED and may_be_unreachable:
-        click.echo("*** NOT SCANNED, as said above: this is no pass ***", err=True)
+        click.echo("*** NOT SCANNED (see above): this is not a pass ***", err=True)
         code = 0
     sys.exit(code)
 
@@ -93,7 +109,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def main() -> None:
-    """Run a command; what goes wrong is text and an exit code."""
+    """Run a command; turn errors into a message and an exit code."""
     try:
         cli()
     except ModelctlError as error:

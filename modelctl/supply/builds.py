@@ -1,11 +1,11 @@
-"""What a build of images starts from: which models a change rebuilds, and what their build is told.
+"""The inputs of image builds: the models that a change rebuilds, and the build arguments of each.
 
-For workflows, which only pass the lines on; run by `make changed-models` and `make build-inputs`:
+For workflows; run by `make changed-models` and `make build-inputs`:
 
     python -m modelctl.supply.builds changed COMMIT
     python -m modelctl.supply.builds inputs MODEL
 
-Must not know registries or environments.
+Independent of registries and environments.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.errors import ModelctlError
-from modelctl.packaging.bundles import verified
+from modelctl.packaging.bundles import verify_bundle
 from modelctl.repository import gitrepo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What is in every model's image; `models/<model>` is in one.
+# In the image of every model; `models/<model>` is in one image only.
 SHARED = ("app", "requirements", "Dockerfile", ".dockerignore")
 MODELS = "models"
 BUNDLES = Path("build/bundles")
-# Which locked requirements each engine needs in the image.
+# The locked requirements of each engine's image.
 REQUIREMENTS = {"onnx": "serve", "sklearn": "serve-sklearn"}
 SHORT_COMMIT = 12
 
 
 def models(root: Path) -> list[str]:
-    """Every model that has training code here."""
+    """All models with training code, sorted."""
     return sorted(path.parent.name for path in (root / MODELS).glob("*/model.yaml"))
 
 
 def changed(root: Path, commit: str) -> list[str]:
-    """The models whose image is another one than at that commit.
+    """The models whose image changed since that commit.
 
-    At the tip of the main branch, with the commit that was built: a model that is listed will be
-    built again, so the finished build is not the newest and must not be released.
+    At the tip of the main branch, with the commit of a finished build: a listed model will be
+    rebuilt, so the finished build is outdated and must not be released.
     """
     names = gitrepo.changed_since(root, commit, (*SHARED, MODELS))
     folders = {Path(name).parts[1] for name in names if name.startswith(f"{MODELS}/")}
@@ -52,12 +52,12 @@ def changed(root: Path, commit: str) -> list[str]:
 
 
 def inputs(root: Path, model: str) -> dict[str, str]:
-    """What the build of one model's image is told; its bundle is verified first."""
+    """Verify one model's bundle and return the arguments of its image build."""
     if model not in models(root):
         raise ModelctlError(
-            f"there is no model '{model}'", expected=f"one of {', '.join(models(root))}"
+            f"unknown model '{model}'", expected=f"one of {', '.join(models(root))}"
         )
-    bundle = verified(root / BUNDLES / model)
+    bundle = verify_bundle(root / BUNDLES / model)
     version = str(bundle.manifest["version"])
     commit = gitrepo.git(root, "rev-parse", "HEAD").strip()
     return {
@@ -65,7 +65,7 @@ def inputs(root: Path, model: str) -> dict[str, str]:
         "bundle": str(BUNDLES / model),
         "digest": bundle.digest,
         "version": version,
-        # For people; what counts is the image's digest.
+        # Informational: images are pulled by digest.
         "tag": f"{version}-{commit[:SHORT_COMMIT]}",
         "commit": commit,
     }

@@ -1,6 +1,6 @@
-"""What is installed in an image, asked of the image itself. One JSON object on stdout.
+"""List what is installed in an image, as one JSON object on stdout.
 
-Fed to the Python of a container, so it needs nothing but Python:
+Runs in a container of the image, so it uses the standard library only:
 
     docker run --rm --interactive IMAGE python - < modelctl/supply/inventory.py
 """
@@ -16,35 +16,35 @@ from pathlib import Path
 
 def python_packages() -> list[dict[str, str]]:
     """Every installed distribution with its license."""
-    found = []
+    packages = []
     for distribution in metadata.distributions():
-        about = distribution.metadata
-        found.append(
+        fields = distribution.metadata
+        packages.append(
             {
-                "name": about["Name"],
+                "name": fields["Name"],
                 "version": distribution.version,
-                # An SPDX expression, or nothing: the older free text means too many things.
-                "license": (about.get_all("License-Expression") or [""])[0],
+                # An SPDX expression or empty: the older free-text field is ambiguous.
+                "license": (fields.get_all("License-Expression") or [""])[0],
             }
         )
-    return sorted(found, key=lambda entry: entry["name"].lower())
+    return sorted(packages, key=lambda entry: entry["name"].lower())
 
 
 def debian_packages(status: Path = Path("/var/lib/dpkg/status")) -> list[dict[str, str]]:
-    """Every package that dpkg has installed; nothing where there is no dpkg."""
+    """Every package installed by dpkg; empty without dpkg."""
     if not status.exists():
         return []
-    found = []
+    packages = []
     for block in status.read_text(encoding="utf-8").split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line[1:])
         if fields.get("Status", "").endswith(" installed"):
             keys = {"name": "Package", "version": "Version", "architecture": "Architecture"}
-            found.append({key: fields[field] for key, field in keys.items()})
-    return sorted(found, key=lambda entry: entry["name"])
+            packages.append({key: fields[field] for key, field in keys.items()})
+    return sorted(packages, key=lambda entry: entry["name"])
 
 
 def main() -> None:
-    """Write it."""
+    """Write the inventory to stdout."""
     try:
         system = platform.freedesktop_os_release()
     except OSError:

@@ -1,6 +1,6 @@
-"""Where an image comes from: the predicate of a SLSA provenance, signed by `make attest`.
+"""The SLSA provenance predicate of an image, signed by `make attest`.
 
-Who builds says what went in; that the builder speaks the truth is what the signature is for.
+The builder states what went into the image; the signature proves which builder stated it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOCAL_BUILDER = "urn:ml-model:local"
 
 
 def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[str, Any]:
-    """SLSA v1, of a build from the checkout `root`. `environ` says which workflow run this is."""
+    """The SLSA v1 predicate of a build from `root`; `environ` identifies the workflow run."""
     locked = REQUIREMENTS[bundle.manifest["engine"]]
     commit = gitrepo.git(root, "rev-parse", "HEAD").strip()
     requirements = f"requirements/{locked}.txt"
@@ -65,7 +65,7 @@ def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[st
 
 
 def _base_image(root: Path) -> str:
-    """As the Dockerfile pins it; a build may be told another (the sandbox has none to pull)."""
+    """The base image pinned in the Dockerfile; the sandbox overrides it by a build argument."""
     prefix = "ARG PYTHON_IMAGE="
     lines = (root / "Dockerfile").read_text(encoding="utf-8").splitlines()
     return next(line.removeprefix(prefix) for line in lines if line.startswith(prefix))

@@ -17,7 +17,7 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 @dataclass(frozen=True)
 class Requirement:
-    """One pinned distribution, and the hashes of the files it may be installed from."""
+    """One pinned distribution, and the hashes of its permitted files."""
 
     name: str
     version: str
@@ -25,21 +25,21 @@ class Requirement:
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as indexes compare it."""
+    """A distribution's normalized name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read(path: Path) -> dict[str, Requirement]:
     """Every requirement of a file by its canonical name. Raises ModelctlError."""
     text = path.read_text(encoding="utf-8")
-    found: dict[str, Requirement] = {}
+    requirements: dict[str, Requirement] = {}
     pins = list(_PIN.finditer(text))
     for pin, following in zip(pins, [*pins[1:], None], strict=True):
         block = text[pin.start() : following.start() if following else len(text)]
         name = canonical(pin["name"])
-        found[name] = Requirement(name, pin["version"], tuple(sorted(_HASH.findall(block))))
-    if unhashed := [entry.name for entry in found.values() if not entry.sha256]:
+        requirements[name] = Requirement(name, pin["version"], tuple(sorted(_HASH.findall(block))))
+    if unhashed := [entry.name for entry in requirements.values() if not entry.sha256]:
         raise ModelctlError(
-            f"{path} pins something without a hash", found=", ".join(unhashed), fix="make lock"
+            f"{path} has requirements without a hash", found=", ".join(unhashed), fix="make lock"
         )
-    return found
+    return requirements

@@ -1,7 +1,7 @@
-"""The bill of materials of a model's image, as CycloneDX 1.6: pure, the same from the same input.
+"""The bill of materials of a model's image, as CycloneDX 1.6; reproducible.
 
-With an inventory of the image it lists what is there, and refuses an image that holds a Python
-package that nobody locked. Without one it lists what the lock file says will be there, and says so.
+With an inventory of the image it lists the installed packages, and refuses an image with Python
+packages that are not locked. Without one it lists the locked requirements, and records that source.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from app.model.bundle import Bundle
 
-# Made ours by its name, so that the same content has the same serial number.
+# A namespace for serial numbers: the same content has the same serial number.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/ml-model/sbom")
 _SOURCE = "ml-model:source"
 
@@ -66,7 +66,9 @@ def document(
     bom.serial_number = uuid.uuid5(_NAMESPACE, f"{image}\n{listed}")
     text = JsonV1Dot6(bom).output_as_string(indent=2)
     if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
-        raise ModelctlError("the bill of materials is not CycloneDX 1.6", found=str(error)[:300])
+        raise ModelctlError(
+            "the bill of materials is not valid CycloneDX 1.6", found=str(error)[:300]
+        )
     return f"{text}\n"
 
 
@@ -77,17 +79,17 @@ def _parts(
         return [_python(entry, "") for entry in requirements.values()]
     packages = {canonical(entry["name"]): entry for entry in inventory["python_packages"]}
     locked = {name: entry.version for name, entry in requirements.items()}
-    strange = [
+    unlocked = [
         f"{name} {entry['version']}"
         for name, entry in packages.items()
         if locked.get(name) != entry["version"]
     ]
-    if strange:
+    if unlocked:
         raise RefusedError(
-            "the image holds Python packages that are not locked",
-            expected="those of its requirements file, in those versions",
-            found=", ".join(sorted(strange)),
-            fix="build the image again from this commit, or name its own requirements file",
+            "the image contains Python packages that are not locked",
+            expected="the packages and versions in its requirements file",
+            found=", ".join(sorted(unlocked)),
+            fix="rebuild the image from this commit, or pass the --locks that it was built with",
         )
     system = inventory["system"]
     return [
@@ -105,7 +107,7 @@ def _parts(
 
 def _model(bundle: Bundle) -> Component:
     manifest = bundle.manifest
-    facts = {
+    properties = {
         "engine": manifest["engine"],
         "training-commit": manifest["training"]["commit"],
         "training-data-sha256": manifest["training"]["data_sha256"],
@@ -116,10 +118,10 @@ def _model(bundle: Bundle) -> Component:
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=f"bundle:{bundle.digest}",
         description=manifest.get("description", ""),
-        # Of the manifest, which pins every file of the bundle.
+        # The hash of the manifest, which pins every file of the bundle.
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=bundle.digest.removeprefix("sha256:"))],
         properties=[
-            Property(name=f"ml-model:{key}", value=str(value)) for key, value in facts.items()
+            Property(name=f"ml-model:{key}", value=str(value)) for key, value in properties.items()
         ],
     )
 
@@ -134,7 +136,7 @@ def _python(entry: Requirement, license_expression: str) -> Component:
         bom_ref=purl.to_string(),
         purl=purl,
         licenses=[LicenseExpression(license_expression)] if license_expression else [],
-        # One hash for each file that the lock allows; which of them was taken, pip has checked.
+        # One hash per permitted file; pip verified that the installed one is among them.
         external_references=[
             ExternalReference(
                 type=ExternalReferenceType.DISTRIBUTION,
@@ -165,6 +167,6 @@ def _image_purl(name: str, image: str) -> PackageURL:
 
 
 def names(text: str) -> dict[str, str]:
-    """Name and version of every library in a bill of materials, for people and tests."""
+    """Name and version of every library in a bill of materials."""
     components = json.loads(text)["components"]
     return {entry["name"]: entry["version"] for entry in components if entry["type"] == "library"}

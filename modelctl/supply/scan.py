@@ -1,7 +1,7 @@
-"""What is known to be wrong with the locked requirements, by pip-audit.
+"""Scan locked requirements for known vulnerabilities with pip-audit.
 
-pip-audit says "No known vulnerabilities found" of packages that it found no data for. Here that
-is its own outcome, NOT SCANNED, which no caller can take for a pass.
+pip-audit reports "No known vulnerabilities found" for packages without data. Here that is an
+outcome of its own, NOT SCANNED, which is never a pass.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ TIMEOUT_SECONDS = 900
 
 
 @dataclass
-class Findings:
-    """Of one requirements file."""
+class ScanResult:
+    """The result for one requirements file."""
 
     scanned: int = 0
-    # `name version: id (mended in ...)`, by the vulnerability's id.
+    # `name version: id (fixed in ...)` by vulnerability id.
     known: dict[str, str] = field(default_factory=dict)
-    # Package and why there is nothing about it.
+    # The reason by package.
     unscanned: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Waiver:
-    """A finding that is accepted until a day, with the reason."""
+    """A vulnerability that is accepted until a date, with the reason."""
 
     reason: str
     until: date
 
 
-def scan(requirements: Path, *, osv_url: str = "") -> Findings:
-    """Ask for every pinned requirement. Raises ModelctlError when pip-audit does not run."""
+def scan(requirements: Path, *, osv_url: str = "") -> ScanResult:
+    """Scan every pinned requirement with pip-audit."""
     argv = [str(Path(sys.executable).with_name("pip-audit")), "--requirement", str(requirements)]
     argv += ["--disable-pip", "--no-deps", "--progress-spinner", "off", "--format", "json"]
     if osv_url:
@@ -54,29 +54,29 @@ def scan(requirements: Path, *, osv_url: str = "") -> Findings:
     try:
         return read(json.loads(done.stdout))
     except ValueError:
-        # No answer at all, as from a service that cannot be reached.
+        # No report, for example because the service is not reachable.
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        return Findings(unscanned={requirements.name: lines[-1][:300]})
+        return ScanResult(unscanned={requirements.name: lines[-1][:300]})
 
 
-def read(report: Mapping[str, Any]) -> Findings:
-    """The findings in a report of pip-audit."""
-    found = Findings()
+def read(report: Mapping[str, Any]) -> ScanResult:
+    """The result in a report of pip-audit."""
+    result = ScanResult()
     for entry in report["dependencies"]:
         if "skip_reason" in entry:
-            found.unscanned[entry["name"]] = entry["skip_reason"]
+            result.unscanned[entry["name"]] = entry["skip_reason"]
             continue
-        found.scanned += 1
+        result.scanned += 1
         for vulnerability in entry["vulns"]:
-            mended = ", ".join(vulnerability["fix_versions"]) or "no version yet"
-            found.known[vulnerability["id"]] = (
-                f"{entry['name']} {entry['version']}: {vulnerability['id']} (mended in {mended})"
+            fixed_in = ", ".join(vulnerability["fix_versions"]) or "no version yet"
+            result.known[vulnerability["id"]] = (
+                f"{entry['name']} {entry['version']}: {vulnerability['id']} (fixed in {fixed_in})"
             )
-    return found
+    return result
 
 
 def read_waivers(path: Path) -> dict[str, Waiver]:
-    """The accepted findings. Raises ModelctlError."""
+    """The waivers by vulnerability id. Raises ModelctlError."""
     import ruamel.yaml
 
     document = ruamel.yaml.YAML(typ="safe").load(path) or {}
@@ -84,8 +84,8 @@ def read_waivers(path: Path) -> dict[str, Waiver]:
     for name, entry in (document.get("waived") or {}).items():
         if not isinstance(entry, dict) or set(entry) != {"reason", "until"}:
             raise ModelctlError(
-                f"the waiver of {name} in {path} is not complete",
-                expected="`reason`, and `until` as a date",
+                f"the waiver of {name} in {path} is not valid",
+                expected="exactly `reason`, and `until` as a date",
             )
         until = entry["until"]
         waivers[name] = Waiver(
@@ -95,35 +95,35 @@ def read_waivers(path: Path) -> dict[str, Waiver]:
 
 
 def judge(
-    files: Mapping[str, Findings], waivers: Mapping[str, Waiver], today: date
+    files: Mapping[str, ScanResult], waivers: Mapping[str, Waiver], today: date
 ) -> tuple[int, list[str]]:
-    """Exit code, and what to say: everything at once."""
+    """The exit code, and the report of all files."""
     lines, worst = [], 0
-    for name, found in files.items():
-        lines.append(f"{name}: {found.scanned} scanned, {len(found.known)} known vulnerabilities")
-        for identifier, text in sorted(found.known.items()):
+    for name, result in files.items():
+        lines.append(f"{name}: {result.scanned} scanned, {len(result.known)} known vulnerabilities")
+        for identifier, text in sorted(result.known.items()):
             waiver = waivers.get(identifier)
             if waiver and waiver.until >= today:
                 lines.append(f"  waived until {waiver.until}: {text}: {waiver.reason}")
                 continue
-            lines.append(f"  {'waiver is over: ' if waiver else ''}{text}")
+            lines.append(f"  {'waiver expired: ' if waiver else ''}{text}")
             worst = VULNERABLE
-        if found.unscanned:
+        if result.unscanned:
             lines.append(
-                f"  *** NOT SCANNED: {len(found.unscanned)} packages: "
-                f"{next(iter(found.unscanned.values()))} ***"
+                f"  *** NOT SCANNED: {len(result.unscanned)} packages: "
+                f"{next(iter(result.unscanned.values()))} ***"
             )
             worst = worst or NOT_SCANNED
-    used = {identifier for found in files.values() for identifier in found.known}
-    # Where nothing could be asked, a waiver cannot be seen to be of no use.
-    if not any(found.unscanned for found in files.values()):
+    used = {identifier for result in files.values() for identifier in result.known}
+    # Without data for every package, a waiver may only look unused.
+    if not any(result.unscanned for result in files.values()):
         for identifier in sorted(set(waivers) - used):
-            lines.append(f"  the waiver of {identifier} is of no use any more: take it out")
+            lines.append(f"  unused waiver: {identifier}; remove it")
             worst = worst or VULNERABLE
     return worst, lines
 
 
 def main(paths: Sequence[Path], waivers: Path, *, osv_url: str = "") -> tuple[int, list[str]]:
-    """Scan files; exit code and lines."""
+    """Scan the files; return the exit code and the report."""
     files = {path.name: scan(path, osv_url=osv_url) for path in paths}
     return judge(files, read_waivers(waivers), date.today())

@@ -62,7 +62,7 @@ def test_diff_with_base_shows_only_the_release_whose_setting_changed(checkout: P
 
 def test_diff_with_base_shows_every_release_when_a_template_changed(checkout: Path) -> None:
     edit(checkout / "charts/ml-model/templates/service.yaml", "kind: Service", "kind: Service\n# x")
-    assert run("diff", "--base", "HEAD") == "no release changes against HEAD\n"
+    assert run("diff", "--base", "HEAD") == "no release differs from HEAD\n"
     edit(checkout / "charts/ml-model/values.yaml", "maxInFlight: 64", "maxInFlight: 65")
     output = run("diff", "--base", "HEAD", "--markdown")
     for name in ("dev-iris", "dev-penguins", "staging-iris"):
@@ -86,4 +86,4 @@ def test_diff_of_two_environments_shows_what_differs_beside_the_namespace(checko
 def test_diff_without_enough_words_says_what_to_give(checkout: Path, arguments: Any) -> None:
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
-    assert "give MODEL FIRST SECOND, or --base COMMIT" in result.output
+    assert "pass MODEL FIRST SECOND, or --base COMMIT" in result.output

@@ -67,7 +67,7 @@ def test_a_cluster_that_argo_cd_does_not_know_is_refused_before_anything_is_chan
 ) -> None:
     with pytest.raises(CommandError) as refused:
         fork.bootstrap()
-    assert f"Argo CD knows no cluster {CLUSTER}" in str(refused.value)
+    assert f"unknown to Argo CD: cluster {CLUSTER}" in str(refused.value)
     assert fork.states() == {}
     loop.kubectl("apply", "--filename=-", stdin=cluster_secret(loop))
 
@@ -75,15 +75,15 @@ def test_a_cluster_that_argo_cd_does_not_know_is_refused_before_anything_is_chan
 def test_a_dry_run_changes_nothing(loop: Loop, fork: Fork) -> None:
     printed = fork.bootstrap("--dry-run").stdout
     assert "application.argoproj.io/fork serverside-applied (server dry run)" in printed
-    assert "dry run: nothing was changed" in printed
+    assert "dry run: nothing changed" in printed
     assert loop.kubectl("get", "appproject,secret", "-n", "argocd", "-oname").count("fork") == 0
 
 
 @pytest.mark.parametrize(
     ("labels", "url", "refused"),
     [
-        ({}, "", "is no credential of a repository"),
-        ({"argocd.argoproj.io/secret-type": "repository"}, "https://a.example/b", "is of another"),
+        ({}, "", "is not a repository Secret"),
+        ({"argocd.argoproj.io/secret-type": "repository"}, "https://a.example/b", "is for another"),
     ],
     ids=["no label", "another repository"],
 )

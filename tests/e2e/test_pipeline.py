@@ -186,8 +186,8 @@ def test_a_worse_model_is_stopped_before_there_is_an_image(developer: Developer)
     assert done.code != 0
     assert done.last["title"] == "quality gate"
     assert done.last["state"] == "refused"
-    assert "error: 'iris' is worse than its baseline" in done.output
-    assert "has to be at least 0.94" in done.output
+    assert "error: 'iris' is worse than its metric baseline" in done.output
+    assert "expected at least 0.94" in done.output
     git = developer.loop.gitops.git
     assert git.line("log", "--format=%s", f"{head}..HEAD", "--", *developer.versions) == ""
     assert developer.releases() == releases

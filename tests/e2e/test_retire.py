@@ -97,13 +97,13 @@ def test_a_retired_model_leaves_no_application_and_no_pod(loop: Loop, leaver: st
     retire_in_git(loop)
     started = time.monotonic()
     output = modelctl(loop, "retire", MODEL, "--env", "dev").stdout
-    assert f"Application {leaver} is gone" in output
+    assert f"Application {leaver} deleted" in output
     eventually("its pods are gone", lambda: (not pods(loop), pods(loop)), 3 * RETIRE_SECONDS)
     measured("retired: Application and pods gone", time.monotonic() - started, RETIRE_SECONDS)
     assert leaver not in applications(loop)
     assert ids(loop) == others, "another Application was touched"
     again = modelctl(loop, "retire", MODEL, "--env", "dev", check=False)
-    assert "nothing to change" in again.stdout or "is not set up" in again.stderr
+    assert "nothing to retire" in again.stdout or "is not set up" in again.stderr
 
 
 def test_a_model_may_go_on_without_its_application(loop: Loop, leaver: str) -> None:
@@ -111,7 +111,7 @@ def test_a_model_may_go_on_without_its_application(loop: Loop, leaver: str) -> N
     assert before
     retire_in_git(loop)
     output = modelctl(loop, "retire", MODEL, "--env", "dev", "--keep-running").stdout
-    assert f"Application {leaver} is gone, its pods go on" in output
+    assert f"Application {leaver} deleted, pods orphaned" in output
     assert leaver not in applications(loop)
     assert pods(loop) == before
 
@@ -132,7 +132,7 @@ def test_what_is_not_pushed_is_not_deleted(loop: Loop, leaver: str) -> None:
         check=False,
     )
     assert done.code == 1
-    assert f"does not say that the version file of '{leaver}' is gone" in done.stderr
+    assert f"Argo CD still sees the version file of '{leaver}'" in done.stderr
     assert leaver in applications(loop)
     assert pods(loop) == before
     loop.gitops.git("revert", "--no-edit", "HEAD")

@@ -17,7 +17,7 @@ MARKERS = placement.read_markers(rendering.CHART / "values.yaml")
 def test_everything_under_environments_is_in_order() -> None:
     """By the rules that a pull request has to pass; a fork may leave a model out at the end."""
     assert rendering.releases()
-    assert check.problems(Repository.find(ROOT)) == []
+    assert check.file_violations(Repository.find(ROOT)) == []
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_second_run_writes_the_same_and_removes_what_is_no_longer_rendered(
 def test_without_a_folder_one_release_has_to_be_named(
     checkout: Path, words: tuple[str, ...]
 ) -> None:
-    assert "give MODEL and --env, or --output" in printed(*words, code=2)
+    assert "pass MODEL and --env, or --output" in printed(*words, code=2)
 
 
 def test_what_is_not_released_has_no_manifests(checkout: Path) -> None:

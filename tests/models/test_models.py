@@ -60,7 +60,7 @@ def test_training_is_as_good_as_its_baseline(name: str) -> None:
     baseline = metric_baselines.read(FOLDER / name / metric_baselines.FILE, name)
     verdicts = metric_baselines.judge(baseline, evaluation)
     assert [verdict.problem for verdict in verdicts if verdict.problem] == []
-    # A metric without a baseline would slide unseen.
+    # A metric without a baseline could decline unnoticed.
     assert [verdict.name for verdict in verdicts if verdict.metric is None] == []
 
 
@@ -68,4 +68,4 @@ def test_training_is_as_good_as_its_baseline(name: str) -> None:
 def test_the_rows_of_a_model_are_as_expected(name: str) -> None:
     expected = data_expectations.read(FOLDER / name / data_expectations.FILE, name)
     rows = data_expectations.read_rows(trained_model(name) / "sample.csv", expected)
-    assert data_expectations.problems(rows, expected) == []
+    assert data_expectations.row_violations(rows, expected) == []

@@ -21,7 +21,7 @@ from dashboards.__main__ import FOLDER
 from dashboards.draw import draw
 from dashboards.source import Source
 from modelctl.packaging.package import plan, write
-from modelctl.packaging.training_output import Request, gather
+from modelctl.packaging.training_output import Request, read_training_output
 from tests import trained
 from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
@@ -36,7 +36,7 @@ def next_bundle(folder: Path) -> Path:
     """Iris in another version."""
     config = trained.config("iris")
     request = Request(trained.training("iris"), config=config, version="2.0.0")
-    write(plan(gather(request), engine="auto", tolerance=1e-6), folder / "next")
+    write(plan(read_training_output(request), engine="auto", tolerance=1e-6), folder / "next")
     return folder / "next"
 
 

@@ -7,6 +7,7 @@ beside it the model.yaml that packaging reads.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 TARGETS = {"diabetes": "progression", "iris": "species", "penguins": "species"}
 NAMES = sorted(TARGETS)
+CLASSES = {"accuracy": accuracy_score, "f1_macro": partial(f1_score, average="macro")}
+METRICS = {"diabetes": {"r2": r2_score}, "iris": CLASSES, "penguins": CLASSES}
 CONFIG = "model.yaml"
 
 
@@ -36,7 +40,10 @@ def train(name: str, out: Path) -> None:
     out.mkdir(parents=True)
     joblib.dump(model, out / "model.joblib")
     frame.to_csv(out / "sample.csv", index=False)
-    evaluation = {"training_score": round(float(model.score(features, labels)), 4)}
+    predicted = model.predict(features)
+    evaluation = {
+        metric: float(score(labels, predicted)) for metric, score in METRICS[name].items()
+    }
     (out / "evaluation.json").write_text(json.dumps(evaluation))
     config = {"name": name, "version": "1.0.0", "description": f"{name} of the tests"}
     (out / CONFIG).write_text(yaml.safe_dump({**config, "target": target}))

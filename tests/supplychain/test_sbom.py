@@ -57,7 +57,7 @@ def test_every_locked_requirement_is_read_with_its_hashes() -> None:
 
 def test_a_requirement_without_a_hash_is_refused(tmp_path: Path) -> None:
     (tmp_path / "serve.txt").write_text("flask==3.1.3\n")
-    with pytest.raises(ModelctlError, match="pins something without a hash"):
+    with pytest.raises(ModelctlError, match="has requirements without a hash"):
         read(tmp_path / "serve.txt")
 
 

@@ -17,7 +17,7 @@ from modelctl.errors import ModelctlError
 from modelctl.supply.scan import (
     NOT_SCANNED,
     VULNERABLE,
-    Findings,
+    ScanResult,
     Waiver,
     judge,
     read_waivers,
@@ -76,7 +76,7 @@ def test_a_known_vulnerability_fails_and_says_what_mends_it(locked: Path) -> Non
     assert code == VULNERABLE
     assert lines == [
         "serve.txt: 2 scanned, 1 known vulnerabilities",
-        "  flask 3.1.3: PYSEC-2026-1 (mended in 3.1.4)",
+        "  flask 3.1.3: PYSEC-2026-1 (fixed in 3.1.4)",
     ]
 
 
@@ -99,14 +99,14 @@ def test_a_service_that_does_not_answer_is_no_pass(locked: Path) -> None:
 
 def test_packages_without_data_are_no_pass() -> None:
     """pip-audit itself says "No known vulnerabilities found" of them."""
-    unasked = Findings(scanned=3, unscanned={"flask": "Dependency not found on PyPI"})
+    unasked = ScanResult(scanned=3, unscanned={"flask": "Dependency not found on PyPI"})
     code, lines = judge({"serve.txt": unasked}, {}, TODAY)
     assert code == NOT_SCANNED
     assert lines[1] == "  *** NOT SCANNED: 1 packages: Dependency not found on PyPI ***"
 
 
-def found_one() -> Findings:
-    return Findings(scanned=2, known={"PYSEC-2026-1": "flask 3.1.3: PYSEC-2026-1"})
+def found_one() -> ScanResult:
+    return ScanResult(scanned=2, known={"PYSEC-2026-1": "flask 3.1.3: PYSEC-2026-1"})
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_a_waiver_holds_until_its_day(until: date, code: int) -> None:
 
 def test_a_waiver_that_nothing_needs_is_named() -> None:
     waivers = {"PYSEC-2020-9": Waiver("long ago", date(2027, 1, 1))}
-    code, lines = judge({"serve.txt": Findings(scanned=2)}, waivers, TODAY)
+    code, lines = judge({"serve.txt": ScanResult(scanned=2)}, waivers, TODAY)
     assert code == VULNERABLE
-    assert "PYSEC-2020-9 is of no use any more" in lines[-1]
+    assert "unused waiver: PYSEC-2020-9; remove it" in lines[-1]
 
 
 def test_a_waiver_without_a_reason_is_refused(tmp_path: Path) -> None:
@@ -147,4 +147,4 @@ def test_the_command_says_loudly_that_nothing_was_scanned(
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     assert "NOT SCANNED" in done.stdout
-    assert ("this is no pass" in done.stderr) == bool(options)
+    assert ("this is not a pass" in done.stderr) == bool(options)

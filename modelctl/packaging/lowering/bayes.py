@@ -34,7 +34,7 @@ def multinomial(graph: Graph, model: Any, block: Block) -> Outputs:
 
 
 def bernoulli(graph: Graph, model: Any, block: Block) -> Outputs:
-    """Like multinomial on 0/1 columns, where an absent feature counts too."""
+    """Like multinomial on 0/1 columns, but absent features contribute as well."""
     if model.binarize is not None:
         above = graph.add("Greater", block.numbers("BernoulliNB"), scalar(graph, model.binarize))
         block = block.replaced(graph.double(above))

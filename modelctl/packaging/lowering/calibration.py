@@ -1,10 +1,10 @@
-"""Calibrated classifiers: scores through a fitted curve, averaged over the members."""
+"""Calibrated classifiers: scores mapped by a fitted curve, averaged over the members."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modelctl.packaging.lowering.composite import needed
+from modelctl.packaging.lowering.composite import require_output
 from modelctl.packaging.lowering.graph import CannotLowerError
 from modelctl.packaging.lowering.piecewise import isotonic
 from modelctl.packaging.lowering.scores import best_label, mean, normalised, scalar, with_complement
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def calibrated_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
-    """The mean of several classifiers whose scores passed a fitted curve."""
+    """The mean of several classifiers whose scores are mapped by a fitted curve."""
     parts = [_calibrated(graph, member, block) for member in model.calibrated_classifiers_]
     probability = mean(graph, parts)
     return {"label": best_label(graph, probability), "probability": probability}
@@ -26,13 +26,13 @@ def calibrated_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
 def _calibrated(graph: Graph, member: Any, block: Block) -> str:
     classes = len(member.classes)
     if len(member.estimator.classes_) != classes:
-        raise CannotLowerError("calibration with a member that never saw some class")
+        raise CannotLowerError("calibration with a member that was not fitted on every class")
     outputs = predict(graph, member.estimator, block)
     by_decision = hasattr(unwrapped(member.estimator), "decision_function")
     if by_decision:
-        scores = needed(outputs, "decision", "calibration")
+        scores = require_output(outputs, "decision", "calibration")
     else:
-        scores = needed(outputs, "probability", "calibration")
+        scores = require_output(outputs, "probability", "calibration")
     if member.method == "temperature":
         return _tempered(graph, member.calibrators[0], scores, classes, by_decision)
     if classes == 2 and not by_decision:

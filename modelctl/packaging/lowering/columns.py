@@ -1,4 +1,4 @@
-"""What flows between two steps: a matrix of doubles, and what each column's numbers stand for."""
+"""The data between two steps: a float64 matrix, and the meaning of each column's numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Column:
     categories: tuple[Any, ...] | None = None
 
     def code(self, value: Any) -> float | None:
-        """The number that stands for a value; None for one that this column never holds."""
+        """The number that encodes a value; None for a value that this column cannot contain."""
         if self.categories is None:
             try:
                 return float(value)
@@ -40,13 +40,13 @@ class Block:
         return Block(graph.columns(self.name, indexes), columns)
 
     def numbers(self, what: str) -> str:
-        """The matrix, if every column holds numbers. Raises CannotLowerError otherwise."""
+        """The matrix. Raises CannotLowerError unless every column is numeric."""
         if any(column.categories is not None for column in self.columns):
             raise CannotLowerError(f"{what} on a column of strings")
         return self.name
 
     def replaced(self, name: str) -> Block:
-        """The same columns with other numbers in them."""
+        """The same columns with other values."""
         return Block(name, self.columns)
 
 

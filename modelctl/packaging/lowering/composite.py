@@ -1,4 +1,4 @@
-"""Estimators made of estimators: voting, stacking, bagging, boosting, and wrappers around one."""
+"""Meta-estimators: voting, stacking, bagging, boosting, and wrappers around one estimator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def voting_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     members = [predict(graph, member, block) for member in model.estimators_]
     weights = model._weights_not_none
     if model.voting == "soft":
-        parts = [needed(member, "probability", "voting") for member in members]
+        parts = [require_output(member, "probability", "voting") for member in members]
         probability = mean(graph, parts, weights)
         return {"label": best_label(graph, probability), "probability": probability}
     classes = graph.integers([list(range(len(model.classes_)))])
@@ -48,12 +48,12 @@ def voting_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
 
 
 def stacking_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
-    """The last estimator over what the members say."""
+    """The final estimator on the members' outputs."""
     return predict(graph, model.final_estimator_, _stacked(graph, model, block))
 
 
 def stacking_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
-    """The last estimator over what the members say."""
+    """The final estimator on the members' outputs."""
     return predict(graph, model.final_estimator_, _stacked(graph, model, block))
 
 
@@ -62,9 +62,9 @@ def bagging_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     parts = []
     for member, features in zip(model.estimators_, model.estimators_features_, strict=True):
         if len(member.classes_) != model.n_classes_:
-            raise CannotLowerError("bagging with a member that never saw some class")
+            raise CannotLowerError("bagging with a member that was not fitted on every class")
         outputs = predict(graph, member, block.pick(graph, [int(index) for index in features]))
-        parts.append(needed(outputs, "probability", "bagging"))
+        parts.append(require_output(outputs, "probability", "bagging"))
     probability = mean(graph, parts)
     return {"label": best_label(graph, probability), "probability": probability}
 
@@ -79,21 +79,21 @@ def bagging_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
 
 
 def transformed_target(graph: Graph, model: Any, block: Block) -> Outputs:
-    """The regressor's answer, turned back into the target's own scale."""
+    """The regressor's output, transformed back to the target's scale."""
     values = column(graph, predict(graph, model.regressor_, block)["value"])
     return {"value": vector(graph, functions.inverse(graph, model.transformer_, values))}
 
 
 def threshold_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
-    """A classifier of two classes whose label is decided by another threshold than one half."""
+    """A binary classifier with another decision threshold than one half."""
     outputs = predict(graph, model.estimator_, block)
     threshold = getattr(model, "best_threshold_", getattr(model, "threshold", "auto"))
     method = model.response_method
     use_probability = method == "predict_proba" or (method == "auto" and "probability" in outputs)
     if use_probability:
-        scores = graph.columns(needed(outputs, "probability", "a threshold"), [1])
+        scores = graph.columns(require_output(outputs, "probability", "a threshold"), [1])
     else:
-        scores = needed(outputs, "decision", "a threshold")
+        scores = require_output(outputs, "decision", "a threshold")
     scorer = getattr(model, "_curve_scorer", None)
     positive = model.pos_label if scorer is None else scorer._get_pos_label()
     if positive is not None and positive != model.classes_[1]:
@@ -110,7 +110,9 @@ def ada_boost_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     total = ""
     for member, weight in zip(model.estimators_, model.estimator_weights_, strict=False):
         if not np.array_equal(member.classes_, model.classes_):
-            raise CannotLowerError("AdaBoostClassifier with a member that never saw some class")
+            raise CannotLowerError(
+                "AdaBoostClassifier with a member that was not fitted on every class"
+            )
         label = graph.add(
             "Reshape", predict(graph, member, block)["label"], graph.integers([-1, 1])
         )
@@ -132,35 +134,37 @@ def ada_boost_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     return outputs | {"probability": graph.add("Softmax", scores, axis=1)}
 
 
-def one_against_rest(graph: Graph, model: Any, block: Block) -> Outputs:
-    """A classifier for each class; the surest one wins."""
+def one_vs_rest(graph: Graph, model: Any, block: Block) -> Outputs:
+    """One classifier per class; the highest score wins."""
     if model.multilabel_:
-        raise CannotLowerError("OneVsRestClassifier with several labels per row")
+        raise CannotLowerError("OneVsRestClassifier with multilabel output")
     members = [predict(graph, member, block) for member in model.estimators_]
     outputs: Outputs = {}
     if hasattr(model.estimators_[0], "decision_function"):
-        scores = [needed(member, "decision", "one against the rest") for member in members]
-        at = 0.0
+        scores = [require_output(member, "decision", "one-vs-rest") for member in members]
+        threshold = 0.0
     else:
-        scores = [graph.columns(needed(member, "probability", "one"), [1]) for member in members]
-        at = 0.5
-    together = graph.concat(scores)
+        probabilities = [require_output(member, "probability", "one-vs-rest") for member in members]
+        scores = [graph.columns(probability, [1]) for probability in probabilities]
+        threshold = 0.5
+    joined = graph.concat(scores)
     if len(members) == 1:
-        outputs["label"] = positive_label(graph, together, threshold=at)
+        outputs["label"] = positive_label(graph, joined, threshold=threshold)
     else:
-        outputs["label"] = best_label(graph, together)
+        outputs["label"] = best_label(graph, joined)
     if all("probability" in member for member in members):
         parts = [graph.columns(member["probability"], [1]) for member in members]
-        joined = graph.concat(parts)
-        many = len(parts) > 1
+        positive = graph.concat(parts)
         outputs["probability"] = (
-            normalised(graph, joined, len(parts)) if many else with_complement(graph, joined)
+            normalised(graph, positive, len(parts))
+            if len(parts) > 1
+            else with_complement(graph, positive)
         )
     return outputs
 
 
 def _stacked(graph: Graph, model: Any, block: Block) -> Block:
-    """The members' answers side by side, then the original columns where they pass through."""
+    """The members' outputs side by side, then the original columns with `passthrough`."""
     parts = []
     for member, method in zip(model.estimators_, model.stack_method_, strict=True):
         outputs = predict(graph, member, block)
@@ -168,19 +172,19 @@ def _stacked(graph: Graph, model: Any, block: Block) -> Block:
             if "value" in outputs:
                 parts.append(numeric(column(graph, outputs["value"]), 1))
                 continue
-            raise CannotLowerError("stacking over labels")
+            raise CannotLowerError("stacking on labels")
         key = {"predict_proba": "probability", "decision_function": "decision"}[method]
-        name, width = needed(outputs, key, "stacking"), len(member.classes_)
+        name, width = require_output(outputs, key, "stacking"), len(member.classes_)
         if width == 2:
-            # Two classes: one column says it all, and only that one is passed on.
+            # Two classes: scikit-learn passes on one column only.
             name = graph.columns(name, [1]) if key == "probability" else name
             width = 1
         parts.append(numeric(name, width))
     return join(graph, [*parts, block] if model.passthrough else parts)
 
 
-def needed(outputs: Outputs, key: str, what: str) -> str:
-    """An output that not every member has. Raises CannotLowerError without it."""
+def require_output(outputs: Outputs, key: str, what: str) -> str:
+    """An output that not every member has. Raises CannotLowerError if it is missing."""
     if key not in outputs:
-        raise CannotLowerError(f"{what} over a member without an exact {key}")
+        raise CannotLowerError(f"{what} with a member without an exact {key}")
     return outputs[key]

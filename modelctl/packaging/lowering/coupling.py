@@ -1,7 +1,7 @@
-"""Probabilities of classes from probabilities of pairs of classes, as libsvm couples them.
+"""Class probabilities from pairwise probabilities, by libsvm's pairwise coupling.
 
-Wu, Lin and Weng's second method: rounds of updates that stop, row by row, once the error is small;
-so the number of rounds is part of the answer and is repeated here.
+Wu, Lin and Weng's second method: rounds of updates that stop, row by row, once the error is small.
+The number of rounds affects the result, so the loop is reproduced here.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _costs(graph: Graph, pairwise: str, pairs: list[tuple[int, int]], classes: i
 
 
 def _sweep(body: Graph, state: str, products: str, total: str, costs: list[str]) -> str:
-    """Each class's probability set right in turn, everything else rescaled with it."""
+    """Update each class's probability in turn, and rescale everything else."""
     one = scalar(body, 1.0)
     for at, row in enumerate(costs):
         product = body.columns(products, [at])

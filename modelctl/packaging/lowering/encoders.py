@@ -21,7 +21,7 @@ NOTHING = float("nan")
 def one_hot_encoder(graph: Graph, step: Any, block: Block) -> Block:
     """One 0/1 column per category (or group of rare ones) that was not dropped.
 
-    An unknown category is all zeros, or counts as rare where the encoder was told so.
+    An unknown category is all zeros, or counts as rare if the encoder is configured so.
     """
     parts = []
     for index, categories in enumerate(step.categories_):
@@ -88,7 +88,7 @@ def target_encoder(graph: Graph, step: Any, block: Block) -> Block:
 
 
 def _groups(step: Any, index: int) -> NDArray[np.int64] | None:
-    """Category -> the group it falls into, for a feature with rare categories put together."""
+    """The group of each category, for a feature with grouped rare categories."""
     if not getattr(step, "_infrequent_enabled", False):
         return None
     mapping = step._default_to_infrequent_mappings[index]
@@ -104,7 +104,7 @@ def _or_none(graph: Graph, matches: str) -> str:
 def _matches(graph: Graph, single: Block, values: list[Any]) -> str:
     """A 0/1 matrix: whether the one column of `single` equals each of the values."""
     column = single.columns[0]
-    # A value that the column never holds gets a code that nothing equals.
+    # A value that the column cannot contain gets NaN, which nothing equals.
     codes = []
     for value in values:
         if is_missing(value):
@@ -112,7 +112,7 @@ def _matches(graph: Graph, single: Block, values: list[Any]) -> str:
             continue
         code = column.code(value)
         if code is None and column.categories is None:
-            raise CannotLowerError("an encoder with strings on a column of numbers")
+            raise CannotLowerError("an encoder of strings on a numeric column")
         codes.append(NOTHING if code is None else code)
     result = graph.double(graph.add("Equal", single.name, graph.constant([codes])))
     flags = [float(is_missing(value)) for value in values]

@@ -1,6 +1,6 @@
 """Fitted trees -> the TreeEnsemble operator of ai.onnx.ml 5, with double thresholds and leaves.
 
-Knows trees as arrays only; `trees` reads them from scikit-learn's estimators.
+Trees are plain arrays here; `trees` reads them from scikit-learn's estimators.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Nodes:
         self.roots.append(node_base)
         inner = np.flatnonzero(tree.left != -1)
         if not len(inner):
-            # The operator has no tree of one leaf: both branches lead to it.
+            # The operator does not support single-leaf trees: both branches lead to the leaf.
             self._node(0, 0.0, False, (leaf_base, 1), (leaf_base, 1))
             return
         # Position of every node among the inner nodes, or among the leaves.
@@ -134,7 +134,7 @@ def tree_sums(graph: Graph, rows: str, trees: list[WeightedTree], targets: int) 
 def leaf_numbers(graph: Graph, rows: str, trees: list[TreeArrays]) -> str:
     """[n, trees]: for every tree the number of the leaf reached, counted over all trees (int64).
 
-    Exact, since whole numbers are exact in double; what the leaves mean is looked up afterwards.
+    Exact, since integers are exact in double; the leaves' values are looked up afterwards.
     """
     weighted, base = [], 0
     for target, tree in enumerate(trees):

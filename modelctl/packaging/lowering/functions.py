@@ -1,4 +1,4 @@
-"""Functions of one value and their inverses: powers, logarithms, and a user's function of numpy."""
+"""Functions of one value and their inverses: powers, logarithms, and NumPy functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modelctl.packaging.lowering.columns import Block
     from modelctl.packaging.lowering.graph import Graph
 
-# numpy function -> operator.
+# ONNX operator by NumPy function.
 FUNCTIONS = {
     "log": "Log",
     "sqrt": "Sqrt",
@@ -34,7 +34,7 @@ FUNCTIONS = {
 
 
 def function_transformer(graph: Graph, step: Any, block: Block) -> Block:
-    """Nothing (how a fitted ColumnTransformer passes columns through), or a function of numpy."""
+    """The identity (as in a fitted ColumnTransformer's passthrough), or a NumPy function."""
     is_check = isinstance(step.func, functools.partial) and step.func.func is check_array
     if step.func is None or is_check:
         return block
@@ -44,7 +44,7 @@ def function_transformer(graph: Graph, step: Any, block: Block) -> Block:
 
 
 def apply(graph: Graph, function: Any, values: str) -> str:
-    """A function of numpy on every value. Raises CannotLowerError for any other."""
+    """A NumPy function of every value. Raises CannotLowerError for any other function."""
     name = getattr(function, "__name__", "")
     if function is np.log1p:
         return _log1p(graph, values)
@@ -57,7 +57,7 @@ def apply(graph: Graph, function: Any, values: str) -> str:
             return graph.add("Div", graph.add("Log", values), scalar(graph, np.log(operator)))
     if name not in FUNCTIONS or function is not getattr(np, name):
         raise CannotLowerError(
-            f"FunctionTransformer with a function of one's own ({_shown(function)})"
+            f"FunctionTransformer with a custom function ({_qualified_name(function)})"
         )
     return graph.add(FUNCTIONS[name], values)
 
@@ -81,7 +81,7 @@ def power_transformer(graph: Graph, step: Any, block: Block) -> Block:
 
 
 def inverse(graph: Graph, step: Any, values: str) -> str:
-    """[n, 1] -> [n, 1]: what turns a transformed target back. Raises CannotLowerError."""
+    """[n, 1] -> [n, 1]: the inverse transform of a target. Raises CannotLowerError."""
     name = type(step).__name__
     if name == "FunctionTransformer":
         if step.inverse_func is None:
@@ -138,7 +138,6 @@ def _expm1(graph: Graph, values: str) -> str:
     return graph.add("Sub", graph.add("Exp", values), scalar(graph, 1.0))
 
 
-def _shown(function: Any) -> str:
-    """A function's own name, to find it by."""
+def _qualified_name(function: Any) -> str:
     name = getattr(function, "__qualname__", type(function).__name__)
     return name.replace("<lambda>", "a lambda")[:100]

@@ -1,4 +1,4 @@
-"""Builds one ONNX graph: nodes and constants with unique names. Knows nothing of scikit-learn."""
+"""Builds one ONNX graph: nodes and constants with unique names. Independent of scikit-learn."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from onnx import TensorProto, helper, numpy_helper
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-# The newest operator sets this project has measured with its pinned onnxruntime. The tree ensemble
-# in double precision needs ai.onnx.ml 5.
+# The newest operator sets tested with the pinned onnxruntime. TreeEnsemble in double precision
+# requires ai.onnx.ml 5.
 OPSETS = {"": 21, "ai.onnx.ml": 5}
 IR_VERSION = 10
 INPUT = "rows"
 
 
-# One round of `Graph.repeat`: (graph of the round, state) -> (new state, whether to go on).
+# One round of `Graph.repeat`: (graph of the round, state) -> (new state, whether to continue).
 Step = Callable[["Graph", str], tuple[str, str]]
 
 
 class CannotLowerError(Exception):
-    """An estimator, or a setting of one, that has no exact translation here.
+    """An estimator, or one of its settings, has no exact translation.
 
-    On its way up it gathers the names of the steps that it is in.
+    `steps` collects the names of the enclosing steps.
     """
 
     def __init__(self, reason: str) -> None:
@@ -40,7 +40,7 @@ class CannotLowerError(Exception):
 
 
 class Graph:
-    """A growing graph; every method that adds something returns the name of its result."""
+    """A graph under construction; methods that add nodes return the name of the result."""
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
@@ -70,7 +70,7 @@ class Graph:
         return self._constants[key]
 
     def integers(self, values: ArrayLike) -> str:
-        """A constant of int64, as shapes, axes and indexes want them."""
+        """An int64 constant, for shapes, axes and indexes."""
         return self.constant(values, np.int64)
 
     def columns(self, source: str, indexes: list[int]) -> str:
@@ -103,14 +103,14 @@ class Graph:
         return f"{name}_values", name
 
     def through_float32(self, source: str) -> str:
-        """Round to float32 and back: what scikit-learn's own trees do to their input."""
+        """Round to float32 and back, as scikit-learn's trees do with their input."""
         return self.double(self.add("Cast", source, to=TensorProto.FLOAT))
 
-    def repeat(self, rounds: int, start: str, go_on: str, step: Step) -> str:
-        """Change a float64 tensor again and again, at most `rounds` times.
+    def repeat(self, max_rounds: int, start: str, condition: str, step: Step) -> str:
+        """Update a float64 tensor in a loop of at most `max_rounds` rounds.
 
-        `step` adds one round's nodes to the graph it is given and returns the changed tensor and
-        a boolean, whether to go on; names of this graph may be used in it.
+        `step` adds one round's nodes to the given graph and returns the updated tensor and a
+        boolean, whether to continue; it may use names of this graph.
         """
         body = Graph(prefix=f"{self._prefix}round_")
         result, more = step(body, "round_state")
@@ -124,7 +124,7 @@ class Graph:
             helper.make_tensor_value_info(result, TensorProto.DOUBLE, None),
         ]
         inner = helper.make_graph(body._nodes, "round", infos, outputs, body._initializers)
-        return self.add("Loop", self.integers(rounds), go_on, start, body=inner)
+        return self.add("Loop", self.integers(max_rounds), condition, start, body=inner)
 
     def model(self, width: int, outputs: dict[str, str]) -> onnx.ModelProto:
         """The finished model: input `rows` [n, width]; `outputs` maps public names to results."""

@@ -1,7 +1,7 @@
-"""Histogram gradient boosting: its trees compare in float64, know missing values, and categories.
+"""Histogram gradient boosting: trees in float64 with missing values and categorical splits.
 
-A split by a set of categories becomes a column of its own, looked up by the category: 0 goes left,
-1 goes right, and missing (or never seen in training) goes where the tree sends missing values.
+A split by a set of categories becomes an additional column, looked up by the category: 0 goes left,
+1 goes right, and missing or unknown categories go where the tree sends missing values.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _leaves(predictor: Any) -> NDArray[np.float64]:
 
 
 class _CategorySets:
-    """The sets of categories that splits ask for, each a new column after the features."""
+    """The sets of categories used by splits, each an additional column after the features."""
 
     def __init__(self, model: Any, width: int) -> None:
         self._width = width
@@ -91,12 +91,12 @@ class _CategorySets:
                 self._known[int(feature)] = _bits(known[places[feature]])
 
     def column(self, feature: int, left: NDArray[np.uint32]) -> int:
-        """The number of the column that says where a category goes; equal sets share one."""
+        """The index of the column for a set of categories; equal sets share one."""
         key = (feature, left.tobytes())
         return self._columns.setdefault(key, self._width + len(self._columns))
 
     def appended(self, graph: Graph, rows: str) -> str:
-        """The features and, beside them, every column that was asked for."""
+        """The features, followed by every requested column."""
         by_feature: dict[int, list[bytes]] = {}
         for feature, left in self._columns:
             by_feature.setdefault(feature, []).append(left)

@@ -1,6 +1,6 @@
-"""Imputation: fitted statistics in place of missing values, and columns that say where they were.
+"""Imputation: fitted statistics instead of missing values, and missing indicators.
 
-onnxruntime has no Imputer in double precision, so it is IsNaN and Where here.
+onnxruntime has no double-precision Imputer, hence IsNaN and Where.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def simple_imputer(graph: Graph, step: Any, block: Block) -> Block:
-    """Where a value is missing, the fitted statistic; a column without one is left out."""
+    """The fitted statistic for a missing value; a column without a statistic is dropped."""
     kept = [at for at, value in enumerate(step.statistics_) if not is_missing(value)]
     if not kept:
         raise CannotLowerError("SimpleImputer that keeps no column")
@@ -38,22 +38,22 @@ def simple_imputer(graph: Graph, step: Any, block: Block) -> Block:
 
 
 def missing_indicator(graph: Graph, step: Any, block: Block) -> Block:
-    """A 0/1 column for each watched column: whether its value is missing."""
-    watched = [int(index) for index in step.features_]
-    source = block.pick(graph, watched)
+    """A 0/1 column for each indicated feature: whether its value is missing."""
+    indicated = [int(index) for index in step.features_]
+    source = block.pick(graph, indicated)
     flags = graph.double(_missing(graph, source, step.missing_values))
-    return numeric(flags, len(watched))
+    return numeric(flags, len(indicated))
 
 
 def _missing(graph: Graph, block: Block, marker: Any) -> str:
-    """[n, columns] of booleans: whether a value is the marker that stands for "no value"."""
+    """[n, columns] of booleans: whether a value is the missing-value marker."""
     if is_missing(marker):
         return graph.add("IsNaN", block.name)
-    # A marker that a column never holds has a code that nothing equals.
+    # A marker that a column cannot contain gets a code that nothing equals.
     codes = [column.code(marker) for column in block.columns]
     wanted = [-1.0 if code is None else code for code in codes]
     if any(
         c.categories is None and code is None for c, code in zip(block.columns, codes, strict=True)
     ):
-        raise CannotLowerError(f"imputation of {marker!r} on a column of numbers")
+        raise CannotLowerError(f"imputation of {marker!r} on a numeric column")
     return graph.add("Equal", block.name, graph.constant([wanted]))

@@ -62,7 +62,7 @@ def logistic_regression(graph: Graph, model: Any, block: Block) -> Outputs:
 
 
 def sgd_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
-    """Like a linear classifier; log loss gives probabilities, one against the rest."""
+    """Like a linear classifier; log loss and modified Huber give one-vs-rest probabilities."""
     outputs = linear_classifier(graph, model, block)
     if model.loss in ("log_loss", "modified_huber"):
         if model.loss == "log_loss":

@@ -1,6 +1,6 @@
-"""The entry: a fitted estimator and its contract -> an ONNX model, or the reason why not.
+"""The entry point: a fitted estimator and its contract -> an ONNX model, or the reason why not.
 
-The two tables say which class is translated by what; everything else keeps the sklearn engine.
+The two tables map class names to translations; all other estimators keep the sklearn engine.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ walk.PREDICTORS.update(
         "TransformedTargetRegressor": composite.transformed_target,
         "FixedThresholdClassifier": composite.threshold_classifier,
         "TunedThresholdClassifierCV": composite.threshold_classifier,
-        "OneVsRestClassifier": composite.one_against_rest,
+        "OneVsRestClassifier": composite.one_vs_rest,
         "AdaBoostClassifier": composite.ada_boost_classifier,
         "BaggingClassifier": composite.bagging_classifier,
         "BaggingRegressor": composite.bagging_regressor,
@@ -157,7 +157,7 @@ def lower(estimator: Any, contract: Contract) -> onnx.ModelProto:
 
 
 def _with_unused(graph: Graph, estimator: Any, contract: Contract, block: Block) -> Block:
-    """The columns as the estimator counts them: any stands in for one that its first step drops."""
+    """The columns in fitted order, with a placeholder for each one that the first step drops."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is None or len(names) == len(contract.inputs):
         return block
@@ -166,11 +166,11 @@ def _with_unused(graph: Graph, estimator: Any, contract: Contract, block: Block)
 
 
 def lower_numeric(estimator: Any, width: int) -> onnx.ModelProto:
-    """Translate an estimator over plain numbers, as a last step is. Raises CannotLowerError."""
+    """Translate an estimator with numeric inputs, such as a last step. Raises CannotLowerError."""
     graph = Graph()
     return model(graph, width, walk.predict(graph, estimator, Block(INPUT, (Column(),) * width)))
 
 
 def model(graph: Graph, width: int, outputs: walk.Outputs) -> onnx.ModelProto:
-    """The finished graph with only the outputs that a served model has."""
+    """The finished model with the outputs that are served."""
     return graph.model(width, {name: outputs[name] for name in PUBLIC if name in outputs})

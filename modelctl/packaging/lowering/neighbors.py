@@ -1,7 +1,7 @@
-"""k nearest neighbours: all distances, the k smallest, and the mean of what they stand for.
+"""k-nearest neighbors: all distances, the k smallest, and the mean of their targets.
 
-Exact but for rows that are equally far from several training rows at the k-th place: which of
-those scikit-learn takes depends on its search tree. The gate sees it on the user's own data.
+Exact except for ties at the k-th place: which of several equally distant training rows scikit-learn
+takes depends on its search tree. The parity gate checks it on the user's data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from modelctl.packaging.lowering.columns import Block
     from modelctl.packaging.lowering.walk import Outputs
 
-# Every predict compares with all training rows: beyond this the tree search is faster.
+# Every prediction compares with all training rows; beyond this size a tree search is faster.
 MAX_VALUES = 2_000_000
 
 
@@ -43,15 +43,15 @@ def regressor(graph: Graph, model: Any, block: Block) -> Outputs:
 def _mean_of_nearest(graph: Graph, model: Any, block: Block, meaning: NDArray[np.float64]) -> str:
     name = type(model).__name__
     if model.weights not in ("uniform", "distance", None):
-        raise CannotLowerError(f"{name} with weights by a function of one's own")
+        raise CannotLowerError(f"{name} with a custom weight function")
     if model._fit_X.size > MAX_VALUES:
         raise CannotLowerError(f"{name} with {model._fit_X.shape[0]:,} training rows")
     distances = _distances(graph, model, block.numbers(name))
     values, nearest = graph.smallest_with_values(distances, model.n_neighbors)
-    found = graph.add("Gather", graph.constant(meaning), nearest, axis=0)
+    targets = graph.add("Gather", graph.constant(meaning), nearest, axis=0)
     axis = graph.integers([1])
     if model.weights != "distance":
-        total = graph.add("ReduceSum", found, axis, keepdims=0)
+        total = graph.add("ReduceSum", targets, axis, keepdims=0)
         return graph.add("Div", total, graph.constant(np.float64(model.n_neighbors)))
     if model.effective_metric_ == "euclidean":
         values = graph.add("Sqrt", values)
@@ -59,12 +59,12 @@ def _mean_of_nearest(graph: Graph, model: Any, block: Block, meaning: NDArray[np
     total = graph.add("ReduceSum", weights, axis, keepdims=0 if meaning.ndim == 1 else 1)
     if meaning.ndim > 1:
         weights = graph.add("Unsqueeze", weights, graph.integers([2]))
-    weighted = graph.add("ReduceSum", graph.add("Mul", found, weights), axis, keepdims=0)
+    weighted = graph.add("ReduceSum", graph.add("Mul", targets, weights), axis, keepdims=0)
     return graph.add("Div", weighted, total)
 
 
 def _closeness(graph: Graph, distances: str) -> str:
-    """1 / distance; where a neighbour is the row itself, only such neighbours count."""
+    """1 / distance; if some neighbors have distance 0, only those count."""
     zero, one = graph.constant(np.float64(0)), graph.constant(np.float64(1))
     same = graph.double(graph.add("Equal", distances, zero))
     has_same = graph.add("ReduceMax", same, graph.integers([1]), keepdims=1)

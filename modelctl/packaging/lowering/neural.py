@@ -24,7 +24,7 @@ def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     if model.out_activation_ == "softmax":
         probability = graph.add("Softmax", raw, axis=1)
         return {"label": best_label(graph, probability), "probability": probability}
-    raise CannotLowerError("MLPClassifier with several labels per row")
+    raise CannotLowerError("MLPClassifier with multilabel output")
 
 
 def regressor(graph: Graph, model: Any, block: Block) -> Outputs:

@@ -1,4 +1,4 @@
-"""What a fitted table of points defines: interpolation, bins, quantiles, isotonic regression."""
+"""Functions defined by fitted points: interpolation, bins, quantiles, isotonic regression."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelctl.packaging.lowering.scores import scalar
 if TYPE_CHECKING:
     from modelctl.packaging.lowering.graph import Graph
 
-# Every value is compared with every point: beyond this a search is faster.
+# Every value is compared with every point; beyond this size a search is faster.
 MAX_POINTS = 20_000
 
 
@@ -80,7 +80,7 @@ def bins(graph: Graph, step: Any, block: Block) -> Block:
         values = graph.columns(rows, [index])
         inner, count = edges[1:-1], len(edges) - 1
         if not len(inner):
-            # One bin: count of nothing.
+            # A single bin: always 0.
             number = graph.add("Mul", values, scalar(graph, 0.0))
         else:
             number = count_at_most(graph, values, inner)

@@ -25,7 +25,7 @@ def standard_scaler(graph: Graph, step: Any, block: Block) -> Block:
 
 
 def min_max_scaler(graph: Graph, step: Any, block: Block) -> Block:
-    """x * scale + min, clipped where asked for."""
+    """x * scale + min, clipped if configured."""
     result = block.numbers("MinMaxScaler")
     result = graph.add("Mul", result, graph.constant(step.scale_))
     result = graph.add("Add", result, graph.constant(step.min_))

@@ -1,4 +1,4 @@
-"""The last steps from decision values and probabilities to labels, shared by the families."""
+"""The last steps from decision values to probabilities and labels, shared by all families."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def positive_label(graph: Graph, decision: str, threshold: float = 0.0) -> str:
 
 
 def best_label(graph: Graph, scores: str) -> str:
-    """The index of the largest score; of equal ones the first, as numpy's argmax."""
+    """The index of the largest score; the first of equal ones, as with numpy.argmax."""
     return graph.add("ArgMax", scores, axis=1, keepdims=0)
 
 

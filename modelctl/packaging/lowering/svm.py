@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from modelctl.packaging.lowering.columns import Block
     from modelctl.packaging.lowering.walk import Outputs
 
-# libsvm never lets a pair be surer than this.
-SURE = 1e-7
+# libsvm clips pairwise probabilities to [MIN_PROBABILITY, 1 - MIN_PROBABILITY].
+MIN_PROBABILITY = 1e-7
 
 
 def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
@@ -43,7 +43,7 @@ def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
         # libsvm counts towards the first class, scikit-learn towards the second.
         outputs["decision"] = graph.add("Neg", decision)
     elif model.decision_function_shape == "ovr":
-        outputs["decision"] = _one_against_rest(graph, decision, first, second)
+        outputs["decision"] = _one_vs_rest(graph, decision, first, second)
     if model.probability not in (False, "deprecated"):
         outputs["probability"] = coupled(graph, _pairwise(graph, model, decision), pairs)
     return outputs
@@ -56,7 +56,7 @@ def regressor(graph: Graph, model: Any, block: Block) -> Outputs:
     return {"value": vector(graph, graph.add("Add", product, graph.constant(model._intercept_)))}
 
 
-def _one_against_rest(
+def _one_vs_rest(
     graph: Graph, decision: str, first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> str:
     """[n, classes]: the votes, and below one vote the summed decision values as tie-break."""
@@ -73,7 +73,7 @@ def _pairwise(graph: Graph, model: Any, decision: str) -> str:
     """[n, pairs]: the probability of each pair's first class, by its fitted logistic function."""
     slopes, shifts = graph.constant([-model._probA]), graph.constant([-model._probB])
     moved = graph.add("Add", graph.add("Mul", decision, slopes), shifts)
-    low, high = scalar(graph, SURE), scalar(graph, 1 - SURE)
+    low, high = scalar(graph, MIN_PROBABILITY), scalar(graph, 1 - MIN_PROBABILITY)
     return graph.add("Clip", graph.add("Sigmoid", moved), low, high)
 
 

@@ -1,6 +1,6 @@
 """scikit-learn's tree families: single trees, forests, gradient boosting, hist gradient boosting.
 
-Each reads the fitted trees as arrays and repeats the family's own arithmetic around them.
+Each reads the fitted trees as arrays and reproduces the family's arithmetic around them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def gradient_boosting_classifier(graph: Graph, model: Any, block: Block) -> Outp
     raw = _boosted(graph, model, block)
     outputs = _classify(graph, model, raw)
     if len(model.classes_) == 2:
-        # This family alone gives the second class to a raw value of exactly zero.
+        # Only this family assigns the second class to a raw value of exactly zero.
         at_least = graph.add("GreaterOrEqual", vector(graph, raw), graph.constant(np.float64(0)))
         outputs["label"] = graph.integer(at_least)
     return outputs
@@ -74,12 +74,12 @@ def gradient_boosting_regressor(graph: Graph, model: Any, block: Block) -> Outpu
 
 
 def hist_boosting_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
-    """Like gradient boosting, but its trees compare in float64 and know missing values."""
+    """Like gradient boosting, but trees compare in float64 and support missing values."""
     return _classify(graph, model, histogram.raw(graph, model, block))
 
 
 def hist_boosting_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
-    """The raw sum for losses without a link; their exponential for the others."""
+    """The raw sum for losses with an identity link; its exponential for a logarithmic link."""
     raw = vector(graph, histogram.raw(graph, model, block))
     if model.loss in ("poisson", "gamma"):
         return {"value": graph.add("Exp", raw)}
@@ -87,7 +87,7 @@ def hist_boosting_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
 
 
 def split_points(model: Any) -> tuple[list[int], list[float], type] | None:
-    """Every (feature, threshold) of a tree model and the float type in which it compares.
+    """Every (feature, threshold) of a tree model, and the float type of its comparisons.
 
     None for a model without trees.
     """
@@ -133,9 +133,9 @@ def _boosted(graph: Graph, model: Any, block: Block) -> str:
 
 
 def _constant_start(model: Any) -> Any:
-    """The raw prediction before the first tree, which must not depend on the row."""
+    """The raw prediction before the first tree. Raises CannotLowerError if it is not constant."""
     if model.init is not None and model.init != "zero":
-        raise CannotLowerError("gradient boosting that starts from another estimator")
+        raise CannotLowerError("gradient boosting with an estimator as `init`")
     return np.ravel(model._raw_predict_init(np.zeros((1, model.n_features_in_))))
 
 

@@ -1,7 +1,7 @@
 """Walks an estimator: pipelines, column transformers, and each step by its class.
 
-The tables are filled by `lower`, so that a family whose members are estimators themselves can walk
-into them without knowing the other families.
+`lower` fills the tables, so that meta-estimators can lower their members without importing the
+other families.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from modelctl.packaging.lowering.columns import Block, join
 from modelctl.packaging.lowering.graph import CannotLowerError, Graph
 from modelctl.packaging.lowering.scores import scalar
 
-# What a predictor gives: `label` (int64 [n], position in its classes), `probability` [n, classes],
-# `decision` ([n, 1] for two classes, else [n, classes]), or `value` [n] of a regressor.
+# The outputs of a predictor: `label` (int64 [n], position in its classes), `probability`
+# [n, classes], `decision` ([n, 1] for two classes, else [n, classes]), or `value` [n] (regressor).
 Outputs = dict[str, str]
 Transform = Callable[[Graph, Any, Block], Block]
 Predict = Callable[[Graph, Any, Block], Outputs]
@@ -47,7 +47,7 @@ def transform(graph: Graph, step: Any, block: Block) -> Block:
     if isinstance(step, str) or step is None:
         if step in ("passthrough", None):
             return block
-        raise CannotLowerError(f"a step called {step!r}")
+        raise CannotLowerError(f"unknown step {step!r}")
     step = unwrapped(step)
     name = kind(step)
     if name == "Pipeline":
@@ -61,7 +61,7 @@ def transform(graph: Graph, step: Any, block: Block) -> Block:
     return translate(graph, step, block)
 
 
-# Wrappers that only hold the estimator which answers, and where they keep it.
+# Wrappers that delegate to another estimator, and its attribute.
 WRAPPERS = {
     "GridSearchCV": "best_estimator_",
     "RandomizedSearchCV": "best_estimator_",
@@ -73,7 +73,7 @@ WRAPPERS = {
 
 
 def unwrapped(estimator: Any) -> Any:
-    """The estimator that answers: what a search found, what is frozen; itself, for any other."""
+    """The estimator that predicts: that of a search or a frozen one; for any other, itself."""
     while kind(estimator) in WRAPPERS:
         estimator = getattr(estimator, WRAPPERS[kind(estimator)])
     return estimator
@@ -81,7 +81,7 @@ def unwrapped(estimator: Any) -> Any:
 
 @contextmanager
 def inside(name: str) -> Iterator[None]:
-    """Let a refusal from within say which step it is about."""
+    """Add the step's name to a CannotLowerError from within."""
     try:
         yield
     except CannotLowerError as error:
@@ -90,9 +90,9 @@ def inside(name: str) -> Iterator[None]:
 
 
 def kind(estimator: Any) -> str:
-    """The class name of a scikit-learn class; for any other class a name that no table has.
+    """The class name of a scikit-learn class; for any other class, a name that is in no table.
 
-    A user's subclass may behave differently, so it is never taken for the original.
+    A user's subclass may behave differently, so it is never treated as the original.
     """
     owner = type(estimator)
     if owner.__module__.split(".")[0] != "sklearn":
@@ -101,13 +101,13 @@ def kind(estimator: Any) -> str:
 
 
 def column_transformer(graph: Graph, step: Any, block: Block) -> Block:
-    """Each inner step over its columns, side by side."""
+    """Each transformer on its columns, side by side."""
     weights = step.transformer_weights or {}
     parts = []
     for name, inner, _ in step.transformers_:
         indexes = [int(index) for index in step._transformer_to_input_indices[name]]
-        dropped = isinstance(inner, str) and inner == "drop"
-        if indexes and not dropped:
+        is_dropped = isinstance(inner, str) and inner == "drop"
+        if indexes and not is_dropped:
             with inside(name):
                 result = transform(graph, inner, block.pick(graph, indexes))
                 parts.append(_weighted(graph, result, weights.get(name)))
@@ -117,7 +117,7 @@ def column_transformer(graph: Graph, step: Any, block: Block) -> Block:
 
 
 def feature_union(graph: Graph, step: Any, block: Block) -> Block:
-    """Every step over all columns, side by side."""
+    """Every transformer on all columns, side by side."""
     weights = step.transformer_weights or {}
     parts = []
     for name, inner in step.transformer_list:

@@ -49,12 +49,12 @@ def set_up(root: Path, host: str, settings: str, model_version: str = "1.0.0") -
     (folder / "version.yaml").write_text(version)
 
 
-def findings(root: Path) -> list[artifacts.Finding]:
+def findings(root: Path) -> list[artifacts.ArtifactCheck]:
     repository = Repository.find(root)
     dev = repository.environment("dev")
     version = repository.version(dev, "iris")
     assert version
-    return artifacts.look(repository, dev, "iris", version)
+    return artifacts.check(repository, dev, "iris", version)
 
 
 BUNDLE_IMAGE = "model:\n  imageVolume:\n    repository: HOST/bundles/iris\n"
@@ -66,17 +66,22 @@ BY_VERSION = DOWNLOAD.format("iris/{{ .Values.model.version }}")
     ("settings", "version", "presence", "note"),
     [
         (BUNDLE_IMAGE, "1.0.0", Presence.THERE, ""),
-        (BUNDLE_IMAGE, "0.9.0", Presence.GONE, "bundles/iris:0.9.0 is gone from its registry"),
+        (BUNDLE_IMAGE, "0.9.0", Presence.GONE, "bundles/iris:0.9.0 is missing from its registry"),
         (BY_VERSION, "1.0.0", Presence.THERE, ""),
-        (BY_VERSION, "0.9.0", Presence.GONE, "/iris/0.9.0 is gone: new pods will not start"),
-        (DOWNLOAD.format("private"), "1.0.0", Presence.UNKNOWN, "wants credentials"),
-        (DOWNLOAD.format("{{ tpl . }}"), "1.0.0", Presence.UNKNOWN, "only Helm can fill"),
-        ("model:\n  download:\n    url: s3://b/iris\n", "1.0.0", Presence.UNKNOWN, "s3:// wants"),
+        (BY_VERSION, "0.9.0", Presence.GONE, "/iris/0.9.0 is missing: new pods will not start"),
+        (DOWNLOAD.format("private"), "1.0.0", Presence.UNKNOWN, "requires credentials"),
+        (DOWNLOAD.format("{{ tpl . }}"), "1.0.0", Presence.UNKNOWN, "only Helm can resolve"),
+        (
+            "model:\n  download:\n    url: s3://b/iris\n",
+            "1.0.0",
+            Presence.UNKNOWN,
+            "s3:// requires credentials",
+        ),
         (
             "model:\n  download:\n    url: http://127.0.0.1:1/\n",
             "1.0.0",
             Presence.UNKNOWN,
-            "not an",
+            "127.0.0.1:1 is not reachable",
         ),
     ],
     ids=["image", "image-gone", "download", "download-gone", "403", "template", "s3", "silent"],
@@ -100,8 +105,8 @@ def test_a_folder_that_was_written_over_does_not_pass_for_the_bundle(
     path.write_text(path.read_text().replace(digest_of(MANIFEST), DIGEST_B))
     _, bundle = findings(released)
     assert bundle.presence is Presence.GONE
-    assert "has another bundle now" in bundle.note
-    assert artifacts.worst(findings(released)) is Presence.GONE
+    assert "another bundle at http://" in bundle.note
+    assert artifacts.worst_presence(findings(released)) is Presence.GONE
 
 
 def test_rollback_warns_of_a_bundle_that_is_gone(released: Path, host: str) -> None:
@@ -110,5 +115,6 @@ def test_rollback_warns_of_a_bundle_that_is_gone(released: Path, host: str) -> N
     set_up(released, host, BUNDLE_IMAGE, "1.0.0")
     commit_all(released, "newer")
     words = ("rollback", "iris", "--env", "dev", "--reason", "broken", "--dry-run")
-    assert f"warning: {host}/bundles/iris:0.9.0 is gone from its registry" in run(*words)
-    assert "gone" not in run(*words, "--no-registry")
+    warning = f"warning: {host}/bundles/iris:0.9.0 is missing from its registry"
+    assert warning in run(*words)
+    assert "missing" not in run(*words, "--no-registry")

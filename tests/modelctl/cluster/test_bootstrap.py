@@ -105,11 +105,11 @@ def test_a_second_repository_has_a_name_of_its_own_everywhere() -> None:
 def test_an_application_of_another_repository_is_not_taken_over() -> None:
     plan = bootstrap.Plan(GIT, REGISTRY)
     ours = only(plan, "Application")
-    bootstrap.refuse_foreign(plan, None)
-    bootstrap.refuse_foreign(plan, ours)
+    bootstrap.ensure_same_repository(plan, None)
+    bootstrap.ensure_same_repository(plan, ours)
     theirs = {"spec": {"source": {"repoURL": "https://git.example/other.git"}}}
     with pytest.raises(ModelctlError, match="choose another name: --name NAME"):
-        bootstrap.refuse_foreign(plan, theirs)
+        bootstrap.ensure_same_repository(plan, theirs)
 
 
 def secret(label: str, url: str) -> dict[str, Any]:
@@ -123,10 +123,10 @@ def secret(label: str, url: str) -> dict[str, Any]:
     ("found", "words"),
     [
         (None, "does not exist"),
-        (secret("", GIT.url), "is no credential of a repository"),
-        (secret("cluster", GIT.url), "is no credential of a repository"),
-        (secret("repository", "https://git.example/other.git"), "is of another git source"),
-        (secret("repo-creds", "https://other.example/"), "is of another git source"),
+        (secret("", GIT.url), "is not a repository Secret"),
+        (secret("cluster", GIT.url), "is not a repository Secret"),
+        (secret("repository", "https://git.example/other.git"), "is for another git source"),
+        (secret("repo-creds", "https://other.example/"), "is for another git source"),
     ],
     ids=["absent", "no label", "of a cluster", "other repository", "other host"],
 )
@@ -135,7 +135,7 @@ def test_a_secret_that_argo_cd_would_not_use_is_refused(
 ) -> None:
     source = bootstrap.Source("git", GIT.url, credentials="models-git")
     with pytest.raises(ModelctlError, match=words):
-        bootstrap.refuse_secret(source, found, "argocd")
+        bootstrap.ensure_repository_secret(source, found, "argocd")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,9 @@ def test_a_secret_that_argo_cd_would_not_use_is_refused(
     ids=["of the repository", "of the host"],
 )
 def test_a_secret_that_argo_cd_uses_is_accepted(found: dict[str, Any]) -> None:
-    bootstrap.refuse_secret(bootstrap.Source("git", GIT.url, credentials="a"), found, "argocd")
+    bootstrap.ensure_repository_secret(
+        bootstrap.Source("git", GIT.url, credentials="a"), found, "argocd"
+    )
 
 
 def test_clusters_are_known_by_the_name_in_their_secret() -> None:

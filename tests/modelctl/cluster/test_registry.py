@@ -36,7 +36,7 @@ def host() -> Iterator[str]:
 
 
 def look(host: str, name: str = "iris", digest: str = DIGEST_A) -> tuple[Presence, str]:
-    return registry.look(f"{host}/{name}", digest)
+    return registry.check(f"{host}/{name}", digest)
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def look(host: str, name: str = "iris", digest: str = DIGEST_A) -> tuple[Presenc
     [
         ("iris", DIGEST_A, Presence.THERE, ""),
         ("iris", DIGEST_B, Presence.GONE, ""),
-        ("denied", DIGEST_A, Presence.UNKNOWN, "wants credentials"),
-        ("broken", DIGEST_A, Presence.UNKNOWN, "answers 500"),
+        ("denied", DIGEST_A, Presence.UNKNOWN, "requires credentials"),
+        ("broken", DIGEST_A, Presence.UNKNOWN, "HTTP 500"),
     ],
 )
-def test_the_registry_is_believed_only_where_it_says_something(
+def test_only_a_clear_response_of_the_registry_counts(
     host: str, name: str, digest: str, presence: Presence, why: str
 ) -> None:
     found, reason = look(host, name, digest)
@@ -61,7 +61,7 @@ def test_a_registry_that_does_not_answer_is_no_alarm() -> None:
         free.bind(("127.0.0.1", 0))
         found, reason = look(f"127.0.0.1:{free.getsockname()[1]}")
     assert found is Presence.UNKNOWN
-    assert "does not answer" in reason
+    assert "is not reachable: " in reason
 
 
 def test_a_registry_that_hangs_is_left_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_a_registry_that_hangs_is_left_after_its_time(monkeypatch: pytest.Monkey
     ("digest", "note"),
     [
         pytest.param(DIGEST_A, "", id="there"),
-        pytest.param(DIGEST_B, "is gone from its registry: new pods will not start", id="gone"),
+        pytest.param(DIGEST_B, "is missing from its registry: new pods will not start", id="gone"),
     ],
 )
 def test_rollback_warns_of_an_image_that_is_gone(
@@ -96,13 +96,14 @@ def test_rollback_warns_of_an_image_that_is_gone(
     assert ("warning" in output) is bool(note)
 
 
-def test_rollback_says_when_it_could_not_look(released: Path) -> None:
+def test_rollback_says_when_it_could_not_check(released: Path) -> None:
     path = released / "environments/dev/iris/version.yaml"
     path.write_text(VERSION.replace("1.0.0", "2.0.0").replace("registry.example", "127.0.0.1:1"))
     commit_all(released, "newer")
     path.write_text(VERSION)
     commit_all(released, "back")
     words = ("rollback", "iris", "--env", "dev", "--reason", "broken")
-    assert "could not look" not in run(*words, "--no-registry", "--dry-run")
+    assert "could not check" not in run(*words, "--no-registry", "--dry-run")
     output = run(*words)
-    assert "could not look whether the image is still there: 127.0.0.1:1 does not" in output
+    note = "could not check whether the image still exists: 127.0.0.1:1 is not reachable: "
+    assert note in output

@@ -93,14 +93,14 @@ def test_owners_of_an_environment_own_the_rules_too() -> None:
 def test_check_wants_approvals_in_the_file_that_the_forge_reads(released: Path) -> None:
     (released / "environments/environments.yaml").write_text(with_("approvals: ['@acme/ml']"))
     stale = [
-        ".github/CODEOWNERS: not what `approvals` in environments/environments.yaml ask for; "
-        "`make generate`"
+        ".github/CODEOWNERS: stale: differs from `approvals` in environments/environments.yaml; "
+        "run `make generate`"
     ]
-    assert check.problems(Repository.find(released)) == stale
+    assert check.file_violations(Repository.find(released)) == stale
     (released / ".github").mkdir()
     text = codeowners.text("", Repository.find(released).environments)
     (released / codeowners.FILE).write_text(text)
-    assert check.problems(Repository.find(released)) == []
+    assert check.file_violations(Repository.find(released)) == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

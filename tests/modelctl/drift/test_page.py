@@ -16,7 +16,7 @@ from modelctl.drift.distributions import Reference, of_features
 from modelctl.drift.findings import Report, Thresholds, judge
 from modelctl.drift.measures import Test
 from modelctl.drift.outliers import Outliers
-from modelctl.drift.performance import Metric
+from modelctl.drift.performance import MetricChange
 from tests.app.browser import Browser
 from tests.modelctl.pages import ensure_readable, opened
 
@@ -71,8 +71,8 @@ def made() -> Report:
         "churn", "2.1.0", "sha256:" + "ab" * 32, "captured rows of <i>two</i> days", 1000,
         Thresholds(), found, judge(PREDICTIONS, np.array([560.0, 440.0]), 2000, Thresholds()),
         Outliers(0.15, 0.05, 1000, 1e-9),
-        [Metric("accuracy", 0.91, 0.84, 0.81, 0.87, more_is_better=True)],
-        ["12 rows of other bundles are left out"],
+        [MetricChange("accuracy", 0.91, 0.84, 0.81, 0.87, more_is_better=True)],
+        ["excluded rows of other bundles: 12"],
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_everything_is_readable_at(browser: Browser, width: int, phone: bool, sc
     ensure_readable(browser, "drift", width, phone=phone, scheme=scheme)
     shown = browser.js("document.body.innerText")
     for text in ("Drift: critical", "too few rows", "country <b>&", "predictions: churn",
-                 "accuracy", "15.0% of the live rows", "12 rows of other bundles"):  # fmt: skip
+                 "accuracy", "15.0% of the live rows", "rows of other bundles: 12"):  # fmt: skip
         assert text in shown
     assert browser.js("document.querySelectorAll('.card svg').length") == 6
 
@@ -139,7 +139,7 @@ def test_many_categories_become_as_many_columns_as_can_be_told_apart() -> None:
     text = page.render(made(), NOW)
     card = text[text.index('id="feature-country') :]
     card = card[: card.index("</section>")]
-    assert card.count("<g>") == page.MOST_COLUMNS + 1
+    assert card.count("<g>") == page.MAX_COLUMNS + 1
     assert "others: reference" in card
 
 

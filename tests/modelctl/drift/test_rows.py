@@ -147,7 +147,7 @@ def test_the_sample_tells_outliers_and_the_whole_distance(drifted: Path, calm: P
     for name in ("bill_length_mm", "body_mass_g"):
         whole, edges = (by_name(d)[name]["kolmogorov_smirnov"] for d in (found, coarse))
         assert edges["statistic"] <= whole["statistic"] + 1e-6
-    assert any("pass --reference" in note for note in coarse["notes"])
+    assert any(note.startswith("without --reference, ") for note in coarse["notes"])
 
 
 def test_another_sample_is_named_as_such(calm: Path, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_another_sample_is_named_as_such(calm: Path, tmp_path: Path) -> None:
     lines = drifting.sample_file("penguins").read_text().splitlines()
     other.write_text("\n".join(lines[:200]) + "\n")
     text = report("penguins", "--rows", calm, "--reference", other)
-    assert "other.csv is not the file that the bundle was packaged with" in text
+    assert "other.csv is not the sample that the bundle was packaged with" in text
 
 
 def test_few_rows_say_nothing(tmp_path: Path) -> None:
@@ -207,28 +207,28 @@ def test_what_was_excluded_is_said_and_not_missed(tmp_path: Path) -> None:
     assert by_name(found).keys() == {
         "bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"
     }  # fmt: skip
-    assert "not captured (CAPTURE_EXCLUDE): island, sex" in found["notes"]
+    assert "features not captured (CAPTURE_EXCLUDE): island, sex" in found["notes"]
     assert found["outliers"] is not None
 
 
-def test_rows_of_another_bundle_and_torn_lines_are_left_out(tmp_path: Path) -> None:
+def test_rows_of_another_bundle_and_truncated_lines_are_excluded(tmp_path: Path) -> None:
     capture(tmp_path, "iris")
     capture(tmp_path, "iris", longer_petals, rows=100, digest="sha256:" + "0" * 64)
     (tmp_path / "rows-x.jsonl").write_bytes(b'{"time":"2026-01-01T00:')
     found = read_json(report("iris", "--rows", tmp_path, "--output", "json"))
     assert found["rows"] == 1000
     assert by_name(found)["petal_length"]["level"] == "ok"
-    assert "100 rows of other bundles are left out" in found["notes"]
-    assert "1 lines end too early and are left out" in found["notes"]
+    assert "excluded rows of other bundles: 100" in found["notes"]
+    assert "excluded truncated lines: 1" in found["notes"]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param("", "no captured row is of this bundle", id="empty"),
-        pytest.param('{"a": 1}\n', "rows.jsonl:1 is no captured row", id="other JSON"),
-        pytest.param("text\n", "rows.jsonl:1 is no captured row", id="no JSON"),
-        pytest.param("[]\n", "rows.jsonl:1 is no captured row", id="a list"),
+        pytest.param("", "no captured rows of this bundle", id="empty"),
+        pytest.param('{"a": 1}\n', "rows.jsonl:1 is not a captured row", id="other JSON"),
+        pytest.param("text\n", "rows.jsonl:1 is not a captured row", id="no JSON"),
+        pytest.param("[]\n", "rows.jsonl:1 is not a captured row", id="a list"),
     ],
 )
 def test_a_file_without_rows_is_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -242,7 +242,7 @@ def test_the_bundle_of_another_model_is_refused(calm: Path) -> None:
     argv = ["drift", "report", "churn", "--bundle", str(trained.bundle("iris"))]
     result = CliRunner().invoke(cli, [*argv, "--rows", str(calm)])
     assert isinstance(result.exception, ModelctlError)
-    assert "is not a bundle of 'churn'" in str(result.exception)
+    assert "belongs to another model\n  expected: churn\n  found: iris" in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_one_source_has_to_be_named(arguments: tuple[str, ...]) -> None:
     [
         pytest.param("id,label\n1,setosa\n", "has no labels", id="no request_id"),
         pytest.param(
-            "request_id,label\nrequest-0,rose\n", "none of the model's classes", id="class"
+            "request_id,label\nrequest-0,rose\n", "not one of the model's classes", id="class"
         ),
         pytest.param("request_id,label\nrequest-0,setosa\n", "too few labels", id="few"),
     ],

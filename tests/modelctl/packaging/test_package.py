@@ -13,15 +13,15 @@ from app.model.bundle import verify
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError
 from modelctl.packaging.package import plan, write
-from modelctl.packaging.training_output import Request, gather
+from modelctl.packaging.training_output import Request, read_training_output
 from tests import trained
 
 
 def package(name: str, out: Path, **changes: object) -> str:
     """Package a sample model; returns the digest."""
     config = trained.config(name)
-    material = gather(Request(trained.training(name), config=config))
-    return write(plan(material, engine="auto", tolerance=1e-6), out)
+    training_output = read_training_output(Request(trained.training(name), config=config))
+    return write(plan(training_output, engine="auto", tolerance=1e-6), out)
 
 
 @pytest.mark.parametrize("name", trained.NAMES)
@@ -82,7 +82,7 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "thesis"
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")
-    with pytest.raises(ModelctlError, match="exists and is no bundle"):
+    with pytest.raises(ModelctlError, match="already exists and is not a bundle"):
         package("iris", folder)
     assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
 
@@ -99,8 +99,8 @@ def test_the_command_prints_the_digest_last(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelctlError, match="no name or no version"):
-        gather(Request(trained.training("iris")))
+    with pytest.raises(ModelctlError, match="the model's name or version is missing"):
+        read_training_output(Request(trained.training("iris")))
 
 
 def test_a_sample_without_a_fitted_column_is_refused(tmp_path: Path) -> None:
@@ -108,14 +108,14 @@ def test_a_sample_without_a_fitted_column_is_refused(tmp_path: Path) -> None:
     sample.write_text("sepal_length,species\n5.1,setosa\n")
     request = Request(trained.training("iris"), sample=sample, name="x", version="1")
     with pytest.raises(ModelctlError) as refused:
-        plan(gather(request), engine="auto", tolerance=1e-6)
+        plan(read_training_output(request), engine="auto", tolerance=1e-6)
     assert refused.value.what == (
-        "the sample lacks columns the model was fitted on: sepal_width, petal_length, petal_width"
+        "the sample lacks fitted columns: sepal_width, petal_length, petal_width"
     )
     assert refused.value.expected == "sepal_length, sepal_width, petal_length, petal_width"
 
 
 def test_created_is_the_epoch_that_the_build_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    material = gather(Request(trained.training("iris"), name="x", version="1"))
-    assert material.created == "2023-11-14T22:13:20Z"
+    training_output = read_training_output(Request(trained.training("iris"), name="x", version="1"))
+    assert training_output.created == "2023-11-14T22:13:20Z"

@@ -23,7 +23,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from modelctl.errors import ModelctlError
 from modelctl.packaging import candidates
 from modelctl.packaging.package import Plan, plan
-from modelctl.packaging.training_output import Request, gather
+from modelctl.packaging.training_output import Request, read_training_output
 from tests import trained
 
 NUMBERS = ["bill length (mm)", "körper.masse", "year", "constant"]
@@ -83,7 +83,7 @@ def packaged(
     path = folder / f"sample.{ending}"
     sample.to_csv(path, index=False) if ending == "csv" else sample.to_parquet(path)
     request = Request(folder, sample=path, name="messy", version="1", target=target)
-    return plan(gather(request), engine="auto", tolerance=1e-6)
+    return plan(read_training_output(request), engine="auto", tolerance=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_a_frame_as_a_database_gives_it_is_packaged_exactly(
         "refuse",
     )
     assert inputs["tagged"]["missing"] == inputs["year"]["missing"] == "allow"
-    assert planned.notes == ["the model drops seen, id: requests must not bring them"]
+    assert planned.notes == ["the model drops seen, id: requests must not contain them"]
 
 
 def test_a_first_step_of_ones_own_gets_the_frame_and_a_note(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_first_step_of_ones_own_gets_the_frame_and_a_note(tmp_path: Path) -> N
         "step ratio: no exact translation of Ratio"
     )
     assert planned.manifest["environment"]["foreign_modules"] == [__name__]
-    assert planned.notes[0].startswith(f"the image needs the code of {__name__}: ")
+    assert planned.notes[0].startswith(f"the image needs the custom code of {__name__}: ")
 
 
 @pytest.mark.parametrize("rows", [1, 5])
@@ -162,7 +162,7 @@ def test_a_date_that_the_model_uses_is_explained(tmp_path: Path) -> None:
     model.steps[0][1].fit(frame[["when"]])
     with pytest.raises(ModelctlError, match="column 'when' of the sample has a type") as refused:
         packaged(model, frame, tmp_path, target="y", ending="parquet")
-    assert refused.value.fix.startswith("turn dates and durations into numbers")
+    assert refused.value.fix.startswith("convert dates and durations to numbers")
 
 
 def test_an_unfitted_model_is_called_that(tmp_path: Path) -> None:
@@ -182,9 +182,9 @@ def test_a_class_of_the_training_script_is_explained(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(script)], cwd=tmp_path, check=True)
     (tmp_path / "sample.csv").write_text("x\n1\n2\n")
     with pytest.raises(ModelctlError, match="cannot be loaded") as refused:
-        gather(Request(tmp_path, name="x", version="1"))
+        read_training_output(Request(tmp_path, name="x", version="1"))
     assert refused.value.fix.startswith(
-        "that class or function was defined in the training script itself: move it into a module"
+        "move that class or function from the training script into a module (steps.py)"
     )
 
 
@@ -200,6 +200,6 @@ def test_parquet_without_a_reader_says_what_to_install(
     request = Request(
         trained.training("iris"), sample=tmp_path / "sample.parquet", name="x", version="1"
     )
-    with pytest.raises(ModelctlError, match="nothing here reads Parquet") as refused:
-        gather(request)
+    with pytest.raises(ModelctlError, match="Parquet support is not installed") as refused:
+        read_training_output(request)
     assert refused.value.fix.startswith("pip install pyarrow")

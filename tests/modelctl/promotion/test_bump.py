@@ -55,7 +55,7 @@ def test_bump_alone_pins_the_chart_of_the_checkout(released: Path) -> None:
 
 
 def test_bump_without_image_needs_a_release(repo: Path) -> None:
-    with pytest.raises(ModelctlError, match="no image and bundle for 'iris'"):
+    with pytest.raises(ModelctlError, match="image or bundle missing for 'iris'"):
         run("bump", "iris", "--env", "dev")
 
 
@@ -67,12 +67,14 @@ def test_bump_refuses_a_damaged_bundle_and_writes_nothing(repo: Path, bundle: Pa
 
 
 def test_bump_refuses_an_environment_that_takes_promotions(repo: Path, bundle: Path) -> None:
-    with pytest.raises(RefusedError, match="takes versions by promotion"):
+    with pytest.raises(
+        RefusedError, match="'staging' accepts promoted versions only, not new builds"
+    ):
         bump(bundle, "--env", "staging")
 
 
 def test_bump_refuses_the_bundle_of_another_model(repo: Path, bundle: Path) -> None:
-    with pytest.raises(RefusedError, match="is of another model"):
+    with pytest.raises(RefusedError, match="belongs to another model"):
         bump(bundle, "--env", "dev", model="penguins")
 
 
@@ -80,5 +82,5 @@ def test_bump_refuses_the_bundle_of_another_model(repo: Path, bundle: Path) -> N
     "image", ["iris:1.0.0", "registry.example/iris:1.0.0", f"registry.example/iris@{DIGEST_A}"]
 )
 def test_bump_refuses_an_image_without_tag_and_digest(repo: Path, bundle: Path, image: str) -> None:
-    with pytest.raises(ModelctlError, match="is not pinned"):
+    with pytest.raises(ModelctlError, match="is not pinned by tag and digest"):
         bump(bundle, image=image)

@@ -13,7 +13,7 @@ from tests.modelctl.conftest import ENVIRONMENTS, VERSION, run
 
 
 def problems(repo: Path) -> list[str]:
-    return check.problems(Repository.find(repo))
+    return check.file_violations(Repository.find(repo))
 
 
 def test_check_finds_nothing_in_a_good_repository(released: Path) -> None:
@@ -53,15 +53,15 @@ def test_check_finds_nothing_in_a_good_repository(released: Path) -> None:
         pytest.param(
             "staging/penguins/settings.yaml",
             "{}\n",
-            "environments/staging/penguins: 'penguins' is not set up in 'dev', where its versions "
-            "come from; create environments/dev/penguins",
+            "environments/staging/penguins: 'penguins' is not set up in the previous environment "
+            "'dev'; create environments/dev/penguins",
             id="model-of-nowhere",
         ),
         pytest.param(
             "qa/iris/settings.yaml",
             "{}\n",
-            "environments/qa: not an environment of environments.yaml; "
-            "add it there or remove the folder",
+            "environments/qa: not listed in environments.yaml; "
+            "add the environment there, or remove the folder",
             id="stray-environment",
         ),
         pytest.param(
@@ -91,11 +91,11 @@ def test_check_reports_a_missing_file(released: Path) -> None:
     ("old", "new", "message"),
     [
         pytest.param("auto", "automatic", r"environments\.yaml:6: environments\.0\.promotion"),
-        pytest.param("name: staging", "name: dev", "name used twice: dev"),
-        pytest.param("pull-request", "auto", "auto belongs to the first environment only"),
+        pytest.param("name: staging", "name: dev", "duplicate name: dev"),
+        pytest.param("pull-request", "auto", "`promotion: auto` is for the first environment only"),
         pytest.param(": auto", ": pull-request", "found none"),
         pytest.param("promotion: auto", "promotion: auto\n    soak: 1h", "Extra inputs"),
-        pytest.param("  - name: dev", "  - name: dev\n   x", "not valid YAML"),
+        pytest.param("  - name: dev", "  - name: dev\n   x", "invalid YAML"),
     ],
 )
 def test_environments_file_is_refused(repo: Path, old: str, new: str, message: str) -> None:
@@ -112,5 +112,5 @@ def test_a_version_file_that_would_stop_the_generator_is_named_with_its_line(
     path = released / "environments/dev/iris/version.yaml"
     path.write_text("image: [unclosed\nmodel: {}\n")
     for words in ((), ("--base", "HEAD")):
-        with pytest.raises(RefusedError, match=r"dev/iris/version\.yaml:\d: not valid YAML"):
+        with pytest.raises(RefusedError, match=r"dev/iris/version\.yaml:\d: invalid YAML"):
             run("check", *words)

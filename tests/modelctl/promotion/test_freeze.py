@@ -35,7 +35,7 @@ def test_freeze_and_unfreeze_leave_the_file_as_it_was(released: Path) -> None:
 def test_freeze_twice_changes_nothing_the_second_time(released: Path) -> None:
     run("freeze", "staging/iris", *UNTIL, "--reason", "audit")
     commit_all(released, "freeze")
-    assert "nothing to change" in run("freeze", "staging/iris", *UNTIL, "--reason", "audit")
+    assert "already up to date" in run("freeze", "staging/iris", *UNTIL, "--reason", "audit")
 
 
 @pytest.mark.parametrize("scope", ["staging", "staging/iris"])
@@ -52,9 +52,9 @@ def test_a_freeze_that_is_over_stops_nothing_and_has_to_go(released: Path) -> No
     text = ENVIRONMENTS.replace("name: staging\n", f"name: staging\n{OVER}")
     (released / FILE).write_text(text)
     commit_all(released, "old freeze")
-    assert check.problems(Repository.find(released)) == [
-        "environments/environments.yaml: the freeze of staging/iris is over; "
-        "`modelctl unfreeze staging/iris`"
+    assert check.file_violations(Repository.find(released)) == [
+        "environments/environments.yaml: the freeze of staging/iris has expired; "
+        "run `modelctl unfreeze staging/iris`"
     ]
     run("promote", "iris", "--to", "staging")
 
@@ -83,7 +83,7 @@ def test_rollback_breaks_the_freeze_for_its_model_only(released: Path) -> None:
     [
         pytest.param("tomorrow", "is not a date", id="words"),
         pytest.param("2026-13-01", "is not a date", id="month-13"),
-        pytest.param("2020-01-01", "is over already", id="past"),
+        pytest.param("2020-01-01", "is in the past", id="past"),
     ],
 )
 def test_freeze_refuses_a_wrong_end(released: Path, until: str, message: str) -> None:

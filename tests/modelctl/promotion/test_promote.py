@@ -32,12 +32,12 @@ def test_promote_twice_changes_nothing_the_second_time(released: Path) -> None:
     run("promote", "iris", "--to", "staging")
     commit_all(released, "promote")
     output = run("promote", "iris", "--to", "staging")
-    assert output == "environments/staging/iris/version.yaml says so already: nothing to change\n"
+    assert output == "environments/staging/iris/version.yaml is already up to date\n"
 
 
 def test_promote_with_dry_run_writes_nothing(released: Path) -> None:
     output = run("promote", "iris", "--to", "staging", "--dry-run")
-    assert "dry run: nothing was written" in output
+    assert "dry run: nothing written" in output
     assert not (released / "environments/staging/iris/version.yaml").exists()
 
 
@@ -51,19 +51,24 @@ def test_promote_keeps_comments_and_order_of_the_target(released: Path) -> None:
 
 
 def test_promote_refuses_to_skip_an_environment(released: Path) -> None:
-    with pytest.raises(RefusedError, match="not released in 'staging' yet"):
+    with pytest.raises(
+        RefusedError,
+        match="'iris' is not released in 'staging', the previous environment of 'production'",
+    ):
         run("promote", "iris", "--to", "production")
 
 
 def test_promote_refuses_the_first_environment(released: Path) -> None:
-    with pytest.raises(RefusedError, match="nothing is promoted into it"):
+    with pytest.raises(
+        RefusedError, match="'dev' is the first environment, which has nothing to promote from"
+    ):
         run("promote", "iris", "--to", "dev")
 
 
 def test_promote_refuses_a_target_with_uncommitted_changes(released: Path) -> None:
     target = released / "environments/staging/iris/version.yaml"
     target.write_text("image: {}\n")
-    with pytest.raises(ModelctlError, match="changes that are not committed"):
+    with pytest.raises(ModelctlError, match="has uncommitted changes"):
         run("promote", "iris", "--to", "staging")
     assert target.read_text() == "image: {}\n"
 
@@ -105,16 +110,19 @@ def test_promote_with_settings_copies_values_and_keeps_the_targets_comments(rele
     assert capacity.read_text() == "replicaCount: 1\n"
 
 
-def test_promote_says_since_when_and_that_health_was_not_looked_at(released: Path) -> None:
+def test_promote_says_since_when_and_that_health_was_not_checked(released: Path) -> None:
     output = run("promote", "iris", "--to", "staging", "--no-live", "--dry-run")
     first = output.splitlines()[0]
-    assert first == ("1.0.0 in dev: for 0 min (since its commit); health was not looked at")
+    assert first == ("1.0.0 in dev: for 0 min (since its commit); health not checked")
 
 
 def test_promote_warns_when_the_first_environment_renders_a_newer_chart(released: Path) -> None:
     (released / "charts/ml-model/Chart.yaml").write_text("name: ml-model\nversion: 0.2.0\n")
     output = run("promote", "iris", "--to", "staging", "--dry-run", "--no-live")
-    assert "warning: dev renders chart 0.2.0, and 0.1.0 is what is promoted" in output
+    assert (
+        "warning: dev renders chart 0.2.0, but chart 0.1.0 is promoted; to pin 0.2.0: "
+        "`modelctl bump iris --env dev`\n"
+    ) in output
 
 
 def test_promote_as_json_says_what_it_did(released: Path) -> None:
@@ -155,7 +163,7 @@ def test_two_people_who_promote_at_once_end_in_a_conflict_of_git(
     with pytest.raises(subprocess.CalledProcessError):
         git("-C", str(two), "pull", "--quiet", "--rebase")
     assert "<<<<<<<" in (two / target).read_text()
-    with pytest.raises(ModelctlError, match=r"version\.yaml:\d+: not valid YAML"):
+    with pytest.raises(ModelctlError, match=r"version\.yaml:\d+: invalid YAML"):
         run("promote", "iris", "--to", "staging")
 
 

@@ -39,7 +39,7 @@ def age(repo: Path, minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_version_that_is_too_young_is_refused(soaking: Path) -> None:
-    with pytest.raises(RefusedError, match=r"after 60 min in 'dev': 1\.0\.0 .*since its commit"):
+    with pytest.raises(RefusedError, match=r"of 60 min in 'dev': 1\.0\.0 .*since its commit"):
         run("promote", "iris", "--to", "staging", "--no-live")
     assert not (soaking / STAGING).exists()
 
@@ -49,19 +49,22 @@ def test_a_version_that_is_old_enough_passes(
 ) -> None:
     age(soaking, 61, monkeypatch)
     assert "1.0.0 in dev: for 61 min" in run("promote", "iris", "--to", "staging", "--no-live")
-    assert "in order" in run("check", "--base", "HEAD")
+    assert "no problems" in run("check", "--base", "HEAD")
 
 
 def test_a_hand_edit_has_to_soak_too(soaking: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (soaking / STAGING).write_text(VERSION)
-    with pytest.raises(RefusedError, match=f"{STAGING}: 'staging' takes a version after 60 min"):
+    message = f"{STAGING}: 'staging' requires a soak time of 60 min"
+    with pytest.raises(RefusedError, match=message):
         run("check", "--base", "HEAD")
 
 
 def test_a_version_that_comes_with_the_same_change_has_not_been_there(released: Path) -> None:
     for name in ("environments/dev/iris/version.yaml", STAGING):
         (released / name).write_text(VERSION.replace("1.0.0", "2.0.0"))
-    with pytest.raises(RefusedError, match="neither what the environment before 'staging' runs"):
+    with pytest.raises(
+        RefusedError, match="neither the version of the environment previous to 'staging'"
+    ):
         run("check", "--base", "HEAD")
 
 
@@ -75,7 +78,7 @@ def test_what_happened_on_the_base_since_is_not_ours(released: Path) -> None:
     settings.write_text("replicaCount: 3\n")
     commit_all(released, "theirs, and wrong")
     git("switch", "--quiet", "ours")
-    assert "in order" in run("check", "--base", "theirs")
+    assert "no problems" in run("check", "--base", "theirs")
 
 
 def test_soak_is_counted_from_the_rollout_when_a_cluster_answers(
@@ -95,11 +98,11 @@ def test_soak_is_counted_from_the_rollout_when_a_cluster_answers(
 @pytest.mark.parametrize(
     ("applications", "digest", "message"),
     [
-        pytest.param([], "", "Argo CD knows no 'iris' in 'dev'", id="not-pushed"),
+        pytest.param([], "", "Argo CD has no Application for 'iris' in 'dev'", id="not-pushed"),
         pytest.param(
             [kubectl.application(health="Degraded", image=IMAGE)],
             DIGEST_B,
-            "'iris' in 'dev' is Degraded, not Healthy",
+            "'iris' in 'dev': expected health Healthy, found Degraded",
             id="degraded",
         ),
         pytest.param(
@@ -137,7 +140,7 @@ def test_approvals_are_named(released: Path) -> None:
     text = ENVIRONMENTS.replace("name: staging\n", "name: staging\n    approvals: ['@acme/ml']\n")
     (released / "environments/environments.yaml").write_text(text)
     output = run("promote", "iris", "--to", "staging", "--dry-run", "--no-live")
-    assert "staging wants the approval of @acme/ml\n" in output
+    assert "staging requires the approval of @acme/ml\n" in output
 
 
 def git(*arguments: str) -> None:

@@ -74,8 +74,8 @@ def test_what_moves_is_told_from_and_to(promoted: Path) -> None:
     assert "| model | 1.0.0 | 1.1.0 |" in text
     assert f"| image digest | `{DIGEST_A}` | `{DIGEST_B}` |" in text
     assert "| chart | 0.1.0 | 0.2.0 |" in text
-    assert f"| bundle | `{DIGEST_B}` | the same |" in text
-    assert "Files: `environments/staging/iris/version.yaml`. Capacity stays" in text
+    assert f"| bundle | `{DIGEST_B}` | unchanged |" in text
+    assert "Files: `environments/staging/iris/version.yaml`. Capacity is not changed." in text
 
 
 def test_settings_that_go_along_are_named(promoted: Path) -> None:
@@ -85,12 +85,12 @@ def test_settings_that_go_along_are_named(promoted: Path) -> None:
     assert "`environments/staging/iris/settings.yaml`" not in body()
 
 
-def test_a_first_release_has_nothing_before_it_and_no_way_back(promoted: Path) -> None:
+def test_a_first_release_has_no_previous_version_and_no_rollback(promoted: Path) -> None:
     release(promoted, NEWER, "staging")
     text = body(to="production")
-    assert "| model | nothing | 1.1.0 |" in text
-    assert "`modelctl retire iris --env production`" in text
-    assert "rollback" not in text
+    assert "| model | none | 1.1.0 |" in text
+    assert "no previous version to roll back to: `modelctl retire iris --env production`" in text
+    assert "modelctl rollback" not in text
 
 
 def test_the_rendered_diff_is_of_the_edits_and_of_nothing_else(promoted: Path) -> None:
@@ -103,7 +103,7 @@ def test_the_rendered_diff_is_of_the_edits_and_of_nothing_else(promoted: Path) -
 def test_what_helm_refuses_is_no_empty_diff_and_no_secret(promoted: Path) -> None:
     (promoted.parent / "helm").write_text("#!/bin/sh\necho hunter2 >&2\nexit 1\n")
     text = body()
-    assert "Not rendered here (Helm failed): `modelctl diff --base origin/main`" in text
+    assert "Not rendered (Helm failed): run `modelctl diff --base origin/main`" in text
     assert "hunter2" not in text
     assert str(promoted.parent) not in text
 
@@ -113,48 +113,52 @@ def test_without_helm_it_says_so(promoted: Path, monkeypatch: pytest.MonkeyPatch
         raise ModelctlError("Helm is not installed")
 
     monkeypatch.setattr("modelctl.rendering.render.find_helm", missing)
-    assert "Not rendered here (Helm is not installed)" in body()
+    assert "Not rendered (Helm is not installed)" in body()
 
 
-def test_metrics_of_a_bundle_at_hand_are_judged(promoted: Path) -> None:
+def test_metrics_of_a_local_bundle_are_judged(promoted: Path) -> None:
     release(promoted, bundle(promoted, {"accuracy": 0.97, "log_loss": 0.3, "rows": 150}))
     text = body()
     assert "| accuracy | 0.96 (≥ 0.94) | ? | 0.97 | passes |" in text
     assert (
-        "| log_loss | 0.1 (≤ 0.15) | ? | 0.3 | **log_loss 0.3, has to be at most 0.15** |" in text
+        "| log_loss | 0.1 (≤ 0.15) | ? | 0.3 | **log_loss: expected at most 0.15, found 0.3** |"
+        in text
     )
-    assert "| rows | none | ? | 150 | held to nothing |" in text
-    assert "- 1.1.0, which comes: from its bundle in build/bundles/iris" in text
+    assert "| rows | none | ? | 150 | no baseline |" in text
+    assert "- 1.1.0 (to be promoted): bundle in build/bundles/iris" in text
 
 
-def test_a_bundle_of_another_digest_is_not_believed(promoted: Path) -> None:
+def test_a_bundle_of_another_digest_is_not_used(promoted: Path) -> None:
     bundle(promoted, {"accuracy": 0.99})
     text = body()
     assert "0.99" not in text
-    assert "| accuracy | 0.96 (≥ 0.94) | ? | ? | not measured here |" in text
-    assert "- 1.1.0, which comes: not known here: git holds the digest, " in text
+    assert "| accuracy | 0.96 (≥ 0.94) | ? | ? | unknown |" in text
+    assert (
+        f"- 1.1.0 (to be promoted): unknown: the manifest of bundle {'b' * 12} is not available "
+        "locally"
+    ) in text
 
 
-def test_a_tag_with_a_commit_says_what_its_build_was_held_to(promoted: Path) -> None:
+def test_a_tag_with_a_commit_names_the_baseline_of_its_build(promoted: Path) -> None:
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True)[:12]
     stricter = BASELINE.replace("0.96", "0.98")
     (promoted / "models/iris/baseline.yaml").write_text(stricter)
     release(promoted, NEWER.replace("tag: 1.1.0", f"tag: 1.1.0-{head}"))
     text = body()
-    assert "| accuracy | 0.98 (≥ 0.96) | ? | at least 0.94 | not measured here |" in text
-    assert f"its tag says it was built from {head}" in text
+    assert "| accuracy | 0.98 (≥ 0.96) | ? | ≥ 0.94 | unknown |" in text
+    assert f"bounds from the metric baseline of its build commit {head}" in text
 
 
 def test_a_commit_that_nobody_here_knows_proves_nothing(promoted: Path) -> None:
     release(promoted, NEWER.replace("tag: 1.1.0", "tag: 1.1.0-0123456789ab"))
     text = body()
-    assert "at least" not in text
-    assert "nor is the baseline of commit 0123456789ab" in text
+    assert "| ≥ 0.94 |" not in text
+    assert "nor is the metric baseline of its build commit 0123456789ab" in text
 
 
 def test_without_a_baseline_it_says_so(promoted: Path) -> None:
     (promoted / "models/iris/baseline.yaml").unlink()
-    assert "this commit has no models/iris/baseline.yaml" in body()
+    assert "- metric baseline: no models/iris/baseline.yaml here" in body()
 
 
 def test_what_serves_is_asked_for_its_metrics(
@@ -166,16 +170,21 @@ def test_what_serves_is_asked_for_its_metrics(
     info = f'{{"digest": "{DIGEST_B}", "metrics": {{"accuracy": 0.95}}}}'
     (folder / "info.json").write_text(info)
     text = body(live=True)
-    assert "- 1.1.0, which comes: as what serves in dev says" in text
+    assert "- 1.1.0 (to be promoted): service in dev" in text
     assert "| accuracy | 0.96 (≥ 0.94) | 0.95 | 0.95 | passes |" in text
     assert "- [x] 1.1.0 is healthy in dev: Healthy" in text
 
 
-def test_the_reviewer_is_left_what_nobody_has_looked_at(promoted: Path) -> None:
+def test_the_reviewer_is_left_what_was_not_checked(promoted: Path) -> None:
     text = body()
-    assert "- [ ] 1.1.0 is healthy in dev: health was not looked at" in text
-    assert "- [x] it has been there for 0 min (since its commit); staging asks for 0 min" in text
-    assert "`modelctl rollback iris --env staging --pull-request --reason '...'`, to 1.0.0" in text
+    assert "- [ ] 1.1.0 is healthy in dev: health not checked" in text
+    assert (
+        "- [x] 1.1.0 has soaked in dev for 0 min (since its commit); staging requires 0 min" in text
+    )
+    assert (
+        "rollback to 1.0.0 is possible: `modelctl rollback iris --env staging --pull-request "
+        "--reason '...'`"
+    ) in text
     assert "`modelctl wait iris --env staging`" in text
 
 
@@ -196,7 +205,7 @@ def test_a_change_of_any_size_fits_and_the_checklist_is_whole(
     assert len(text) < FORGE_LIMIT
     shown = text.count("<details>")
     assert 5 < shown < 30
-    assert f"{30 - shown} more change, too long to be shown here: `ConfigMap/part-" in text
+    assert f"{30 - shown} more changed objects, omitted for size: `ConfigMap/part-" in text
     assert text.rstrip().endswith("`modelctl wait iris --env staging`")
 
 

@@ -99,8 +99,8 @@ def test_gh_is_told_branch_title_and_what_is_known(forge: Forge) -> None:
     assert create[:2] == ["pr", "create"]
     assert options["--head"] == BRANCH
     assert options["--title"] == "Promote iris 1.0.0 to staging"
-    assert f"| bundle | nothing | `{DIGEST_B}` |" in forge.body()
-    assert "health was not looked at" in forge.body()
+    assert f"| bundle | none | `{DIGEST_B}` |" in forge.body()
+    assert "health not checked" in forge.body()
 
 
 def test_the_same_request_twice_changes_nothing(forge: Forge) -> None:
@@ -122,7 +122,7 @@ def test_a_newer_version_replaces_the_branch_and_what_its_request_says(forge: Fo
     assert forge.told()[-1][:4] == ["api", "--method", "PATCH", "repos/{owner}/{repo}/pulls/1"]
     written = json.loads(forge.body())
     assert written["title"] == "Promote iris 1.1.0 to staging"
-    assert "| model | nothing | 1.1.0 |" in written["body"]
+    assert "| model | none | 1.1.0 |" in written["body"]
 
 
 def test_somebody_elses_work_on_the_branch_is_not_overwritten(forge: Forge, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_somebody_elses_work_on_the_branch_is_not_overwritten(forge: Forge, tmp_
 
 def test_with_dry_run_nobody_is_told(forge: Forge) -> None:
     output = run(*WORDS, "--dry-run")
-    assert "Promote iris 1.0.0 to staging\n\n## What moves\n" in output
+    assert "pull request:\n\nPromote iris 1.0.0 to staging\n\n## Version\n" in output
     assert not forge.log.exists()
     assert git("-C", str(forge.remote), "branch", "--list", BRANCH) == ""
 
@@ -153,7 +153,7 @@ def test_without_gh_the_printed_commands_do_the_same(
     remote = with_remote(released, tmp_path)
     monkeypatch.setattr("shutil.which", lambda name: None if name == "gh" else f"/usr/bin/{name}")
     lines = run(*WORDS).splitlines()
-    start = lines.index("or, on a branch of its own (`gh` is not on PATH):") + 1
+    start = lines.index("or, as a pull request (`gh` is not on PATH):") + 1
     for line in lines[start:]:
         subprocess.run(shlex.split(line), check=True, capture_output=True)
     assert git("-C", str(remote), "show", f"{BRANCH}:{TARGET}") == VERSION

@@ -29,7 +29,7 @@ def test_the_version_file_goes_and_the_rest_stays(released: Path) -> None:
     )
     assert "+++ /dev/null" in output
     commit_all(released, "retire")
-    assert "in order" in run("check", "--base", "HEAD~1")
+    assert "no problems" in run("check", "--base", "HEAD~1")
 
 
 def test_with_files_the_folder_goes(released: Path) -> None:
@@ -45,10 +45,10 @@ def test_with_dry_run_everything_stays(released: Path) -> None:
 def test_later_environments_come_first(released: Path) -> None:
     (released / STAGING).write_text(VERSION)
     commit_all(released, "staging")
-    with pytest.raises(RefusedError, match="'iris' still runs in staging"):
+    with pytest.raises(RefusedError, match="'iris' is still released in staging"):
         run(*WORDS)
     (released / DEV).unlink()
-    with pytest.raises(RefusedError, match=f"{DEV}: 'iris' still runs in staging"):
+    with pytest.raises(RefusedError, match=f"{DEV}: 'iris' is still released in staging"):
         run("check", "--base", "HEAD")
 
 
@@ -63,9 +63,9 @@ def test_the_second_run_without_a_cluster_says_what_to_do(released: Path) -> Non
     run(*WORDS)
     commit_all(released, "retire")
     output = run(*WORDS)
-    assert output.startswith("git has no dev-iris; no cluster: ")
-    assert "argocd app delete dev-iris   # its pods end" in output
-    assert "--cascade=false   # its pods go on" in run(*WORDS, "--keep-running")
+    assert output.startswith("dev-iris is not in git; no cluster reachable: ")
+    assert "argocd app delete dev-iris   # deletes its pods" in output
+    assert "--cascade=false   # orphans its pods" in run(*WORDS, "--keep-running")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def retired(released: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     commit_all(released, "retire")
     monkeypatch.setattr(retire, "DEADLINE_SECONDS", 0.2)
     monkeypatch.setattr(retire, "INTERVAL_SECONDS", 0.01)
-    monkeypatch.setattr(retire, "SEEN_FOR_SECONDS", 0)
+    monkeypatch.setattr(retire, "SETTLE_SECONDS", 0)
     return released
 
 
@@ -84,7 +84,7 @@ def test_an_application_whose_file_argo_cd_still_sees_is_not_deleted(
 ) -> None:
     """The commit is not pushed: deleting now would stop the pods, and start them again."""
     asked = kubectl.install(tmp_path / "bin", monkeypatch, [kubectl.application()])
-    with pytest.raises(ModelctlError, match="does not say that the version file of 'dev-iris'"):
+    with pytest.raises(ModelctlError, match="Argo CD still sees the version file of 'dev-iris'"):
         run(*WORDS)
     questions = asked.read_text().splitlines()
     assert any("annotate" in question for question in questions)
@@ -123,7 +123,8 @@ def test_a_name_that_nobody_knows_is_a_typo(
     retired: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kubectl.install(tmp_path / "bin", monkeypatch, [])
-    assert "nothing to change" in run(*WORDS)
+    output = run(*WORDS)
+    assert output == "dev-iris is neither in git nor in Argo CD: nothing to retire\n"
     with pytest.raises(ModelctlError, match="model 'irs' is not set up"):
         run("retire", "irs", "--env", "dev")
 

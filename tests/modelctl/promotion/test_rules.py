@@ -43,14 +43,16 @@ def evidence(
 @pytest.mark.parametrize(
     ("found", "refusal"),
     [
-        pytest.param(evidence(), "", id="nobody-was-asked"),
+        pytest.param(evidence(), "", id="no-cluster-queried"),
         pytest.param(evidence(health="Healthy"), "", id="healthy"),
         pytest.param(
             evidence(health="Healthy", images=("sha256:0", DIGEST_A), bundle=DIGEST_B),
             "",
             id="healthy-with-these-digests",
         ),
-        pytest.param(evidence(health="Degraded"), "is Degraded, not Healthy", id="degraded"),
+        pytest.param(
+            evidence(health="Degraded"), "expected health Healthy, found Degraded", id="degraded"
+        ),
         pytest.param(
             evidence(health="Missing"), "push the commit that released it", id="no-application"
         ),
@@ -81,8 +83,8 @@ def test_what_runs_has_to_be_healthy_and_what_git_says(found: Evidence, refusal:
         (
             12,
             [
-                "'production' takes a version after 90 min in 'staging': 1.0.0 has been there for "
-                "12 min (since its commit), try again in 78 min"
+                "'production' requires a soak time of 90 min in 'staging': 1.0.0 has been there "
+                "for 12 min (since its commit); try again in 78 min"
             ],
         ),
     ],
@@ -100,7 +102,7 @@ def test_a_version_that_is_not_committed_has_not_soaked() -> None:
 
 def test_a_model_leaves_later_environments_first() -> None:
     (refusal,) = rules.retirement_violations("iris", STAGING, [PRODUCTION])
-    assert "'iris' still runs in production" in refusal
+    assert "'iris' is still released in production" in refusal
     assert "replicaCount: 0" in refusal
     assert rules.retirement_violations("iris", PRODUCTION, []) == []
 
@@ -115,6 +117,6 @@ def test_a_span_is_told_in_one_unit(seconds: int, text: str) -> None:
 
 def test_a_version_without_a_chart_stays_in_the_first_environment() -> None:
     (refusal,) = rules.promotion_violations("iris", PRODUCTION, STAGING, VERSION)
-    assert "'iris' in 'staging' pins no chart" in refusal
+    assert "'iris' in 'staging' pins no chart version" in refusal
     pinned = VERSION.model_copy(update={"chart": ChartVersion(version="0.1.0")})
     assert rules.promotion_violations("iris", PRODUCTION, STAGING, pinned) == []

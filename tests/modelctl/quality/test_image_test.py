@@ -22,16 +22,16 @@ from tests import trained
 from tests.modelctl.conftest import run
 from tests.paths import ROOT
 
-GOOD = {"user": 10001, "root": True, "model": False, "rights": 0, "more rights": False}
+GOOD = {"user": 10001, "root": True, "model": False, "capabilities": 0, "new_privileges": False}
 CLAIMS = {
-    "ready": "ready without a writable root or rights",
-    "sample": "predicts its sample as packaging recorded",
-    "user": "is not root",
-    "root": "has a read-only root",
-    "model": "cannot change its model",
-    "rights": "has no capabilities and gets none",
-    "end": "ends when it is told to",
-    "refusal": "refuses to start when git says another digest",
+    "ready": "becomes ready unprivileged, read-only root",
+    "sample": "predicts its sample as recorded",
+    "user": "does not run as root",
+    "root": "has a read-only root filesystem",
+    "model": "cannot write to its model",
+    "capabilities": "has no capabilities and cannot gain any",
+    "exit": "exits on SIGTERM",
+    "refusal": "refuses another bundle digest",
 }
 
 # `docker run`, `exec`, `stop` and `rm`, as far as the test of an image uses them. The image's name
@@ -112,16 +112,16 @@ def test_an_image_that_does_as_it_says_passes(docker: StandIn) -> None:
         ({"user": 0}, "user", "user 0"),
         ({"root": False}, "root", "writable"),
         ({"model": True}, "model", "writable"),
-        ({"rights": 0x20}, "rights", "capabilities 0x20, new privileges refused"),
-        ({"more rights": True}, "rights", "capabilities 0x0, new privileges allowed"),
+        ({"capabilities": 0x20}, "capabilities", "capabilities 0x20, new privileges refused"),
+        ({"new_privileges": True}, "capabilities", "capabilities 0x0, new privileges allowed"),
     ],
     ids=["root", "writable root", "writable model", "capability", "new privileges"],
 )
-def test_a_container_with_a_right_too_many_is_found_out(
+def test_a_container_with_too_many_permissions_fails(
     differs: dict[str, Any], claim: str, seen: str
 ) -> None:
-    findings = image_test.judge_inside({**GOOD, **differs})
-    wrong = [(finding.claim, finding.seen) for finding in findings if not finding.passes]
+    checks = image_test.judge_permissions({**GOOD, **differs})
+    wrong = [(check.claim, check.seen) for check in checks if not check.passes]
     assert wrong == [(CLAIMS[claim], seen)]
 
 
@@ -130,31 +130,35 @@ def test_a_container_that_is_root_is_refused(docker: StandIn) -> None:
     bundle = trained.bundle("iris")
     with pytest.raises(RefusedError) as refused:
         test_image(bundle, bundle)
-    assert refused.value.found == f"not so: {CLAIMS['user']} (user 0)"
+    assert (refused.value.expected, refused.value.found) == (CLAIMS["user"], "user 0")
 
 
 def test_an_image_with_another_bundle_never_gets_ready_and_says_why(docker: StandIn) -> None:
     with pytest.raises(RefusedError) as refused:
         test_image(trained.bundle("iris", "sklearn"), trained.bundle("iris"))
-    assert refused.value.found.startswith(f"not so: {CLAIMS['ready']} (it ended with exit code 3")
+    assert refused.value.expected.startswith(CLAIMS["ready"])
+    assert refused.value.found.startswith("exit code 3: ")
     assert verify(trained.bundle("iris")).digest in refused.value.found
 
 
 def test_an_image_that_takes_any_bundle_is_refused(
     docker: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image_test, "END_SECONDS", 5)
+    monkeypatch.setattr(image_test, "EXIT_SECONDS", 5)
     docker.misbehave("ignores-digest")
     with pytest.raises(RefusedError) as refused:
         test_image(trained.bundle("iris"), trained.bundle("iris"))
-    assert refused.value.found == f"not so: {CLAIMS['refusal']} (it still runs after 5 s)"
+    assert (refused.value.expected, refused.value.found) == (
+        CLAIMS["refusal"],
+        "still running after 5 s",
+    )
 
 
 def test_an_image_that_does_not_end_well_is_refused(docker: StandIn) -> None:
     docker.misbehave("ends-badly")
     with pytest.raises(RefusedError) as refused:
         test_image(trained.bundle("iris"), trained.bundle("iris"))
-    assert refused.value.found == f"not so: {CLAIMS['end']} (exit code 7)"
+    assert (refused.value.expected, refused.value.found) == (CLAIMS["exit"], "exit code 7")
 
 
 def test_nothing_is_run_without_an_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def test_a_service_predicts_what_its_bundle_says(name: str) -> None:
     output = run(
         "smoke", f"http://127.0.0.1:{live.shared(name).port}", "--bundle", str(bundle.path)
     )
-    rows = len(smoke.rows_of(bundle)[0])
-    assert f"{rows} rows predicted as packaging recorded, {bundle.digest}" in output
+    rows = len(smoke.sample_rows(bundle)[0])
+    assert f"{rows} predictions match the recorded ones, {bundle.digest}" in output
 
 
 def test_another_bundle_is_refused_by_its_digest(tmp_path: Path) -> None:
@@ -51,12 +51,12 @@ def test_another_bundle_is_refused_by_its_digest(tmp_path: Path) -> None:
     with pytest.raises(RefusedError) as refused:
         run("smoke", f"http://127.0.0.1:{live.shared('iris').port}", "--bundle", str(other))
     served = verify(trained.bundle("iris")).digest
-    assert refused.value.found == f"it serves {served}, and not {verify(other).digest}"
+    assert refused.value.found == f"expected bundle {verify(other).digest}, found {served}"
 
 
 def test_other_predictions_are_refused_and_named() -> None:
     bundle = verify(trained.bundle("iris"))
-    recorded = smoke.rows_of(bundle)[1]
+    recorded = smoke.sample_rows(bundle)[1]
     with (
         answering(bundle.digest, "setosa") as url,
         pytest.raises(RefusedError) as refused,
@@ -64,8 +64,8 @@ def test_other_predictions_are_refused_and_named() -> None:
         run("smoke", url, "--bundle", str(bundle.path))
     first = next(number for number, value in enumerate(recorded) if value != "setosa")
     wrong = sum(value != "setosa" for value in recorded)
-    assert f"row {first} is 'setosa', packaging recorded '{recorded[first]}'" in refused.value.found
-    assert refused.value.found.endswith(f"and {wrong - smoke.SHOWN_ROWS} rows more")
+    assert f"row {first}: expected '{recorded[first]}', found 'setosa'" in refused.value.found
+    assert refused.value.found.endswith(f"and {wrong - smoke.SHOWN_ROWS} more rows")
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_other_predictions_are_refused_and_named() -> None:
 def test_numbers_may_differ_by_what_engines_differ_by(
     recorded: Any, found: Any, expected: bool
 ) -> None:
-    assert smoke.same(recorded, found) is expected
+    assert smoke.is_same(recorded, found) is expected

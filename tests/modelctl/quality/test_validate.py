@@ -1,4 +1,4 @@
-"""`modelctl validate`: rows that are not as expected train no model."""
+"""`modelctl validate`: invalid training data is refused with every violation."""
 
 from __future__ import annotations
 
@@ -45,26 +45,29 @@ def expecting(repo: Path) -> Path:
 
 
 def test_rows_as_expected_pass(expecting: Path) -> None:
-    assert run("validate", "iris") == "iris: 4 rows with 5 columns, as expected\n"
+    assert run("validate", "iris") == "iris: 4 rows with 5 columns, valid\n"
 
 
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        (GOOD[:2], "2 rows, has to be at least 3"),
+        (GOOD[:2], "expected at least 3 rows, found 2"),
         ([*GOOD, "130,Biscoe,,True,1"], "column 'age': 1 row outside 0 to 120, such as 130"),
         ([*GOOD, "7,Biscoe,,True,inf"], "column 'score': 1 row outside -inf to inf, such as inf"),
-        ([*GOOD, ",Biscoe,,True,1"], "column 'age': 40.0% missing, has to be at most 25.0%"),
-        ([*GOOD, "old,Biscoe,,True,1"], "column 'age': text, has to be number"),
-        ([*GOOD, "7,Biscoe,,maybe,1"], "column 'grown': text, has to be boolean"),
+        (
+            [*GOOD, ",Biscoe,,True,1"],
+            "column 'age': expected at most 25.0% missing, found 40.0%",
+        ),
+        ([*GOOD, "old,Biscoe,,True,1"], "column 'age': expected number, found text"),
+        ([*GOOD, "7,Biscoe,,maybe,1"], "column 'grown': expected boolean, found text"),
         (
             [*GOOD, "7,Torgersen,,True,1", "7,Dream,,True,1"],
-            "column 'island': 2 rows with a value that is not expected: 'Torgersen', 'Dream'",
+            "column 'island': 2 rows with an unexpected value: 'Torgersen', 'Dream'",
         ),
         (
             ["130,Dream,,True,1", *GOOD],
             "column 'age': 1 row outside 0 to 120, such as 130; "
-            "column 'island': 1 row with a value that is not expected: 'Dream'",
+            "column 'island': 1 row with an unexpected value: 'Dream'",
         ),
     ],
     ids=["few", "range", "infinite", "missing", "kind", "boolean", "values", "several"],
@@ -75,7 +78,7 @@ def test_rows_that_differ_are_refused_with_every_reason(
     rows(expecting, *lines)
     with pytest.raises(RefusedError) as refused:
         run("validate", "iris")
-    assert refused.value.what == "the rows of 'iris' are not as expected"
+    assert refused.value.what == "the training data of 'iris' is not valid"
     assert refused.value.found == problem
     assert refused.value.exit_code == 3
 
@@ -85,12 +88,12 @@ def test_columns_that_are_gone_or_new_are_named(expecting: Path) -> None:
     sample.write_text("age,island,comment,grown,size\n" + "\n".join(GOOD) + "\n")
     with pytest.raises(RefusedError) as refused:
         run("validate", "iris", "--sample", str(sample))
-    assert refused.value.found == "column 'score' is missing; column 'size' is not expected"
+    assert refused.value.found == "column 'score' is missing; unexpected column 'size'"
 
 
 def test_without_expectations_nothing_passes(repo: Path) -> None:
     rows(repo, *GOOD)
-    with pytest.raises(ModelctlError, match="nothing says what the rows") as error:
+    with pytest.raises(ModelctlError, match="model 'iris' has no data expectations") as error:
         run("validate", "iris")
     assert "`modelctl validate iris --update`" in error.value.fix
 
@@ -99,7 +102,7 @@ def test_what_update_writes_is_met_by_the_rows_it_was_made_from(repo: Path) -> N
     rows(repo, *GOOD)
     assert "wrote models/iris/data.yaml" in run("validate", "iris", "--update")
     path = repo / "models/iris/data.yaml"
-    assert path.read_text().startswith("# What the rows that iris is trained on have to look like")
+    assert path.read_text().startswith("# Expectations of the training data of iris, ")
     found = data_expectations.read(path, "iris")
     assert found.rows.min == 4
     assert found.columns["age"].model_dump() == {
@@ -110,7 +113,7 @@ def test_what_update_writes_is_met_by_the_rows_it_was_made_from(repo: Path) -> N
         "missing": 0.25,
     }
     assert found.columns["grown"].kind == "boolean"
-    assert "as expected" in run("validate", "iris")
+    assert "5 columns, valid" in run("validate", "iris")
 
 
 def test_update_keeps_comments_and_changes_nothing_the_second_time(expecting: Path) -> None:
@@ -120,7 +123,7 @@ def test_update_keeps_comments_and_changes_nothing_the_second_time(expecting: Pa
     # Because it was expected, None stays the name of an island.
     assert data_expectations.read(path, "iris").columns["island"].values == ["Biscoe", "None"]
     commit_all(expecting, "narrower")
-    assert "nothing to change" in run("validate", "iris", "--update")
+    assert "already up to date" in run("validate", "iris", "--update")
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def test_chart_that_nobody_has_is_an_error_that_names_both_ways_out(
     with pytest.raises(ModelctlError) as error:
         found(repository, "staging")
     assert str(error.value) == (
-        "chart ml-model 0.1.0 is not at hand\n"
-        "  expected: 0.2.0, the one in charts/ml-model, or a registry\n"
+        "chart ml-model 0.1.0 is not available locally\n"
+        "  expected: 0.2.0, as in charts/ml-model, or a chart registry\n"
         "  fix: set chartRegistry in environments/environments.yaml, or $CHART_REGISTRY"
     )
 
@@ -88,7 +88,7 @@ def test_registry_without_the_chart_is_an_error_and_leaves_nothing_in_the_cache(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(charts.REGISTRY_VARIABLE, "registry.example/charts")
-    with pytest.raises(ModelctlError, match=r"or push the chart: version 0\.1\.0 has to be there"):
+    with pytest.raises(ModelctlError, match=r"or push chart version 0\.1\.0"):
         found(repository, "staging", "/bin/false")
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 
@@ -98,7 +98,7 @@ def test_version_file_without_a_pin_is_refused_in_a_later_environment(
 ) -> None:
     version = repository.root / "environments/staging/iris/version.yaml"
     version.write_text(VERSION.partition("chart:")[0])
-    with pytest.raises(ModelctlError, match=r"staging/iris/version\.yaml pins no chart"):
+    with pytest.raises(ModelctlError, match=r"staging/iris/version\.yaml pins no chart version"):
         found(repository, "staging")
 
 

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging.package import plan
-from modelctl.packaging.training_output import Request, gather
+from modelctl.packaging.training_output import Request, read_training_output
 from modelctl.promotion import check
 from modelctl.repository.environments import Repository
 from tests.modelctl.conftest import commit_all, run
@@ -40,7 +40,7 @@ def test_new_writes_its_files_and_says_what_comes_next(repo: Path) -> None:
 
 
 def test_new_with_dry_run_writes_nothing(repo: Path) -> None:
-    assert "dry run: nothing was written" in run("new", "churn", "--dry-run")
+    assert "dry run: nothing written" in run("new", "churn", "--dry-run")
     assert not (repo / "models").exists()
     assert not (repo / "environments/dev/churn").exists()
 
@@ -51,7 +51,7 @@ def test_what_new_writes_passes_check_with_the_real_chart(
     monkeypatch.setattr(check, "CHART_VALUES", str(ROOT / "charts/ml-model/values.yaml"))
     (repo / "environments/dev/iris/settings.yaml").write_text("{}\n")
     run("new", "churn")
-    assert check.problems(Repository.find(repo)) == []
+    assert check.file_violations(Repository.find(repo)) == []
 
 
 def test_the_training_code_runs_is_packaged_and_passes_lint(repo: Path) -> None:
@@ -60,9 +60,9 @@ def test_the_training_code_runs_is_packaged_and_passes_lint(repo: Path) -> None:
     subprocess.run([sys.executable, "models/churn/train.py", "--out", str(out)], check=True)
     evaluation = json.loads((out / "evaluation.json").read_text())
     assert evaluation["accuracy"] > 0.9
-    material = gather(Request(out, config=repo / "models/churn/model.yaml"))
-    planned = plan(material, engine="auto", tolerance=1e-6)
-    assert (material.name, material.version) == ("churn", "0.1.0")
+    training_output = read_training_output(Request(out, config=repo / "models/churn/model.yaml"))
+    planned = plan(training_output, engine="auto", tolerance=1e-6)
+    assert (training_output.name, training_output.version) == ("churn", "0.1.0")
     assert planned.manifest["engine"] == "onnx"
     ruff = [sys.executable, "-m", "ruff"]
     config = ("--config", str(ROOT / "pyproject.toml"), "models/churn/train.py")
@@ -81,7 +81,7 @@ def test_the_last_environment_gets_two_pods(repo: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Churn", "churn_model", "1churn", "churn-", "a" * 54, "../x", ""])
 def test_new_refuses_a_name_that_kubernetes_would_refuse(repo: Path, name: str) -> None:
-    with pytest.raises(ModelctlError, match="cannot name a model"):
+    with pytest.raises(ModelctlError, match="invalid model name"):
         run("new", name)
 
 

@@ -72,7 +72,7 @@ def test_wrong_cells_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(ModelctlError) as refused:
         read_rows(path, inputs)
     assert refused.value.found == (
-        "line 3, x: 'two' is no float; line 3, flag: 'maybe' is no boolean"
+        "line 3, x: expected float, found 'two'; line 3, flag: expected boolean, found 'maybe'"
     )
     path.write_text("x,flag,name\n1.5,true,a\n,,\n")
     assert read_rows(path, inputs) == [
@@ -116,7 +116,7 @@ def test_whole_numbers_with_a_point_are_whole_and_infinity_is_no_number(tmp_path
     with pytest.raises(ModelctlError) as refused:
         read_rows(path, inputs)
     assert refused.value.found == (
-        "line 2, count: '3.5' is no integer; line 2, x: 'inf' is no float"
+        "line 2, count: expected integer, found '3.5'; line 2, x: expected float, found 'inf'"
     )
 
 
@@ -137,8 +137,8 @@ def test_a_refused_row_ends_the_command_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_no_service_at_the_url_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("modelctl.service.client.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("modelctl.service.client.BACKOFF_SECONDS", 0)
     path = tmp_path / "rows.csv"
     path.write_text("x\n1\n")
-    with pytest.raises(ModelctlError, match="in 10 attempts"):
+    with pytest.raises(ModelctlError, match="failed after 10 attempts"):
         run(f"http://127.0.0.1:{free_port()}", path)

@@ -109,7 +109,7 @@ def test_a_bundle_that_was_changed_is_not_built(
 
 
 def test_a_model_that_does_not_exist_is_refused(sources: Path) -> None:
-    with pytest.raises(ModelctlError, match=r"(?s)no model 'flower'.*one of churn, iris"):
+    with pytest.raises(ModelctlError, match=r"(?s)unknown model 'flower'.*one of churn, iris"):
         builds.inputs(sources, "flower")
 
 

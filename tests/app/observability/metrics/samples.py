@@ -15,8 +15,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 def read(text: str) -> dict[Key, float]:
     """Name and labels -> value, of format 0.0.4. Fails when a series is there twice."""
-    parsed = text_string_to_metric_families(text)  # type: ignore[no-untyped-call] # has no types
-    return {key: one.value for key, one in _by_key(parsed).items()}
+    return {key: one.value for key, one in _by_key(text_string_to_metric_families(text)).items()}
 
 
 def read_openmetrics(text: str) -> dict[Key, Sample]:
@@ -26,7 +25,8 @@ def read_openmetrics(text: str) -> dict[Key, Sample]:
 
 def families(text: str) -> list[Metric]:
     """The families of OpenMetrics. Fails for a text that breaks a rule of the format."""
-    return list(openmetrics.text_string_to_metric_families(text))
+    parse = openmetrics.text_string_to_metric_families
+    return list(parse(text))  # type: ignore[no-untyped-call] # the library gives it no types
 
 
 def total(samples: dict[Key, float], name: str, **labels: str) -> float:

@@ -35,7 +35,7 @@ from benchmarks.families import NUMBERS, load, try_engines
 from modelctl.errors import RefusedError
 from modelctl.packaging.alignment import align
 from modelctl.packaging.contracts import infer
-from modelctl.packaging.custom_code import foreign_modules
+from modelctl.packaging.custom_code import find_custom_code
 from modelctl.packaging.engines import Attempt
 
 STRINGS = ["island", "sex"]
@@ -150,12 +150,11 @@ def test_a_step_on_strings_is_exact(step: Any) -> None:
         ),
         (
             make_pipeline(FILL, FunctionTransformer(abs)),
-            "numbers/functiontransformer: FunctionTransformer with a function of one's own (abs)",
+            "numbers/functiontransformer: FunctionTransformer with a custom function (abs)",
         ),
         (
             make_pipeline(FILL, FunctionTransformer(lambda rows: rows * 2)),
-            "numbers/functiontransformer: FunctionTransformer with a function of one's own "
-            "(a lambda)",
+            "numbers/functiontransformer: FunctionTransformer with a custom function (a lambda)",
         ),
     ],
     ids=["neighbours", "own-class", "function", "lambda"],
@@ -167,7 +166,7 @@ def test_what_has_no_exact_translation_falls_back_with_the_reason(step: Any, rea
         {"engine": "sklearn", "accepted": True, "reason": ""},
     ]
     is_own = "Doubler" in reason or "lambda" in reason
-    assert foreign_modules(model) == ([__name__] if is_own else [])
+    assert find_custom_code(model) == ([__name__] if is_own else [])
 
 
 def test_asking_for_onnx_is_refused_with_the_reason() -> None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modelctl.rendering import rule_files
+from modelctl.rendering import alert_rules
 from tests import rendering
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FILES = rule_files.files(ROOT, str(rendering.TOOLS / "helm4"))
+FILES = alert_rules.files(ROOT, str(rendering.TOOLS / "helm4"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -24,4 +24,4 @@ def test_the_rules_of_a_model_are_fresh_and_can_be_read(path: Path) -> None:
 
 
 def test_no_rules_of_a_model_that_is_gone_are_left() -> None:
-    assert set((ROOT / rule_files.FOLDER).glob("*")) == set(FILES)
+    assert set((ROOT / alert_rules.FOLDER).glob("*")) == set(FILES)
