@@ -46,8 +46,8 @@ def said(*messages: dict[str, Any]) -> Receive:
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Its result; no test waits longer than a minute."""
-    return asyncio.run(asyncio.wait_for(work, 60))
+    """Its result; what hangs ends."""
+    return asyncio.run(asyncio.wait_for(work, 15))
 
 
 def read(*messages: dict[str, Any], **headers: str) -> bytes:
