@@ -4,8 +4,8 @@
 
 Prints every change that no test noticed, as file:line with the change, and fails if there is one.
 The modules, their tests and the changes that change nothing are in tests/mutants.toml. Works in
-build/mutation/, where a later run goes on: a verdict stands until the code, its tests or their
-configuration change. Changes of nothing but a message's wording are counted and not listed.
+build/mutation/, where a later run goes on: a module's verdicts stand until it or its tests change.
+Changes of nothing but a message's wording are counted and not listed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import fnmatch
+import hashlib
 import json
 import os
 import re
@@ -125,14 +126,19 @@ def prepare(module: Module, folder: Path) -> None:
     lines += ["", "[tool.mutmut]"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     text = "\n".join(lines) + "\n"
+    text += f"# {_digest(module)}\n"
     path = folder / "pyproject.toml"
     if not path.exists() or path.read_text("utf-8") != text:
-        path.write_text(text, "utf-8")
-        # Verdicts of other tests are none of these.
+        # Verdicts on other code, or by other tests.
         shutil.rmtree(folder / "mutants", ignore_errors=True)
-    # mutmut copies what it does not mutate only once.
-    for name in BESIDE:
-        shutil.rmtree(folder / "mutants" / name, ignore_errors=True)
+        path.write_text(text, "utf-8")
+
+
+def _digest(module: Module) -> str:
+    """Of all that a verdict depends on, as far as it is ours to change."""
+    shared = ("requirements/dev.txt", "tests/modelctl/conftest.py", "tests/trained.py")
+    paths = (module.source, *module.tests, *shared)
+    return hashlib.sha256(b"".join((ROOT / path).read_bytes() for path in paths)).hexdigest()
 
 
 def run(module: Module, folder: Path) -> bool:
@@ -179,11 +185,12 @@ def _functions(lines: list[str]) -> dict[str, list[str]]:
     """The generated functions by name; their own name is taken out, it is no change."""
     found: dict[str, list[str]] = {}
     current: list[str] = []
+    indent = 0
     for line in lines:
-        generated = re.match(r"\s*(?:async )?def (\S+__mutmut_\w+)\(", line)
+        generated = re.match(r"(\s*)(?:async )?def (\S+__mutmut_\w+)\(", line)
         if generated:
-            current = found.setdefault(generated[1], [])
-        elif re.match(r"\s*(?:async )?def |\s*@|\S", line) and not line.startswith(")"):
+            indent, current = len(generated[1]), found.setdefault(generated[2], [])
+        elif line.strip() and len(line) - len(line.lstrip()) <= indent and line.strip()[0] != ")":
             current = []
         text = line.split("# type: ignore # mutmut generated")[0].rstrip()
         current.append(re.sub(r"def \S+?__mutmut_\w+\(", "def (", text))

@@ -230,6 +230,13 @@ def test_what_is_no_canonical_object_is_refused(raw: bytes) -> None:
     refusal(lambda: parse(raw))
 
 
+def test_what_stands_in_place_of_an_object_is_said() -> None:
+    assert refusal(lambda: parse(b"[]")).found == "list"
+    assert refusal(lambda: parse(b'"x"')).found == "str"
+    # The parser's own words: where it stopped.
+    assert "column 1" in refusal(lambda: parse(b"nothing")).found
+
+
 @pytest.mark.parametrize("version", [0, 2, "1", None, 1.5, "x" * 1000])
 def test_another_schema_version_is_refused(version: Any) -> None:
     found = refusal(lambda: parse(spelled(manifest(schema_version=version))))

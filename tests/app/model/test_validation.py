@@ -132,6 +132,10 @@ def test_what_the_model_has_no_use_for_is_told_with_feature_and_bin() -> None:
     assert [entry.unusable for entry in refused.value.errors] == [
         *[("size", "missing"), ("kind", "unseen"), ("count", "missing"), None, ("kind", "unseen")]
     ]
+    with pytest.raises(RequestError) as refused:
+        batch([{"size": None, "open": True, "kind": "pink"}])
+    unusable = [entry.unusable for entry in refused.value.errors]
+    assert unusable == [None, ("size", "missing"), ("kind", "unseen")]
     error = UnusableError("why", "unseen")
     assert (str(error), error.bin) == ("why", "unseen")
 
@@ -230,6 +234,17 @@ def test_a_column_is_checked_value_by_value() -> None:
     ]
 
 
+def test_a_missing_value_of_a_column_is_nan_and_of_text_none() -> None:
+    allowed = [feature(entry.name, entry.dtype, missing="allow") for entry in (SIZE, KIND)]
+    made = validator(*allowed, feature("note", "string", missing="allow", text=True))
+    found: list[FieldError] = []
+    for name in ("size", "kind"):
+        (value,) = made.column(name, [None], lambda at: (at,), found)
+        assert math.isnan(value)
+    assert made.column("note", [None, "a"], lambda at: (at,), found) == [None, "a"]
+    assert found == []
+
+
 def test_columns_are_put_together_as_rows() -> None:
     found = validator().assemble([[1.0, 2.0], [3.0, 4.0], [0.0, 1.0], [2.0, 0.0]])
     assert found.matrix.tolist() == [[1.0, 3.0, 0.0, 2.0], [2.0, 4.0, 1.0, 0.0]]
@@ -242,7 +257,7 @@ def test_columns_are_put_together_as_rows() -> None:
         validator().assemble([[1.0], [1.0, 2.0], [0.0], [0.0]])
 
 
-@pytest.mark.parametrize(("count", "listed"), [(1, 1), (100, 100), (101, 100), (500, 100)])
+@pytest.mark.parametrize(("count", "listed"), [(1, 1), (2, 2), (100, 100), (101, 100), (500, 100)])
 def test_an_answer_lists_a_hundred_mistakes_and_counts_all(count: int, listed: int) -> None:
     error = contract_error([FieldError(("a", at), f"wrong {at}") for at in range(count)])
     assert (error.status, error.kind) == (422, "contract")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.errors import RequestError
+from app.protocols import strict_json
 from app.protocols.strict_json import parse
 
 
@@ -36,6 +37,29 @@ DOCUMENTS: list[Any] = [
 def test_a_document_is_read_as_it_is(document: Any) -> None:
     assert parse(json.dumps(document).encode()) == document
     assert parse(json.dumps(document, ensure_ascii=False, indent=2).encode()) == document
+
+
+# What our protocols' clients send: every key of these is seen without a second look.
+PLAIN = [
+    {"features": [1, 2]},
+    {"features": {"a": 1, "b": 2}, "more": {"c": 3}},
+    {"instances": [{"a": 1, "b": 2}, {"a": 3, "b": 4}, 5, {"a": 5, "b": 6}]},
+    {"inputs": [{"name": "x", "parameters": {"a": 1, "b": 2}}, {"name": "y", "parameters": {}}]},
+    {"id": "1", "inputs": [{"name": "x", "data": [1]}], "outputs": [{"name": "p"}], "none": []},
+]
+
+
+@pytest.mark.parametrize("document", PLAIN)
+def test_a_plain_document_is_parsed_once(document: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = json.dumps(document).encode()
+
+    def parsed_again(*_: Any, **__: Any) -> None:
+        raise AssertionError("was parsed again, which takes several times as long")
+
+    monkeypatch.setattr(strict_json.json, "loads", parsed_again)
+    assert parse(body) == document
+    with pytest.raises(AssertionError, match="again"):
+        parse(body.replace(b'"', b'":', 1))
 
 
 REPEATED = [
