@@ -48,6 +48,11 @@ class Parity:
             return f"differs from scikit-learn by {self.max_abs_diff:.1e} (> {self.tolerance:.0e})"
         return ""
 
+    def note(self, differences: NDArray[np.float64]) -> None:
+        """Keep the largest difference; one that is no number stays, and refuses."""
+        # Not Python's `max`, in which the order decides whether NaN wins.
+        self.max_abs_diff = float(np.maximum(self.max_abs_diff, differences.max(initial=0.0)))
+
     def as_manifest(self) -> dict[str, Any]:
         """The `parity` entry of the manifest."""
         return {
@@ -73,7 +78,7 @@ def compare(parity: Parity, what: str, expected: Prediction, actual: Prediction)
         _compare_values(parity, expected.values, actual.values)
         return
     difference = np.abs(expected.probabilities - actual.probabilities)
-    parity.max_abs_diff = max(parity.max_abs_diff, float(difference.max(initial=0.0)))
+    parity.note(difference)
     top = np.sort(expected.probabilities, axis=1)
     is_tie = top[:, -1] - top[:, -2] < TIE if top.shape[1] > 1 else np.zeros(len(top), bool)
     differs = [one != other for one, other in zip(expected.values, actual.values, strict=True)]
@@ -154,7 +159,7 @@ def _compare_values(parity: Parity, expected: list[Any], actual: list[Any]) -> N
     if parity.is_regression:
         one, other = np.array(expected), np.array(actual)
         relative = np.abs(one - other) / np.maximum(1.0, np.abs(one))
-        parity.max_abs_diff = max(parity.max_abs_diff, float(relative.max(initial=0.0)))
+        parity.note(relative)
         return
     pairs = zip(expected, actual, strict=True)
     parity.label_mismatches += sum(one != other for one, other in pairs)
