@@ -18,6 +18,7 @@ from sandbox.cgroup import (
 )
 from sandbox.errors import SandboxError
 from sandbox.layout import NAME
+from sandbox.wait import Answer, wait_until
 
 V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate 0 0\n"
 V1 = (
@@ -64,12 +65,20 @@ def test_only_the_named_program_is_killed_when_its_children_shall_live(tmp_path:
     bystander = subprocess.Popen(["tail", "-f", "/dev/null"])
     try:
         (tmp_path / "cgroup.procs").write_text(f"{victim.pid}\n{bystander.pid}\n")
+        # A process has its command line a moment after Popen has returned.
+        wait_until("it runs sleep", lambda: runs(victim.pid, "sleep"), 60, interval_seconds=0.01)
         assert kill(tmp_path, 60, "sleep") == 1
         assert victim.wait(60) == -signal.SIGKILL
         assert bystander.poll() is None
     finally:
-        bystander.kill()
-        bystander.wait()
+        for process in (victim, bystander):
+            process.kill()
+            process.wait()
+
+
+def runs(pid: int, program: str) -> Answer:
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return Answer(command.startswith(program.encode()), repr(command))
 
 
 def test_processes_that_survive_are_an_error(tmp_path: Path) -> None:
