@@ -68,12 +68,12 @@ def epoch(chart: Path, environ: Mapping[str, str] = os.environ) -> int:
         committed_at = gitrepo.git(chart, "log", "-1", "--format=%ct", "--", ".").strip()
     except proc.CommandError as error:
         raise ModelctlError(
-            f"no timestamp for the package: {chart} is not in a git repository",
-            fix="set SOURCE_DATE_EPOCH to seconds since 1970",
+            f"no timestamp for the package: {chart} has no commits",
+            fix="commit it, or set SOURCE_DATE_EPOCH to seconds since 1970",
         ) from error
     if not committed_at:
         raise ModelctlError(
-            f"no timestamp for the package: {chart} is not committed",
+            f"no timestamp for the package: {chart} has no commits",
             fix="commit it, or set SOURCE_DATE_EPOCH to seconds since 1970",
         )
     return int(committed_at)
