@@ -100,7 +100,7 @@ def test_age_of_a_package_is_that_of_the_last_commit(tmp_path: Path) -> None:
     folder = tmp_path / "repository"
     (folder / "chart").mkdir(parents=True)
     rendering.run("git", "init", "-q", folder)
-    with pytest.raises(ModelctlError, match="no timestamp for the package: .* has no commits"):
+    with pytest.raises(ModelctlError, match=r"no timestamp for the package: .* has no commits"):
         chart_package.epoch(folder / "chart", {})
     (folder / "chart" / "Chart.yaml").write_text("name: a\n", encoding="utf-8")
     commit(folder, "@1234567890 +0000")
