@@ -80,7 +80,7 @@ def test_release_is_refused_without_a_version_file(release: tuple[str, str]) -> 
         "helm4", rendering.CHART, model, "any", *rendering.values(*files)
     )
     assert result.code == 1
-    assert "ERROR: no image is named; set image.repository" in result.stderr
+    assert "ERROR: the image has no repository; set image.repository" in result.stderr
 
 
 def test_release_is_refused_when_a_digest_is_missing(release: tuple[str, str]) -> None:
@@ -95,7 +95,8 @@ def test_release_is_refused_when_a_digest_is_missing(release: tuple[str, str]) -
         "image.repository=a,image.tag=b",
     )
     assert result.code == 1
-    assert "ERROR: requireDigest is true and the image has no digest" in result.stderr
+    message = "ERROR: the image has no digest: expected one, because requireDigest is true"
+    assert message in result.stderr
 
 
 def test_release_of_several_pods_survives_the_loss_of_one(

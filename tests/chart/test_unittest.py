@@ -30,8 +30,12 @@ def test_every_guard_has_a_case() -> None:
     [
         ("replicas=3", "replicas"),
         ("image.digest=sha256:abc", "digest"),
-        ("autoscaling.enabled=true,autoscaling.minReplicas=9", "ERROR: the autoscaler's minimum 9"),
-        ("env.PORT=1", "ERROR: the chart sets the variable PORT itself"),
+        (
+            "autoscaling.enabled=true,autoscaling.minReplicas=9",
+            "ERROR: autoscaling.minReplicas is above autoscaling.maxReplicas: "
+            "expected at most 4, found 9",
+        ),
+        ("env.PORT=1", "ERROR: the variable PORT is reserved for the chart"),
     ],
 )
 def test_misconfiguration_renders_nothing_under_either_helm(

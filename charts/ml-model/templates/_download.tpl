@@ -1,9 +1,9 @@
-{{/* Where the bundle is downloaded from; empty when it is not. */}}
+{{/* URL of the download; empty without one. */}}
 {{- define "ml-model.downloadUrl" -}}
 {{- tpl .Values.model.download.url . -}}
 {{- end -}}
 
-{{/* Variables of the container that downloads, by name; users extend them by .Values.model.download.env. */}}
+{{/* Environment variables of the download container, by name; users add theirs in .Values.model.download.env. */}}
 {{- define "ml-model.downloadEnv" -}}
 {{- $download := .Values.model.download -}}
 FETCH_ALLOW_HTTP: {{ $download.allowHttp | quote }}
@@ -18,7 +18,7 @@ MODEL_DIR: /model
 MODEL_URL: {{ include "ml-model.downloadUrl" . | quote }}
 {{- end -}}
 
-{{/* The container that downloads the bundle before the model starts, and before that of `helm test`. */}}
+{{/* Init container that downloads the bundle, for the model and for `helm test`. */}}
 {{- define "ml-model.downloadContainer" -}}
 {{- $download := .Values.model.download -}}
 - name: fetch
@@ -48,14 +48,14 @@ MODEL_URL: {{ include "ml-model.downloadUrl" . | quote }}
     {{- end }}
 {{- end -}}
 
-{{/* What a container of the image that knows bundles always has. */}}
+{{/* Common fields of the containers that run the fetch image. */}}
 {{- define "ml-model.fetchImage" -}}
 {{- $image := .Values.model.download.image -}}
 image: {{ include "ml-model.reference" (dict "root" . "image" $image) }}
 {{- with $image.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
-# The line that says why the bundle was refused ends up in the pod's status.
+# Puts the last log line, the reason of a refused bundle, into the pod's status.
 terminationMessagePolicy: FallbackToLogsOnError
 securityContext:
   {{- include "ml-model.containerSecurityContext" . | nindent 2 }}
@@ -71,7 +71,7 @@ resources:
   {{- end }}
 {{- end -}}
 
-{{/* Its volumes: the model's container mounts the first of them too, read-only. */}}
+{{/* Volumes of the download; the model's container mounts the first of them, read-only. */}}
 {{- define "ml-model.downloadVolumes" -}}
 {{- $download := .Values.model.download -}}
 - name: model
@@ -84,7 +84,7 @@ resources:
 {{- end }}
 {{- end -}}
 
-{{/* Port of the store: the one in its address, else that of the scheme. */}}
+{{/* Port of the store: that of its URL, or the default of the scheme. */}}
 {{- define "ml-model.downloadPort" -}}
 {{- $egress := .Values.model.download.egress -}}
 {{- if ne (toString $egress.port) "auto" -}}
@@ -96,7 +96,7 @@ resources:
 {{- end -}}
 {{- end -}}
 
-{{/* Egress rule that lets a pod reach the store and nothing else. */}}
+{{/* Egress rule for the store only. */}}
 {{- define "ml-model.downloadEgress" -}}
 - ports:
     - port: {{ include "ml-model.downloadPort" . }}

@@ -3,7 +3,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Name of every object. Never cut: two models of one parent chart could end up with the same; a guard refuses. */}}
+{{/* Name of every object. Never truncated: two models of a parent chart could get the same name. A guard refuses instead. */}}
 {{- define "ml-model.fullname" -}}
 {{- $name := .Values.fullnameOverride -}}
 {{- if not $name -}}
@@ -25,8 +25,8 @@
 {{- end -}}
 
 {{/*
-A map without its null entries at any depth: Helm keeps a null for a key that is not among the chart's defaults.
-As JSON, for fromYaml: toYaml drops the last line break, which a text at the end would lose.
+A map without null entries, at any depth: Helm keeps a null for a key that the chart has no default for.
+As JSON, for fromYaml: toYaml drops the final line break of a string at the end.
 */}}
 {{- define "ml-model.compact" -}}
 {{- $out := dict -}}
@@ -40,13 +40,13 @@ As JSON, for fromYaml: toYaml drops the last line break, which a text at the end
 {{- toJson $out -}}
 {{- end -}}
 
-{{/* What a Service selects by. Frozen: a Deployment's selector cannot be changed. */}}
+{{/* Selector labels. Never change them: a Deployment's selector is immutable. */}}
 {{- define "ml-model.selectorLabels" -}}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 {{- end -}}
 
-{{/* Label app.kubernetes.io/version: a label allows no "+" and 63 characters. */}}
+{{/* Label app.kubernetes.io/version: a label allows at most 63 characters and no "+". */}}
 {{- define "ml-model.versionLabel" -}}
 {{- .Values.model.version | default .Chart.AppVersion | toString | replace "+" "_" | trunc 63 | trimAll "-_." -}}
 {{- end -}}
@@ -62,7 +62,7 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 {{- toYaml (merge $selector $own $common) -}}
 {{- end -}}
 
-{{/* Labels of the pods: no version of the chart or of its application, or every chart upgrade would roll them. */}}
+{{/* Labels of the pods: without the versions of the chart and its application, so that a chart upgrade rolls no pods. */}}
 {{- define "ml-model.podLabels" -}}
 {{- $own := dict -}}
 {{- if .Values.model.version -}}
@@ -88,7 +88,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* An image's reference: registry/repository:tag@digest, of which the digest decides. */}}
+{{/* Image reference: registry/repository:tag@digest; the digest takes precedence. */}}
 {{- define "ml-model.reference" -}}
 {{- $registry := .image.registry | default .root.Values.global.imageRegistry -}}
 {{- with $registry -}}{{- trimSuffix "/" . -}}/{{- end -}}
@@ -101,7 +101,7 @@ annotations:
 {{- include "ml-model.reference" (dict "root" . "image" .Values.image) -}}
 {{- end -}}
 
-{{/* Most pods that the release can have. */}}
+{{/* Maximum number of pods of the release. */}}
 {{- define "ml-model.mostReplicas" -}}
 {{- if .Values.autoscaling.enabled -}}
 {{- int .Values.autoscaling.maxReplicas -}}
@@ -112,7 +112,7 @@ annotations:
 {{- end -}}
 {{- end -}}
 
-{{/* Something else owns the number of pods, so the Deployment must not name one. */}}
+{{/* Whether an autoscaler sets the number of pods; the Deployment must then not set it. */}}
 {{- define "ml-model.replicasOwnedElsewhere" -}}
 {{- if or .Values.autoscaling.enabled .Values.keda.enabled -}}true{{- end -}}
 {{- end -}}
@@ -131,7 +131,7 @@ MAX_IN_FLIGHT: {{ int64 .Values.config.maxInFlight | quote }}
 REQUEST_TIMEOUT_MS: {{ int64 .Values.config.requestTimeoutMs | quote }}
 {{- end -}}
 
-{{/* Environment of the model's container that the chart owns, by name; users extend it by .Values.env. */}}
+{{/* Environment variables that the chart sets in the model's container, by name; users add theirs in .Values.env. */}}
 {{- define "ml-model.ownEnv" -}}
 MODEL_DIR: {value: /model}
 {{- with .Values.model.digest }}
@@ -146,7 +146,7 @@ METRICS_PORT: {value: {{ int64 .Values.metrics.port | quote }}}
 {{- if ne (toString .Values.workers) "auto" }}
 WORKERS: {value: {{ int64 .Values.workers | quote }}}
 {{- end }}
-{{- /* Without a value of its own the downward API answers with the node's cores, which would start a worker on each. */}}
+{{- /* Without a limit, the downward API returns the node's cores, and a worker would start for each of them. */}}
 {{- with .Values.resources.requests.cpu }}
 CPU_REQUEST: {valueFrom: {resourceFieldRef: {containerName: model, resource: requests.cpu, divisor: "1"}}}
 {{- end }}
@@ -171,7 +171,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- end }}
 {{- end -}}
 
-{{/* Pull secrets of the release and of the parent chart, each once. */}}
+{{/* Pull secrets of the release and the parent chart, without duplicates. */}}
 {{- define "ml-model.pullSecrets" -}}
 {{- $names := list -}}
 {{- range concat (.Values.image.pullSecrets | default list) (.Values.global.imagePullSecrets | default list) -}}
@@ -182,17 +182,17 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- end -}}
 {{- end -}}
 
-{{/* A number of pods or a percentage of them. */}}
+{{/* A number or percentage of pods. */}}
 {{- define "ml-model.intOrPercent" -}}
 {{- if kindIs "string" . -}}{{ . | quote }}{{- else -}}{{ int64 . }}{{- end -}}
 {{- end -}}
 
-{{/* Most seconds from a pod's start until it is ready: first it may have to download. */}}
+{{/* Maximum seconds from the start of a pod until it is ready, including the download. */}}
 {{- define "ml-model.startSeconds" -}}
 {{- add .Values.startBudgetSeconds (ternary .Values.model.download.timeoutSeconds 0 (ne .Values.model.download.url "")) -}}
 {{- end -}}
 
-{{/* Seconds after which a rollout counts as failed: the time to start and a minute to be scheduled and pulled. */}}
+{{/* Seconds after which a rollout fails: the time to start plus one minute for scheduling and pulling. */}}
 {{- define "ml-model.progressDeadlineSeconds" -}}
 {{- if eq (toString .Values.progressDeadlineSeconds) "auto" -}}
 {{- add (include "ml-model.startSeconds" .) .Values.minReadySeconds 60 -}}
@@ -201,7 +201,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- end -}}
 {{- end -}}
 
-{{/* Egress rule for the cluster's DNS; unlike the Service's name, namespace and label are the same everywhere. */}}
+{{/* Egress rule for the cluster's DNS; the name of the Service differs between clusters, its namespace and label do not. */}}
 {{- define "ml-model.dnsEgress" -}}
 - ports:
     - port: 53
@@ -233,18 +233,18 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- end }}
 {{- end -}}
 
-{{/* Name of the port that serves /metrics. */}}
+{{/* Name of the port of /metrics. */}}
 {{- define "ml-model.metricsPort" -}}
 {{- ternary "metrics" "http" .Values.metrics.ownPort -}}
 {{- end -}}
 
-{{/* Cores of a quantity of CPU: 250m is 0.25. */}}
+{{/* A CPU quantity in cores: 250m is 0.25. */}}
 {{- define "ml-model.cores" -}}
 {{- $text := toString . -}}
 {{- if hasSuffix "m" $text -}}{{ divf (trimSuffix "m" $text | float64) 1000 }}{{- else -}}{{ float64 $text }}{{- end -}}
 {{- end -}}
 
-{{/* MiB of a quantity of memory: 1Gi is 1024. */}}
+{{/* A memory quantity in MiB: 1Gi is 1024. */}}
 {{- define "ml-model.mebibytes" -}}
 {{- $text := ternary . (int64 . | toString) (kindIs "string" .) -}}
 {{- $number := regexFind "^[0-9.]+" $text -}}
@@ -253,7 +253,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- divf (mulf (float64 $number) (get $bytes $unit | default 0)) 1048576 -}}
 {{- end -}}
 
-{{/* Worker processes, counted as the application counts them. */}}
+{{/* Number of worker processes, computed as in the application. */}}
 {{- define "ml-model.workers" -}}
 {{- if ne (toString .Values.workers) "auto" -}}
 {{- int64 .Values.workers -}}
@@ -263,7 +263,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- end -}}
 {{- end -}}
 
-{{/* Where the bundle comes from when the image does not hold it: volume and mount, empty otherwise. */}}
+{{/* Volume and mount of a bundle outside the image; otherwise empty. */}}
 {{- define "ml-model.modelVolume" -}}
 {{- if .Values.model.imageVolume.repository -}}
 - name: model

@@ -1,7 +1,7 @@
 {{/* Pod Security "restricted", for the pod. Serving and test pods share it. */}}
 {{- define "ml-model.podSecurityContext" -}}
 fsGroup: {{ int64 .Values.security.fsGroup }}
-# Not every file of a large volume at every start.
+# Do not change the owner of every file of a large volume at every start.
 fsGroupChangePolicy: OnRootMismatch
 runAsGroup: {{ int64 .Values.security.runAsGroup }}
 runAsNonRoot: true
@@ -19,7 +19,7 @@ capabilities:
 readOnlyRootFilesystem: true
 {{- end -}}
 
-{{/* Entries of env from a map of name -> plain value or {value|valueFrom}, sorted by name. */}}
+{{/* List of env entries from a map of name -> plain value or {value|valueFrom}, sorted by name. */}}
 {{- define "ml-model.env" -}}
 {{- range $name, $entry := . }}
 {{- if kindIs "map" $entry }}
@@ -27,7 +27,7 @@ readOnlyRootFilesystem: true
   {{- include "ml-model.compact" $entry | fromYaml | toYaml | nindent 2 }}
 {{- else if not (kindIs "invalid" $entry) }}
 - name: {{ $name }}
-  {{- /* A whole number from a value file is a float64: %v would print 1e+06. */}}
+  {{- /* An integer from a value file is a float64: %v would print 1e+06. */}}
   value: {{ ternary (int64 $entry) $entry (and (kindIs "float64" $entry) (eq (floor $entry) $entry)) | quote }}
 {{- end }}
 {{- end }}
@@ -41,14 +41,14 @@ httpGet:
 {{- end -}}
 
 {{/*
-A container that users add, from their map: include "ml-model.container" (dict "name" n "container" c "native" true)
-Their security context may say more than ours, never less.
+A container that users add, from its map: include "ml-model.container" (dict "name" n "container" c "native" true)
+Its security context can be stricter than the chart's, never weaker.
 */}}
 {{- define "ml-model.container" -}}
 {{- $container := omit .container "env" "ports" "securityContext" "volumeMounts" -}}
 {{- $_ := set $container "name" .name -}}
 {{- if .native -}}{{- $_ := set $container "restartPolicy" "Always" -}}{{- end -}}
-{{- /* Not by merge, which takes our false for a gap to fill. */ -}}
+{{- /* Not merge, which treats false as empty and overwrites it. */ -}}
 {{- $security := deepCopy (.container.securityContext | default dict) -}}
 {{- range $key, $value := include "ml-model.containerSecurityContext" . | fromYaml -}}
 {{- $_ := set $security $key $value -}}
@@ -71,7 +71,7 @@ Their security context may say more than ours, never less.
 - {{ toYaml $container | indent 2 | trim }}
 {{- end -}}
 
-{{/* What runs before the model: the download or the check of the signature, what users add to run to its end, then what runs beside the model. */}}
+{{/* Init containers: the download or the check of the signature, then those of users, then native sidecars. */}}
 {{- define "ml-model.initContainers" -}}
 {{- if .Values.model.download.url }}
 {{ include "ml-model.downloadContainer" . }}
@@ -86,7 +86,7 @@ Their security context may say more than ours, never less.
 {{- end }}
 {{- end -}}
 
-{{/* Where else the model's container gets variables from: existing objects, and Secrets that an operator fetches. */}}
+{{/* envFrom of the model's container: existing objects, and Secrets of the External Secrets operator. */}}
 {{- define "ml-model.envFrom" -}}
 - configMapRef:
     name: {{ include "ml-model.fullname" . }}
@@ -99,7 +99,7 @@ Their security context may say more than ours, never less.
 {{- end }}
 {{- end -}}
 
-{{/* Affinity: the preset and what the user adds. */}}
+{{/* Affinity: the preset plus the user's. */}}
 {{- define "ml-model.affinity" -}}
 {{- $affinity := include "ml-model.compact" .Values.affinity | fromYaml -}}
 {{- if ne .Values.antiAffinity "none" -}}
@@ -115,13 +115,13 @@ Their security context may say more than ours, never less.
 {{- toYaml $affinity -}}
 {{- end -}}
 
-{{/* The one pod template: whatever runs the model (Deployment today) includes it. */}}
+{{/* Pod template, for every kind of workload that runs the model (today a Deployment). */}}
 {{- define "ml-model.podTemplate" -}}
 metadata:
   labels:
     {{- include "ml-model.podLabels" . | nindent 4 }}
   annotations:
-    {{- /* Of the data only, so that a new label of the ConfigMap rolls nothing. */}}
+    {{- /* Of the data only, so that a new label of the ConfigMap does not roll the pods. */}}
     {{- $own := dict
           "checksum/config" (include "ml-model.configData" . | sha256sum)
           "kubectl.kubernetes.io/default-container" "model" }}
@@ -135,7 +135,7 @@ spec:
   {{- end }}
   serviceAccountName: {{ include "ml-model.serviceAccountName" . }}
   automountServiceAccountToken: false
-  # Legacy variables such as IRIS_PORT=tcp://... would only clash with settings.
+  # Legacy variables such as IRIS_PORT=tcp://... could conflict with settings.
   enableServiceLinks: false
   {{- if not .Values.security.hostUsers }}
   hostUsers: false
@@ -180,7 +180,7 @@ spec:
       {{- with .Values.image.pullPolicy }}
       imagePullPolicy: {{ . }}
       {{- end }}
-      # The line that says why the pod refused to start ends up in its status.
+      # Puts the last log line, the reason of a refused start, into the pod's status.
       terminationMessagePolicy: FallbackToLogsOnError
       securityContext:
         {{- include "ml-model.containerSecurityContext" . | nindent 8 }}

@@ -1,4 +1,4 @@
-{{/* What stands for each $(name) in files/rules.yaml. */}}
+{{/* The value of each $(name) in files/rules.yaml. */}}
 {{- define "ml-model.ruleWords" -}}
 {{- $rules := .Values.metrics.rules -}}
 {{- $name := include "ml-model.fullname" . -}}
@@ -29,7 +29,7 @@
 {{- toJson $words -}}
 {{- end -}}
 
-{{/* What a group or rule may name in `when`; the empty word is always true. */}}
+{{/* Conditions for `when` of a group or rule; the empty one is always true. */}}
 {{- define "ml-model.ruleConditions" -}}
 {{- $least := .Values.replicaCount -}}
 {{- if .Values.autoscaling.enabled -}}
@@ -50,7 +50,7 @@
 {{- define "ml-model.rule" -}}
 {{- $text := omit .rule "each" "when" | toJson -}}
 {{- range $word, $value := .words -}}
-{{- /* Within JSON, so the value is one of its strings without the quotes around it. */ -}}
+{{- /* The text is JSON, so the value is inserted as a JSON string without its quotes. */ -}}
 {{- $text = replace (printf "$(%s)" $word) (toJson $value | trimPrefix "\"" | trimSuffix "\"") $text -}}
 {{- end -}}
 {{- $rule := fromJson $text -}}

@@ -1,16 +1,16 @@
-{{/* File of the public key that must have signed the bundle; empty asks for no signature. */}}
+{{/* Path of the public key that verifies the signature of the bundle; empty without verification. */}}
 {{- define "ml-model.signatureKey" -}}
 {{- with .Values.model.signature -}}
 {{- if .configMap -}}{{ printf "/etc/signature/%s" .key }}{{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Whether a container of its own asks for the signature: a download asks itself, and sooner. */}}
+{{/* Whether a separate container verifies the signature. A download verifies it itself, before it fetches a file. */}}
 {{- define "ml-model.signatureChecked" -}}
 {{- if and .Values.model.signature.configMap (not .Values.model.download.url) -}}true{{- end -}}
 {{- end -}}
 
-{{/* The container that refuses a mounted bundle nobody signed. The files are left to the model's own, which hashes them anyway. */}}
+{{/* Init container that refuses an unsigned mounted bundle. It skips the files, because the model's container hashes them. */}}
 {{- define "ml-model.signatureContainer" -}}
 - name: signature
   {{- include "ml-model.fetchImage" . | nindent 2 }}
