@@ -43,9 +43,9 @@ def test_a_wrong_digest_never_serves_and_never_takes_the_old_version_down(
 def refusal(loop: Loop, found: str) -> tuple[bool, str]:
     """Whether the table says what was expected, what was found, and what to do."""
     status = " ".join(loop.status().split())
-    line = status[status.find("dev-iris refuses") :]
+    line = status[status.find("dev-iris refused") :]
     unwrapped = line.replace(" ", "")
-    seen = line.startswith("dev-iris refuses") and WRONG in unwrapped and found in unwrapped
+    seen = line.startswith("dev-iris refused") and WRONG in unwrapped and found in unwrapped
     return seen, line[:300]
 
 
