@@ -59,31 +59,31 @@ def options(settings: Settings, service: Service) -> dict[str, Any]:
         # Unused, and its default folder is not writable on a read-only root file system.
         "control_socket_disable": True,
         "logconfig_dict": logs.config(settings.log_level),
-        "when_ready": _freeze,
-        "pre_fork": functools.partial(_prepare, service),
-        "post_worker_init": functools.partial(_begin, service),
-        "worker_exit": functools.partial(_end, service),
-        "child_exit": functools.partial(_forget, service),
+        "when_ready": _when_ready,
+        "pre_fork": functools.partial(_pre_fork, service),
+        "post_worker_init": functools.partial(_post_worker_init, service),
+        "worker_exit": functools.partial(_worker_exit, service),
+        "child_exit": functools.partial(_child_exit, service),
     }
 
 
-def _prepare(service: Service, _server: Any, worker: Any) -> None:
+def _pre_fork(service: Service, _server: Any, worker: Any) -> None:
     """Give a worker its index among the metrics, and note when its life begins."""
     worker.index = service.metrics.take()
     worker.since = time.perf_counter()
 
 
-def _end(service: Service, _server: Any, _worker: Any) -> None:
+def _worker_exit(service: Service, _server: Any, _worker: Any) -> None:
     """Called in a worker on graceful shutdown: write out what it has buffered."""
     service.end_worker()
 
 
-def _forget(service: Service, _server: Any, worker: Any) -> None:
+def _child_exit(service: Service, _server: Any, worker: Any) -> None:
     """Take a dead worker's gauges out of the sums; its counters stay, as they must."""
     service.metrics.release(worker.index)
 
 
-def _begin(service: Service, worker: Any) -> None:
+def _post_worker_init(service: Service, worker: Any) -> None:
     """Start the service in its worker, and collect garbage less often than by default.
 
     Requests leave no reference cycles, and each collection pauses every client.
@@ -95,7 +95,7 @@ def _begin(service: Service, worker: Any) -> None:
     gc.freeze()
 
 
-def _freeze(_server: Any) -> None:
+def _when_ready(_server: Any) -> None:
     """Exclude the master's objects from collection, so that workers keep sharing its pages."""
     gc.collect()
     gc.freeze()

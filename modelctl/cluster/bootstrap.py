@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ruamel.yaml import YAML
 
 from modelctl.errors import ModelctlError
+from modelctl.repository.environments import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -174,6 +175,17 @@ def unknown_clusters(wanted: Iterable[str], secrets: Iterable[Object]) -> list[s
     """The wanted clusters that are not registered with Argo CD, sorted."""
     known = {IN_CLUSTER, *(_decoded(secret, "name") for secret in secrets)}
     return sorted(set(wanted) - known)
+
+
+def ensure_registry(registry: Source) -> None:
+    """Raise ModelctlError for a registry without an address, as from an empty `chartRegistry`."""
+    if not registry.address:
+        raise ModelctlError(
+            "no chart registry: every environment after the first pulls its chart from there",
+            expected="--registry HOST/PATH",
+            found=f"--registry '{registry.url}'",
+            fix=f"set chartRegistry in {FILE}, for `make up` too",
+        )
 
 
 def ensure_same_repository(plan: Plan, application: Object | None) -> None:

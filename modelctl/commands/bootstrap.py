@@ -68,6 +68,7 @@ def command(
         poll_seconds,
         store,
     )
+    bootstrap.ensure_registry(plan.registry)
     repository, cluster = Repository.find(), Cluster(context)
     _ensure_ready(repository, cluster, plan)
     lines = []

@@ -24,7 +24,7 @@ from modelctl.repository.environments import Freeze, Repository
 @dry_run_option
 @output_option
 def command(scope: str, until: str, reason: str, dry_run: bool, output: str) -> None:
-    """Refuse bumps, promotions and rollbacks in an environment, or of one model in it.
+    """Refuse bumps, promotions, rollbacks and retirements in an environment or of one model.
 
     Argo CD does not sync a frozen release either, self-heal included. Both end at the given time.
 

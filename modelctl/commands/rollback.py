@@ -15,7 +15,7 @@ from modelctl.commands._options import (
     output_option,
 )
 from modelctl.commands._propose import propose_or_write, pull_request_option
-from modelctl.promotion import freeze, rollback, rules
+from modelctl.promotion import rollback
 from modelctl.promotion.pull_request import PullRequest
 from modelctl.repository.environments import Repository
 
@@ -57,12 +57,9 @@ def command(
     """
     repository = Repository.find()
     target = repository.environment(environment)
-    edit, version = rollback.plan_rollback(repository, target, model, wanted)
-    planned = [edit]
-    if break_freeze:
-        planned.append(freeze.plan_break(repository, target, model))
-    else:
-        rules.ensure_allowed(rules.freeze_violations(model, target, datetime.now(UTC)))
+    planned, version = rollback.plan_rollback(
+        repository, target, model, wanted, datetime.now(UTC), break_freeze=break_freeze
+    )
     message = f"Roll back {model} to {version.model.version} in {environment}: {reason}"
     checks = artifacts.check(repository, target, model, version) if check_artifacts else []
     notes = [check.note for check in checks if check.note]

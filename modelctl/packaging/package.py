@@ -88,8 +88,7 @@ def _plan(
     _ensure_sample_reproduced(training_output, frame, contract, rows, attempts)
     winner = chosen(attempts)
     custom_code = find_custom_code(estimator)
-    if winner.engine is None:
-        raise ModelctlError("no engine was accepted")
+    assert winner.engine is not None  # noqa: S101 - only a refused attempt has no engine
     predictions = winner.engine.predict(encode(rows, contract)).values
     files = {SAMPLE: _sample(rows, predictions)}
     if winner.model is not None:

@@ -1,7 +1,7 @@
 """Freezes: periods without changes to an environment or to one model in it, with a reason.
 
-Git is authoritative: a freeze refuses promotions, bumps and rollbacks. The argocd/ chart also
-renders it as a sync window. Plans edits of environments.yaml; writes nothing.
+Git is authoritative: a freeze refuses bumps, promotions, rollbacks and retirements. The argocd/
+chart also renders it as a sync window. Plans edits of environments.yaml; writes nothing.
 """
 
 from __future__ import annotations

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelctl.errors import RefusedError
+from modelctl.promotion import freeze, rules
 from modelctl.repository import edits, history
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from modelctl.repository.environments import Environment, Repository, Version
     from modelctl.repository.history import Entry
 
@@ -32,13 +35,27 @@ def find_target(
 
 
 def plan_rollback(
-    repository: Repository, environment: Environment, model: str, wanted: str | None
-) -> tuple[edits.Edit, Version]:
-    """Plan to write an earlier version; return the edit and that version."""
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    wanted: str | None,
+    now: datetime,
+    *,
+    break_freeze: bool = False,
+) -> tuple[list[edits.Edit], Version]:
+    """Plan to write an earlier version; return the edits and that version.
+
+    A freeze refuses it (RefusedError), unless `break_freeze` plans to end it for this model too.
+    """
     repository.require_model(environment, model)
     current = repository.version(environment, model)
     if current is None:
         raise RefusedError(f"'{model}' is not released in '{environment.name}'")
     entries = history.read(repository, environment, model)
     target = find_target(entries, current, wanted, model=model, environment=environment.name)
-    return edits.set_version(repository.version_file(environment, model), target), target
+    planned = [edits.set_version(repository.version_file(environment, model), target)]
+    if break_freeze:
+        planned.append(freeze.plan_break(repository, environment, model))
+    else:
+        rules.ensure_allowed(rules.freeze_violations(model, environment, now))
+    return planned, target

@@ -19,7 +19,7 @@ import numpy as np
 from app.observability.metrics import bins, families, processes
 from app.observability.metrics.exposition import Exposition
 from app.observability.metrics.families import SECONDS
-from app.observability.metrics.layout import Layout
+from app.observability.metrics.layout import SlotLayout
 from app.observability.metrics.shared_counters import SharedCounters, refusals
 from app.observability.metrics.shared_exemplars import SharedExemplars, write
 from app.observability.metrics.tally import FeatureTally, Tally
@@ -80,7 +80,7 @@ class Metrics:
 
         `traced`: some requests are, and `add_exemplars` will be told of them.
         """
-        self.layout = Layout()
+        self.layout = SlotLayout()
         self._folder = folder
         self._facts = facts
         # What each worker says of itself once: slot -> value.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
     from app.observability.metrics.families import Family
-    from app.observability.metrics.layout import Layout, Series
+    from app.observability.metrics.layout import Series, SlotLayout
     from app.observability.metrics.shared_exemplars import TracedValue
 
     Encoder = Callable[[Collector], bytes]
@@ -44,7 +44,7 @@ class Template:
 class Exposition:
     """The series of a layout, in the format that a scraper asks for."""
 
-    def __init__(self, layout: Layout, created: float, lookup: Lookup | None) -> None:
+    def __init__(self, layout: SlotLayout, created: float, lookup: Lookup | None) -> None:
         """`created`: when counting began. `lookup`: None where no request is traced."""
         self._templates = [_template(family, own) for family, own in layout.series.items()]
         self._created = created

@@ -104,12 +104,12 @@ FEATURE_REFERENCE = Family(
 )  # fmt: skip
 IN_FLIGHT = Family(
     "ml_requests_in_flight", "gauge",
-    "Requests that run or wait for the worker's thread; what is answered at once never shows.",
+    "Requests in flight, running or queued; predictions answered inline are not counted.",
     (), "requests", live=True,
 )  # fmt: skip
 IN_FLIGHT_LIMIT = Family(
-    "ml_requests_in_flight_limit", "gauge", "How many of them the running workers would hold.",
-    (), "requests", live=True,
+    "ml_requests_in_flight_limit", "gauge",
+    "Limit of requests in flight over the running workers.", (), "requests", live=True,
 )  # fmt: skip
 SHED = Family(
     "ml_requests_shed_total", "counter", "Requests refused with 503 because too many are in flight."
@@ -132,44 +132,45 @@ INFO = Family(
 )  # fmt: skip
 CREATED = Family(
     "ml_model_created_timestamp_seconds", "gauge",
-    "When the model was made, by its manifest; absent where the manifest does not say.",
+    "Commit time of the training code, from the manifest; absent if the manifest has none.",
     (), "seconds", over_workers="max",
 )  # fmt: skip
 LOAD = Family(
     "ml_model_load_seconds", "gauge",
-    "From the start of the process to a ready worker, the slowest that runs; one that replaces "
-    "another counts from its fork.",
+    "Time to ready of the slowest running worker; a replacement counts from its fork.",
     (), "seconds", over_workers="max", live=True,
 )  # fmt: skip
 REFUSALS = Family(
     "ml_model_verification_failures_total", "counter",
-    "Starts of this pod that refused the bundle, as far as the metrics folder outlived them.",
+    "Starts in this pod that refused the bundle; reset when the metrics folder is deleted.",
     at_scrape=True, outlives_master=True,
 )  # fmt: skip
 STARTS = Family(
-    "ml_worker_starts_total", "counter", "Workers that became ready; beyond ml_workers: restarts."
+    "ml_worker_starts_total", "counter", "Workers that became ready; above ml_workers: restarts."
 )
 WORKERS = Family(
-    "ml_workers", "gauge", "Workers that are meant to run.", (), "processes", over_workers="max"
+    "ml_workers", "gauge", "Configured number of workers.", (), "processes", over_workers="max"
 )
 CPU = Family(
     "process_cpu_seconds_total", "counter",
-    "CPU time of the master, its workers, and those that have ended.", (), "seconds",
+    "CPU time of the master and its workers, including ended ones.", (), "seconds",
     at_scrape=True,
 )  # fmt: skip
 MEMORY = Family(
     "process_resident_memory_bytes", "gauge",
-    "Memory of the master and its workers; pages they share count once where the kernel tells.",
+    "Resident memory of the master and its workers; shared pages count once if the kernel reports "
+    "them.",
     (), "bytes", at_scrape=True,
 )  # fmt: skip
 STARTED = Family(
-    "process_start_time_seconds", "gauge", "When the master started, since the epoch.",
+    "process_start_time_seconds", "gauge", "Start time of the master, since the epoch.",
     (), "seconds", at_scrape=True,
 )  # fmt: skip
 OPEN_FILES = Family(
-    "process_open_fds", "gauge", "Open file descriptors, of the process that has most.",
+    "process_open_fds", "gauge", "Open file descriptors of the process with the most.",
     (), "descriptors", at_scrape=True,
 )  # fmt: skip
 MAX_FILES = Family(
-    "process_max_fds", "gauge", "How many a process may have.", (), "descriptors", at_scrape=True
-)
+    "process_max_fds", "gauge", "Maximum of open file descriptors of a process.",
+    (), "descriptors", at_scrape=True,
+)  # fmt: skip

@@ -27,7 +27,7 @@ class Series:
     labels: dict[str, str]
 
 
-class Layout:
+class SlotLayout:
     """The slots of all series. A histogram has one for each bucket, then one for its sum."""
 
     def __init__(self) -> None:

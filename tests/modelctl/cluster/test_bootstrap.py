@@ -11,6 +11,7 @@ import pytest
 from modelctl.cluster import bootstrap
 from modelctl.errors import ModelctlError
 from tests import rendering
+from tests.modelctl.conftest import run
 from tests.paths import ROOT
 
 GIT = bootstrap.Source("git", "https://git.example/models.git")
@@ -36,6 +37,17 @@ def test_registry_without_tls_is_marked_and_named_without_a_scheme() -> None:
     plan = bootstrap.Plan(GIT, bootstrap.Source("helm", "http://10.0.0.1:5000/charts/"))
     secret = only(plan, "Secret")["stringData"]
     assert (secret["url"], secret["insecureOCIForceHttp"]) == ("10.0.0.1:5000/charts", "true")
+
+
+@pytest.mark.parametrize("registry", ["", "oci://", "http://"])
+def test_a_registry_without_an_address_is_refused_before_the_cluster_is_asked(
+    registry: str,
+) -> None:
+    """`make up KUBE_CONTEXT=NAME` passes what `chartRegistry` says, which a new fork leaves out."""
+    with pytest.raises(ModelctlError, match="no chart registry") as refused:
+        run("bootstrap", "--context", "absent", "--repo", GIT.url, "--registry", registry)
+    assert "expected: --registry HOST/PATH" in str(refused.value)
+    assert "fix: set chartRegistry in environments/environments.yaml" in str(refused.value)
 
 
 def test_credentials_of_a_store_come_by_external_secrets() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from modelctl.errors import RefusedError
+from modelctl.promotion.rollback import plan_rollback
+from modelctl.repository.environments import Repository
 from tests.modelctl.conftest import VERSION, commit_all, run
 
 
@@ -45,6 +48,17 @@ def test_rollback_names_the_versions_there_are(third: Path) -> None:
 def test_rollback_without_an_earlier_version_is_refused(released: Path) -> None:
     with pytest.raises(RefusedError, match="no earlier version in git"):
         run("rollback", "iris", "--no-registry", "--env", "dev", "--reason", "none")
+
+
+def test_a_planned_rollback_is_refused_in_a_freeze_unless_it_ends_it(third: Path) -> None:
+    run("freeze", "dev/iris", "--until", "2999-01-01", "--reason", "inventory")
+    repository = Repository.find()
+    dev, now = repository.environment("dev"), datetime.now(UTC)
+    with pytest.raises(RefusedError, match=r"frozen for 'iris' .*: inventory"):
+        plan_rollback(repository, dev, "iris", None, now)
+    edits, version = plan_rollback(repository, dev, "iris", None, now, break_freeze=True)
+    assert version.model.version == "1.1.0"
+    assert [edit.path.name for edit in edits] == ["version.yaml", "environments.yaml"]
 
 
 def test_history_lists_versions_newest_first(third: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from app.model.contract import Contract
 from app.observability.metrics import Metrics, ModelFacts, families
 from app.observability.metrics.exposition import Exposition
-from app.observability.metrics.layout import Layout
+from app.observability.metrics.layout import SlotLayout
 from app.urls import URLS
 from tests import trained
 from tests.app.conftest import make_client
@@ -219,7 +219,7 @@ def test_labels_are_escaped_and_old_manifests_do() -> None:
 
 
 def test_buckets_hold_their_bound_and_add_up() -> None:
-    layout = Layout()
+    layout = SlotLayout()
     first = layout.add(families.BATCH_ROWS)
     numbers = np.zeros(layout.size)
     numbers[first : first + len(families.ROWS) + 2] = range(1, len(families.ROWS) + 3)
