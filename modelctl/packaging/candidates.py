@@ -54,8 +54,8 @@ def split_neighbours(
     """Rows that sit on, just below and just above every split threshold of a tree model.
 
     `rows` are real inputs of that model, one of which surrounds each threshold. Returns the rows
-    and the share of all neighbours that they are; None for a model without trees. `among` limits
-    the features.
+    and the share of all neighbours that they are; None for a model without trees, or without a
+    threshold of the features `among`, where those are given.
     """
     points = split_points(model)
     if points is None or not points[0]:
@@ -69,6 +69,8 @@ def split_neighbours(
     usable = np.flatnonzero(np.isfinite(values))
     if among is not None:
         usable = usable[np.isin(columns[usable], list(among))]
+    if not len(usable):
+        return None
     taken = usable
     if len(usable) > MAX_NEIGHBOUR_ROWS:
         taken = np.sort(random.choice(usable, MAX_NEIGHBOUR_ROWS, replace=False))
