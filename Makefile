@@ -303,3 +303,12 @@ test: $(VENV) ## run every test; the end-to-end part needs root and starts the s
 .PHONY: test-fast
 test-fast: $(VENV) ## run every test that needs no sandbox
 	$(BIN)/python tests/run.py --fast
+
+.PHONY: coverage
+coverage: $(VENV) ## run the unit tests and print which share of the code they run, by package
+	$(PYTHON) -m tools build monitoring
+	$(BIN)/python tests/measure_coverage.py
+
+.PHONY: mutate
+mutate: $(VENV) ## break guarded modules line by line and print what no test notices (MODULES="parity rules")
+	$(BIN)/python tests/mutate.py $(MODULES)
