@@ -309,3 +309,12 @@ test-fast: $(VENV) ## run the tests that need no sandbox
 .PHONY: test-all
 test-all: $(VENV) ## run every test; fail on flaky ones too
 	$(BIN)/python -m tests.run --all
+
+.PHONY: coverage
+coverage: $(VENV) ## run the unit tests and print which share of the code they run, by package
+	$(PYTHON) -m tools build monitoring
+	$(BIN)/python -m tests.measure_coverage
+
+.PHONY: mutate
+mutate: $(VENV) ## break guarded modules line by line and print what no test notices (MODULES="parity rules")
+	$(BIN)/python -m tests.mutate $(MODULES)

@@ -1,10 +1,10 @@
 """Break the code one line at a time and see whether the tests notice (`make mutate`).
 
-    python tests/mutate.py [MODULE ...]
+    python -m tests.mutate [MODULE ...]
 
 Prints every change that no test noticed, as file:line with the change, and fails if there is one.
 The modules, their tests and the changes that change nothing are in tests/mutants.toml. Works in
-build/mutation/, where a later run goes on: a module's verdicts stand until it or its tests change.
+build/mutation/, where a run that was stopped goes on, unless code or tests have changed since.
 Changes of nothing but a message's wording are counted and not listed.
 """
 
@@ -25,7 +25,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.paths import ROOT
+
 LIST = ROOT / "tests" / "mutants.toml"
 WORK = ROOT / "build" / "mutation"
 # What the tests of the modules below read beside the code itself.
@@ -126,7 +127,7 @@ def prepare(module: Module, folder: Path) -> None:
     lines += ["", "[tool.mutmut]"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     text = "\n".join(lines) + "\n"
-    text += f"# {_digest(module)}\n"
+    text += f"# {_digest()}\n"
     path = folder / "pyproject.toml"
     if not path.exists() or path.read_text("utf-8") != text:
         # Verdicts on other code, or by other tests.
@@ -134,11 +135,11 @@ def prepare(module: Module, folder: Path) -> None:
         path.write_text(text, "utf-8")
 
 
-def _digest(module: Module) -> str:
-    """Of all that a verdict depends on, as far as it is ours to change."""
-    shared = ("requirements/dev.txt", "tests/modelctl/conftest.py", "tests/trained.py")
-    paths = (module.source, *module.tests, *shared)
-    return hashlib.sha256(b"".join((ROOT / path).read_bytes() for path in paths)).hexdigest()
+def _digest() -> str:
+    """Of all code that a verdict may depend on, and of what is installed."""
+    paths = [path for name in ("app", "modelctl", *BESIDE) for path in (ROOT / name).rglob("*.py")]
+    contents = [path.read_bytes() for path in (*sorted(paths), ROOT / "requirements/dev.txt")]
+    return hashlib.sha256(b"\0".join(contents)).hexdigest()
 
 
 def run(module: Module, folder: Path) -> bool:

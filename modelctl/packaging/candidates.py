@@ -52,8 +52,8 @@ def split_neighbours(
     """Rows on, just below and just above every split threshold of a tree model.
 
     Each is a copy of one of `rows`, real inputs of the model, with one value at the threshold.
-    Returns the rows and their share of all neighbours; None for a model without trees. `among`
-    limits the features.
+    Returns the rows and their share of all neighbours; None for a model without trees, or without
+    a threshold of the features `among`, where those are given.
     """
     points = split_points(model)
     if points is None or not points[0]:
@@ -67,6 +67,8 @@ def split_neighbours(
     usable = np.flatnonzero(np.isfinite(values))
     if among is not None:
         usable = usable[np.isin(columns[usable], list(among))]
+    if not len(usable):
+        return None
     taken = usable
     if len(usable) > MAX_NEIGHBOUR_ROWS:
         taken = np.sort(random.choice(usable, MAX_NEIGHBOUR_ROWS, replace=False))

@@ -27,11 +27,15 @@ from tests.ports import free_port
 # What takes a second on a quiet machine may take half a minute on a busy one.
 DEADLINE_SECONDS = 120.0
 TIMEOUT_SECONDS = 60.0
+STOP_SECONDS = 10.0
+# Set by coverage.py for the processes that it measures.
+COVERAGE = "COVERAGE_PROCESS_CONFIG"
 
 
 def base_environment() -> dict[str, str]:
     """What a service needs of this process's environment; nothing else of it shall matter."""
-    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    names = ("PATH", "HOME", COVERAGE)
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def run_to_end(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -124,6 +128,11 @@ class LiveService:
     def stop(self) -> None:
         """End it with all its processes, at once: how it ends by itself has tests of its own."""
         self.client.close()
+        if COVERAGE in os.environ and self.process.poll() is None:
+            # Who is killed does not say what it has run.
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

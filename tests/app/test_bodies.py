@@ -196,10 +196,67 @@ def test_somebody_elses_cancellation_goes_through() -> None:
     run(work())
 
 
+def test_a_task_that_was_too_slow_once_can_be_cancelled_later() -> None:
+    async def work() -> None:
+        reader = BodyReader(LIMIT)
+        statuses = []
+
+        async def twice() -> None:
+            with pytest.raises(RequestError) as refused:
+                await reader.read(inbound(timeout_ms=60), said())
+            statuses.append(refused.value.status)
+            await reader.read(inbound(), said())
+
+        reading = asyncio.create_task(twice())
+        while not statuses:
+            await asyncio.sleep(0.01)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert statuses == [408]
+
+    run(work())
+
+
+def test_many_bodies_cost_one_timer() -> None:
+    async def work() -> int:
+        reader = BodyReader(LIMIT)
+        loop = asyncio.get_running_loop()
+        timers = []
+        call_later = loop.call_later
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            timers.append(arguments)
+            return call_later(*arguments, **options)
+
+        loop.call_later = counted  # type: ignore[method-assign,assignment]
+        readings = [asyncio.create_task(reader.read(inbound(), said())) for _ in range(50)]
+        await asyncio.sleep(0)
+        started = len(timers)
+        for reading in readings:
+            reading.cancel()
+        await asyncio.gather(*readings, return_exceptions=True)
+        return started
+
+    assert run(work()) <= 2
+
+
 def test_outside_of_a_task_nothing_is_read() -> None:
-    reading = BodyReader(LIMIT).read(inbound(), said())
-    with pytest.raises(RuntimeError):
-        reading.send(None)
+    async def work() -> list[str]:
+        said_so: list[str] = []
+        reading = BodyReader(LIMIT).read(inbound(), said())
+
+        def callback() -> None:
+            with pytest.raises(RuntimeError) as refused:
+                reading.send(None)
+            said_so.append(str(refused.value))
+
+        asyncio.get_running_loop().call_soon(callback)
+        await asyncio.sleep(0.01)
+        return said_so
+
+    (text,) = run(work())
+    assert "task" in text
 
 
 def arriving(reader: BodyReader, size: int) -> tuple[asyncio.Task[bytes], asyncio.Event]:
@@ -226,6 +283,7 @@ def test_bodies_together_hold_up_to_the_bound() -> None:
         with pytest.raises(RequestError) as refused:
             await reader.read(inbound(), said(part(b"x"), part(b"", more=False)))
         assert (refused.value.status, refused.value.retry_after) == (503, 1)
+        assert "bodies" in refused.value.detail
         # A whole body holds nothing.
         assert await reader.read(inbound(), said(part(b"x" * LIMIT, more=False))) == b"x" * LIMIT
         for task, rest in held:

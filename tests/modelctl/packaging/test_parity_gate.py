@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.errors import RequestError
+from app.model.contract import Contract, Feature, Output
 from app.model.prediction import Prediction
 from app.model.validation import Batch
-from modelctl.packaging.parity import Parity, compare, mismatched_rows
+from modelctl.packaging.parity import Parity, compare, encode, mismatched_rows
 
 TOLERANCE = 1e-6
 
@@ -83,6 +85,7 @@ def test_either_label_of_a_tie_is_right(row: list[float]) -> None:
     "row",
     [
         pytest.param([0.5 + 1e-11, 0.5 - 1e-11], id="more-than-rounding-apart"),
+        pytest.param([1e-12, 0.0], id="just-as-much-as-no-longer-is-rounding"),
         pytest.param([0.6, 0.2, 0.2], id="equal-but-not-the-best"),
         pytest.param([1.0], id="one-class-only"),
     ],
@@ -156,28 +159,56 @@ def test_the_manifest_says_what_was_found() -> None:
 
 
 class Fixed:
-    """Something with `predict` that answers what it was told, engine or estimator."""
+    """An estimator or an engine that answers what it was told, when it is asked for its rows."""
 
     name = "fixed"
 
-    def __init__(self, answers: list[Any]) -> None:
-        self._answers = answers
+    def __init__(self, rows: Any, answer: Any) -> None:
+        self._rows, self._answer = rows, answer
 
-    def predict(self, _rows: Any) -> Any:
-        return self._answers
+    def predict(self, rows: Any) -> Any:
+        assert rows is self._rows
+        return self._answer
 
 
-class FixedEngine(Fixed):
-    """The same as an engine."""
-
-    def predict(self, _rows: Any) -> Prediction:
-        return Prediction(self._answers, None)
+def differing(direct: list[Any], through: list[Any]) -> list[int]:
+    """Rows that differ, between an estimator and the engine behind the contract."""
+    frame, batch = object(), Batch(np.zeros((len(direct), 1)))
+    engine = Fixed(batch, Prediction(through, None))
+    return mismatched_rows(Fixed(frame, direct), frame, engine, batch)
 
 
 def test_rows_that_the_contract_changes_are_named() -> None:
-    batch = Batch(np.zeros((4, 1)))
-    estimator = Fixed([1.0, 2.0, math.nan, 4.0])
-    assert mismatched_rows(estimator, None, FixedEngine([1.0, 2.0, 3.0, 4.0]), batch) == []
-    assert mismatched_rows(estimator, None, FixedEngine([1.0, 9.0, 3.0, 9.0]), batch) == [1, 3]
-    columns = Fixed([[1], [2], [3], [4]])
-    assert mismatched_rows(columns, None, FixedEngine([1, 2, 3, 4]), batch) == []
+    direct = [1.0, 2.0, math.nan, 4.0]
+    assert differing(direct, [1.0, 2.0, 3.0, 4.0]) == []
+    assert differing(direct, [1.0, 9.0, 3.0, 9.0]) == [1, 3]
+    assert differing([[1], [2], [3]], [1, 2, 3]) == []
+    with pytest.raises(ValueError, match="zip"):
+        differing(direct, [1.0, 2.0, 3.0])
+
+
+def test_answers_of_other_lengths_are_never_compared() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        compared(Prediction(["a", "b"], None), Prediction(["a"], None))
+    two = classified([0.2, 0.8], [0.9, 0.1])
+    with pytest.raises(ValueError, match="zip"):
+        compared(two, Prediction(["b"], two.probabilities))
+
+
+@pytest.mark.parametrize("without", [0, 1])
+def test_labels_are_compared_where_one_side_has_no_probabilities(without: int) -> None:
+    sides = [classified([0.2, 0.8], [0.9, 0.1]), classified([0.2, 0.8], [0.9, 0.1], labels="bb")]
+    sides[without] = Prediction(sides[without].values, None)
+    parity = Parity(TOLERANCE, is_regression=False)
+    for _ in range(2):
+        compare(parity, "sample", *sides)
+    assert parity.label_mismatches == 2
+
+
+def test_a_row_that_could_not_be_sent_is_named_by_its_place() -> None:
+    inputs = (Feature("x", "float", None, None, None, "refuse"),)
+    contract = Contract(inputs, Output("regressor", "y", None, probabilities=False))
+    assert encode([[1.0], [2.0]], contract).matrix.tolist() == [[1.0], [2.0]]
+    with pytest.raises(RequestError) as refused:
+        encode([[1.0], [None]], contract)
+    assert [entry.loc for entry in refused.value.errors] == [("sample", 1, 0)]

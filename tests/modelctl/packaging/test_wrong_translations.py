@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -21,6 +22,7 @@ from sklearn.ensemble import (
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
@@ -177,39 +179,129 @@ def test_a_wrong_label_never_serves_although_all_probabilities_are_right(
     assert "labels" in onnx.reason
 
 
-def category_contract(model: Any) -> Contract:
+def category_contract() -> Contract:
     inputs = (
         Feature("kind", "string", None, None, ("a", "b", "c"), "allow"),
         Feature("size", "float", None, None, None, "allow"),
+        Feature("count", "integer", None, None, None, "refuse"),
     )
-    classes = tuple(model.classes_.tolist())
-    return Contract(inputs, Output("classifier", "y", classes, probabilities=True))
+    return Contract(inputs, Output("classifier", "y", (0, 1), probabilities=True))
+
+
+def categories() -> tuple[pd.DataFrame, Any]:
+    random = np.random.default_rng(0)
+    kinds = pd.Categorical(random.choice(["a", "b", "c"], 400), categories=["a", "b", "c"])
+    frame = pd.DataFrame(
+        {"kind": kinds, "size": random.normal(size=400), "count": random.integers(9, size=400)}
+    )
+    target = (frame["kind"] == "b") ^ (frame["size"] > 0.3) ^ (frame["count"] > 6)
+    return frame, target.astype(int)
+
+
+def encoded(frame: pd.DataFrame) -> Batch:
+    codes = frame["kind"].cat.codes.to_numpy(dtype=np.float64)
+    return Batch(np.column_stack([codes, frame["size"], frame["count"]]).astype(np.float64))
+
+
+def at_splits(model: Any, contract: Contract, batch: Batch) -> Parity:
+    """What is found beside the thresholds of a model, and nothing else."""
+    onnx = OnnxEngine(lower(model, contract).SerializeToString(), contract)
+    parity = Parity(TOLERANCE, is_regression=contract.output.kind == "regressor")
+    compare_splits(parity, model, contract, SklearnEngine(model, contract), onnx, batch)
+    return parity
 
 
 def test_trees_that_take_categories_by_name_get_neighbours_of_numbers_only() -> None:
-    random = np.random.default_rng(0)
-    kinds = pd.Categorical(random.choice(["a", "b", "c"], 300), categories=["a", "b", "c"])
-    frame = pd.DataFrame({"kind": kinds, "size": random.normal(size=300)})
-    target = ((frame["kind"] == "b") ^ (frame["size"] > 0.3)).astype(int)
+    frame, target = categories()
     with threadpool_limits(1):
         model = HistGradientBoostingClassifier(max_iter=5).fit(frame, target)
-        contract = category_contract(model)
-        engine = SklearnEngine(model, contract)
-        onnx = OnnxEngine(lower(model, contract).SerializeToString(), contract)
-        codes = frame["kind"].cat.codes.to_numpy(dtype=np.float64)
-        batch = Batch(np.column_stack([codes, frame["size"].to_numpy()]))
-        parity = Parity(TOLERANCE, is_regression=False)
-        compare_splits(parity, model, contract, engine, onnx, batch)
-    numbers = sum(
-        int(
-            (nodes["is_leaf"] == 0).sum()
-            - ((nodes["is_leaf"] == 0) & nodes["is_categorical"]).sum()
-        )
-        for nodes in (entry.nodes for stage in model._predictors for entry in stage)
-    )
-    assert numbers > 0
+        parity = at_splits(model, category_contract(), encoded(frame))
+    # Columns as the trees see them: the category first. A count between two counts is no request.
+    nodes = np.concatenate([entry.nodes for stage in model._predictors for entry in stage])
+    by_number = nodes[(nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 0)]
+    assert {1, 2} <= {*by_number["feature_idx"].tolist()}
+    numbers = int((by_number["feature_idx"] == 1).sum())
     assert parity.rows == {"thresholds": 3 * numbers}
     assert (parity.threshold_share, parity.refusal) == (1.0, "")
+
+
+@pytest.mark.usefixtures("fewer_rows")
+def test_trees_that_compare_whole_numbers_and_categories_only_are_packaged() -> None:
+    frame, target = categories()
+    frame = frame[["kind", "count"]]
+    with threadpool_limits(1):
+        model = HistGradientBoostingClassifier(max_iter=5).fit(frame, target)
+    onnx, _ = attempts(model, frame)
+    assert onnx.reason == ""
+    assert onnx.parity is not None
+    assert set(onnx.parity.rows) == {"sample", "perturbed"}
+
+
+def tree() -> Any:
+    return DecisionTreeClassifier(max_depth=4, random_state=0)
+
+
+def by_kind() -> ColumnTransformer:
+    return ColumnTransformer([("kind", OneHotEncoder(), ["kind"])], remainder="passthrough")
+
+
+def sparse() -> ColumnTransformer:
+    """Of which every transformed row is sparse."""
+    wide = OneHotEncoder(sparse_output=True)
+    return ColumnTransformer([("all", wide, ["kind", "count"])], sparse_threshold=1.0)
+
+
+PIPELINES: dict[str, Callable[[], Any]] = {
+    "one-step": lambda: make_pipeline(by_kind(), tree()),
+    "two-steps": lambda: make_pipeline(by_kind(), SelectKBest(k=3), tree()),
+    "three-steps": lambda: make_pipeline(by_kind(), SelectKBest(k=4), SelectKBest(k=2), tree()),
+    "sparse": lambda: make_pipeline(sparse(), tree()),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_input_of_the_last_step_is_what_neighbours_are_made_of(name: str) -> None:
+    frame, target = categories()
+    frame["kind"] = frame["kind"].astype("str")
+    model = PIPELINES[name]().fit(frame, target)
+    categorical, _ = categories()
+    parity = at_splits(model, category_contract(), encoded(categorical))
+    splits = int((model[-1].tree_.children_left != -1).sum())
+    assert parity.rows == {"thresholds": 3 * splits}
+    assert (parity.refusal, parity.threshold_share) == ("", 1.0)
+
+
+def test_a_pipeline_of_nothing_but_trees_is_compared() -> None:
+    features, target = iris()
+    model = make_pipeline(tree()).fit(features.to_numpy(), target)
+    inputs = tuple(Feature(name, "float", None, None, None, "refuse") for name in features)
+    output = Output("classifier", "y", (0, 1, 2), probabilities=True)
+    parity = at_splits(model, Contract(inputs, output), Batch(features.to_numpy()))
+    assert parity.rows["thresholds"] > 0
+    assert parity.refusal == ""
+
+
+def test_probabilities_beside_thresholds_are_compared_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, target = iris()
+    model = GradientBoostingClassifier(n_estimators=3, random_state=0)
+    model.fit(features.to_numpy(), target)
+    inputs = tuple(Feature(name, "float", None, None, None, "refuse") for name in features)
+    contract = Contract(inputs, Output("classifier", "y", (0, 1, 2), probabilities=True))
+    engine = SklearnEngine(model, contract)
+    onnx = OnnxEngine(lower(model, contract).SerializeToString(), contract)
+
+    def heavier(attributes: dict[str, Any]) -> None:
+        weights = numpy_helper.to_array(attributes["leaf_weights"])
+        attributes["leaf_weights"] = numpy_helper.from_array(weights * 1.01)
+
+    break_trees(monkeypatch, heavier)
+    parity = Parity(TOLERANCE, is_regression=False)
+    compare_splits(parity, model, contract, engine, onnx, Batch(features.to_numpy()))
+    # All labels are right.
+    assert parity.label_mismatches == 0
+    assert parity.max_abs_diff > TOLERANCE
 
 
 def test_a_model_without_trees_has_no_neighbours() -> None:
