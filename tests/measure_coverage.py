@@ -2,9 +2,10 @@
 
     python -m tests.measure_coverage [PYTEST ARGUMENTS]
 
-Counts lines and branches, also those of services that tests start as processes. Prints a table by
-package, and fails when a test does or when the whole is below `fail_under` of pyproject.toml. With
-arguments only the tests that they name are run, and the floor does not count.
+Counts lines and branches, also those of services that tests start as processes; what only other
+suites run (downloads, chart, end to end) counts as not run. Prints a table by package, and fails
+when a test does or when the whole is below `fail_under` of pyproject.toml. With arguments only the
+tests that they name are run, and the floor does not count.
 """
 
 from __future__ import annotations
