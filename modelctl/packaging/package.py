@@ -145,12 +145,24 @@ def write(planned: Plan, out: Path) -> str:
             (staging / name).write_bytes(data)
             (staging / name).chmod(0o644)
         digest = verify(staging, planned.digest).digest
-        if out.exists():
-            shutil.rmtree(out)
-        staging.rename(out)
+        _replace(out, staging)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return digest
+
+
+def _replace(out: Path, staging: Path) -> None:
+    """Put `staging` in the place of `out`; on failure the earlier bundle is back in its place."""
+    earlier = out.with_name(f"{staging.name}.earlier")
+    if out.exists():
+        out.rename(earlier)
+    try:
+        staging.rename(out)
+    except BaseException:
+        if earlier.exists():
+            earlier.rename(out)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _ensure_sample_reproduced(
