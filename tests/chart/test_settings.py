@@ -66,6 +66,6 @@ def test_chart_and_application_agree_on_the_seconds_a_worker_needs_to_end(
         *("helm4", rendering.CHART, "iris", "ml-dev"),
         *(*minimal, "--set", "shutdown.gracePeriodSeconds=1"),
     )
-    found = re.search(r"graceful 20 \+ (\d+) to end\)", result.stderr)
+    found = re.search(r"graceful 20 \+ (\d+) for the server to exit\)", result.stderr)
     assert found, result.stderr
     assert int(found[1]) == MARGIN_SECONDS
