@@ -163,7 +163,7 @@ def test_nothing_is_promoted_that_is_not_released_before(layout: Layout, gitops:
 
 
 def test_models_with_code_are_those_that_an_environment_is_set_up_for(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    shutil.copytree(samples.ENVIRONMENTS, tmp_path / "environments")
     for model in ("iris", "unused"):
         (tmp_path / "models" / model).mkdir(parents=True)
         (tmp_path / "models" / model / "train.py").touch()
