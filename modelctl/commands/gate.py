@@ -50,7 +50,7 @@ def command(model: str, folder: Path | None, update: bool, dry_run: bool, output
     ]
     if update:
         edit = metric_baselines.plan_update(path, model, metrics)
-        message = f"Update the metric baseline of {model}"
+        message = f"chore({model}): update the metric baseline"
         show_and_apply(repository, [edit], message=message, display=DisplayOptions(dry_run, output))
         return
     verdicts = metric_baselines.judge(metric_baselines.read(path, model), metrics)

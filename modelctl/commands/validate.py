@@ -43,7 +43,7 @@ def command(model: str, sample: Path | None, update: bool, dry_run: bool, output
         edit = data_expectations.plan_update(
             path, model, data_expectations.read_rows(sample, known)
         )
-        message = f"Update the data expectations of {model}"
+        message = f"chore({model}): update the data expectations"
         show_and_apply(repository, [edit], message=message, display=DisplayOptions(dry_run, output))
         return
     expected = data_expectations.read(path, model)

@@ -34,7 +34,7 @@ def _lines(environments: Sequence[Environment]) -> list[str]:
         if environment.approvals
     ]
     if not lines:
-        return ["# (no environment requires approvals)"]
+        return ["# (no environment asks for approvals)"]
     # Without an owner of these two files, anyone could remove the approvals.
     owners = sorted({owner for e in environments for owner in e.approvals})
     protected = ("/environments/environments.yaml", f"/{FILE}")

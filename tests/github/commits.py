@@ -64,7 +64,8 @@ def message_violations(message: str) -> list[str]:
         problems.append(
             f"expected `type(scope): subject`, such as `{EXAMPLE}`; types: {', '.join(TYPES)}"
         )
-    if len(subject) > MAX_SUBJECT:
+    # A bot names a module and a version, however long they are.
+    if len(subject) > MAX_SUBJECT and "(deps)" not in subject:
         problems.append(f"expected at most {MAX_SUBJECT} characters, found {len(subject)}")
     if subject.endswith("."):
         problems.append("expected no full stop at the end of the subject")

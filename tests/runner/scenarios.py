@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # How many seconds of touched scenarios `make test` adds to the loop.
 TOUCHED_SECONDS = 240
 CHART = "charts/ml-model/templates/*"
+MAX_SPECIFICITY = 1000
 VALUES = "charts/ml-model/values.yaml"
 
 
@@ -31,9 +32,15 @@ class Scenario:
     paths: tuple[str, ...]
     tools: tuple[str, ...] = ()
 
-    def guards(self, name: str) -> bool:
-        """Whether a change of that file calls for this scenario."""
-        return name == f"tests/e2e/{self.file}" or any(fnmatch(name, path) for path in self.paths)
+    def specificity(self, name: str) -> int:
+        """How closely this scenario guards that file; 0 if it does not.
+
+        The length of what a pattern spells out: `_download*` says more than all templates.
+        """
+        if name == f"tests/e2e/{self.file}":
+            return MAX_SPECIFICITY
+        matching = [path for path in self.paths if fnmatch(name, path)]
+        return max((len(path.replace("*", "")) for path in matching), default=0)
 
 
 SCENARIOS = (
@@ -41,7 +48,10 @@ SCENARIOS = (
         "test_bootstrap.py", 120,
         ("modelctl/cluster/bootstrap.py", "modelctl/cluster/context.py", "argocd/*"),
     ),
-    Scenario("test_chart.py", 130, (CHART, VALUES, "docs/how-to/chart-recipes.md")),
+    Scenario(
+        "test_chart.py", 130,
+        (CHART, VALUES, "charts/ml-model/Chart.yaml", "docs/how-to/chart-recipes.md"),
+    ),
     Scenario(
         "test_chart_promotion.py", 110,
         ("modelctl/rendering/chart*.py", "sandbox/charts.py", "argocd/templates/*"),
@@ -49,7 +59,9 @@ SCENARIOS = (
     Scenario("test_cluster.py", 40, ("argocd/templates/*", "kustomize/environments/*")),
     Scenario("test_compose.py", 60, ("deploy/compose/*", "Dockerfile")),
     Scenario("test_disruption.py", 60, (CHART, "app/worker.py", "app/gunicorn_conf.py")),
-    Scenario("test_download.py", 90, ("app/fetch/*", "Dockerfile"), ("minio",)),
+    Scenario(
+        "test_download.py", 90, ("app/fetch/*", "Dockerfile", f"{CHART}_download*"), ("minio",)
+    ),
     Scenario("test_dry_run.py", 30, (CHART, "environments/*")),
     Scenario("test_gateway.py", 10, (CHART, "tools/traefik/*")),
     Scenario("test_images.py", 200, ("Dockerfile", "requirements/*", "sandbox/images.py")),
@@ -61,7 +73,8 @@ SCENARIOS = (
     Scenario("test_notifications.py", 90, ("argocd/install/*", "argocd/values.yaml")),
     Scenario(
         "test_observe.py", 200,
-        ("sandbox/observe.py", "sandbox/monitors.py", f"{CHART}rule*", f"{CHART}monitor*"),
+        ("sandbox/observe.py", "sandbox/monitors.py", f"{CHART}rule*", f"{CHART}monitor*",
+         "charts/ml-model/files/rules.yaml"),
         ("prometheus", "prometheus-adapter"),
     ),
     Scenario(
@@ -85,7 +98,8 @@ SCENARIOS = (
     Scenario("test_sources.py", 90, (f"{CHART}deployment*", "app/model/bundle.py")),
     Scenario(
         "test_supply_chain.py", 120,
-        ("modelctl/supply/*", "deploy/admission/*", "tools/cosign/*", "sandbox/signing.py"),
+        ("modelctl/supply/*", "deploy/admission/*", "tools/cosign/*", "sandbox/signing.py",
+         f"{CHART}_signature*"),
         ("cosign",),
     ),
     Scenario("test_upgrade.py", 90, (CHART, VALUES)),
@@ -97,38 +111,44 @@ LOOP_TOOLS = ("traefik",)
 
 @dataclass(frozen=True)
 class Choice:
-    """What of the end-to-end tests a run takes: always the loop, and `files` as a whole."""
+    """What of the end-to-end tests a run takes: always the loop, and `files` as a whole.
+
+    `no_time`: those that guard what was changed and did not fit; `left`: all others.
+    """
 
     files: tuple[str, ...]
     left: tuple[str, ...]
+    no_time: tuple[str, ...]
     tools: tuple[str, ...]
 
 
 def choose(changed: Iterable[str]) -> Choice:
     """The scenarios that guard the changed files, as many as their time allows.
 
-    A scenario that was itself edited comes first, then the short ones.
+    A scenario that was itself edited comes first, then those that guard a file most closely, in the
+    order of the list.
     """
     names = set(changed)
-    touched = [each for each in SCENARIOS if any(each.guards(name) for name in names)]
-    touched.sort(key=lambda each: (f"tests/e2e/{each.file}" not in names, each.seconds))
+    closeness = {each: max(map(each.specificity, names), default=0) for each in SCENARIOS}
+    touched = sorted(filter(closeness.get, SCENARIOS), key=lambda each: -closeness[each])
     taken, seconds = [], 0
     for each in touched:
         if seconds + each.seconds <= TOUCHED_SECONDS:
             taken.append(each)
             seconds += each.seconds
-    return _choice(taken)
+    return _choice(taken, touched)
 
 
 def everything() -> Choice:
     """All of them."""
-    return _choice(SCENARIOS)
+    return _choice(SCENARIOS, SCENARIOS)
 
 
-def _choice(taken: Collection[Scenario]) -> Choice:
+def _choice(taken: Collection[Scenario], touched: Collection[Scenario]) -> Choice:
     tools = [*LOOP_TOOLS, *(tool for each in taken for tool in each.tools)]
     return Choice(
         files=tuple(each.file for each in taken),
-        left=tuple(each.file for each in SCENARIOS if each not in taken),
+        left=tuple(each.file for each in SCENARIOS if each not in touched),
+        no_time=tuple(each.file for each in touched if each not in taken),
         tools=tuple(dict.fromkeys(tools)),
     )

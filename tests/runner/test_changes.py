@@ -66,3 +66,16 @@ def test_a_named_base_counts(repository: Path, monkeypatch: pytest.MonkeyPatch) 
     commit(repository, "third")
     monkeypatch.setenv("BASE", first)
     assert since_base(repository)[1] == ["second", "third"]
+
+
+def test_a_renamed_file_counts_under_both_names(repository: Path) -> None:
+    commit(repository, "second")
+    git(repository, "mv", "second", "übung")
+    git(repository, "commit", "--quiet", "--message", "moved")
+    assert since_base(repository)[1] == ["second", "übung"]
+
+
+def test_without_git_everything_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BASE", raising=False)
+    (tmp_path / "file").touch()
+    assert since_base(tmp_path) == ("nothing: git does not answer here", ["file"])

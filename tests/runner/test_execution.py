@@ -101,3 +101,20 @@ def test_what_was_measured_is_shown_when_all_passed(
     (folder / "test_timed.py").write_text("def test_timed():\n    print('\\n    measured: 1 s')\n")
     assert failing(Suite("timed", (*PYTEST, "test_timed.py", "--capture=no"))) == []
     assert "    measured: 1 s" in capsys.readouterr().out
+
+
+def test_a_rerun_of_other_tests_proves_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A test whose name changes with each run is not found again, and pytest runs all others."""
+    (folder / "test_named.py").write_text(
+        "import os, pathlib, pytest\n\n"
+        "flag = pathlib.Path(__file__).with_name('seen')\n\n"
+        "@pytest.mark.parametrize('pid', [os.getpid()])\n"
+        "def test_named(pid):\n"
+        "    first = not flag.exists()\n"
+        "    flag.touch()\n"
+        "    assert not first\n"
+    )
+    assert failing(suite()) == ["demo"]
+    assert "UNSTEADY" not in capsys.readouterr().out

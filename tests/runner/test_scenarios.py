@@ -52,18 +52,33 @@ def test_a_touched_scenario_is_taken_with_its_tools() -> None:
     assert "test_download.py" not in choice.left
 
 
-def test_what_does_not_fit_into_the_time_is_left_and_edited_tests_come_first() -> None:
-    changed = [*FILES, "tests/e2e/test_observe.py"]
-    everything = [scenario for scenario in SCENARIOS if any(map(scenario.guards, changed))]
-    assert sum(each.seconds for each in everything) > scenarios.TOUCHED_SECONDS
+def test_what_does_not_fit_into_the_time_is_named_and_edited_tests_come_first() -> None:
     choice = choose(["tests/e2e/test_observe.py", "charts/ml-model/templates/deployment.yaml"])
     seconds = {scenario.file: scenario.seconds for scenario in SCENARIOS}
     assert choice.files[0] == "test_observe.py"
     assert sum(seconds[name] for name in choice.files) <= scenarios.TOUCHED_SECONDS
-    assert "test_chart.py" in choice.left
+    assert "test_chart.py" in choice.no_time
+    assert not {*choice.files, *choice.no_time} & {*choice.left}
+
+
+@pytest.mark.parametrize(
+    ("template", "file"),
+    [
+        ("horizontalpodautoscaler.yaml", "test_scaling.py"),
+        ("prometheusrule.yaml", "test_observe.py"),
+        ("deployment.yaml", "test_sources.py"),
+        ("_download.tpl", "test_download.py"),
+        ("_signature.tpl", "test_supply_chain.py"),
+        ("service.yaml", "test_chart.py"),
+    ],
+)
+def test_the_scenario_that_guards_a_template_most_closely_is_taken(
+    template: str, file: str
+) -> None:
+    assert choose([f"charts/ml-model/templates/{template}"]).files[0] == file
 
 
 def test_everything_leaves_nothing() -> None:
     choice = scenarios.everything()
-    assert choice.left == ()
+    assert choice.left == choice.no_time == ()
     assert len(choice.files) == len(SCENARIOS)

@@ -38,7 +38,6 @@ class SharedExemplars:
 
     def __init__(self, folder: Path | None, slots: int) -> None:
         """`folder` is in memory; None for a single process."""
-        # Pages that nobody writes to take no memory.
         self._files = SharedFiles(folder, EXEMPLARS, RECORD_BYTES * slots)
 
     def records(self, worker: int) -> memoryview:

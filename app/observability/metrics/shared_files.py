@@ -7,6 +7,7 @@ worker that replaces it goes on in the same file.
 from __future__ import annotations
 
 import mmap
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class SharedFiles:
         if self._folder is None:
             return bytearray(self._size)
         with (self._folder / f"{worker}{self._suffix}").open("a+b") as stream:
-            stream.truncate(self._size)
+            # Not `truncate`: a sparse file on a full tmpfs is a SIGBUS at its first use.
+            os.posix_fallocate(stream.fileno(), 0, self._size)
             return mmap.mmap(stream.fileno(), self._size)
 
 
