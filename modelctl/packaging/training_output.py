@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import joblib
 from ruamel.yaml import YAML
 
 from modelctl.errors import ModelctlError
+from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
 from modelctl.packaging.samples import read_sample
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Beside the training code, but not inputs of it: see `quality/metric_baselines.py` and
 # `quality/data_expectations.py`.
 QUALITY_FILES = ("baseline.yaml", "data.yaml")
+MODEL = "model.joblib"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Request:
     name: str = ""
     version: str = ""
     target: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def read_training_output(request: Request) -> TrainingOutput:
     `request.path` is a joblib file, or a folder with model.joblib and sample.csv.
     """
     folder = request.path if request.path.is_dir() else request.path.parent
-    model = folder / "model.joblib" if request.path.is_dir() else request.path
+    model = _model_path(request.path)
     sample = request.sample or folder / "sample.csv"
     config = _config(request.config)
     name = request.name or str(config.get("name", ""))
@@ -73,8 +75,8 @@ def read_training_output(request: Request) -> TrainingOutput:
             found=f"name {name!r}, version {version!r}",
             fix="pass --name and --version, or --config models/<name>/model.yaml",
         )
-    model_bytes = _read(model, "the fitted estimator")
-    estimator = _estimator(model)
+    loaded = model_file.load(model, request.key)
+    estimator = loaded.estimator
     frame = read_sample(sample, text_columns(estimator))
     target = request.target or str(config.get("target", ""))
     commit, created = origin(request.config.parent if request.config else folder)
@@ -84,7 +86,7 @@ def read_training_output(request: Request) -> TrainingOutput:
         description=str(config.get("description", "")),
         target=target or "prediction",
         estimator=estimator,
-        model_bytes=model_bytes,
+        model_bytes=loaded.data,
         features=frame.drop(columns=[target]) if target in frame.columns else frame,
         metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
         training={
@@ -114,34 +116,18 @@ def _read(path: Path, what: str) -> bytes:
         ) from error
 
 
-def _estimator(path: Path) -> Any:
-    try:
-        estimator = joblib.load(path)
-    except Exception as error:  # unpickling runs whatever the estimator's classes do
-        raise ModelctlError(
-            f"{path} cannot be loaded",
-            expected="a fitted estimator written by joblib.dump, with its classes installed here",
-            found=f"{type(error).__name__}: {error}"[:500],
-            fix=_remedy(error),
-        ) from error
-    if not hasattr(estimator, "predict"):
-        raise ModelctlError(
-            f"{path} does not contain an estimator",
-            expected="an object with `predict`",
-            found=repr(type(estimator)),
-        )
-    return estimator
-
-
-def _remedy(error: Exception) -> str:
-    if "__main__" in str(error):
-        return (
-            "move that class or function from the training script into a module (steps.py), import "
-            "it from there, train again, and run `PYTHONPATH=<its folder> modelctl package ...`"
-        )
-    if isinstance(error, ImportError):
-        return "install that module here, or run `PYTHONPATH=<its folder> modelctl package ...`"
-    return "train with the locked scikit-learn (requirements/), and pass a file of joblib.dump"
+def _model_path(path: Path) -> Path:
+    """The model file: `path` itself, or model.joblib in that folder. Raises ModelctlError."""
+    if not path.is_dir() or (path / MODEL).exists():
+        return path / MODEL if path.is_dir() else path
+    names = sorted(each.name for each in path.iterdir())
+    others = [name for name in names if name.endswith((".joblib", ".pkl", ".pickle", ".skops"))]
+    raise ModelctlError(
+        f"{path} has no {MODEL}",
+        expected="a joblib file, or a folder with model.joblib and sample.csv",
+        found=", ".join(names[:8]) or "an empty folder",
+        fix=f"pass {path / others[0]} and --sample" if others else "pass the path of the model",
+    )
 
 
 def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:
