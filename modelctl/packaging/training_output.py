@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-
-from ruamel.yaml import YAML
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
+from modelctl.packaging.origins import origin
 from modelctl.packaging.samples import read_sample
+from modelctl.packaging.sources import read_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
-# Beside the training code, but not inputs of it: see `quality/metric_baselines.py` and
-# `quality/data_expectations.py`.
-QUALITY_FILES = ("baseline.yaml", "data.yaml")
 MODEL = "model.joblib"
 
 
@@ -56,6 +50,7 @@ class TrainingOutput:
     metrics: dict[str, Any]
     training: dict[str, Any]
     created: str | None = field(default=None)
+    labels: pd.Series[Any] | None = None
 
 
 def read_training_output(request: Request) -> TrainingOutput:
@@ -65,8 +60,8 @@ def read_training_output(request: Request) -> TrainingOutput:
     """
     folder = request.path if request.path.is_dir() else request.path.parent
     model = _model_path(request.path)
-    sample = request.sample or folder / "sample.csv"
-    config = _config(request.config)
+    sample = request.sample or sample_in(folder)
+    config = read_config(request.config) if request.config else {}
     name = request.name or str(config.get("name", ""))
     version = request.version or str(config.get("version", ""))
     if not name or not version:
@@ -95,16 +90,14 @@ def read_training_output(request: Request) -> TrainingOutput:
             "commit": commit,
         },
         created=created,
+        labels=frame[target] if target in frame.columns else None,
     )
 
 
-def _config(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    document = YAML(typ="safe").load(_read(path, "the model's configuration").decode())
-    if not isinstance(document, dict):
-        raise ModelctlError(f"{path} is not a mapping", expected="name, version, target as keys")
-    return document
+def sample_in(folder: Path) -> Path:
+    """The sample of a training: sample.csv, or sample.parquet."""
+    parquet = folder / "sample.parquet"
+    return parquet if parquet.is_file() else folder / "sample.csv"
 
 
 def _read(path: Path, what: str) -> bytes:
@@ -140,31 +133,3 @@ def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ModelctlError(f"{path} is not an object", expected='{"accuracy": 0.97, ...}')
     return document
-
-
-def origin(folder: Path) -> tuple[str | None, str | None]:
-    """The commit that last changed a folder, and its time; never the current time.
-
-    SOURCE_DATE_EPOCH (seconds) overrides the commit's time, as in reproducible builds.
-    """
-    # A new metric baseline or data expectation does not change the model, nor its digest.
-    paths = (".", *(f":(exclude,glob)**/{name}" for name in QUALITY_FILES))
-    line = _git(folder, "log", "-1", "--format=%H %ct", "--", *paths)
-    commit, epoch = line.split() if line else (None, None)
-    if commit and _git(folder, "status", "--porcelain", "--", *paths):
-        commit = f"{commit}-dirty"
-    epoch = os.environ.get("SOURCE_DATE_EPOCH") or epoch
-    if not epoch:
-        return commit, None
-    return commit, datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    """The output of git; empty without a repository or git."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
