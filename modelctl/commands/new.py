@@ -111,9 +111,8 @@ def _quality(root: Path, wanted: Wanted, adopted: Adopted) -> list[edits.Edit]:
         planned.append(data_expectations.plan_update(data, wanted.model, rows))
     if not baseline.exists():
         metrics = with_metrics(adopted.training_output).metrics
-        planned.append(
-            metric_baselines.plan_update(baseline, wanted.model, metrics)
-            if metrics
-            else Edit(baseline, "", NO_METRICS.format(model=wanted.model))
-        )
+        if metrics:
+            planned.append(metric_baselines.plan_update(baseline, wanted.model, metrics))
+        else:
+            planned.append(Edit(baseline, "", NO_METRICS.format(model=wanted.model)))
     return planned

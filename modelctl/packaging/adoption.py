@@ -235,7 +235,7 @@ def _notes(
                 "that changes with a bump or a promotion only"
             )
     try:
-        build.require_own_bundle(home)
+        build.require_own_bundle(home, frozenset({source.sample.sha256}))
     except RefusedError as error:
         notes.append(f"{error.what}, and stays until `modelctl build {home.model} --replace`")
     return notes

@@ -93,12 +93,23 @@ def inspect(home: Home) -> State:
     return State(training, inputs, _changed(home, inputs))
 
 
-def stale(home: Home) -> list[str]:
-    """The inputs that changed since `build` made the bundle; empty for one from elsewhere."""
+def require_current(root: Path, model: str) -> None:
+    """Raise RefusedError if the inputs changed since `build` made the bundle.
+
+    A bundle that comes from elsewhere has no record of its inputs and passes.
+    """
+    home = Home(root, model)
     record = _record(home.bundle / REPORT).get(BUILT)
     if not isinstance(record, dict) or not home.config.is_file():
-        return []
-    return inspect(home).changed
+        return
+    changed = inspect(home).changed
+    if changed:
+        raise RefusedError(
+            f"build/bundles/{model} is out of date",
+            expected=f"a build of models/{model} as it is now",
+            found=f"changed since: {fingerprint.in_words(changed)}",
+            fix=f"modelctl build {model}",
+        )
 
 
 def train(home: Home, state: State, *, force: bool = False) -> Path:
@@ -133,8 +144,11 @@ def record_of(home: Home, state: State, digest: str) -> dict[str, Any]:
     return {"model": home.model, "inputs": state.inputs, "digest": digest}
 
 
-def require_own_bundle(home: Home) -> None:
-    """Raise RefusedError for a bundle in the model's place that was not built from its folder."""
+def require_own_bundle(home: Home, samples: frozenset[str] = frozenset()) -> None:
+    """Raise RefusedError for a bundle in the model's place that was not built from its folder.
+
+    A bundle of the model's own sample, or of one of `samples` (SHA-256), is an earlier one of it.
+    """
     manifest_file = home.bundle / MANIFEST
     if not manifest_file.exists():
         return
@@ -142,7 +156,7 @@ def require_own_bundle(home: Home) -> None:
     manifest = _record(manifest_file)
     if isinstance(record, dict) and record.get("model") == home.model and _is_intact(home, record):
         return
-    if manifest.get("training", {}).get("data_sha256") in _samples(home):
+    if manifest.get("training", {}).get("data_sha256") in _samples(home) | samples:
         return
     raise RefusedError(
         f"build/bundles/{home.model} was not built from models/{home.model}",

@@ -1,4 +1,4 @@
-"""Which commit a model comes from, and the time that its bundle carries. Knows git, no models."""
+"""Where a model comes from: the commit, with the time that its bundle carries, and its sample."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 # Beside the training code, but not inputs of it: see `quality/metric_baselines.py` and
 # `quality/data_expectations.py`.
 QUALITY_FILES = ("baseline.yaml", "data.yaml")
+
+
+def sample_in(folder: Path) -> Path:
+    """The sample of a training: sample.csv, or sample.parquet."""
+    parquet = folder / "sample.parquet"
+    return parquet if parquet.is_file() else folder / "sample.csv"
 
 
 def origin(folder: Path) -> tuple[str | None, str | None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelctl.errors import ModelctlError
 from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
-from modelctl.packaging.origins import origin
+from modelctl.packaging.origins import origin, sample_in
 from modelctl.packaging.samples import read_sample
 from modelctl.packaging.sources import read_config
 
@@ -92,12 +92,6 @@ def read_training_output(request: Request) -> TrainingOutput:
         created=created,
         labels=frame[target] if target in frame.columns else None,
     )
-
-
-def sample_in(folder: Path) -> Path:
-    """The sample of a training: sample.csv, or sample.parquet."""
-    parquet = folder / "sample.parquet"
-    return parquet if parquet.is_file() else folder / "sample.csv"
 
 
 def _read(path: Path, what: str) -> bytes:
