@@ -59,11 +59,12 @@ def of_bundle(root: Path, model: str, training: dict[str, str]) -> dict[str, str
 
 
 def differences(recorded: object, current: dict[str, str]) -> list[str]:
-    """The names of the inputs that differ from the record, sorted."""
+    """The names of the inputs that differ from the record, files first."""
     if not isinstance(recorded, dict):
         return ["no record of its inputs"]
     names = recorded.keys() | current.keys()
-    return sorted(name for name in names if recorded.get(name) != current.get(name))
+    changed = [name for name in names if recorded.get(name) != current.get(name)]
+    return sorted(changed, key=lambda name: ("/" not in name, name))
 
 
 def in_words(changed: list[str]) -> str:
