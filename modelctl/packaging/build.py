@@ -122,12 +122,13 @@ def train(home: Home, state: State, *, force: bool = False) -> Path:
     if not force and done == outputs and record.get("inputs") == state.training:
         return out
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     try:
         source = home.source()
         if source is None:
             _run(home, out)
         else:
+            out.mkdir()
             sources.collect(source, home.folder, home.root, out, _downloads(home))
         outputs = fingerprint.of_folder(out)
         document = {"inputs": state.training, "outputs": outputs}

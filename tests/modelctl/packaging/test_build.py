@@ -32,6 +32,7 @@ import helper
 parser = argparse.ArgumentParser()
 parser.add_argument("--out", type=Path)
 out = parser.parse_args().out
+out.mkdir()
 Path(os.environ["RUNS"]).open("a").write("x")
 rows = Path(__file__).with_name("rows.csv").read_text()
 (out / "model.joblib").write_text(helper.WORD)
