@@ -24,7 +24,7 @@ venv: $(VENV) ## install the Python environment into .venv
 $(VENV): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/uv.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -202,6 +202,10 @@ bench-scale: $(VENV) ## measure Argo CD with 100 models in three environments: t
 .PHONY: bench-check
 bench-check: $(VENV) ## measure `modelctl check` with 2 to 1,000 models
 	$(BIN)/python -m benchmarks.check
+
+.PHONY: bench-package
+bench-package: $(VENV) ## measure packaging to the first answer, and 5,000 columns: CPU, time, memory
+	$(BIN)/python -m benchmarks.packaging
 
 .PHONY: bench-exactness
 bench-exactness: $(VENV) ## measure accuracy and speed of the engine of each estimator family

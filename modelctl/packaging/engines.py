@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from app.model.validation import Batch
 
 # Duration of one timing, of which the best round counts.
-TIMING_SECONDS = 0.3
+TIMING_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
