@@ -51,7 +51,7 @@ def _parquet(
     """Every row as the texts of a CSV file, so that both formats are read the same way."""
     from modelctl.packaging.samples import read_sample
 
-    frame = read_sample(path, {}).rename(columns=str)
+    frame = read_sample(path, lambda _columns: {}).rename(columns=str)
     _ensure_columns(path, list(frame.columns), inputs)
     columns = {}
     for name in (entry["name"] for entry in inputs):
