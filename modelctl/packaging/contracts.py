@@ -18,6 +18,7 @@ from app.model.feature import Dtype, Feature, Rule, Unseen
 from modelctl.errors import ModelctlError
 from modelctl.packaging.column_types import dtype_of
 from modelctl.packaging.input_rules import InputRule
+from modelctl.packaging.magnitudes import magnitudes
 from modelctl.packaging.probes import UNSEEN_TEXTS, Probe, ask, typical_row
 
 if TYPE_CHECKING:
@@ -80,8 +81,13 @@ def infer_features(
     evidence = [_evidence(name, frame[name], uses, rules) for name in names]
     probes = [probe for one in evidence for probe in _probes(one)]
     row = typical_row(oracle, frame)
-    accepted = dict(zip(probes, ask(oracle, row, probes), strict=True)) if probes else {}
-    return [_inferred(one, accepted) for one in evidence]
+    accepted = dict(zip(probes, ask(oracle, row, probes), strict=True))
+    bounds = magnitudes(oracle, row, [one.name for one in evidence if _is_unbounded(one)])
+    return [_inferred(one, accepted, bounds.get(one.name)) for one in evidence]
+
+
+def _is_unbounded(one: _Evidence) -> bool:
+    return one.dtype == "float" and one.rule.range is None and not one.use.encoder
 
 
 def _evidence(
@@ -119,7 +125,9 @@ def _other_numbers(one: _Evidence) -> list[Any]:
     return [value for value in candidates if value not in known]
 
 
-def _inferred(one: _Evidence, accepted: dict[Probe, bool]) -> Inferred:
+def _inferred(
+    one: _Evidence, accepted: dict[Probe, bool], bounds: tuple[float, float] | None
+) -> Inferred:
     categories, unseen = _categories(one, accepted)
     missing = _missing(one, accepted, unseen)
     dtype, rule = one.dtype, one.rule
@@ -139,7 +147,7 @@ def _inferred(one: _Evidence, accepted: dict[Probe, bool]) -> Inferred:
         categories=categories,
         missing=missing,
         unseen=unseen,
-        range=None if rule.range is None else (rule.range.min, rule.range.max),
+        range=bounds if rule.range is None else (rule.range.min, rule.range.max),
         description=rule.description,
         example=rule.example,
         sensitive=rule.sensitive,

@@ -94,7 +94,7 @@ def _row(
 
 
 def _value(text: str, dtype: str) -> Any:
-    if dtype == "string":
+    if dtype in ("string", "datetime"):
         return text
     if dtype == "boolean":
         return BOOLEANS[text.lower()]
