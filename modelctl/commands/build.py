@@ -76,7 +76,7 @@ def _package(home: Home, state: State) -> None:
         from modelctl.packaging import build
         from modelctl.packaging.evaluation import with_metrics
         from modelctl.packaging.package import plan, write
-        from modelctl.packaging.table import print_attempts
+        from modelctl.packaging.table import print_attempts, print_inputs
         from modelctl.packaging.training_output import Request, read_training_output
 
         status.update("reading the model and the sample")
@@ -90,6 +90,7 @@ def _package(home: Home, state: State) -> None:
         planned = plan(training_output, engine="auto", tolerance=1e-6, on_step=status.update)
         planned.report[build.BUILT] = build.record_of(home, state, planned.digest)
         digest = write(planned, home.bundle)
+    print_inputs(planned)
     print_attempts(planned)
     seconds = time.monotonic() - started
     out = home.bundle.relative_to(home.root)

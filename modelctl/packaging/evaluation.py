@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import accuracy_score, f1_score, r2_score
 
-from modelctl.packaging.alignment import align
-from modelctl.packaging.contracts import as_fitted
+from modelctl.packaging.inference import infer
 
 if TYPE_CHECKING:
     from modelctl.packaging.training_output import TrainingOutput
@@ -35,8 +34,9 @@ def with_metrics(training_output: TrainingOutput) -> TrainingOutput:
 
 def _scores(training_output: TrainingOutput, labels: Any) -> dict[str, float]:
     estimator = training_output.estimator
-    frame = align(estimator, training_output.features)
-    predicted = estimator.predict(as_fitted(estimator, frame))
+    output = training_output
+    subject, _ = infer(estimator, output.features, output.target, output.rules)
+    predicted = subject.expected.values
     if is_classifier(estimator):
         # As texts: a CSV may hold a class as a number that the model has as a string.
         classes, given = [str(value) for value in predicted], [str(value) for value in labels]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelctl.errors import ModelctlError
 from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
+from modelctl.packaging.input_rules import read_rules
 from modelctl.packaging.origins import origin, sample_in
 from modelctl.packaging.samples import read_sample
 from modelctl.packaging.sources import read_config
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+    from modelctl.packaging.input_rules import InputRules
 
 MODEL = "model.joblib"
 
@@ -47,10 +50,11 @@ class TrainingOutput:
     estimator: Any
     model_bytes: bytes
     features: pd.DataFrame
+    labels: pd.Series[Any] | None
+    rules: InputRules
     metrics: dict[str, Any]
     training: dict[str, Any]
     created: str | None = field(default=None)
-    labels: pd.Series[Any] | None = None
 
 
 def read_training_output(request: Request) -> TrainingOutput:
@@ -72,8 +76,9 @@ def read_training_output(request: Request) -> TrainingOutput:
         )
     loaded = model_file.load(model, request.key)
     estimator = loaded.estimator
-    frame = read_sample(sample, text_columns(estimator))
+    rules = read_rules(config)
     target = request.target or str(config.get("target", ""))
+    frame = read_sample(sample, lambda columns: _texts(estimator, columns, target, rules))
     commit, created = origin(request.config.parent if request.config else folder)
     return TrainingOutput(
         name=name,
@@ -83,6 +88,8 @@ def read_training_output(request: Request) -> TrainingOutput:
         estimator=estimator,
         model_bytes=loaded.data,
         features=frame.drop(columns=[target]) if target in frame.columns else frame,
+        labels=frame[target] if target in frame.columns else None,
+        rules=rules,
         metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
         training={
             "rows": len(frame),
@@ -90,8 +97,18 @@ def read_training_output(request: Request) -> TrainingOutput:
             "commit": commit,
         },
         created=created,
-        labels=frame[target] if target in frame.columns else None,
     )
+
+
+def _texts(
+    estimator: Any, columns: list[str], target: str, rules: InputRules
+) -> dict[str, list[str]]:
+    """The columns of strings in the sample: by the fitted steps, and by model.yaml."""
+    texts = text_columns(estimator, [name for name in columns if name != target])
+    named = {
+        name: texts.get(name, []) for name, rule in rules.inputs.items() if rule.dtype == "string"
+    }
+    return {name: values for name, values in (texts | named).items() if name in columns}
 
 
 def _read(path: Path, what: str) -> bytes:
