@@ -68,7 +68,6 @@ def command(
     started = time.monotonic()
     # On stderr, and only on a terminal: stdout is for the result.
     with Console(stderr=True).status("loading scikit-learn") as status:
-        from modelctl.packaging.inputs_block import write_inputs as append_inputs
         from modelctl.packaging.package import plan, write
         from modelctl.packaging.table import print_attempts, print_inputs
         from modelctl.packaging.training_output import Request, read_training_output
@@ -82,6 +81,8 @@ def command(
         planned = plan(training_output, engine=engine, tolerance=tolerance, on_step=status.update)
         digest = write(planned, out)
     if write_inputs and config is not None:
+        from modelctl.packaging.inputs_block import write_inputs as append_inputs
+
         append_inputs(config, planned.inferred)
     print_inputs(planned)
     print_attempts(planned)

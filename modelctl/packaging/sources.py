@@ -12,9 +12,6 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from modelctl.errors import ModelctlError
 from modelctl.packaging.formats import HEAD_BYTES, other_format
 
@@ -67,6 +64,10 @@ def is_url(place: str) -> bool:
 
 def read_config(path: Path) -> dict[str, Any]:
     """The content of a model.yaml. Raises ModelctlError."""
+    # Imported here: a joblib file with options instead of a model.yaml need not wait for it.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except OSError as error:
