@@ -64,6 +64,9 @@ def home(repo: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     (repo / ".gitignore").write_text("/build/\n__pycache__/\n")
     (repo.parent / "elsewhere.csv").write_text("a\n5\n")
     (repo / "models/churn/linked.csv").symlink_to(repo.parent / "elsewhere.csv")
+    (repo.parent / "shared").mkdir()
+    (repo.parent / "shared/rows.csv").write_text("a\n6\n")
+    (repo / "models/churn/shared").symlink_to(repo.parent / "shared")
     commit_all(repo, "model")
     monkeypatch.setenv("RUNS", str(repo.parent / "runs"))
     return Home(repo, "churn")
@@ -117,6 +120,7 @@ CHANGES: dict[str, Callable[[Home], object]] = {
     "data": rewrite("models/churn/rows.csv"),
     "file in a folder": rewrite("models/churn/deep/er/notes.txt"),
     "target of a link": rewrite("../elsewhere.csv"),
+    "file in a linked folder": rewrite("../shared/rows.csv"),
     "folder that models share": rewrite("models/common/steps.py"),
     "lock": rewrite("requirements/dev.txt"),
     "new file": lambda home: (home.folder / "new.bin").write_bytes(b"\0"),
