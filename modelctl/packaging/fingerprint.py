@@ -44,7 +44,7 @@ def of_training(root: Path, model: str) -> dict[str, str]:
             inputs[_name(root, path)] = _sha256(path)
         elif path.is_dir() and not (path / CONFIG).exists() and path.name not in CACHES:
             inputs |= _files(root, path)
-    return inputs | {name: _sha256(root / name) for name in LOCKS} | _versions()
+    return inputs | of_locks(root) | of_environment()
 
 
 def of_bundle(root: Path, model: str, training: dict[str, str]) -> dict[str, str]:
@@ -55,7 +55,7 @@ def of_bundle(root: Path, model: str, training: dict[str, str]) -> dict[str, str
     """
     commit, created = origin(root / MODELS / model)
     about = {"commit": commit or "none", "created": created or "none"}
-    return training | about | _code()
+    return training | about | of_code()
 
 
 def differences(recorded: object, current: dict[str, str]) -> list[str]:
@@ -108,8 +108,14 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def of_locks(root: Path) -> dict[str, str]:
+    """The locked requirements of a repository."""
+    return {name: _sha256(root / name) for name in LOCKS}
+
+
 @cache
-def _versions() -> dict[str, str]:
+def of_environment() -> dict[str, str]:
+    """The versions of Python and of the libraries that decide what a training writes."""
     versions = {"python": platform.python_version(), "processor": platform.machine()}
     for name in LIBRARIES:
         try:
@@ -120,7 +126,7 @@ def _versions() -> dict[str, str]:
 
 
 @cache
-def _code() -> dict[str, str]:
+def of_code() -> dict[str, str]:
     """One hash of the code that is running, wherever it is installed."""
     home = Path(__file__).parents[2]
     total = hashlib.sha256()
