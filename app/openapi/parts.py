@@ -7,10 +7,10 @@ from app.protocols.frames import HEADER
 from app.responses import JSON, PROBLEM
 
 REASONS = {
-    400: "The body is not valid JSON or has malformed tensors, or a header is invalid.",
+    400: "The body is malformed (JSON, CSV, tensors, compression), or a header is invalid.",
     404: "The model or version is not the loaded one.",
     408: "The request body timed out.",
-    413: "The request body is too large.",
+    413: "The request body is too large, or would be when inflated.",
     415: "The media type or content encoding is not supported.",
     422: "The request does not match the model's contract; `errors` lists every invalid field.",
     500: "Internal error; the service's log has the reason under the request id.",
