@@ -45,7 +45,9 @@ def post(
     named = {name: {"value": example} for name, example in examples.items()}
     content = {JSON: {"schema": body, "examples": named}}
     described = _operation(operation, tag, summary, responses)
-    return {"post": {**described, "requestBody": {"required": True, "content": content}}}
+    note = "May be compressed: Content-Encoding gzip or deflate."
+    request_body = {"description": note, "required": True, "content": content}
+    return {"post": {**described, "requestBody": request_body}}
 
 
 def _operation(operation: str, tag: str, summary: str, responses: Schema) -> Schema:

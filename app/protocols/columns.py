@@ -105,8 +105,12 @@ class Columns:
         if errors:
             raise contract_error(errors)
         self.require_columns(list(inputs), INPUTS_LOC)
+        # A column that the Validator does not miss is one of missing values.
+        missing = [None] * count
         encoded = [
-            self._validator.column(name, inputs[name], partial(_cell_loc, name), errors)
+            self._validator.column(
+                name, inputs.get(name, missing), partial(_cell_loc, name), errors
+            )
             for name in self._names
         ]
         if errors:
