@@ -21,6 +21,7 @@ from app.protocols.rows import (
 if TYPE_CHECKING:
     from app.model.contract import Contract
 
+ANY_COLUMN: Schema = {"type": "array"}
 NO_PARAMETERS: Schema = {
     "type": ["object", "null"],
     "description": "Sent by MLflow's clients; the model has no parameters.",
@@ -38,8 +39,7 @@ def request_schemas(contract: Contract, max_rows: int) -> Schema:
         INPUTS: {"oneOf": [rows, ref("NamedRow")]},
     }
     forms = [_form(key, schema) for key, schema in by_key.items()]
-    # A bare row has no key of the protocol.
-    bare = [] if set(contract.names) & set(PROTOCOL_KEYS) else [ref("NamedRow")]
+    bare = [] if set(contract.names) & set(PROTOCOL_KEYS) else [_bare_row(contract)]
     return {
         "DataframeSplit": _split(contract, max_rows),
         "PredictRequest": {
@@ -73,6 +73,14 @@ def _form(key: str, schema: Schema) -> Schema:
     }
 
 
+def _bare_row(contract: Contract) -> Schema:
+    """A row without any key of the protocol."""
+    if contract.extra == "refuse" and not set(contract.ignored) & set(PROTOCOL_KEYS):
+        return ref("NamedRow")
+    keys = [{"required": [key]} for key in PROTOCOL_KEYS]
+    return {"allOf": [ref("NamedRow"), {"not": {"anyOf": keys}}]}
+
+
 def _split(contract: Contract, max_rows: int) -> Schema:
     names = list(contract.names)
     rows = {"type": "array", "minItems": 1, "maxItems": max_rows, "items": ref("PositionalRow")}
@@ -101,6 +109,9 @@ def _columns(contract: Contract, max_rows: int) -> Schema:
         "type": "object",
         "description": "A list of values per feature; all are equally long.",
         "required": list(contract.names),
-        "additionalProperties": False,
-        "properties": {name: column(name) for name in contract.names},
+        "additionalProperties": ANY_COLUMN if contract.extra == "ignore" else False,
+        "properties": {
+            **dict.fromkeys(contract.ignored, ANY_COLUMN),
+            **{name: column(name) for name in contract.names},
+        },
     }

@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.errors import FieldError, RequestError
-from app.model.validation import contract_error, json_type, row_count_error
+from app.model.converters import json_type
+from app.model.validation import contract_error, row_count_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,8 @@ from app.protocols.columns import Columns
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.model.contract import Contract, Feature
+    from app.model.contract import Contract
+    from app.model.feature import Feature
     from app.model.validation import Batch, Validator
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -92,6 +93,8 @@ def _cell_reader(feature: Feature) -> Callable[[str], Any]:
     """The function that reads a cell as JSON would have its value; what is unclear stays text."""
     if feature.dtype == "boolean":
         return lambda text: None if text == "" else BOOLEANS.get(text, text)
+    if feature.dtype == "datetime":
+        return lambda text: None if text == "" else _number(text) if text.isdigit() else text
     if feature.dtype == "string":
         is_missing = feature.missing == "allow" and "" not in (feature.categories or ())
         return lambda text: None if text == "" and is_missing else text

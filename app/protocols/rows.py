@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.errors import FieldError
-from app.model.validation import contract_error, json_type, row_count_error
+from app.model.converters import json_type
+from app.model.validation import contract_error, row_count_error
 from app.protocols.columns import Columns
 
 if TYPE_CHECKING:
@@ -114,12 +115,14 @@ class RowReader:
         return read
 
     def _inputs_reader(self, columns: Columns) -> Callable[[Any], Batch]:
+        features = self._features
         read_rows, read_row = self._rows_reader((INPUTS,)), self._one_row_reader((INPUTS,))
 
         def read(inputs: Any) -> Batch:
             if not isinstance(inputs, dict):
                 return read_rows(inputs)
-            if not any(isinstance(values, list) for values in inputs.values()):
+            # By a feature's value: a key that is no feature may have any.
+            if not any(isinstance(inputs[name], list) for name in features & inputs.keys()):
                 return read_row(inputs)
             return columns.read_inputs(inputs)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.model.contract import DTYPES, Contract, Feature, Output
+from app.model.contract import Contract, Output
+from app.model.converters import MAX_FLOAT
 from app.model.examples import PLACEHOLDERS, example_row
-from app.model.validation import MAX_FLOAT, Validator
+from app.model.feature import DTYPES, Feature
+from app.model.validation import Validator
 from app.openapi.examples import MAX_EXAMPLE_BYTES, example_bodies, small_examples
 from tests.app.protocols.test_native import post
 
@@ -22,24 +24,12 @@ NUMBER = Feature("x", "float", None, None, None, "refuse")
 WORD = Feature("x", "string", None, None, None, "refuse")
 
 
-@dataclass(frozen=True)
-class Marked(Feature):
-    """A feature with the user's own word on it."""
-
-    example: Any = None
-    sensitive: bool = False
-
-
 def example(feature: Feature) -> Any:
     """The example of one feature, which validation accepts."""
     contract = Contract((feature,), OUTPUT)
     row = example_row(contract)
     Validator(contract).batch([row], [("features",)], 1)
     return row[0]
-
-
-def marked(feature: Feature, **more: Any) -> Feature:
-    return Marked(**vars(feature), **more)
 
 
 @pytest.mark.parametrize(
@@ -55,15 +45,33 @@ def marked(feature: Feature, **more: Any) -> Feature:
         (replace(NUMBER, dtype="integer", min=1.0, max=4.0), 2),
         (replace(NUMBER, dtype="integer", min=-3.0, max=-2.0), -3),
         (replace(NUMBER, dtype="boolean"), True),
+        (replace(NUMBER, categories=(2.0, 5.0), min=2.0, max=5.0), 2.0),
+        (replace(NUMBER, dtype="integer", categories=(7, 9), min=7.0, max=9.0), 7),
+        (replace(NUMBER, min=0.0, max=10.0, range=(8.0, 9.0)), 8.5),
+        (replace(NUMBER, min=0.0, max=10.0, range=(20.0, 30.0)), 20.0),
+        (replace(NUMBER, range=(5.0, None)), 5.0),
+        (replace(NUMBER, range=(None, -5.0)), -5.0),
+        (replace(NUMBER, min=1.0, max=3.0, range=(None, 2.0)), 2.0),
+        (replace(NUMBER, dtype="integer", range=(3.0, 4.0)), 3),
+        (replace(NUMBER, dtype="integer", range=(2.5, 3.5)), 3),
+        (replace(NUMBER, min=4.0, max=8.0, range=(1.0, 9.0), sensitive=True), 5.0),
+        (replace(NUMBER, dtype="datetime"), "2026-01-31T12:00:00Z"),
+        (replace(NUMBER, dtype="datetime", min=0.0, max=2 * 86_400e6), "1970-01-02T00:00:00Z"),
+        (replace(NUMBER, dtype="datetime", min=-86_400e6, max=1.0), "1969-12-31T12:00:00Z"),
+        (
+            replace(NUMBER, dtype="datetime", min=0.0, max=1e15, sensitive=True),
+            "2026-01-31T12:00:00Z",
+        ),
+        (replace(WORD, categories=("secret",), unseen="pass"), "text"),
         (replace(NUMBER, dtype="boolean", min=0.0, max=1.0), True),
         (WORD, "text"),
         (replace(WORD, categories=("b", "a")), "b"),
-        (marked(replace(NUMBER, min=0.0, max=1.0), example=0.25), 0.25),
-        (marked(replace(WORD, categories=("b", "a")), example="a"), "a"),
-        (marked(replace(NUMBER, min=4.0, max=8.0), sensitive=True), 0.0),
-        (marked(replace(WORD, categories=("b",), missing="allow"), sensitive=True), None),
-        (marked(WORD, sensitive=True), "text"),
-        (marked(WORD, sensitive=True, example="a name"), "a name"),
+        (replace(replace(NUMBER, min=0.0, max=1.0), example=0.25), 0.25),
+        (replace(replace(WORD, categories=("b", "a")), example="a"), "a"),
+        (replace(replace(NUMBER, min=4.0, max=8.0), sensitive=True), 0.0),
+        (replace(replace(WORD, categories=("b",), missing="allow"), sensitive=True), None),
+        (replace(WORD, sensitive=True), "text"),
+        (replace(WORD, sensitive=True, example="a name"), "a name"),
     ],
 )
 def test_the_example_of_a_feature_is_valid(feature: Feature, expected: Any) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from app.errors import RequestError
-from app.model.contract import Contract, Feature, Output
+from app.model.contract import Contract, Output
+from app.model.feature import Feature
 from app.model.validation import Validator
+from app.protocols.csv_rows import CsvReader
 from app.protocols.rows import PROTOCOL_KEYS, RowReader
 from tests.app.protocols.test_native import FORMS, NAMED, ROW, TOO_MANY, errors, post
 
@@ -314,6 +317,67 @@ def test_a_row_below_a_feature_of_the_same_name_means_the_protocol(name: str) ->
         assert read({name: {name: [3.0, 4.0]}}, name) == ([[3.0], [4.0]], False)
     elif name not in ("params", "dataframe_split"):
         assert read({name: [{name: 3.0}]}, name) == ([[3.0]], False)
+
+
+# ---- keys and kinds of features that no sample model has
+
+ROW_OF_BOTH = {"age": 1.0, "at": "2026-01-31T12:00:00Z"}
+TAGGED: dict[str, Any] = {**ROW_OF_BOTH, "id": 7}
+
+
+def both(**more: Any) -> RowReader:
+    """A number and a time, with a policy for other keys."""
+    features = (Feature("age", "float"), Feature("at", "datetime", missing="allow"))
+    contract = Contract(features, Output("regressor", "y", None, probabilities=False), **more)
+    return RowReader(contract, Validator(contract), 10)
+
+
+FORMS_WITH_MORE: list[Any] = [
+    {"features": TAGGED},
+    TAGGED,
+    [TAGGED],
+    {"instances": [TAGGED]},
+    {"dataframe_records": [TAGGED]},
+    {"inputs": [TAGGED]},
+    {"inputs": TAGGED},
+    {"inputs": {**TAGGED, "id": [7]}},
+    {"inputs": {key: [value] for key, value in TAGGED.items()}},
+    {"dataframe_split": {"columns": list(TAGGED), "data": [list(TAGGED.values())]}},
+]
+
+
+@pytest.mark.parametrize("document", FORMS_WITH_MORE)
+@pytest.mark.parametrize("policy", [{"ignored": ("id",)}, {"extra": "ignore"}])
+def test_a_key_that_the_model_ignores_is_ignored_in_every_form(
+    policy: dict[str, Any], document: Any
+) -> None:
+    batch, _ = both(**policy).read(document)
+    plain, _ = both().read({"features": ROW_OF_BOTH})
+    assert batch.matrix.tolist() == plain.matrix.tolist()
+    with pytest.raises(RequestError) as refused:
+        both().read(document)
+    assert [entry.msg for entry in refused.value.errors] == ["unknown feature"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+        ("2026-01-31 12:00:00", "2026-01-31T12:00:00Z"),
+        ("1769860800000", 1_769_860_800_000),
+        ("", None),
+    ],
+)
+def test_a_time_in_csv_is_text_or_milliseconds(cell: str, value: Any) -> None:
+    contract = Contract(
+        (Feature("at", "datetime", missing="allow"), Feature("age", "float")),
+        Output("regressor", "y", None, probabilities=False),
+        ignored=("id",),
+    )
+    validator = Validator(contract)
+    found = CsvReader(contract, validator, 10).read(f"id,at,age\nx,{cell},2\n".encode())
+    expected = validator.batch([[value, 2.0]], [()], 1)
+    assert np.array_equal(found.matrix, expected.matrix, equal_nan=True)
 
 
 def test_only_the_first_row_of_columns_is_looked_at_for_their_names() -> None:
