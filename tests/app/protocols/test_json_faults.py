@@ -62,6 +62,14 @@ def test_the_word_nan_within_a_string_or_another_word_is_not_meant(body: bytes) 
     assert "send null" not in detail(body)
 
 
+@pytest.mark.parametrize("text", [b"5.", b"-", b"1 ", b"[1, "])
+def test_a_fault_within_a_string_is_no_hint_at_what_stands_before(text: bytes) -> None:
+    for fault in (b"\x01", b"\\q", b"\\ud800"):
+        found = detail(b'["%b%b"]' % (text, fault))
+        assert found.endswith(f"at byte {2 + len(text)}")
+        assert "(" not in found
+
+
 def test_the_word_nan_is_a_string_like_others() -> None:
     assert parse(b'{"NaN": "NaN"}') == {"NaN": "NaN"}
 
