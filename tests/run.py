@@ -92,6 +92,8 @@ def on_sandbox(report: Report, choice: scenarios.Choice) -> None:
             for groups in scenarios.rounds(choice):
                 run(report, *(end_to_end(chosen, *group) for group in groups.items()))
         run(report, DOWN)
+    for groups in scenarios.rounds(choice, scenarios.AFTERWARDS):
+        run(report, *(end_to_end(chosen, *group) for group in groups.items()))
 
 
 def end_to_end(chosen: tuple[str, ...], group: str, title: str) -> Suite:

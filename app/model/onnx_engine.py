@@ -70,5 +70,8 @@ class OnnxEngine:
         if self._classes is None:
             return Prediction(results[0].tolist(), None)
         classes = self._classes
+        if len(results) == 1 and results[0].min(initial=0) < 0:
+            # The label of rows that scikit-learn refuses, where there is no number to be NaN.
+            raise not_finite_error()
         labels = [classes[index] for index in results[0].tolist()]
         return Prediction(labels, results[1] if len(results) > 1 else None)

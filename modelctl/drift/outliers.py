@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from app.model.contract import Feature
+    from app.model.feature import Feature
 
     Numbers = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def _matrix(
     for feature in features:
         column, known = columns[feature.name], reference[feature.name]
         gaps = np.isnan(column)
-        if feature.categories is not None:
+        if feature.dtype == "string" and feature.categories is not None:
             codes = range(min(len(feature.categories), MAX_CATEGORIES))
             parts += [(column == code).astype(np.float64) for code in codes]
         else:

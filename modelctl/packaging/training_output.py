@@ -15,12 +15,15 @@ from ruamel.yaml import YAML
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging.alignment import text_columns
+from modelctl.packaging.input_rules import read_rules
 from modelctl.packaging.samples import read_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+    from modelctl.packaging.input_rules import InputRules
 
 # Beside the training code, but not inputs of it: see `quality/metric_baselines.py` and
 # `quality/data_expectations.py`.
@@ -51,6 +54,8 @@ class TrainingOutput:
     estimator: Any
     model_bytes: bytes
     features: pd.DataFrame
+    labels: pd.Series[Any] | None
+    rules: InputRules
     metrics: dict[str, Any]
     training: dict[str, Any]
     created: str | None = field(default=None)
@@ -75,8 +80,9 @@ def read_training_output(request: Request) -> TrainingOutput:
         )
     model_bytes = _read(model, "the fitted estimator")
     estimator = _estimator(model)
-    frame = read_sample(sample, text_columns(estimator))
+    rules = read_rules(config)
     target = request.target or str(config.get("target", ""))
+    frame = read_sample(sample, lambda columns: _texts(estimator, columns, target, rules))
     commit, created = origin(request.config.parent if request.config else folder)
     return TrainingOutput(
         name=name,
@@ -86,6 +92,8 @@ def read_training_output(request: Request) -> TrainingOutput:
         estimator=estimator,
         model_bytes=model_bytes,
         features=frame.drop(columns=[target]) if target in frame.columns else frame,
+        labels=frame[target] if target in frame.columns else None,
+        rules=rules,
         metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
         training={
             "rows": len(frame),
@@ -94,6 +102,17 @@ def read_training_output(request: Request) -> TrainingOutput:
         },
         created=created,
     )
+
+
+def _texts(
+    estimator: Any, columns: list[str], target: str, rules: InputRules
+) -> dict[str, list[str]]:
+    """The columns of strings in the sample: by the fitted steps, and by model.yaml."""
+    texts = text_columns(estimator, [name for name in columns if name != target])
+    named = {
+        name: texts.get(name, []) for name, rule in rules.inputs.items() if rule.dtype == "string"
+    }
+    return {name: values for name, values in (texts | named).items() if name in columns}
 
 
 def _config(path: Path | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # How many seconds of touched scenarios `make test` adds to the loop, in each group.
 TOUCHED_SECONDS = 240
@@ -23,11 +23,14 @@ ARGOCD = "argocd"
 RELEASES = "releases"
 # Restarts the sandbox that everything else needs: when all others are done.
 RESTARTS = "restarts"
+# Starts a sandbox of its own. Two kubelets on one machine conflict: when the shared one is gone.
+BARE = "bare"
 # What runs side by side, in the order of the summary, and what comes after it.
 ROUNDS = (
     {ARGOCD: "end to end: Argo CD", RELEASES: "end to end: releases of plain Helm"},
     {RESTARTS: "end to end: restarts"},
 )
+AFTERWARDS = ({BARE: "end to end: a sandbox of its own"},)
 CHART = "charts/ml-model/templates/*"
 MAX_SPECIFICITY = 1000
 VALUES = "charts/ml-model/values.yaml"
@@ -93,7 +96,7 @@ SCENARIOS = (
     Scenario(
         "test_lifecycle.py", 90,
         tuple(f"sandbox/{name}.py" for name in ("cluster", "cgroup", "host", "process", "netns")),
-        group=RELEASES,
+        group=BARE,
     ),
     Scenario("test_notifications.py", 90, ("argocd/install/*", "argocd/values.yaml")),
     Scenario(
@@ -172,7 +175,7 @@ def group_of(file: str, marked: str = "") -> str:
 
     Raises ValueError for a group that nothing runs, because the test would be left out in silence.
     """
-    known = [name for groups in ROUNDS for name in groups]
+    known = [name for groups in (*ROUNDS, *AFTERWARDS) for name in groups]
     listed = {each.file: each.group for each in SCENARIOS}
     found = marked or listed.get(file, ARGOCD)
     if found not in known:
@@ -180,13 +183,13 @@ def group_of(file: str, marked: str = "") -> str:
     return found
 
 
-def rounds(choice: Choice) -> list[dict[str, str]]:
+def rounds(choice: Choice, planned: Sequence[Mapping[str, str]] = ROUNDS) -> list[dict[str, str]]:
     """The groups that a run has tests of, with their titles: those of a round run side by side.
 
-    The loop has tests in the first two.
+    The loop has tests in the first two. `planned`: the rounds on the shared sandbox, or afterwards.
     """
     chosen = {ARGOCD, RELEASES, *map(group_of, choice.files)}
-    picked = [{name: title for name, title in each.items() if name in chosen} for each in ROUNDS]
+    picked = [{name: title for name, title in each.items() if name in chosen} for each in planned]
     return [each for each in picked if each]
 
 

@@ -99,8 +99,10 @@ def test_every_chosen_file_runs_in_one_group_and_restarts_come_last() -> None:
     first, last = rounds(scenarios.everything())
     assert list(first) == [scenarios.ARGOCD, scenarios.RELEASES]
     assert list(last) == [scenarios.RESTARTS]
-    assert len({*first.values(), *last.values()}) == 3
-    assert {group_of(each.file) for each in SCENARIOS} == {*first, *last}
+    (bare,) = rounds(scenarios.everything(), scenarios.AFTERWARDS)
+    assert list(bare) == [scenarios.BARE]
+    assert len({*first.values(), *last.values(), *bare.values()}) == 4
+    assert {group_of(each.file) for each in SCENARIOS} == {*first, *last, *bare}
 
 
 def test_without_its_file_no_restart_is_waited_for() -> None:
@@ -109,6 +111,7 @@ def test_without_its_file_no_restart_is_waited_for() -> None:
     ]
     with_restarts = rounds(choose(["tests/e2e/test_restart.py"]))
     assert [list(each) for each in with_restarts][1:] == [[scenarios.RESTARTS]]
+    assert rounds(choose(["tests/e2e/test_restart.py"]), scenarios.AFTERWARDS) == []
 
 
 def test_a_mark_takes_a_test_elsewhere_and_a_wrong_one_is_refused() -> None:
@@ -135,7 +138,8 @@ def test_what_runs_beside_argo_cds_tests_neither_edits_releases_nor_reads_them_f
 def test_the_groups_share_the_chosen_tests_out_among_them(choice: scenarios.Choice) -> None:
     """Asked of pytest itself: each test runs in one group, and none is left out."""
     whole = collected(choice)
-    groups = [collected(choice, name) for names in rounds(choice) for name in names]
+    planned = (*rounds(choice), *rounds(choice, scenarios.AFTERWARDS))
+    groups = [collected(choice, name) for names in planned for name in names]
     assert all(groups)
     assert sorted(test for group in groups for test in group) == sorted(whole)
 
