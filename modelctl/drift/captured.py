@@ -86,6 +86,9 @@ def encode(contract: Contract, columns: dict[str, list[Any]]) -> dict[str, NDArr
             encoded[feature.name] = np.array([np.nan if v is None else 0.0 for v in values])
             continue
         errors: list[FieldError] = []
+        if feature.is_open:
+            encoded[feature.name] = np.array([feature.code(value) for value in values])
+            continue
         # Missing values are counted as missing even where the contract refuses them.
         present = [value for value in values if value is not None]
         numbers = validator.column(feature.name, present, lambda row: (row,), errors)

@@ -82,7 +82,7 @@ def _matrix(
     for feature in features:
         column, known = columns[feature.name], reference[feature.name]
         gaps = np.isnan(column)
-        if feature.categories is not None:
+        if feature.dtype == "string" and feature.categories is not None:
             codes = range(min(len(feature.categories), MAX_CATEGORIES))
             parts += [(column == code).astype(np.float64) for code in codes]
         else:

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 SEED = 20240501
 PERTURBED_ROWS = 10_000
 # Cells of all perturbed rows together: thousands of columns get fewer rows.
-MAX_PERTURBED_CELLS = 2_000_000
+MAX_PERTURBED_CELLS = 1_000_000
 MIN_PERTURBED_ROWS = 200
 # Up to this many neighbours of split thresholds are all compared; of more, a seeded sample.
 MAX_NEIGHBOUR_ROWS = 200_000
+# Cells of these rows together: bounds the memory for thousands of columns.
+MAX_NEIGHBOUR_CELLS = 10_000_000
 # Share of values replaced with another category, or with a missing value where allowed.
 SWAP_RATIO = 0.1
 # Rows with which a feature is tried alone, where the estimator refuses all features together.
@@ -140,8 +142,9 @@ def split_neighbours(
     if not len(usable):
         return None
     taken = usable
-    if len(usable) > MAX_NEIGHBOUR_ROWS:
-        taken = np.sort(random.choice(usable, MAX_NEIGHBOUR_ROWS, replace=False))
+    limit = min(MAX_NEIGHBOUR_ROWS, max(MIN_PERTURBED_ROWS, MAX_NEIGHBOUR_CELLS // rows.shape[1]))
+    if len(usable) > limit:
+        taken = np.sort(random.choice(usable, limit, replace=False))
     result = rows[random.integers(len(rows), size=len(taken))].copy()
     result[np.arange(len(taken)), columns[taken]] = values[taken]
     return result, len(taken) / max(1, len(usable))

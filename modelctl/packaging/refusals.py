@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from app.model.prediction import Engine
     from modelctl.packaging.oracle import Oracle
 
-# Refused rows kept in the bundle for the self-test at startup.
+# Refused rows kept in the bundle for the self-test at startup, and questions to find them.
 KEPT_ROWS = 20
+MAX_QUESTIONS = 60
 
 
 def count_answered(rows: list[list[Any]], contract: Contract, engine: Engine) -> int:
@@ -44,6 +45,7 @@ def refused_examples(
     row = typical_row(oracle, frame)
     rows = json_rows(more.head(KEPT_ROWS // 2), contract)
     (base,) = json_rows(row, contract)
+    questions = 0
     for index, feature in enumerate(contract.inputs):
         values: list[Any] = []
         if feature.closed is not None and feature.dtype == "string":
@@ -53,8 +55,9 @@ def refused_examples(
         if feature.missing == "refuse":
             values.append(None)
         for value in values:
-            if len(rows) >= KEPT_ROWS:
+            if len(rows) >= KEPT_ROWS or questions >= MAX_QUESTIONS:
                 return rows
+            questions += 1
             if not oracle.accepts(changed(row, [Probe(feature.name, value)])):
                 rows.append([*base[:index], value, *base[index + 1 :]])
     return rows
