@@ -24,6 +24,7 @@ from app.bodies import BodyReader, ClientGoneError, Receive
 from app.errors import RequestError
 from app.factory import INBOUND
 from app.inbound import Inbound
+from app.inflate import max_decoded_bytes
 from app.routes import Route, answer, prediction_routes, record_outcome, run_work
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class Bridge:
             return None
         refused = None
         service = self._service
-        if service.expected_seconds(size) > INLINE_SECONDS:
+        expected = max_decoded_bytes(request.headers, size, self._max_body_bytes)
+        if service.expected_seconds(expected) > INLINE_SECONDS:
             refused = service.in_flight.refusal()
             if refused is None:
                 return None
@@ -119,7 +121,8 @@ class Bridge:
             await self._through_flask(scope, inbound, body, send)
             return
         inbound.arguments = arguments
-        reply = await self._predict(route, inbound, len(body))
+        size = max_decoded_bytes(inbound.headers, len(body), self._max_body_bytes)
+        reply = await self._predict(route, inbound, size)
         await _send(send, reply.status, reply.fields().items(), reply.body)
 
     def drain(self) -> None:

@@ -1,4 +1,4 @@
-"""The handlers of the protocols' URLs: /predict, /v1 and /v2. Knows no web framework.
+"""The handlers of the protocols' URLs: /predict, /invocations, /v1 and /v2. Knows no web framework.
 
 V1 and V2 have the model's name in the URL; a name or version other than the loaded one is a 404.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app import __version__
+from app import __version__, inflate
 from app.errors import RequestError
 from app.protocols.frames import HEADER
+from app.protocols.invocations import CSV
 from app.responses import json_reply
 
 if TYPE_CHECKING:
@@ -18,22 +19,29 @@ if TYPE_CHECKING:
     from app.responses import Reply
     from app.service import Service
 
+# text/json is what JSON was called before it was registered.
+JSON_TYPES = ("application/json", "text/json")
 # The last two: clients that send no type, and `curl -d` as in TensorFlow's and Triton's docs.
-MEDIA_TYPES = (
-    "application/json", "application/octet-stream", "", "application/x-www-form-urlencoded",
+PROTOCOL_TYPES = (
+    *JSON_TYPES, "application/octet-stream", "", "application/x-www-form-urlencoded",
 )  # fmt: skip
+# Types of one document per line.
+LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/json-lines",
+               "application/jsonlines", "application/x-jsonlines")  # fmt: skip
 
 
 def native_predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
     """POST /predict and /predict/batch: one row or several, by position or by name."""
-    if inbound.media_type != "application/json":
-        raise RequestError(
-            415,
-            "media-type",
-            "Unsupported media type",
-            f"expected application/json, found {inbound.media_type[:100] or 'none'}",
-        )
-    return service.answer(inbound.read(), inbound.deadline, outcome, service.native.read)
+    _require_type(inbound, JSON_TYPES, "application/json")
+    return service.answer(_body(service, inbound), inbound.deadline, outcome, service.native.read)
+
+
+def invocations(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+    """POST /invocations: MLflow's protocol, as JSON or as CSV."""
+    _require_type(inbound, (*JSON_TYPES, CSV), "application/json or text/csv")
+    reads = service.invocations
+    read = reads.read_csv if inbound.media_type == CSV else reads.read
+    return service.answer(_body(service, inbound), inbound.deadline, outcome, read)
 
 
 def v1_models(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
@@ -50,7 +58,9 @@ def v1_status(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
 def v1_predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
     """POST /v1/models/<model>:predict."""
     _require_loaded_model(service, inbound)
-    return service.answer(_body(inbound), inbound.deadline, outcome, service.v1.read)
+    return service.answer(
+        _protocol_body(service, inbound), inbound.deadline, outcome, service.v1.read
+    )
 
 
 def v2_server(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
@@ -85,7 +95,10 @@ def v2_infer(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
     _require_loaded_model(service, inbound)
     header_length = inbound.headers.get(HEADER.lower())
     return service.answer(
-        _body(inbound), inbound.deadline, outcome, lambda body: service.v2.read(body, header_length)
+        _protocol_body(service, inbound),
+        inbound.deadline,
+        outcome,
+        lambda body: service.v2.read(body, header_length),
     )
 
 
@@ -98,22 +111,29 @@ def _require_loaded_model(service: Service, inbound: Inbound) -> None:
             raise RequestError(404, f"unknown-{word}", f"Unknown {word}", detail)
 
 
-def _body(inbound: Inbound) -> bytes:
-    """The body. Raises RequestError 415."""
-    if inbound.media_type not in MEDIA_TYPES:
-        raise RequestError(
-            415,
-            "media-type",
-            "Unsupported media type",
-            "expected application/json or application/octet-stream, "
-            f"found {inbound.media_type[:100]}",
-        )
-    encoding = inbound.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise RequestError(
-            415,
-            "media-type",
-            "Unsupported content encoding",
-            f"expected an uncompressed body, found {encoding[:100]}",
-        )
-    return inbound.read()
+def _protocol_body(service: Service, inbound: Inbound) -> bytes:
+    """The body of a V1 or V2 request. Raises RequestError."""
+    _require_type(inbound, PROTOCOL_TYPES, "application/json or application/octet-stream")
+    return _body(service, inbound)
+
+
+def _require_type(inbound: Inbound, types: tuple[str, ...], expected: str) -> None:
+    """Raises RequestError 415."""
+    if inbound.media_type in types:
+        return
+    hint = ': send the rows as one document, {"instances": [...]}'
+    raise RequestError(
+        415,
+        "media-type",
+        "Unsupported media type",
+        f"expected {expected}, found {inbound.media_type[:100] or 'none'}"
+        f"{hint if inbound.media_type in LINES_TYPES else ''}",
+    )
+
+
+def _body(service: Service, inbound: Inbound) -> bytes:
+    """The body without its Content-Encoding. Raises RequestError.
+
+    This runs where the prediction does, so that inflating a large body never stops the event loop.
+    """
+    return inflate.decode(inbound.headers, inbound.read(), service.settings.max_body_bytes)

@@ -21,6 +21,8 @@ COMMON_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+# Kinds of problems that a correct body would not have.
+KINDS_OF_BODIES = frozenset({"not-json", "not-csv", "contract", "malformed-tensor", "media-type"})
 # Field errors listed in one readable text; `errors` has all.
 MAX_LISTED = 10
 
@@ -50,8 +52,17 @@ def json_reply(document: Any, status: int = 200) -> Reply:
     return Reply(status, orjson.dumps(document))
 
 
-def problem(error: RequestError, request_id: str, *, with_error: bool = False) -> Reply:
-    """A problem document (RFC 9457); `with_error` adds the text that V1 and V2 clients read."""
+def problem(
+    error: RequestError,
+    request_id: str,
+    *,
+    with_error: bool = False,
+    example: bytes | None = None,
+) -> Reply:
+    """A problem document (RFC 9457); `with_error` adds the text that V1 and V2 clients read.
+
+    `example`: a correct body as JSON, for those whose body is the problem.
+    """
     document: dict[str, Any] = {
         "type": f"urn:ml-model:problem:{error.kind}",
         "title": error.title,
@@ -62,6 +73,8 @@ def problem(error: RequestError, request_id: str, *, with_error: bool = False) -
     }
     if with_error:
         document["error"] = _one_text(error)
+    if example is not None and error.kind in KINDS_OF_BODIES:
+        document["example"] = orjson.Fragment(example)
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return Reply(error.status, orjson.dumps(document), PROBLEM, headers)
 

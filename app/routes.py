@@ -22,6 +22,7 @@ from app.observability.trace_context import HEADER, parse
 from app.observability.tracing import RESPONSE_HEADER, header
 from app.openapi import page
 from app.protocol_routes import (
+    invocations,
     native_predict,
     v1_models,
     v1_predict,
@@ -112,6 +113,7 @@ WORK: dict[str, Work] = {
     "/docs": docs,
     "/predict": native_predict,
     "/predict/batch": native_predict,
+    "/invocations": invocations,
     "/v1/models": v1_models,
     "/v1/models/<model>": v1_status,
     "/v1/models/<model>:predict": v1_predict,
@@ -156,7 +158,12 @@ def run_work(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome,
     except RequestError as error:
         outcome.kind = error.kind
         outcome.errors, outcome.reason = error.errors, error.reason
-        reply = problem(error, request_id, with_error=route.url.is_open_protocol)
+        reply = problem(
+            error,
+            request_id,
+            with_error=route.url.is_open_protocol,
+            example=service.examples.get(route.url.path),
+        )
     except Exception as error:
         outcome.failure = error
         reply = problem(_internal_error(), request_id, with_error=route.url.is_open_protocol)

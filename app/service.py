@@ -16,13 +16,17 @@ from app.admission import Deadline, InFlight
 from app.model import engine as engines
 from app.model.bundle import Bundle, verify
 from app.model.contract import Contract
+from app.model.examples import example_row
 from app.model.validation import Validator
 from app.observability import capture, tracing
 from app.observability.logs import RequestLog
 from app.observability.metrics import Metrics, ModelFacts
 from app.openapi import document as openapi
 from app.openapi import page as docs_page
+from app.openapi.examples import example_bodies, small_examples
+from app.protocols.invocations import Invocations
 from app.protocols.native import Native
+from app.protocols.rows import RowReader
 from app.protocols.v1 import V1
 from app.protocols.v2 import V2
 
@@ -60,10 +64,16 @@ class Service:
         self.version = str(bundle.manifest["version"])
         validator = Validator(self.contract)
         common = (self.contract, validator, settings.max_batch_rows)
-        self.native = Native(self.version, validator, settings.max_batch_rows)
+        rows = RowReader(*common)
+        self.native = Native(self.version, rows)
+        self.invocations = Invocations(self.version, rows, *common)
         self.v1 = V1(self.name, self.version, *common)
         self.v2 = V2(self.name, self.version, *common)
-        self.openapi = self._describe()
+        row = example_row(self.contract)
+        tensors = self.v2.describe_tensors()
+        bodies = example_bodies(self.contract, row, tensors["inputs"])
+        self.examples = small_examples(bodies)
+        self.openapi = self._describe(row, tensors)
         self.docs = docs_page.load() if settings.docs_enabled else None
         identity = {"model": self.name, "version": self.version, "digest": bundle.digest}
         self._capture = capture.from_settings(settings, self.contract, identity)
@@ -197,9 +207,8 @@ class Service:
         traced = self.tracing is not None
         return Metrics(facts, self.settings.metrics_folder, traced=traced)
 
-    def _describe(self) -> bytes:
-        """Build the OpenAPI document; its example is a sample row, without nulls if possible."""
-        rows = orjson.loads(self.bundle.read(engines.SAMPLE))["rows"]
+    def _describe(self, row: list[Any], tensors: dict[str, list[dict[str, Any]]]) -> bytes:
+        """Build the OpenAPI document around one example row."""
         info = openapi.ServiceInfo(
             name=self.name,
             version=self.version,
@@ -212,9 +221,9 @@ class Service:
         described = openapi.document(
             info,
             self.contract,
-            next((row for row in rows if None not in row), rows[0]),
+            row,
             self.v1.signatures,
-            self.v2.describe_tensors(),
+            tensors,
         )
         return orjson.dumps(described)
 

@@ -49,6 +49,7 @@ URLS: tuple[Url, ...] = (
     Url("/docs", more=(404,)),
     Url("/predict", "POST", predicts=True),
     Url("/predict/batch", "POST", predicts=True),
+    Url("/invocations", "POST", predicts=True),
     Url("/v1/models", is_open_protocol=True),
     Url("/v1/models/<model>", is_open_protocol=True, more=(503,)),
     Url("/v1/models/<model>:predict", "POST", predicts=True, is_open_protocol=True),

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.promotion import check, merge_rules
-from modelctl.repository import changes, gitrepo
+from modelctl.repository import changes, codeowners, gitrepo
 from modelctl.repository.environments import FILE, Repository
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def generate(folder: Path, models: int) -> Repository:
     (folder / FILE).parent.mkdir()
     (folder / FILE).write_text((ROOT / FILE).read_text(encoding="utf-8"), encoding="utf-8")
     repository = Repository.find(folder)
+    owners = folder / codeowners.FILE
+    owners.parent.mkdir()
+    owners.write_text(codeowners.text("", repository.environments), encoding="utf-8")
     for environment in repository.environments:
         home = folder / "environments" / environment.name
         home.mkdir()

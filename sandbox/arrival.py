@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sandbox import addresses, kube, predictions, rollout, symptoms
+from sandbox import addresses, argocd, kube, predictions, rollout, symptoms
 from sandbox.bundles import run_modelctl
 from sandbox.errors import CommandError, SandboxError, WaitError
 from sandbox.sync import Expected
@@ -55,13 +55,16 @@ def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
             )
         return answer
 
+    deployments = f"/apis/apps/v1/namespaces/{release.namespace}/deployments"
     try:
-        wait_until(
-            f"{release.name} Synced and Healthy",
-            probe,
-            HEALTHY_SECONDS,
-            interval_seconds=_INTERVAL_SECONDS,
-        )
+        with kube.watching(layout, argocd.APPLICATIONS, deployments) as pause:
+            wait_until(
+                f"{release.name} Synced and Healthy",
+                probe,
+                HEALTHY_SECONDS,
+                interval_seconds=_INTERVAL_SECONDS,
+                pause=pause,
+            )
     finally:
         display.close()
     ready_pods = _ready_pods(read_deployment(layout, release))

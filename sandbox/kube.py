@@ -8,17 +8,21 @@ from __future__ import annotations
 import datetime
 import http.client
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sandbox import kubeconfig, netns
+from sandbox import kubeconfig, netns, watch
 from sandbox.errors import SandboxError
 from sandbox.probes import get as http_get
+from sandbox.probes import stream as http_stream
 from sandbox.proc import Result, run
 from sandbox.wait import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from sandbox.layout import Layout
 
@@ -31,11 +35,9 @@ def get(layout: Layout, path: str) -> dict[str, Any] | None:
     Raises SandboxError when the API server cannot be reached or refuses.
     """
     url = f"{kubeconfig.INNER_SERVER}{path}"
-    pki = layout.pki
     try:
-        status, body = http_get(
-            url, ca=pki / "ca.crt", cert=pki / "admin.crt", key=pki / "admin.key"
-        )
+        ca, cert, key = _administrator(layout)
+        status, body = http_get(url, ca=ca, cert=cert, key=key)
     except (OSError, http.client.HTTPException) as error:
         raise _unreachable(layout, url, str(error)) from error
     if status == 404:
@@ -44,6 +46,22 @@ def get(layout: Layout, path: str) -> dict[str, Any] | None:
         raise _unreachable(layout, url, f"status {status}: {body[:300]}")
     answer: dict[str, Any] = json.loads(body)
     return answer
+
+
+@contextmanager
+def watching(layout: Layout, *paths: str) -> Iterator[Callable[[float], None]]:
+    """Watch lists of the API meanwhile; gives a pause for `wait_until` that a change ends early."""
+    ca, cert, key = _administrator(layout)
+    urls = [f"{kubeconfig.INNER_SERVER}{path}?watch=true" for path in paths]
+    with watch.watching(
+        [partial(http_stream, url, ca=ca, cert=cert, key=key) for url in urls]
+    ) as pause:
+        yield pause
+
+
+def _administrator(layout: Layout) -> tuple[Path, Path, Path]:
+    """The files of the authority, and of the administrator's certificate and key."""
+    return layout.pki / "ca.crt", layout.pki / "admin.crt", layout.pki / "admin.key"
 
 
 def apply(layout: Layout, objects: Sequence[dict[str, Any]]) -> Result:

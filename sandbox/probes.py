@@ -8,15 +8,19 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from sandbox import netns
 from sandbox.errors import SandboxError
 from sandbox.proc import run
 from sandbox.wait import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROBE_TIMEOUT_SECONDS = 5.0
 
@@ -98,6 +102,33 @@ def get(
     in_netns: bool = True,
 ) -> tuple[int, str]:
     """GET `url` and return status and body. Raises OSError or HTTPException when that fails."""
+    with _asked(url, ca, cert, key, in_netns) as response:
+        return response.status, response.read().decode(errors="replace")
+
+
+def stream(
+    url: str,
+    *,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    in_netns: bool = True,
+) -> Iterator[bytes]:
+    """Yield the lines of an answer as they come, until it ends or is silent for too long.
+
+    Raises OSError or HTTPException when that fails, or the status is not 200.
+    """
+    with _asked(url, ca, cert, key, in_netns) as response:
+        if response.status != 200:
+            raise OSError(f"{url}: status {response.status}")
+        yield from response
+
+
+@contextmanager
+def _asked(
+    url: str, ca: Path | None, cert: Path | None, key: Path | None, in_netns: bool
+) -> Iterator[http.client.HTTPResponse]:
+    """The answer to a GET, as long as the connection is open."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     stream = _connect(host, port, in_netns)
@@ -107,8 +138,7 @@ def get(
         connection = http.client.HTTPConnection(host, port)
         connection.sock = stream
         connection.request("GET", f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}")
-        response = connection.getresponse()
-        return response.status, response.read().decode(errors="replace")
+        yield connection.getresponse()
     finally:
         stream.close()
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from sandbox import argocd, symptoms
+from sandbox import argocd, kube, symptoms
 from sandbox.errors import SandboxError, WaitError
 from sandbox.sync import ApplicationState, Expected, application_state
 from sandbox.task import WIDTH
@@ -114,12 +114,15 @@ def wait_for(
     """
     display = display or RolloutDisplay(is_tty=sys.stdout.isatty())
     try:
-        return wait_until(
-            "Applications Synced and Healthy",
-            applications_probe(layout, gitops, expected, display),
-            deadline_seconds,
-            interval_seconds=_INTERVAL_SECONDS,
-        )
+        with kube.watching(layout, argocd.APPLICATIONS) as pause:
+            return wait_until(
+                "Applications Synced and Healthy",
+                applications_probe(layout, gitops, expected, display),
+                deadline_seconds,
+                # Git has no watch: somebody may push meanwhile.
+                interval_seconds=_INTERVAL_SECONDS,
+                pause=pause,
+            )
     except WaitError as error:
         raise with_symptoms(layout, expected, display.states, error) from error
     finally:

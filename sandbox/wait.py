@@ -34,11 +34,14 @@ def wait_until(
     deadline_seconds: float,
     *,
     interval_seconds: float = 0.2,
+    pause: Callable[[float], object] = time.sleep,
     log: Path | None = None,
     alive: Callable[[], bool] | None = None,
     fix: str = "",
 ) -> float:
     """Call `probe` until it is ready and return the seconds it took.
+
+    `pause` is called with the interval between two calls; it may return early (see `watch`).
 
     Raises WaitError at the deadline, or as soon as `alive` returns False: the process that should
     become ready has ended. The error carries the last state and the tail of `log`.
@@ -56,7 +59,7 @@ def wait_until(
         elif elapsed >= deadline_seconds:
             reason = f"timed out after {elapsed:.1f} s"
         else:
-            time.sleep(interval_seconds)
+            pause(interval_seconds)
             continue
         raise WaitError(
             f"{what}: {reason}",

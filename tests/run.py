@@ -85,26 +85,20 @@ def on_sandbox(report: Report, choice: scenarios.Choice) -> None:
     """Run the chosen scenarios on one sandbox, which is left as it was found."""
     run(report, tools("tools of the sandbox", "cluster", *choice.tools))
     chosen = (*E2E, f"--scenarios={','.join(choice.files)}")
-    # Side by side, because both wait most of the time.
-    beside = (
-        Suite(
-            "end to end: Argo CD",
-            (*chosen, "-m", "not beside and not alone and not bare"),
-            live=True,
-        ),
-        Suite("end to end: releases of plain Helm", (*chosen, "-m", "beside")),
-    )
     with tempfile.TemporaryDirectory(prefix="ml-model-tests-") as folder:
         os.environ["E2E_SANDBOX"] = f"{folder}/before.json"
         # Without a sandbox every test would only repeat why there is none.
         if run(report, UP):
-            run(report, *beside)
-            if "test_restart.py" in choice.files:
-                run(report, Suite("end to end: restarts", (*chosen, "-m", "alone"), live=True))
+            for groups in scenarios.rounds(choice):
+                run(report, *(end_to_end(chosen, *group) for group in groups.items()))
         run(report, DOWN)
-    if "test_lifecycle.py" in choice.files:
-        # Two kubelets conflict on one machine: this one starts a sandbox when the other is gone.
-        run(report, Suite("end to end: a sandbox of its own", (*chosen, "-m", "bare"), live=True))
+    for groups in scenarios.rounds(choice, scenarios.AFTERWARDS):
+        run(report, *(end_to_end(chosen, *group) for group in groups.items()))
+
+
+def end_to_end(chosen: tuple[str, ...], group: str, title: str) -> Suite:
+    """The chosen tests of one group; only one at a time prints as it goes."""
+    return Suite(title, (*chosen, f"--group={group}"), live=group != scenarios.RELEASES)
 
 
 def is_installed(program: str) -> bool:

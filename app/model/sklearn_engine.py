@@ -59,7 +59,7 @@ class SklearnEngine:
 
     def predict(self, batch: Batch) -> Prediction:
         """Predict validated rows. Raises RequestError 422 if scikit-learn rejects them."""
-        rows = decode(self._contract, batch)
+        rows = self._as_fitted(decode(self._contract, batch))
         output = self._contract.output
         try:
             values = self._estimator.predict(rows)
@@ -72,6 +72,14 @@ class SklearnEngine:
         if checked is not None and not np.isfinite(checked).all():
             raise not_finite_error()
         return Prediction(np.asarray(values).ravel().tolist(), probabilities)
+
+    def _as_fitted(self, rows: Any) -> Any:
+        """A frame with the fitted columns in their order; those that no step reads are empty."""
+        names = getattr(self._estimator, "feature_names_in_", None)
+        if names is None or self._contract.form != "frame":
+            return rows
+        fitted = list(map(str, names))
+        return rows if fitted == list(self._contract.names) else rows.reindex(columns=fitted)
 
 
 def _form(estimator: Any) -> Form:

@@ -63,11 +63,7 @@ class Validator:
         Raises RequestError 422 with every invalid field, after the errors in `noted`.
         """
         if not 1 <= len(rows) <= limit:
-            text = f"expected 1 to {limit} rows, found {len(rows)}"
-            loc = locs[0][:1] if locs else ("instances",)
-            error = contract_error([*noted, FieldError(loc, text)])
-            error.reason = TOO_MANY_ROWS if rows else ""
-            raise error
+            raise row_count_error(len(rows), limit, locs[0][:1] if locs else ("instances",), noted)
         errors = list(noted)
         encoded = [self._row(row, loc, errors) for row, loc in zip(rows, locs, strict=True)]
         if errors:
@@ -157,6 +153,21 @@ class Validator:
             for row in rows:
                 row[index] = feature.code(row[index])
         return Batch(np.array(rows, dtype=np.float64), text)
+
+
+def row_count_text(count: int, limit: int) -> str:
+    """What is wrong with a number of rows."""
+    fix = ": send fewer at a time, or set MAX_BATCH_ROWS" if count > limit else ""
+    return f"expected 1 to {limit} rows, found {count}{fix}"
+
+
+def row_count_error(
+    count: int, limit: int, loc: tuple[str | int, ...], noted: Sequence[FieldError] = ()
+) -> RequestError:
+    """422 for no rows or too many, after the errors in `noted`."""
+    error = contract_error([*noted, FieldError(loc, row_count_text(count, limit))])
+    error.reason = TOO_MANY_ROWS if count else ""
+    return error
 
 
 def contract_error(errors: list[FieldError]) -> RequestError:

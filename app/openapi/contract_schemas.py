@@ -32,7 +32,7 @@ def ref(name: str) -> Schema:
 
 
 def feature_schema(feature: Feature, example: Any) -> Schema:
-    """The schema of one feature, with its range in training and a value from the sample."""
+    """The schema of one feature, with its range in training and an example value."""
     nullable = feature.missing == "allow"
     kinds = [*TYPES[feature.dtype], *(["null"] if nullable else [])]
     schema: Schema = {"type": kinds if len(kinds) > 1 else kinds[0], "examples": [example]}
@@ -129,9 +129,11 @@ def prediction_schemas(output: Output) -> dict[str, Schema]:
         row["confidence"] = {"type": "number", "description": "The highest of the probabilities."}
     trace = {"model_version": {"type": "string"}, "request_id": {"type": "string"}}
     rows = {"type": "array", "items": closed_object(row)}
+    labels = {"type": "array", "items": label_schema(output)}
     return {
         "Prediction": closed_object({**row, **trace}),
         "Predictions": closed_object({"predictions": rows, **trace}),
+        "InvocationsResponse": closed_object({"predictions": labels, **trace}),
     }
 
 
@@ -161,7 +163,16 @@ def problem_schemas() -> dict[str, Schema]:
         "request_id": {"type": "string"},
     }
     text = {"type": "string", "description": "Title and details as one string."}
+    example = {
+        "type": "object",
+        "description": "A correct body, if the body was the problem and this one is not too large.",
+    }
+
+    def with_example(properties: dict[str, Schema]) -> Schema:
+        closed = closed_object(properties)
+        return {**closed, "properties": {**properties, "example": example}}
+
     return {
-        "Problem": closed_object(problem),
-        "ProtocolProblem": closed_object({**problem, "error": text}),
+        "Problem": with_example(problem),
+        "ProtocolProblem": with_example({**problem, "error": text}),
     }

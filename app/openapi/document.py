@@ -17,11 +17,12 @@ from app.openapi.contract_schemas import (
     problem_schemas,
     ref,
     row_schemas,
-    rows_schema,
 )
 from app.openapi.parts import get, headers, parameter, parameters, post, problems
 from app.openapi.protocol_schemas import v1_schemas, v2_example, v2_schemas
+from app.openapi.request_schemas import request_examples, request_schemas
 from app.protocols.frames import HEADER
+from app.protocols.invocations import CSV
 
 if TYPE_CHECKING:
     from app.model.contract import Contract
@@ -49,12 +50,12 @@ def document(
 ) -> dict[str, Any]:
     """Build the document.
 
-    `sample` is one positional row for the examples; `tensors` are V2's inputs and outputs.
+    `sample` is one valid positional row for the examples; `tensors` are V2's inputs and outputs.
     """
     outputs = [entry["name"] for entry in tensors["outputs"]]
     schemas = {
         **row_schemas(contract, sample),
-        "PredictRequest": _predict_request(info.max_rows),
+        **request_schemas(contract, info.max_rows),
         **prediction_schemas(contract.output),
         **v1_schemas(info.name, contract, info.max_rows, signatures),
         **v2_schemas(info.name, contract, outputs),
@@ -92,24 +93,20 @@ def document(
     }
 
 
-def _predict_request(max_rows: int) -> Schema:
-    forms = {"features": ref("Row"), "input": ref("Row"), "instances": rows_schema(max_rows)}
-    return {"oneOf": [closed_object({key: schema}) for key, schema in forms.items()]}
-
-
 def _native(info: ServiceInfo, contract: Contract, sample: list[Any]) -> Schema:
-    named = dict(zip(contract.names, sample, strict=True))
-    examples = {
-        "row by name": {"features": named},
-        "row by position": {"features": sample},
-        "rows": {"instances": [named, named]},
-    }
+    examples = request_examples(list(contract.names), sample)
     summary = f"Predict one row, or up to {info.max_rows} rows"
     reply = {"oneOf": [ref("Prediction"), ref("Predictions")]}
-    return {
+    paths = {
         path: post(operation, "predict", summary, ref("PredictRequest"), examples, reply)
         for path, operation in (("/predict", "predict"), ("/predict/batch", "predictBatch"))
     }
+    summary = f"MLflow's scoring protocol: predict up to {info.max_rows} rows, as JSON or as CSV"
+    request, reply = ref("InvocationsRequest"), ref("InvocationsResponse")
+    invocations = post("invocations", "predict", summary, request, examples, reply)
+    text = {"type": "string", "description": "A line with the names of the features, then rows."}
+    invocations["post"]["requestBody"]["content"][CSV] = {"schema": text}
+    return {**paths, "/invocations": invocations}
 
 
 def _v1(info: ServiceInfo, sample: list[Any]) -> Schema:

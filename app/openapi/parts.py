@@ -7,10 +7,10 @@ from app.protocols.frames import HEADER
 from app.responses import JSON, PROBLEM
 
 REASONS = {
-    400: "The body is not valid JSON or has malformed tensors, or a header is invalid.",
+    400: "The body is malformed (JSON, CSV, tensors, compression), or a header is invalid.",
     404: "The model or version is not the loaded one.",
     408: "The request body timed out.",
-    413: "The request body is too large.",
+    413: "The request body is too large, or would be when inflated.",
     415: "The media type or content encoding is not supported.",
     422: "The request does not match the model's contract; `errors` lists every invalid field.",
     500: "Internal error; the service's log has the reason under the request id.",
@@ -45,7 +45,9 @@ def post(
     named = {name: {"value": example} for name, example in examples.items()}
     content = {JSON: {"schema": body, "examples": named}}
     described = _operation(operation, tag, summary, responses)
-    return {"post": {**described, "requestBody": {"required": True, "content": content}}}
+    note = "May be compressed: Content-Encoding gzip or deflate."
+    request_body = {"description": note, "required": True, "content": content}
+    return {"post": {**described, "requestBody": request_body}}
 
 
 def _operation(operation: str, tag: str, summary: str, responses: Schema) -> Schema:

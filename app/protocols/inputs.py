@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from app.model.validation import TOO_MANY_ROWS
+from app.model.validation import TOO_MANY_ROWS, row_count_text
 from app.protocols.tensors import BOOL, BYTES, NUMBERS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Inputs:
             problems.add(("inputs",), text)
         for tensor in tensors:
             if tensor.shape and not 1 <= tensor.shape[0] <= self._max_rows:
-                text = f"expected 1 to {self._max_rows} rows, found {tensor.shape[0]}"
+                text = row_count_text(tensor.shape[0], self._max_rows)
                 problems.add(("inputs", tensor.name[:100]), text)
                 if tensor.shape[0]:
                     problems.reason = TOO_MANY_ROWS

@@ -7,12 +7,17 @@ levels; this module also rejects duplicate keys.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
 
 from app.errors import FieldError, RequestError
 from app.model.validation import contract_error
+from app.protocols import json_faults
+
+# The colon of a key, and a few that are not: a bound of the number of keys in a body.
+KEY_ENDS = re.compile(rb'"[ \t\r\n]*:')
 
 
 def parse(body: bytes) -> Any:
@@ -20,16 +25,33 @@ def parse(body: bytes) -> Any:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _json_error(f"{error.msg} at byte {error.pos}") from error
+        if not body.startswith(json_faults.BOM):
+            raise _json_error(json_faults.describe(body, error)) from error
+        body = body[len(json_faults.BOM) :]
+        document = _loads_after_bom(body)
     # orjson silently keeps the last of duplicate keys. Each key has a colon: unless there are more
-    # colons than keys, none is a duplicate, and the slow check can be skipped.
-    if body.count(b":") > _count_keys(document):
+    # colons than keys, none is a duplicate, and the slow check can be skipped. Times have colons
+    # as well, but none after a quote.
+    keys = _count_keys(document)
+    if body.count(b":") > keys and len(KEY_ENDS.findall(body)) > keys:
         _require_unique_keys(body)
     return document
 
 
+def _loads_after_bom(body: bytes) -> Any:
+    """What follows a byte order mark, which RFC 8259 lets a parser ignore: Windows writes it."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        detail = json_faults.describe(body, error, start=len(json_faults.BOM))
+        raise _json_error(detail) from error
+
+
 def _count_keys(document: Any) -> int:
     """Count the keys of a document on the levels that the protocols use: a lower bound."""
+    if type(document) is list:
+        # A bare list of records.
+        return sum(len(entry) for entry in document if type(entry) is dict)
     if type(document) is not dict:
         return 0
     count = len(document)

@@ -53,7 +53,8 @@ def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
                 found=listed(frame.columns),
                 fix="write the sample from the frame that was passed to fit",
             )
-        frame = frame[[name for name in names if name in frame.columns]]
+        # A column that every step drops may be absent; some wrappers want to see it nevertheless.
+        frame = frame.reindex(columns=names)
     count = getattr(estimator, "n_features_in_", len(frame.columns))
     if names is None and count == len(frame.columns) - 1 and INDEX_COLUMN in frame.columns:
         frame = frame.drop(columns=INDEX_COLUMN)

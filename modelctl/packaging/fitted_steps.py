@@ -92,13 +92,25 @@ class _Walk:
         columns = self._named(estimator, columns)
         if name == "ColumnTransformer":
             return self._by_transformer(estimator, columns)
-        for column in columns:
-            for at in column.origins:
-                self.uses[at].is_read = True
         if name == "FeatureUnion":
             parts = [self.step(inner, columns) for _, inner in estimator.transformer_list]
             return [column for part in parts for column in part]
+        members = _members(estimator)
+        if members:
+            return self._meta(members, columns)
+        for column in columns:
+            for at in column.origins:
+                self.uses[at].is_read = True
         return self._transformer(estimator, name, columns)
+
+    def _meta(
+        self, members: list[tuple[Any, list[int] | None]], columns: list[_Column]
+    ) -> list[_Column]:
+        """What the members read, each of its columns."""
+        for member, chosen in members:
+            is_known = chosen is not None and max(chosen, default=0) < len(columns)
+            self.step(member, [columns[at] for at in chosen or ()] if is_known else columns)
+        return _mixed(columns)
 
     def _transformer(self, estimator: Any, name: str, columns: list[_Column]) -> list[_Column]:
         if name in ENCODERS:
@@ -124,11 +136,7 @@ class _Walk:
         if getattr(estimator, "_preprocessor", None) is not None:
             # Hist gradient boosting has a column transformer of its own.
             self._by_transformer(estimator._preprocessor, columns)
-        members = _members(estimator)
-        for member, chosen in members:
-            is_known = chosen is not None and max(chosen, default=0) < len(columns)
-            self.step(member, [columns[at] for at in chosen or ()] if is_known else columns)
-        if not members and root not in ("sklearn", *BOOSTERS):
+        if root not in ("sklearn", *BOOSTERS):
             self._note(columns, "custom", type(estimator).__qualname__)
         return _mixed(columns)
 
@@ -170,7 +178,7 @@ class _Walk:
         is_check = isinstance(function, functools.partial) and function.func is check_array
         if function is None or is_check:
             return columns
-        if isinstance(function, np.ufunc):
+        if isinstance(function, np.ufunc) and _gives_fractions(function):
             return [_Column(column.origins, False) for column in columns]
         self._note(columns, "custom", "FunctionTransformer")
         return _mixed(columns)
@@ -197,6 +205,14 @@ class _Walk:
             for at in column.origins:
                 use = self.uses[at]
                 setattr(use, what, getattr(use, what) or name)
+
+
+def _gives_fractions(function: np.ufunc) -> bool:
+    """Whether whole numbers and fractions are the same to it: np.reciprocal(2) is 0."""
+    try:
+        return bool(np.asarray(function(np.array([7]))).dtype.kind == "f")
+    except (TypeError, ValueError):
+        return False
 
 
 def _mixed(columns: list[_Column]) -> list[_Column]:

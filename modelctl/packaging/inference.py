@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from app.errors import RequestError
-from app.model.contract import Contract
+from app.model.contract import Contract, Form
 from app.model.converters import converter
 from modelctl.errors import ModelctlError
 from modelctl.packaging.alignment import align, fitted_names
@@ -33,7 +33,7 @@ def infer(
     expected = ensure_row_by_row(oracle, frame, output)
     fitted = fitted_names(estimator) or list(map(str, frame.columns))
     uses = dict(zip(fitted, uses_of(estimator, fitted), strict=True))
-    names = _read(oracle, frame, uses)
+    names = _read(frame, uses, oracle.form)
     names = in_order(names, rules, by_name=oracle.form == "frame")
     inferred = infer_features(oracle, frame, names, uses, rules)
     contract = Contract(
@@ -47,13 +47,10 @@ def infer(
     return Subject(oracle, contract, frame, expected), inferred
 
 
-def _read(oracle: Oracle, frame: pd.DataFrame, uses: dict[str, Use]) -> list[str]:
-    """The columns that requests need: those that a step reads, if the estimator agrees."""
+def _read(frame: pd.DataFrame, uses: dict[str, Use], form: Form) -> list[str]:
+    """The columns that requests need: of a frame those that a step reads."""
     names = list(map(str, frame.columns))
-    read = [name for name in names if uses[name].is_read]
-    if oracle.form != "frame" or not read or read == names:
-        return names
-    return read if oracle.accepts(frame[read].head(5)) else names
+    return [name for name in names if uses[name].is_read] or names if form == "frame" else names
 
 
 def _with_types(frame: pd.DataFrame, rules: InputRules) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def magnitudes(
     Many features are asked together and get the same bounds: a question for each takes long.
     """
     groups = [[name] for name in names] if len(names) <= MAX_SINGLE else [list(names)]
-    bounds = {}
+    bounds: dict[str, tuple[float, float]] = {}
     for group in [] if _takes(oracle, row, names, MAX_FLOAT) else groups:
         low, high = (_bound(oracle, row, group, sign) for sign in (-1, 1))
         if low is not None and high is not None and (low, high) != (-MAX_FLOAT, MAX_FLOAT):

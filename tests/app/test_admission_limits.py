@@ -49,6 +49,7 @@ def tensor(count: int) -> dict[str, Any]:
 PATHS: dict[str, Callable[[int], dict[str, Any]]] = {
     "/predict": instances,
     "/predict/batch": instances,
+    "/invocations": instances,
     "/v1/models/iris:predict": instances,
     "/v2/models/iris/infer": tensor,
     "/v2/models/iris/versions/1.0.0/infer": tensor,

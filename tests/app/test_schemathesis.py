@@ -56,8 +56,8 @@ def predictions_only(document: dict[str, Any]) -> dict[str, Any]:
     ("name", "choose", "operations"),
     [
         ("iris", lambda document: document, len(ROUTES)),
-        ("penguins", predictions_only, 3),
-        ("diabetes", predictions_only, 3),
+        ("penguins", predictions_only, 4),
+        ("diabetes", predictions_only, 4),
     ],
     ids=["iris", "penguins", "diabetes"],
 )

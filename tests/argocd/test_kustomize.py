@@ -51,7 +51,7 @@ class TestEveryOverlay:
 
     def test_is_in_one_namespace_of_its_own(self, overlay: Path) -> None:
         built = rendering.build_overlay(overlay)
-        assert {item["metadata"]["namespace"] for item in built} == {f"iris-{overlay.name}"}
+        assert {item["metadata"]["namespace"] for item in built} == {said(overlay)["namespace"]}
 
     def test_pulls_by_digest_and_wants_a_bundle_by_digest(self, overlay: Path) -> None:
         (container,) = pod(rendering.build_overlay(overlay))["containers"]
@@ -73,16 +73,29 @@ class TestEveryOverlay:
         # The hash of the content.
         assert name.startswith("model-")
 
+    def test_changes_what_it_says_and_nothing_else(self, overlay: Path) -> None:
+        base, built = rendering.build_overlay(MODEL / "base"), rendering.build_overlay(overlay)
+        content = said(overlay)
+        own = [item for name in files(overlay, content["resources"]) for item in read(name)]
+        assert kinds(built) == kinds([*base, *own])
+        settings = dict(rendering.only(base, "ConfigMap")["data"])
+        for generator in content.get("configMapGenerator", []):
+            settings |= dict(literal.split("=", 1) for literal in generator["literals"])
+        assert rendering.only(built, "ConfigMap")["data"] == settings
+        assert deployment(built) == self.expected(overlay, rendering.only(base, "Deployment"))
 
-def test_production_changes_what_it_says_and_nothing_else() -> None:
-    small, large = (rendering.build_overlay(MODEL / "overlays" / n) for n in ("dev", "production"))
-    deployment = copy.deepcopy(rendering.only(large, "Deployment"))
-    assert deployment["spec"]["replicas"] == 3
-    (container,) = pod(large)["containers"]
-    assert container["resources"]["limits"] == {"memory": "384Mi"}
-    settings = rendering.only(large, "ConfigMap")["data"]
-    assert (settings["LOG_SAMPLE_RATIO"], settings["MAX_BATCH_ROWS"]) == ("0.1", "100")
-    assert {m["kind"] for m in large} - {m["kind"] for m in small} == {"PodDisruptionBudget"}
+    def expected(self, overlay: Path, base: rendering.Manifest) -> Any:
+        """The base's Deployment with the overlay's words put in, as `deployment` shows it."""
+        content, wanted = said(overlay), base
+        for name in files(overlay, [patch["path"] for patch in content["patches"]]):
+            for patch in read(name):
+                wanted = merged(wanted, patch)
+        (image,) = content["images"]
+        (container,) = wanted["spec"]["template"]["spec"]["containers"]
+        container["image"] = f"{image['newName']}@{image['digest']}"
+        for replicas in content.get("replicas", []):
+            wanted["spec"]["replicas"] = replicas["count"]
+        return deployment([wanted])
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda path: path.name)
@@ -147,6 +160,49 @@ def with_component(
     }
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(content))
     return rendering.build_overlay(overlay)
+
+
+def said(overlay: Path) -> Any:
+    """What an overlay's own file asks for."""
+    return yaml.safe_load((overlay / "kustomization.yaml").read_text())
+
+
+def files(overlay: Path, names: list[str]) -> list[Path]:
+    """Those that are files of the overlay itself; the base is a folder."""
+    return [overlay / name for name in names if (overlay / name).is_file()]
+
+
+def read(path: Path) -> list[rendering.Manifest]:
+    """The objects of a file."""
+    return rendering.parse(path.read_text())
+
+
+def kinds(manifests: list[rendering.Manifest]) -> list[str]:
+    """The kind of each object."""
+    return sorted(item["kind"] for item in manifests)
+
+
+def deployment(manifests: list[rendering.Manifest]) -> Any:
+    """The Deployment without what Kustomize writes into every object: labels, names by content."""
+    spec = copy.deepcopy(rendering.only(manifests, "Deployment")["spec"])
+    spec["template"]["metadata"].pop("labels")
+    for container in spec["template"]["spec"]["containers"]:
+        container.pop("envFrom")
+        container["env"] = sorted(container["env"], key=lambda entry: str(entry["name"]))
+    return spec
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """A strategic merge, as far as overlays use it: lists of named entries join by name."""
+    if isinstance(base, dict) and isinstance(patch, dict):
+        both = {key: merged(base[key], patch[key]) for key in base.keys() & patch.keys()}
+        return {**base, **patch, **both}
+    if isinstance(base, list) and isinstance(patch, list) and "name" in patch[0]:
+        by_name = {entry["name"]: entry for entry in base}
+        for entry in patch:
+            by_name[entry["name"]] = merged(by_name.get(entry["name"], {}), entry)
+        return list(by_name.values())
+    return patch
 
 
 def pod(built: list[rendering.Manifest]) -> Any:

@@ -60,6 +60,12 @@ class Generated:
     asked: list[dict[str, Any]]
     is_array: bool
 
+    @property
+    def has_neighbors(self) -> bool:
+        """Whether nearest neighbors vote: which of equally distant ones is nobody's promise."""
+        members = self.estimator.get_params().values()
+        return any(isinstance(one, KNeighborsClassifier | KNeighborsRegressor) for one in members)
+
     def answer(self, row: dict[str, Any]) -> Any:
         """What the estimator says to one row; None if it refuses, or says nothing finite."""
         columns = {name: _column(value, self.frame[name]) for name, value in row.items()}
@@ -224,16 +230,18 @@ def _mutated(random: np.random.Generator, frame: pd.DataFrame) -> dict[str, Any]
         if random.random() < 0.25:
             numbers = [None, 0, -1, 2, 7, 0.5, -3.25, 1e6, 1e30, -1e30, 31]
             texts = [None, "", "b", "d", "unseen", "007", "0", "None", "A"]
-            value = _pick(random, texts if isinstance(frame[name].iloc[0], str) else numbers)
+            is_number = pd.api.types.is_numeric_dtype(frame[name])
+            value = _pick(random, numbers if is_number else texts)
         missing = value is None or (isinstance(value, float) and math.isnan(value))
         row[name] = None if missing else value
     return row
 
 
 def _column(value: Any, like: pd.Series[Any]) -> pd.Series[Any]:
-    """One value as a column of a user's frame."""
-    if isinstance(like.iloc[0], str) or like.dtype == "str":
-        return pd.Series([np.nan if value is None else value], dtype=like.dtype)
-    if value is None or isinstance(value, float):
-        return pd.Series([np.nan if value is None else value], dtype="float64")
-    return pd.Series([value], dtype="int64")
+    """One value as a column of a user's frame: of the type in training, if that can hold it."""
+    is_whole = pd.api.types.is_integer_dtype(like) and not isinstance(value, float)
+    if value is None and is_whole:
+        return pd.Series([np.nan], dtype="float64")
+    value = np.nan if value is None else value
+    is_fraction = pd.api.types.is_integer_dtype(like) and not is_whole
+    return pd.Series([value], dtype="float64" if is_fraction else like.dtype)

@@ -31,7 +31,10 @@ HAND_WRITTEN = [page for page in PAGES if str(page.relative_to(ROOT)) not in GEN
 EXAMPLES = {"churn", "canary", "cancer", "mine"}
 # A fork may take these away; pages go on to use them as examples.
 SAMPLES = {"iris", "penguins", "diabetes", "dev", "staging", "production"}
-OWNED = ("models/", "environments/", "kustomize/environments/overlays/")
+OWNED = (
+    *("models/", "environments/"),
+    *("kustomize/environments/overlays/", "kustomize/model/overlays/"),
+)
 # Looks like a path: a commit status.
 NOT_PATHS = {"argocd/<environment>-<model>"}
 FOLDERS = sorted({name.partition("/")[0] for name in TRACKED if "/" in name}, key=len, reverse=True)

@@ -62,7 +62,7 @@ def test_every_example_answers_what_the_page_shows(
 
 
 def test_no_example_is_left_out() -> None:
-    assert len(EXAMPLES) == len(re.findall(r"```(?:sh|python)\n", TEXT)) == 6
+    assert len(EXAMPLES) == len(re.findall(r"```(?:sh|python)\n", TEXT)) == 9
 
 
 def test_the_page_lists_every_route_and_no_other() -> None:

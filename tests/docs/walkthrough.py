@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelctl.repository import codeowners
 from tests import samples
 from tests.paths import ROOT
 
@@ -65,6 +66,9 @@ def _give_samples(root: Path) -> None:
     shutil.rmtree(root / "environments")
     shutil.copytree(samples.ENVIRONMENTS, root / "environments")
     (root / "environments/environments.schema.json").write_bytes(schema)
+    # The samples ask for no approvals; a fork's may.
+    owners = root / codeowners.FILE
+    owners.write_text(codeowners.text(owners.read_text(encoding="utf-8"), []), encoding="utf-8")
     for environment in (root / "environments").glob("*/"):
         shutil.copytree(kept, overlays / environment.name)
     shutil.rmtree(kept)

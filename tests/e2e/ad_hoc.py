@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sandbox import web
+from sandbox import kube, web
 from tests import rendering
 
 from .loop import eventually
@@ -101,7 +101,9 @@ class AdHoc:
             pods = self.pods()
             return judge(pods), {name: pod["status"]["phase"] for name, pod in pods.items()}
 
-        return eventually(what, probe, DEADLINE_SECONDS)
+        pods = f"/api/v1/namespaces/{self.namespace}/pods"
+        with kube.watching(self.loop.layout, pods) as pause:
+            return eventually(what, probe, DEADLINE_SECONDS, pause)
 
     def _wait_served(self) -> None:
         """Wait for kube-proxy, which hears of the first ready pod a moment after everybody else."""

@@ -3,9 +3,8 @@
 When none runs, `make up` starts one and `make down` ends it, and what is left behind is compared
 with what was there before. With a sandbox running already, that one is used and kept.
 
-Tests marked `beside` do not touch what Argo CD looks after, so `tests/run.py` runs them beside the
-others; those marked `alone` restart the whole sandbox; those marked `bare` start one of their own
-when no other runs.
+`tests/run.py` runs groups of tests side by side; `tests/runner/scenarios.py` says which file is in
+which, and the mark `group` takes a single test elsewhere.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.runner import scenarios
 
 from . import session
 from .ad_hoc import NAMESPACE, AdHocReleases, applied, restricted_namespace
@@ -30,17 +31,24 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--scenarios=a.py,b.py`: the core loop and these files as a whole; without it everything."""
     parser.addoption("--scenarios", help="run tests marked `loop`, and all tests of these files")
+    parser.addoption("--group", help="of those, run the tests of one group (see scenarios.py)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave to `make test-all` what is neither of the loop nor of a chosen file."""
-    chosen = config.getoption("--scenarios")
-    if chosen is None:
-        return
-    files = set(chosen.split(","))
-    left = [i for i in items if i.path.name not in files and not i.get_closest_marker("loop")]
+    chosen, group = config.getoption("--scenarios"), config.getoption("--group")
+    files = None if chosen is None else set(chosen.split(","))
+    left = [item for item in items if not _is_chosen(item, files, group)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
+
+
+def _is_chosen(item: pytest.Item, files: set[str] | None, group: str | None) -> bool:
+    mark = item.get_closest_marker("group")
+    own = scenarios.group_of(item.path.name, mark.args[0] if mark else "")
+    if group is not None and own != group:
+        return False
+    return files is None or item.path.name in files or item.get_closest_marker("loop") is not None
 
 
 @pytest.fixture(scope="session")

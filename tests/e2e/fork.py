@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from modelctl.repository import yamlfile
+from sandbox import kube
+from sandbox.argocd import APPLICATIONS
 from sandbox.bundles import run_modelctl
 from sandbox.charts import CHARTS
 from sandbox.layout import NAME as CONTEXT
@@ -168,7 +170,8 @@ class Fork:
             pending = {name: s for name, s in pending.items() if s != "Synced Healthy"}
             return not pending, pending
 
-        return eventually(f"{self.name}: all healthy", probe, deadline_seconds)
+        with kube.watching(self.loop.layout, APPLICATIONS) as pause:
+            return eventually(f"{self.name}: all healthy", probe, deadline_seconds, pause)
 
     def remove(self) -> None:
         """Take everything out again: first what would bring the rest back."""

@@ -179,13 +179,21 @@ class Loop:
                 print(f"\n    prober: {report}", flush=True)
 
 
-def eventually(what: str, probe: Callable[[], tuple[bool, Any]], deadline_seconds: float) -> float:
-    """Wait until the probe's first value is true; its second is shown when it never is."""
+def eventually(
+    what: str,
+    probe: Callable[[], tuple[bool, Any]],
+    deadline_seconds: float,
+    pause: Callable[[float], object] = time.sleep,
+) -> float:
+    """Wait until the probe's first value is true; its second is shown when it never is.
+
+    `pause`: of `kube.watching`, where an object of the cluster is waited for.
+    """
     started = time.monotonic()
 
     def answer() -> Answer:
         ready, state = probe()
         return Answer(ready, str(state)[:300])
 
-    wait_until(what, answer, deadline_seconds, interval_seconds=0.5)
+    wait_until(what, answer, deadline_seconds, interval_seconds=0.5, pause=pause)
     return time.monotonic() - started

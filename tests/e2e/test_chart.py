@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from .loop import Loop
 
-pytestmark = pytest.mark.beside
 
 NAMESPACE = "chart-test"
 EXAMPLES = goldens.examples()

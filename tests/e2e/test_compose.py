@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import yaml
 
 from modelctl.quality.containers import Containerd, Run
@@ -27,7 +26,6 @@ from .loop import Loop, eventually, measured
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.beside
 
 COMPOSE: dict[str, Any] = yaml.safe_load(
     (ROOT / "deploy/compose/compose.yaml").read_text(encoding="utf-8")

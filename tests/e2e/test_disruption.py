@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.beside
-
 
 @pytest.fixture(scope="module")
 def steady(ad_hoc: AdHocReleases) -> Iterator[AdHoc]:

@@ -30,7 +30,6 @@ from .loop import Loop, eventually, measured
 if TYPE_CHECKING:
     from sandbox.images import Image
 
-pytestmark = pytest.mark.beside
 
 PORT = 19000
 ENDPOINT = f"http://{NODE_IP}:{PORT}"

@@ -10,8 +10,6 @@ from tests import rendering
 
 from .loop import Loop
 
-pytestmark = pytest.mark.beside
-
 
 @pytest.mark.parametrize("helm", rendering.HELMS)
 @pytest.mark.parametrize("release", rendering.releases(), ids="-".join)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.beside
 
 ROUTED = "models.example"
 INGRESS = "ingress.example"

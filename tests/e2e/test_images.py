@@ -21,8 +21,6 @@ from . import pushed
 from .ad_hoc import NAMESPACE, AdHocReleases
 from .loop import Loop, eventually
 
-pytestmark = pytest.mark.beside
-
 # Target and requirements of each, and the most that its layers may weigh above the base.
 VARIANTS = {
     "runtime-serve": ("runtime", "serve", 150),

@@ -20,8 +20,6 @@ import pytest
 from sandbox.wait import Answer, wait_until
 from tests.paths import ROOT
 
-pytestmark = pytest.mark.bare
-
 NAME = "sandbox-lifecycle"
 PAUSE = "localhost/ml-model-sandbox/pause:1"
 # The delivery's steps have tests of their own; without them this takes seconds.

@@ -18,6 +18,7 @@ from sandbox import observe, process, web
 from sandbox.components.prometheus import NAME
 from tests import rendering
 from tests.paths import ROOT
+from tests.runner.scenarios import ARGOCD
 
 from . import observing
 from .loop import Loop, eventually, measured
@@ -99,7 +100,6 @@ def wait_for_alert(url: str, release: AdHoc, *wanted: tuple[str, str]) -> float:
     )
 
 
-@pytest.mark.beside
 def test_requests_per_second_feed_the_autoscaler(loop: Loop, watched: Watched, sample: Any) -> None:
     release, url = watched.counted, watched.url
     with observing.adapting(loop, url):
@@ -124,7 +124,6 @@ def test_requests_per_second_feed_the_autoscaler(loop: Loop, watched: Watched, s
     assert report["failed"] == 0, report
 
 
-@pytest.mark.beside
 def test_shifted_traffic_fires_the_drift_alert(loop: Loop, watched: Watched) -> None:
     release, url = watched.plain, watched.url
     address = release.get("service")["spec"]["clusterIP"]
@@ -154,7 +153,6 @@ def test_shifted_traffic_fires_the_drift_alert(loop: Loop, watched: Watched) -> 
     )
 
 
-@pytest.mark.beside
 def test_a_model_that_stops_fires_the_alert_that_no_pod_answers(
     watched: Watched,
 ) -> None:
@@ -165,6 +163,7 @@ def test_a_model_that_stops_fires_the_alert_that_no_pod_answers(
     measured("a stopped model noticed", wait_for_alert(url, release, ("MlNoPods", "critical")), 30)
 
 
+@pytest.mark.group(ARGOCD)
 def test_make_observe_shows_every_release(loop: Loop) -> None:
     running = process.find_running(loop.layout, NAME) is not None
     done = subprocess.run(
@@ -176,20 +175,22 @@ def test_make_observe_shows_every_release(loop: Loop) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     try:
-        for release in loop.releases:
+        releases = loop.releases
+        for release in releases:
             assert f"{release.namespace}/{release.model} " in done.stdout
         url = re.findall(r"http://127\.0\.0\.1:\d+", done.stdout)[0]
-        eventually("Argo CD's word on every release", lambda: told_synced(loop, url), 60)
+        names = {release.name for release in releases}
+        eventually("Argo CD's word on every release", lambda: told_synced(url, names), 60)
         run_the_diagnosis_of_every_runbook(loop, url)
     finally:
         if not running:
             process.stop(loop.layout, NAME)
 
 
-def told_synced(loop: Loop, url: str) -> tuple[bool, object]:
-    """Whether Argo CD says of every release that it is Synced; the first scrape may be to come."""
+def told_synced(url: str, names: set[str]) -> tuple[bool, object]:
+    """Whether Argo CD calls all of them Synced; the first scrape may be to come."""
     found = observe.query_prometheus(url, 'argocd_app_info{sync_status="Synced"}')
-    missing = {release.name for release in loop.releases} - {one["metric"]["name"] for one in found}
+    missing = names - {one["metric"]["name"] for one in found}
     return not missing, sorted(missing)
 
 

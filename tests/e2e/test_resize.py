@@ -14,8 +14,6 @@ from .loop import Loop, eventually, measured
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.beside
-
 
 @pytest.fixture(scope="module")
 def resizable(ad_hoc: AdHocReleases) -> Iterator[AdHoc]:

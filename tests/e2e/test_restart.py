@@ -6,14 +6,10 @@ import os
 import signal
 from contextlib import suppress
 
-import pytest
-
 from sandbox import cgroup
 
 from .loop import Loop, measured
 from .session import make
-
-pytestmark = pytest.mark.alone
 
 
 def test_make_up_with_nothing_changed_makes_no_commit(loop: Loop) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from .ad_hoc import AdHoc, AdHocReleases
 from .loop import Loop, eventually, measured
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.beside
 
 # Both ways at once: by default Kubernetes waits five minutes before it takes a pod away.
 BEHAVIOR = {

@@ -10,6 +10,7 @@ import yaml
 
 from tests import rendering
 from tests.paths import ROOT
+from tests.runner.scenarios import ARGOCD
 
 from .loop import Loop
 
@@ -84,6 +85,7 @@ def test_exclusions_hold_all_of_argo_cds_own() -> None:
     assert theirs < ours
 
 
+@pytest.mark.group(ARGOCD)
 def test_the_running_argo_cd_has_them(loop: Loop) -> None:
     for path in INSTALL.glob("*.yaml"):
         wanted = yaml.safe_load(path.read_text())

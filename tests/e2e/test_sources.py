@@ -26,7 +26,6 @@ from .loop import Loop, measured
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.beside
 
 # As in the recipe `existing-claim`.
 CLAIM = "bundles"

@@ -21,8 +21,6 @@ from . import pushed
 from .ad_hoc import NAMESPACE, AdHocReleases, applied, restricted_namespace
 from .loop import Loop, eventually
 
-pytestmark = pytest.mark.beside
-
 POLICY = ROOT / "deploy/admission/images.yaml"
 PINNED = "admission"
 DIGEST = "sha256:" + "0" * 64

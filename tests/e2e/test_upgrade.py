@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from .loop import Loop
 
-pytestmark = pytest.mark.beside
 
 NAMESPACE = "chart-upgrade"
 # All that a release can leave behind; what the namespace has of itself is compared with before.

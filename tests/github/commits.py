@@ -3,6 +3,7 @@
     BASE=origin/main .venv/bin/python -m tests.github.commits
 
 Checks the commits that HEAD has and BASE has not; without BASE, those that origin/main has not.
+Where BASE is gone and HEAD is origin/main itself, nobody knows which are new: all are checked.
 Never checked: merges, what is older than this file, and commits of nothing but environments/,
 whose messages modelctl writes. Must not know how the commits reach the main branch.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.paths import ROOT
-from tests.runner.changes import NO_COMMIT
+from tests.runner import base as bases
 
 # The commit that adds this file starts the rule.
 RULE = "tests/github/commits.py"
@@ -41,7 +42,7 @@ EXAMPLE = "fix(promotion): refuse merge keys in version files"
 
 
 class CommitsError(Exception):
-    """The commits cannot be checked, although somebody asked for exactly these."""
+    """Git does not answer."""
 
 
 @dataclass(frozen=True)
@@ -89,27 +90,16 @@ class Clone:
             raise CommitsError(f"git {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout.rstrip("\n")
 
-    def has_commit(self, name: str) -> bool:
-        """Whether a name is a commit that is here."""
-        try:
-            self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-        except CommitsError:
-            return False
-        return True
-
     def is_shallow(self) -> bool:
         return self.git("rev-parse", "--is-shallow-repository") == "true"
 
-    def since(self, base: str | None) -> list[Commit]:
-        """The commits to check, newest first. Raises CommitsError for a base that is not here."""
-        base = None if base == NO_COMMIT else base
-        if base and not self.has_commit(base):
-            raise CommitsError(
-                f"BASE={base!r} is no commit of this clone: run `git fetch --unshallow`, "
-                "in a workflow set `fetch-depth: 0`"
-            )
-        if base is None and self.has_commit("refs/remotes/origin/main"):
-            base = "refs/remotes/origin/main"
+    def since(self, name: str | None) -> list[Commit]:
+        """The commits to check, newest first, where the base has this name. Raises CommitsError."""
+        base = bases.named(self.root, name)
+        if base is None:
+            base = bases.fork_point(self.root)
+            if name and base == self.git("rev-parse", "HEAD"):
+                base = None
         # In a shallow clone these are also the commits that it ends with.
         starts = self.git("log", "--diff-filter=A", "--format=%H", "--", RULE).split()
         if not starts:
@@ -139,7 +129,7 @@ def violations(clone: Clone, commits: list[Commit]) -> list[str]:
 
 
 def check(root: Path, base: str | None) -> int:
-    """Print what was checked and what is wrong; 1 for a wrong message, 2 for a wrong base."""
+    """Print what was checked and what is wrong; 1 for a wrong message, 2 where git fails."""
     clone = Clone(root)
     try:
         clone.git("rev-parse", "HEAD")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.github import commits
 from tests.paths import ROOT
-from tests.runner.changes import NO_COMMIT
+from tests.runner.base import NO_COMMIT
 
 GOOD = "feat(chart): add a value"
 
@@ -119,9 +119,27 @@ def test_without_a_base_origins_main_is_one(repository: Repository) -> None:
     assert [found.subject for found in commits.Clone(repository.root).since(None)] == [GOOD]
 
 
-def test_the_first_push_of_a_branch_has_no_base(repository: Repository) -> None:
+@pytest.mark.parametrize("gone", [NO_COMMIT, "f" * 40, "--all"], ids=["none", "forced", "option"])
+def test_a_base_that_is_gone_gives_way_to_where_the_branch_began(
+    repository: Repository, capsys: pytest.CaptureFixture[str], gone: str
+) -> None:
+    repository.git("update-ref", "refs/remotes/origin/main", repository.commit("Formatted"))
     repository.commit(GOOD)
-    assert commits.check(repository.root, NO_COMMIT) == 0
+    assert commits.check(repository.root, gone) == 0
+    said, checked = capsys.readouterr().out.splitlines()
+    assert said.startswith("BASE")
+    assert checked == "commits: 1 checked"
+
+
+def test_where_a_forced_push_of_main_took_the_base_all_are_checked(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None are new to a main branch that was fetched after the push."""
+    repository.commit("Formatted")
+    repository.git("update-ref", "refs/remotes/origin/main", repository.commit(GOOD))
+    assert commits.check(repository.root, None) == 0
+    assert commits.check(repository.root, "f" * 40) == 1
+    assert "pushed away by force?" in capsys.readouterr().out
 
 
 def test_a_merge_is_not_checked_and_what_it_brings_is(repository: Repository) -> None:
@@ -154,13 +172,8 @@ def test_a_shallow_clone_says_so(
     shallow.git("update-ref", "-d", "refs/remotes/origin/main")
     assert commits.check(shallow.root, None) == 0
     assert "1 checked; this clone is shallow" in capsys.readouterr().out
-
-
-def test_a_base_that_is_not_here_is_an_error_with_a_way_out(
-    repository: Repository, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert commits.check(repository.root, "f" * 40) == 2
-    assert "git fetch --unshallow" in capsys.readouterr().err
+    assert commits.check(shallow.root, "f" * 40) == 0
+    assert "set `fetch-depth: 0`" in capsys.readouterr().out
 
 
 def test_outside_git_it_says_that_nothing_was_checked(
@@ -170,13 +183,14 @@ def test_outside_git_it_says_that_nothing_was_checked(
     assert "not checked" in capsys.readouterr().out
 
 
-def test_make_lint_runs_it_and_the_pull_request_names_its_base() -> None:
+def test_make_lint_runs_it_and_every_event_names_its_base() -> None:
+    """Without one, a push of several commits would be judged by its last."""
     lint = (ROOT / "Makefile").read_text().partition("\nlint: ")[2].partition("\n\n")[0]
     assert "-m tests.github.commits" in lint
     job = (ROOT / ".github/workflows/ci.yml").read_text().partition("  test:\n")[2]
     job = job.partition("\n\n")[0]
     assert "fetch-depth: 0" in job
-    assert "BASE: ${{ github.event.pull_request.base.sha }}" in job
+    assert "BASE: ${{ github.event.pull_request.base.sha || github.event.before }}" in job
 
 
 def test_contributing_lists_every_type() -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.paths import ROOT
+from tools.catalog import CATALOG
 
 TRACKED = subprocess.run(
     ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -71,6 +72,27 @@ def test_renovate_ignores_only_what_exists() -> None:
     for pattern in RENOVATE["ignorePaths"]:
         folder = pattern.removesuffix("/**")
         assert list(ROOT.glob(folder)), pattern
+
+
+def test_renovate_sees_every_pin_of_a_wheel_and_of_the_makefile() -> None:
+    """Its expressions are JavaScript's; these differ from Python's in how a group is named."""
+    seen = set()
+    for manager in RENOVATE["customManagers"]:
+        (path,), (pin,) = manager["managerFilePatterns"], manager["matchStrings"]
+        files = [name for name in TRACKED if re.search(path.strip("/"), name)]
+        for name in files:
+            found = re.finditer(pin.replace("(?<", "(?P<"), (ROOT / name).read_text())
+            seen |= {(name, one["depName"].lower(), one["currentValue"]) for one in found}
+    wheels = {
+        (f"tools/{tool.name}/requirements.in", tool.wheel, tool.version.removeprefix("v"))
+        for tool in CATALOG
+        if tool.wheel
+    }
+    assert wheels <= seen
+    written = re.findall(r"^(\w+)_VERSION := (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert seen - wheels == {("Makefile", name.lower(), version) for name, version in written}
+    (python,) = (rule for rule in RENOVATE["packageRules"] if rule.get("groupName") == "python")
+    assert "custom.regex" in python["matchManagers"]
 
 
 def test_renovate_waits_before_it_proposes_a_release() -> None:

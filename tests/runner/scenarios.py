@@ -1,7 +1,8 @@
 """The end-to-end scenarios: what each guards, which tools it runs, about how long it takes.
 
 `make test` runs the tests marked `loop`, the core of what is promised, and the whole scenarios
-that guard what a change touches; `make test-all` runs everything.
+that guard what a change touches; `make test-all` runs everything. Groups of scenarios run side by
+side on one sandbox, because each of them waits most of the time.
 """
 
 from __future__ import annotations
@@ -11,10 +12,25 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-# How many seconds of touched scenarios `make test` adds to the loop.
+# How many seconds of touched scenarios `make test` adds to the loop, in each group.
 TOUCHED_SECONDS = 240
+# Changes what Argo CD looks after: git, its projects, its processes. One after another.
+ARGOCD = "argocd"
+# Has a namespace of its own, and takes from git only what nobody changes; environments are in a
+# copy (`Loop.found`). Beside all of the group before.
+RELEASES = "releases"
+# Restarts the sandbox that everything else needs: when all others are done.
+RESTARTS = "restarts"
+# Starts a sandbox of its own. Two kubelets on one machine conflict: when the shared one is gone.
+BARE = "bare"
+# What runs side by side, in the order of the summary, and what comes after it.
+ROUNDS = (
+    {ARGOCD: "end to end: Argo CD", RELEASES: "end to end: releases of plain Helm"},
+    {RESTARTS: "end to end: restarts"},
+)
+AFTERWARDS = ({BARE: "end to end: a sandbox of its own"},)
 CHART = "charts/ml-model/templates/*"
 MAX_SPECIFICITY = 1000
 VALUES = "charts/ml-model/values.yaml"
@@ -24,13 +40,15 @@ VALUES = "charts/ml-model/values.yaml"
 class Scenario:
     """One file of tests. `paths`: patterns of files that it guards (`*` also matches `/`).
 
-    `seconds`: measured on two cores, without those of its tests that belong to the loop.
+    `seconds`: measured on two cores, without those of its tests that belong to the loop. `group`:
+    what it may run beside; a test of it may be marked with another one.
     """
 
     file: str
     seconds: int
     paths: tuple[str, ...]
     tools: tuple[str, ...] = ()
+    group: str = ARGOCD
 
     def specificity(self, name: str) -> int:
         """How closely this scenario guards that file; 0 if it does not.
@@ -51,24 +69,34 @@ SCENARIOS = (
     Scenario(
         "test_chart.py", 130,
         (CHART, VALUES, "charts/ml-model/Chart.yaml", "docs/how-to/chart-recipes.md"),
+        group=RELEASES,
     ),
     Scenario(
         "test_chart_promotion.py", 110,
         ("modelctl/rendering/chart*.py", "sandbox/charts.py", "argocd/templates/*"),
     ),
     Scenario("test_cluster.py", 40, ("argocd/templates/*", "kustomize/environments/*")),
-    Scenario("test_compose.py", 60, ("deploy/compose/*", "Dockerfile")),
-    Scenario("test_disruption.py", 60, (CHART, "app/worker.py", "app/gunicorn_conf.py")),
+    Scenario("test_compose.py", 60, ("deploy/compose/*", "Dockerfile"), group=RELEASES),
     Scenario(
-        "test_download.py", 90, ("app/fetch/*", "Dockerfile", f"{CHART}_download*"), ("minio",)
+        "test_disruption.py", 60, (CHART, "app/worker.py", "app/gunicorn_conf.py"), group=RELEASES
     ),
-    Scenario("test_dry_run.py", 30, (CHART, "environments/*")),
-    Scenario("test_gateway.py", 10, (CHART, "tools/traefik/*")),
-    Scenario("test_images.py", 200, ("Dockerfile", "requirements/*", "sandbox/images.py")),
-    Scenario("test_kustomize.py", 60, ("kustomize/*", "modelctl/rendering/kustomize_base.py")),
+    Scenario(
+        "test_download.py", 90, ("app/fetch/*", "Dockerfile", f"{CHART}_download*"), ("minio",),
+        group=RELEASES,
+    ),
+    Scenario("test_dry_run.py", 30, (CHART, "environments/*"), group=RELEASES),
+    Scenario("test_gateway.py", 10, (CHART, "tools/traefik/*"), group=RELEASES),
+    Scenario(
+        "test_images.py", 200, ("Dockerfile", "requirements/*", "sandbox/images.py"), group=RELEASES
+    ),
+    Scenario(
+        "test_kustomize.py", 60, ("kustomize/*", "modelctl/rendering/kustomize_base.py"),
+        group=RELEASES,
+    ),
     Scenario(
         "test_lifecycle.py", 90,
         tuple(f"sandbox/{name}.py" for name in ("cluster", "cgroup", "host", "process", "netns")),
+        group=BARE,
     ),
     Scenario("test_notifications.py", 90, ("argocd/install/*", "argocd/values.yaml")),
     Scenario(
@@ -76,6 +104,7 @@ SCENARIOS = (
         ("sandbox/observe.py", "sandbox/monitors.py", f"{CHART}rule*", f"{CHART}monitor*",
          "charts/ml-model/files/rules.yaml"),
         ("prometheus", "prometheus-adapter"),
+        group=RELEASES,
     ),
     Scenario(
         "test_pipeline.py", 240,
@@ -86,23 +115,25 @@ SCENARIOS = (
         "test_promises.py", 240,
         ("argocd/*", "modelctl/promotion/rollback.py", "modelctl/promotion/freeze.py"),
     ),
-    Scenario("test_resize.py", 60, (CHART,)),
+    Scenario("test_resize.py", 60, (CHART,), group=RELEASES),
     Scenario(
         "test_restart.py", 200,
         tuple(f"sandbox/{name}.py" for name in ("cluster", "delivery", "steps", "process")),
+        group=RESTARTS,
     ),
     Scenario("test_retire.py", 110, ("modelctl/promotion/retire.py",)),
     Scenario("test_scale.py", 60, ("argocd/templates/*",)),
-    Scenario("test_scaling.py", 90, (f"{CHART}autoscal*", "sandbox/objects.py")),
-    Scenario("test_settings.py", 15, ("argocd/install/*",)),
-    Scenario("test_sources.py", 90, (f"{CHART}deployment*", "app/model/bundle.py")),
+    Scenario("test_scaling.py", 90, (f"{CHART}autoscal*", "sandbox/objects.py"), group=RELEASES),
+    Scenario("test_settings.py", 15, ("argocd/install/*",), group=RELEASES),
+    Scenario("test_sources.py", 90, (f"{CHART}deployment*", "app/model/bundle.py"), group=RELEASES),
     Scenario(
         "test_supply_chain.py", 120,
         ("modelctl/supply/*", "deploy/admission/*", "tools/cosign/*", "sandbox/signing.py",
          f"{CHART}_signature*"),
         ("cosign",),
+        group=RELEASES,
     ),
-    Scenario("test_upgrade.py", 90, (CHART, VALUES)),
+    Scenario("test_upgrade.py", 90, (CHART, VALUES), group=RELEASES),
     Scenario("test_walkthroughs.py", 160, ("docs/tutorial/*", "docs/how-to/add-an-environment.md")),
 )  # fmt: skip
 # What the loop itself runs beside the cluster.
@@ -131,12 +162,35 @@ def choose(changed: Iterable[str]) -> Choice:
     names = set(changed)
     closeness = {each: max(map(each.specificity, names), default=0) for each in SCENARIOS}
     touched = sorted(filter(closeness.get, SCENARIOS), key=lambda each: -closeness[each])
-    taken, seconds = [], 0
+    taken: list[Scenario] = []
     for each in touched:
-        if seconds + each.seconds <= TOUCHED_SECONDS:
+        planned = sum(other.seconds for other in taken if other.group == each.group)
+        if planned + each.seconds <= TOUCHED_SECONDS:
             taken.append(each)
-            seconds += each.seconds
     return _choice(taken, touched)
+
+
+def group_of(file: str, marked: str = "") -> str:
+    """The group of a test: the one it is marked with, else its file's, else Argo CD's.
+
+    Raises ValueError for a group that nothing runs, because the test would be left out in silence.
+    """
+    known = [name for groups in (*ROUNDS, *AFTERWARDS) for name in groups]
+    listed = {each.file: each.group for each in SCENARIOS}
+    found = marked or listed.get(file, ARGOCD)
+    if found not in known:
+        raise ValueError(f"{file}: group {found!r}: expected one of {', '.join(known)}")
+    return found
+
+
+def rounds(choice: Choice, planned: Sequence[Mapping[str, str]] = ROUNDS) -> list[dict[str, str]]:
+    """The groups that a run has tests of, with their titles: those of a round run side by side.
+
+    The loop has tests in the first two. `planned`: the rounds on the shared sandbox, or afterwards.
+    """
+    chosen = {ARGOCD, RELEASES, *map(group_of, choice.files)}
+    picked = [{name: title for name, title in each.items() if name in chosen} for each in planned]
+    return [each for each in picked if each]
 
 
 def everything() -> Choice:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.changes import NO_COMMIT, since_base
+from tests.runner.base import NO_COMMIT
+from tests.runner.changes import since_base
 
 
 def git(folder: Path, *words: str) -> str:
@@ -50,14 +51,53 @@ def test_a_branch_is_compared_with_where_it_left_the_upstream(repository: Path) 
     assert since_base(repository) == (f"commit {base[:12]}", ["fourth", "third"])
 
 
-@pytest.mark.parametrize("base", ["", NO_COMMIT, "gone"])
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("", ""),
+        (NO_COMMIT, "BASE is no commit, as in the first push of a branch\n"),
+        ("gone", "BASE=gone is not a commit of this clone; was it pushed away by force?\n"),
+    ],
+    ids=["empty", "new branch", "gone"],
+)
 def test_a_base_that_is_none_means_the_commit_before(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, base: str
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    base: str,
+    said: str,
 ) -> None:
     commit(repository, "second")
     commit(repository, "third")
     monkeypatch.setenv("BASE", base)
     assert since_base(repository)[1] == ["third"]
+    assert capsys.readouterr().out == said
+
+
+def test_a_base_that_a_forced_push_took_means_where_the_branch_began(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork = git(repository, "rev-parse", "HEAD")
+    git(repository, "update-ref", "refs/remotes/origin/main", fork)
+    commit(repository, "second")
+    commit(repository, "third")
+    monkeypatch.setenv("BASE", "f" * 40)
+    assert since_base(repository) == (f"commit {fork[:12]}", ["second", "third"])
+
+
+def test_a_shallow_clone_says_how_to_get_its_base(
+    repository: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    commit(repository, "second")
+    shallow = tmp_path_factory.mktemp("shallow")
+    git(shallow, "clone", "--quiet", "--depth=1", repository.as_uri(), ".")
+    monkeypatch.setenv("BASE", first)
+    assert since_base(shallow) == ("no commit to compare with", ["first", "second"])
+    assert "`fetch-depth: 0`" in capsys.readouterr().out
 
 
 def test_a_named_base_counts(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from tests.paths import ROOT
 from tests.runner import scenarios
-from tests.runner.scenarios import SCENARIOS, Scenario, choose
+from tests.runner.scenarios import SCENARIOS, Scenario, choose, group_of, rounds
 from tools.catalog import select
 
 E2E = ROOT / "tests" / "e2e"
@@ -56,7 +59,9 @@ def test_what_does_not_fit_into_the_time_is_named_and_edited_tests_come_first() 
     choice = choose(["tests/e2e/test_observe.py", "charts/ml-model/templates/deployment.yaml"])
     seconds = {scenario.file: scenario.seconds for scenario in SCENARIOS}
     assert choice.files[0] == "test_observe.py"
-    assert sum(seconds[name] for name in choice.files) <= scenarios.TOUCHED_SECONDS
+    for group in (scenarios.ARGOCD, scenarios.RELEASES):
+        own = [name for name in choice.files if group_of(name) == group]
+        assert sum(seconds[name] for name in own) <= scenarios.TOUCHED_SECONDS
     assert "test_chart.py" in choice.no_time
     assert not {*choice.files, *choice.no_time} & {*choice.left}
 
@@ -82,3 +87,67 @@ def test_everything_leaves_nothing() -> None:
     choice = scenarios.everything()
     assert choice.left == choice.no_time == ()
     assert len(choice.files) == len(SCENARIOS)
+
+
+def test_groups_that_run_side_by_side_do_not_take_each_others_time() -> None:
+    choice = choose(["tests/e2e/test_pipeline.py", "tests/e2e/test_images.py"])
+    assert choice.files == ("test_images.py", "test_pipeline.py")
+    assert [group_of(name) for name in choice.files] == [scenarios.RELEASES, scenarios.ARGOCD]
+
+
+def test_every_chosen_file_runs_in_one_group_and_restarts_come_last() -> None:
+    first, last = rounds(scenarios.everything())
+    assert list(first) == [scenarios.ARGOCD, scenarios.RELEASES]
+    assert list(last) == [scenarios.RESTARTS]
+    (bare,) = rounds(scenarios.everything(), scenarios.AFTERWARDS)
+    assert list(bare) == [scenarios.BARE]
+    assert len({*first.values(), *last.values(), *bare.values()}) == 4
+    assert {group_of(each.file) for each in SCENARIOS} == {*first, *last, *bare}
+
+
+def test_without_its_file_no_restart_is_waited_for() -> None:
+    assert [list(each) for each in rounds(choose(["README.md"]))] == [
+        [scenarios.ARGOCD, scenarios.RELEASES]
+    ]
+    with_restarts = rounds(choose(["tests/e2e/test_restart.py"]))
+    assert [list(each) for each in with_restarts][1:] == [[scenarios.RESTARTS]]
+    assert rounds(choose(["tests/e2e/test_restart.py"]), scenarios.AFTERWARDS) == []
+
+
+def test_a_mark_takes_a_test_elsewhere_and_a_wrong_one_is_refused() -> None:
+    assert group_of("test_observe.py") == scenarios.RELEASES
+    assert group_of("test_observe.py", scenarios.ARGOCD) == scenarios.ARGOCD
+    assert group_of("test_loop.py") == scenarios.ARGOCD
+    with pytest.raises(ValueError, match="group 'besides': expected one of argocd, releases"):
+        group_of("test_loop.py", "besides")
+
+
+def test_what_runs_beside_argo_cds_tests_neither_edits_releases_nor_reads_them_from_git() -> None:
+    """Those tests edit them meanwhile; `loop.found` is a copy of before."""
+    words = re.compile(r"loop\.(releases?\b|push\(|change\(|wait_synced)|\bFork\(")
+    for each in SCENARIOS:
+        if each.group == scenarios.RELEASES:
+            # Marked functions are in the other group.
+            code = re.sub(
+                r"@pytest\.mark\.group.*?(?=\n\n\n)", "", text(E2E / each.file), flags=re.S
+            )
+            assert [found[0] for found in words.finditer(code)] == [], each.file
+
+
+@pytest.mark.parametrize("choice", [choose([]), scenarios.everything()], ids=["loop", "all"])
+def test_the_groups_share_the_chosen_tests_out_among_them(choice: scenarios.Choice) -> None:
+    """Asked of pytest itself: each test runs in one group, and none is left out."""
+    whole = collected(choice)
+    planned = (*rounds(choice), *rounds(choice, scenarios.AFTERWARDS))
+    groups = [collected(choice, name) for names in planned for name in names]
+    assert all(groups)
+    assert sorted(test for group in groups for test in group) == sorted(whole)
+
+
+def collected(choice: scenarios.Choice, group: str = "") -> list[str]:
+    """The tests that pytest would run."""
+    options = [f"--scenarios={','.join(choice.files)}", *([f"--group={group}"] if group else [])]
+    argv = [sys.executable, "-m", "pytest", "tests/e2e", "--collect-only", *options]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [line for line in done.stdout.splitlines() if line.startswith("tests/e2e/")]

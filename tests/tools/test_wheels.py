@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import sys
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tools import build, state
+from tests.tools.conftest import write_script
+from tools import build, state, wheels
 from tools.errors import ToolsError
 from tools.progress import BuildProgress
 from tools.state import ToolPaths
@@ -90,3 +93,32 @@ def test_a_new_lock_is_another_pin(tool: Tool, paths: ToolPaths, progress: Build
     lock = tool.folder / "requirements.txt"
     lock.write_text(f"# newer\n{lock.read_text(encoding='utf-8')}", encoding="utf-8")
     assert not state.is_built(tool, paths)
+
+
+@pytest.fixture
+def no_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No `.venv`, and a Python as Debian installs it."""
+    python = write_script(tmp_path / "python", "echo No module named pip >&2; exit 1")
+    monkeypatch.setattr(wheels, "VENV_PYTHON", tmp_path / ".venv" / "bin" / "python")
+    monkeypatch.setattr(sys, "executable", str(python))
+    wheels._python_with_pip.cache_clear()
+    yield
+    wheels._python_with_pip.cache_clear()
+
+
+def test_without_a_pip_it_says_how_to_get_one_before_anything_is_built(
+    tool: Tool,
+    paths: ToolPaths,
+    progress: BuildProgress,
+    printed: Callable[[], str],
+    no_pip: None,
+) -> None:
+    with pytest.raises(ToolsError) as caught:
+        build.build_all((tool,), paths, progress)
+    assert str(caught.value).startswith("pip is missing, which installs hello\n")
+    assert str(caught.value).endswith("fix: run `make venv`, then this again")
+    assert printed() == ""
+
+
+def test_where_no_tool_is_a_wheel_nobody_asks_for_pip(no_pip: None) -> None:
+    wheels.require_pip([])

@@ -43,6 +43,8 @@ MAX_VALUES = 4096
 # The kinds of RequestErrors and the words for them; 4xx only, what else fails has its own counters.
 REASONS = {
     "not-json": "not_json",
+    "not-csv": "not_csv",
+    "malformed-compression": "malformed_compression",
     "media-type": "wrong_type",
     "too-large": "too_large",
     "slow-body": "slow_body",

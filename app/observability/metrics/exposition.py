@@ -1,16 +1,24 @@
 """Numbers of all workers -> what a scraper reads; the only module that knows prometheus-client.
 
-Nothing of this runs while a request is counted. Of the library we use the text formats, their
-negotiation and its model of a family; not its counters, its registry or its multiprocess mode.
+Nothing of this runs while a request is counted. Of the library we use the text formats and its
+model of a family; not its counters, its registry or its multiprocess mode, and not its negotiation,
+which names any version that it is asked for.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.exposition import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CONTENT_TYPE_PLAIN_1_0_0,
+    generate_latest,
+)
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.samples import Exemplar, Sample
 
 if TYPE_CHECKING:
@@ -27,6 +35,24 @@ if TYPE_CHECKING:
     Lookup = Callable[[Sequence[int]], Mapping[int, TracedValue]]
 
 OPENMETRICS = "application/openmetrics-text"
+TEXT = "text/plain"
+# What we write, by the type and version that a scraper asks for; the first is for everybody else.
+FORMATS: dict[tuple[str, str], tuple[Encoder, str]] = {
+    (TEXT, "0.0.4"): (generate_latest, CONTENT_TYPE_PLAIN_0_0_4),
+    (TEXT, "1.0.0"): (generate_latest, CONTENT_TYPE_PLAIN_1_0_0),
+    (OPENMETRICS, "1.0.0"): (
+        # Legal names, and ours are, read the same under both schemes; this one is written faster.
+        partial(openmetrics.generate_latest, escaping=openmetrics.ALLOWUTF8),
+        openmetrics.CONTENT_TYPE_LATEST,
+    ),
+}
+# The version of a type that is asked for without one.
+VERSIONS = {TEXT: "0.0.4", OPENMETRICS: "1.0.0", "text/*": "0.0.4", "*/*": "0.0.4"}
+# Schemes that change no legal name. `dots` would rewrite them all; a scraper that asks for it, or
+# for one that we do not know, is told that it got the first.
+SCHEMES = (openmetrics.UNDERSCORES, openmetrics.ALLOWUTF8)
+# A weight of RFC 9110, section 12.4.2.
+WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
 # The suffixes that belong to a family's samples, not to its name.
 SUFFIXES = {"counter": "_total", "info": "_info"}
 
@@ -117,13 +143,28 @@ class Scrape:
 
 
 def negotiate(accept: str) -> tuple[Encoder, str]:
-    """How to write what this header asks for, and the content type of that."""
-    try:
-        # Of legal names this scheme changes none, but version 0.26 rewrites them all.
-        return choose_encoder(accept.replace("escaping=values", "escaping=underscores"))
-    except TypeError:
-        # The library cannot compare a version that is no number.
-        return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+    """How to write what this header asks for, and the content type of exactly that.
+
+    Of the formats that we write, the one with the highest weight, the first of several; the older
+    text where there is none, because a scraper makes more of it than of a status 406.
+    https://prometheus.io/docs/instrumenting/content_negotiation
+    """
+    encoder, content_type, best = *FORMATS[TEXT, "0.0.4"], 0.0
+    for entry in accept.lower().split(","):
+        name, *words = (word.strip() for word in entry.split(";"))
+        named = (word.partition("=")[::2] for word in words)
+        parameters = {key.strip(): value.strip().strip('"') for key, value in named}
+        version = parameters.get("version") or VERSIONS.get(name, "")
+        written = FORMATS.get((TEXT if name in ("text/*", "*/*") else name, version))
+        weight = parameters.get("q", "1")
+        rank = float(weight) if WEIGHT.fullmatch(weight) else 1.0
+        if written is None or rank <= best:
+            continue
+        best, (encoder, content_type) = rank, written
+        if version == "1.0.0":
+            asked = parameters.get("escaping")
+            content_type += f"; escaping={asked if asked in SCHEMES else SCHEMES[0]}"
+    return encoder, content_type
 
 
 def _template(family: Family, series: Sequence[Series]) -> Template:

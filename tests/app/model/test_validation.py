@@ -202,7 +202,8 @@ def test_rows_up_to_the_limit(count: int, *, fits: bool) -> None:
     if fits:
         assert len(batch([GOOD] * count, limit=3)) == count
         return
-    assert errors([GOOD] * count, limit=3) == [(("instances",), "expected 1 to 3 rows, found 4")]
+    text = "expected 1 to 3 rows, found 4: send fewer at a time, or set MAX_BATCH_ROWS"
+    assert errors([GOOD] * count, limit=3) == [(("instances",), text)]
 
 
 def test_too_many_rows_have_a_reason_and_none_has_not() -> None:

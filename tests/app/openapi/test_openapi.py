@@ -104,7 +104,7 @@ def test_features_have_dtype_range_categories_and_an_example(penguins: FlaskClie
     assert list(properties) == list(PENGUIN)
     assert properties["body_mass_g"] == {
         "type": ["number", "null"],
-        "examples": [3750.0],
+        "examples": [4500.0],
         "minimum": -MAX_FLOAT,
         "maximum": MAX_FLOAT,
         "x-training-range": [2700.0, 6300.0],
@@ -112,7 +112,7 @@ def test_features_have_dtype_range_categories_and_an_example(penguins: FlaskClie
     }
     assert properties["island"] == {
         "type": ["string", "null"],
-        "examples": ["Torgersen"],
+        "examples": ["Biscoe"],
         "enum": ["Biscoe", "Dream", "Torgersen", None],
         "description": "One of the categories in training. null if the value is missing.",
     }
@@ -130,7 +130,7 @@ def test_every_example_is_answered(penguins: FlaskClient) -> None:
             response = post(penguins, example["value"], url)
             assert response.status_code == 200, response.text
             sent += 1
-    assert sent == 9
+    assert sent == 18
 
 
 ROWS: list[Any] = [
@@ -167,6 +167,10 @@ PENGUIN_ROWS: list[Any] = [
 ]
 
 
+PARAMETERS: list[Any] = [{}, None, {"a": 1}, []]
+SPLITS: list[Any] = [{}, [], {"columns": list(NAMED)}, {"data": []}]
+
+
 @pytest.mark.parametrize(("model", "rows"), [("iris", ROWS), ("penguins", PENGUIN_ROWS)])
 def test_the_schema_accepts_what_predict_accepts(
     model: str, rows: list[Any], request: pytest.FixtureRequest
@@ -177,6 +181,15 @@ def test_the_schema_accepts_what_predict_accepts(
     bodies += [{"instances": [row]} for row in rows]
     bodies += [{}, [], {"instances": []}, {"features": rows[0], "x": 1}, {"instances": rows[0]}]
     bodies += [{"instances": [rows[0]] * 100}, {"instances": [rows[0]] * 101}]
+    names = list(rows[0])
+    for row in rows:
+        columns = {"columns": names, "data": [row]}
+        bodies += [row, [row], {"dataframe_records": [row]}, {"inputs": [row]}, {"inputs": row}]
+        bodies += [{"dataframe_split": columns}, {"dataframe_split": {"data": [row], "index": "x"}}]
+        bodies += [{"dataframe_split": {**columns, "columns": list(range(len(names)))}}]
+        bodies += [{"instances": [row], "params": params} for params in PARAMETERS]
+    bodies += [{"dataframe_split": value} for value in SPLITS]
+    bodies += [{"dataframe_split": {**columns, "x": 1}}, {"params": {}}, {"params": {}, **rows[0]}]
     verdicts = [(schema.is_valid(body), post(client, body).status_code == 200) for body in bodies]
     assert [body for body, (said, done) in zip(bodies, verdicts, strict=True) if said != done] == []
     assert {said for said, _ in verdicts} == {True, False}

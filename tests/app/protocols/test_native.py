@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 ROW = [5.1, 3.5, 1.4, 0.2]
 NAMED = dict(zip(["sepal_length", "sepal_width", "petal_length", "petal_width"], ROW, strict=True))
 NUMBER = "expected a number, found"
-FORMS = "expected exactly one of `features`, `input` (one row) or `instances` (rows)"
+FORMS = (
+    "expected exactly one of `features`, `input` (one row), `instances`, `dataframe_records`, "
+    "`dataframe_split` or `inputs` (rows), or one row by name"
+)
+TOO_MANY = ": send fewer at a time, or set MAX_BATCH_ROWS"
 PENGUIN = {
     "bill_length_mm": 39.1,
     "bill_depth_mm": 18.7,
@@ -108,13 +112,13 @@ def test_wrong_fields_of_several_rows_are_named_by_row(penguins: FlaskClient) ->
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ([], "expected an object, found a list"),
+        ("x", "expected an object or a list of rows, found a string"),
         ({}, FORMS),
         ({"features": ROW, "instances": []}, FORMS),
         ({"features": ROW, "extra": 1}, "unknown key"),
         ({"instances": {}}, "expected a list, found an object"),
         ({"instances": []}, "expected 1 to 100 rows, found 0"),
-        ({"instances": [ROW] * 101}, "expected 1 to 100 rows, found 101"),
+        ({"instances": [ROW] * 101}, "expected 1 to 100 rows, found 101" + TOO_MANY),
     ],
 )  # fmt: skip
 def test_a_document_of_another_shape_is_refused(

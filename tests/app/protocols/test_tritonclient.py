@@ -197,6 +197,18 @@ def test_asynchronous_requests_are_answered(iris_client: InferenceServerClient) 
     assert [labels(request.get_result()) for request in pending] == [["setosa"]] * 5
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_its_compressed_requests_are_answered(
+    iris_client: InferenceServerClient, coding: str, binary: bool
+) -> None:
+    rows = np.array([ROW, [6.7, 3.0, 5.2, 2.3]])
+    made = InferInput("x", list(rows.shape), "FP64")
+    made.set_data_from_numpy(rows, binary_data=binary)
+    answer = iris_client.infer("iris", [made], request_compression_algorithm=coding)
+    assert labels(answer) == ["setosa", "virginica"]
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "status", "text"),
     [

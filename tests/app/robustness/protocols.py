@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.app.protocols.test_native import post
+from tests.app.protocols.test_native import NAMED, post
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -67,6 +68,14 @@ def instances(rows: list[Any]) -> dict[str, Any]:
     return {"instances": rows}
 
 
+def split(rows: list[Any]) -> dict[str, Any]:
+    """MLflow's form of rows of either kind."""
+    is_named = rows and isinstance(rows[0], dict)
+    names = list(rows[0] if is_named else NAMED)
+    data = [list(row.values()) if is_named else row for row in rows]
+    return {"dataframe_split": {"columns": names, "data": data}}
+
+
 PROTOCOLS = {
     "one-row": Protocol(
         "/predict", '{"features": [5.1, 3.5, 1.4, 0.2]}', lambda rows: {"features": rows[0]},
@@ -75,6 +84,10 @@ PROTOCOLS = {
     "rows": Protocol(
         "/predict/batch", '{"instances": [[5.1, 3.5, 1.4, 0.2]]}', instances,
         "instances.0.0", "instances",
+    ),
+    "split": Protocol(
+        "/invocations", json.dumps(split([list(NAMED.values())])), split,
+        "dataframe_split.data.0.sepal_length", "dataframe_split.data",
     ),
     "v1": Protocol(
         "/v1/models/{model}:predict", '{"instances": [[5.1, 3.5, 1.4, 0.2]]}', instances,

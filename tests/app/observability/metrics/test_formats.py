@@ -38,6 +38,19 @@ PROMETHEUS_2 = (
 PROMETHEUS_2_5 = (
     "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
+# With protocols of its native histograms, with the newest OpenMetrics, and behind an escaping of
+# dots: as Prometheus 3.15 composes the header from its configuration.
+PROMETHEUS_3_PROTOBUF = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;"
+    "q=0.7,application/openmetrics-text;version=1.0.0;escaping=dots;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=dots;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+OPENMETRICS_2_FIRST = (
+    "application/openmetrics-text;version=2.0.0;q=0.7,"
+    "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.6,*/*;q=0.5"
+)
+PLAIN_1 = "text/plain; version=1.0.0; charset=utf-8"
 CURL = "*/*"
 CREATED = "_created"
 
@@ -58,10 +71,40 @@ def ask(client: FlaskClient, accept: str) -> tuple[str, str]:
         ),
         pytest.param(PROMETHEUS_2, f"{OPENMETRICS}; escaping=underscores", id="prometheus 2"),
         pytest.param(PROMETHEUS_2_5, PLAIN, id="prometheus 2.5"),
+        pytest.param(
+            PROMETHEUS_3_PROTOBUF, f"{OPENMETRICS}; escaping=underscores", id="prometheus 3 dots"
+        ),
+        pytest.param(
+            OPENMETRICS_2_FIRST, f"{OPENMETRICS}; escaping=underscores", id="openmetrics 2 first"
+        ),
+        pytest.param("application/openmetrics-text;version=2.0.0", PLAIN, id="openmetrics 2 only"),
+        pytest.param("application/openmetrics-text;version=1.1.0", PLAIN, id="openmetrics 1.1"),
+        pytest.param(
+            "application/openmetrics-text", f"{OPENMETRICS}; escaping=underscores", id="no version"
+        ),
+        pytest.param(
+            'Application/OpenMetrics-Text; Version="1.0.0"; Escaping=upside-down',
+            f"{OPENMETRICS}; escaping=underscores",
+            id="unknown escaping",
+        ),
+        pytest.param(
+            "text/plain;version=1.0.0;escaping=allow-utf-8",
+            f"{PLAIN_1}; escaping=allow-utf-8",
+            id="text 1.0",
+        ),
+        pytest.param("text/plain;version=1.0.1", PLAIN, id="text 1.0.1"),
+        pytest.param(
+            "application/openmetrics-text;version=1.0.0;q=0.1,text/plain;version=0.0.4",
+            PLAIN,
+            id="text preferred",
+        ),
+        pytest.param(
+            "application/openmetrics-text;version=1.0.0;q=0", PLAIN, id="openmetrics refused"
+        ),
         pytest.param("text/plain;version=0.0.4;q=1,*/*;q=0.1", PLAIN, id="text only"),
         pytest.param(CURL, PLAIN, id="curl"),
         pytest.param("", PLAIN, id="no header"),
-        pytest.param("application/openmetrics-text;version=one", PLAIN, id="no version"),
+        pytest.param("application/openmetrics-text;version=one", PLAIN, id="no number"),
         pytest.param("text/plain;version=1.0.x", PLAIN, id="no version of text"),
         pytest.param("application/json", PLAIN, id="something else"),
     ],
@@ -83,7 +126,7 @@ def test_the_web_server_hands_the_header_on(start: Start) -> None:
     assert answer.text.endswith("# EOF\n")
 
 
-@pytest.mark.parametrize("scheme", ["allow-utf-8", "underscores", "values"])
+@pytest.mark.parametrize("scheme", ["allow-utf-8", "underscores", "values", "dots"])
 def test_no_scheme_of_escaping_changes_names_that_need_none(
     penguins: FlaskClient, scheme: str
 ) -> None:

@@ -121,6 +121,20 @@ def post(client: FlaskClient, body: Any, path: str = "/predict", **more: Any) ->
 REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
     "not_json": (400, {"body": None, "json": None, "data": "{", "content_type": JSON}),
     "wrong_type": (415, {"body": None, "json": None, "data": "{}", "content_type": "text/csv"}),
+    "not_csv": (
+        400,
+        {
+            "json": None,
+            "body": None,
+            "data": b"\xff",
+            "path": "/invocations",
+            "content_type": "text/csv",
+        },
+    ),
+    "malformed_compression": (
+        400,
+        {"body": {"features": ROW}, "headers": {"Content-Encoding": "gzip"}},
+    ),
     "header": (400, {"body": {"features": ROW}, "headers": {"X-Request-Timeout-Ms": "0"}}),
     "contract": (422, {"body": {"features": [1]}}),
     "too_many_rows": (422, {"body": {"instances": [ROW] * 101}}),
