@@ -71,14 +71,15 @@ def command(
         wanted = Wanted(model, place, sample, metrics, target, key, version, description, replace)
         with tempfile.TemporaryDirectory(prefix="modelctl-new-") as scratch:
             adopted = plan(repository, wanted, Path(scratch))
-            planned = [*adopted.planned, *_quality(repository.root, wanted, adopted)]
+            quality, notes = _quality(repository.root, wanted, adopted)
+            planned = [*adopted.planned, *quality]
             verb = "replace the model" if replace else "add the model"
             written = show_and_apply(
                 repository,
                 planned,
                 message=f"feat({model}): {verb}",
                 display=display,
-                notes=adopted.notes,
+                notes=[*adopted.notes, *notes],
             )
         if written and output == "table":
             click.echo(f"then run `modelctl build {model}` to package it")
@@ -97,22 +98,28 @@ def _require(given: object, option: str, reason: str) -> None:
         raise click.UsageError(f"{option} is missing: {reason}")
 
 
-def _quality(root: Path, wanted: Wanted, adopted: Adopted) -> list[edits.Edit]:
-    """The committed expectations of a new model: of its sample, and of its metrics."""
+def _quality(root: Path, wanted: Wanted, adopted: Adopted) -> tuple[list[edits.Edit], list[str]]:
+    """The committed expectations of a new model, of its sample and of its metrics; and notes."""
+    from modelctl.errors import ModelctlError
     from modelctl.packaging.evaluation import with_metrics
     from modelctl.quality import data_expectations, metric_baselines
     from modelctl.repository.edits import Edit
 
     folder = root / "models" / wanted.model
     data, baseline = folder / data_expectations.FILE, folder / metric_baselines.FILE
-    planned = []
+    planned, notes = [], []
     if not data.exists():
         rows = data_expectations.read_rows(adopted.sample)
         planned.append(data_expectations.plan_update(data, wanted.model, rows))
     if not baseline.exists():
         metrics = with_metrics(adopted.training_output).metrics
-        if metrics:
-            planned.append(metric_baselines.plan_update(baseline, wanted.model, metrics))
-        else:
-            planned.append(Edit(baseline, "", NO_METRICS.format(model=wanted.model)))
-    return planned
+        try:
+            planned.append(
+                metric_baselines.plan_update(baseline, wanted.model, metrics)
+                if metrics
+                else Edit(baseline, "", NO_METRICS.format(model=wanted.model))
+            )
+        except ModelctlError as error:
+            # The model is as good as any; whether a higher metric is better is for the user to say.
+            notes.append(f"no {metric_baselines.FILE} was written: {error.what}; {error.fix}")
+    return planned, notes

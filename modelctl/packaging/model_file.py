@@ -166,7 +166,15 @@ def _listed(names: Any) -> str:
 
 
 def _is_model(value: Any) -> bool:
-    return not isinstance(value, type) and any(callable(getattr(value, m, None)) for m in METHODS)
+    return not isinstance(value, type) and any(callable(_attribute(value, m)) for m in METHODS)
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """An attribute, or None: a class may compute it, and raise whatever it likes."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
 
 
 def _require_model(path: Path, value: Any) -> None:
@@ -177,7 +185,7 @@ def _require_model(path: Path, value: Any) -> None:
             f"fit an object of it, and write that: `model = {value.__name__}(...).fit(X, y)`, then "
             f"{DUMP}",
         )
-    elif (owner := getattr(value, "__self__", None)) is not None and _is_model(owner):
+    elif (owner := _attribute(value, "__self__")) is not None and _is_model(owner):
         found, fix = (
             f"the method `{value.__name__}` of {type(owner).__name__}",
             f"write the object itself, not its method: {DUMP}",

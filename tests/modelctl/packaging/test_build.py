@@ -343,6 +343,29 @@ def test_an_environment_that_serves_the_model_keeps_its_files(repo: Path, finish
     assert (repo / "models/iris/model.yaml").exists()
 
 
+def test_metrics_of_an_unknown_direction_are_left_to_the_user(repo: Path, finished: Path) -> None:
+    (finished / "metrics.json").write_text('{"lift": 3.1}')
+    printed = new(finished, "--metrics", str(finished / "metrics.json"))
+    assert "no baseline.yaml was written: unknown direction of metric 'lift'" in printed
+    assert (repo / "models/churn/evaluation.json").exists()
+    assert not (repo / "models/churn/baseline.yaml").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_sample_without_the_target_has_no_metrics_and_passes_the_gate(
+    repo: Path, finished: Path
+) -> None:
+    frame = pd.read_csv(finished / "sample.csv").drop(columns="species")
+    frame.to_csv(finished / "sample.csv", index=False)
+    files = ("--from", str(finished / "model.joblib"), "--sample", str(finished / "sample.csv"))
+    run("new", "churn", *files)
+    assert "metrics: {}" in (repo / "models/churn/baseline.yaml").read_text()
+    run("build", "churn")
+    run("gate", "churn")
+    with pytest.raises(ModelctlError, match="the sample has no column 'species'"):
+        run("new", "other", *files, "--target", "species")
+
+
 def test_training_code_is_not_replaced_by_a_finished_model(repo: Path, finished: Path) -> None:
     run("new", "churn")
     commit_all(repo, "template")

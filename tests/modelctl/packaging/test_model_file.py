@@ -325,12 +325,22 @@ def test_what_is_left_out_with_a_key_is_said(tmp_path: Path) -> None:
     )
 
 
+class Awkward:
+    """An object that cannot be asked what it has."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise ValueError("not now")
+
+
 OBJECTS: dict[str, tuple[Any, str, str]] = {
     "class": (LogisticRegression, "the class LogisticRegression", "fit an object of it"),
     "method": (fitted().predict, "the method `predict` of Pipeline", "write the object itself"),
     "function": (json.dumps, "the function `dumps`", "write the fitted estimator"),
     "number": (42, "an object of class builtins.int", "write the fitted estimator"),
     "frame": (pd.DataFrame({"a": [1]}), "DataFrame", "write the fitted estimator"),
+    "awkward": (Awkward(), "an object of class", "write the fitted estimator"),
     "none": (None, "an object of class builtins.NoneType", "write the fitted estimator"),
 }
 
