@@ -27,6 +27,7 @@ def infer(
 ) -> tuple[Subject, list[Inferred]]:
     """Ask the fitted steps, the estimator and the sample. Raises ModelctlError."""
     frame = _with_types(align(estimator, features), rules)
+    frame = _with_none(estimator, frame)
     oracle, frame = oracle_of(estimator, frame)
     frame = _with_dates(oracle, frame)
     output = infer_output(estimator, oracle, frame, target)
@@ -81,6 +82,17 @@ def _typed(column: pd.Series[Any], dtype: str) -> pd.Series[Any]:
     if dtype == "string" and pd.api.types.is_numeric_dtype(column):
         raise ValueError("numbers; a CSV file keeps the text of a column that is named a string")
     return column
+
+
+def _with_none(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Missing texts as None where encoders were fitted on it; files have NaN instead."""
+    uses = zip(frame.columns, uses_of(estimator, list(map(str, frame.columns))), strict=True)
+    columns: dict[str, Any] = {}
+    for name, use in uses:
+        if any(value is None for value in use.categories):
+            column = frame[name].astype(object)
+            columns[str(name)] = column.where(column.notna(), None)
+    return frame.assign(**columns)
 
 
 def _with_dates(oracle: Oracle, frame: pd.DataFrame) -> pd.DataFrame:

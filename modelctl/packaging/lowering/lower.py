@@ -150,12 +150,22 @@ def lower(estimator: Any, contract: Contract) -> onnx.ModelProto:
         if feature.is_text or feature.dtype == "datetime":
             what = "free text" if feature.is_text else "a time"
             raise CannotLowerError(f"{what} in feature {feature.name!r}")
-    block = Block(INPUT, tuple(map(_column, contract.inputs)))
+    block = Block(_in_precision(graph, contract), tuple(map(_column, contract.inputs)))
     block = _with_unused(graph, estimator, contract, block)
     outputs = walk.predict(graph, estimator, block)
     if not contract.output.probabilities:
         outputs.pop("probability", None)
     return model(graph, len(contract.inputs), outputs)
+
+
+def _in_precision(graph: Graph, contract: Contract) -> str:
+    """The rows as they were in training: rounded to float32 if all numbers were."""
+    kinds = {feature.storage for feature in contract.inputs if feature.dtype == "float"}
+    if kinds <= {""}:
+        return INPUT
+    if kinds != {"float32"}:
+        raise CannotLowerError("columns of several precisions")
+    return graph.through_float32(INPUT)
 
 
 def _column(feature: Feature) -> Column:
