@@ -7,7 +7,8 @@ import importlib
 import click
 
 COMMANDS = {
-    "new": "Create a model: working training code and its value files.",
+    "new": "Create a model: its training code or finished file, and its value files.",
+    "build": "Train and package models whose inputs changed.",
     "package": "Package a fitted estimator and a sample as a verified bundle.",
     "validate": "Validate a model's training data against its data.yaml.",
     "gate": "Compare a build's metrics with the model's metric baseline.",

@@ -1,4 +1,4 @@
-"""Bundles of the models in git: trained and packaged by the project's own `make models`.
+"""Bundles of the models in git: built by the project's own `make models`.
 
 They are built from the clone that Argo CD watches, with its code, so that nothing uncommitted is
 deployed. Must not know what a model is.
@@ -77,6 +77,8 @@ def make_bundles(layout: Layout, worktree: Path, models: Sequence[str]) -> list[
     stamp = layout.root / ".venv" / ".installed"
     argv = [
         *("make", "--no-print-directory", "models", f"MODELS={' '.join(models)}"),
+        # Whatever stands in the clone's build folder is ours.
+        "BUILD_ARGS=--replace",
         # Models are independent; each needs a processor and some memory.
         *(f"--jobs={min(os.cpu_count() or 1, MAX_JOBS)}", "--output-sync=target"),
         # The clone has no .venv of its own, and its files are newer than the project's.

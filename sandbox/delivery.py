@@ -96,11 +96,11 @@ class Delivery:
     def make_bundles(self) -> str:
         """Train and package every model of the branch that an environment has settings for."""
         from sandbox.bundles import make_bundles
-        from sandbox.environments import models_with_code
+        from sandbox.environments import models_with_folder
 
         print(flush=True)
         worktree = self.gitops.worktree
-        for bundle in make_bundles(self.layout, worktree, models_with_code(worktree)):
+        for bundle in make_bundles(self.layout, worktree, models_with_folder(worktree)):
             self.bundles[bundle.model] = bundle
             print(
                 f"  {bundle.model} {bundle.version}: {bundle.engine} engine, {bundle.digest[:19]}"

@@ -91,12 +91,14 @@ def models_of(root: Path, environment: str) -> list[str]:
     return sorted(path.parent.name for path in folder.glob("*/settings.yaml"))
 
 
-def models_with_code(root: Path) -> list[str]:
-    """Return the models with settings in any environment and training code in the repository."""
+def models_with_folder(root: Path) -> list[str]:
+    """Return the models with settings in any environment and a folder in `models/`."""
     configured = {
         model for entry in read_environments(root) for model in models_of(root, entry.name)
     }
-    return sorted(model for model in configured if (root / "models" / model / "train.py").is_file())
+    return sorted(
+        model for model in configured if (root / "models" / model / "model.yaml").is_file()
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

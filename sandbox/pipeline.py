@@ -17,7 +17,7 @@ from sandbox.environments import (
     Environment,
     Release,
     models_of,
-    models_with_code,
+    models_with_folder,
     read_environments,
     read_releases,
 )
@@ -247,7 +247,7 @@ class Pipeline:
             Delivery(self.layout, self.gitops).open_addresses()
 
     def _require_known_model(self) -> None:
-        known = models_with_code(self.gitops.worktree)
+        known = models_with_folder(self.gitops.worktree)
         if self.model not in known:
             raise SandboxError(
                 f"unknown model '{self.model}'",

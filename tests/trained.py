@@ -1,17 +1,17 @@
-"""The tests' models, trained and packaged once per test run.
+"""The tests' models, trained and packaged once for each state of what they are made from.
 
-Several processes of one run share them when TRAINED_FOLDER names a folder, as `run.py` does.
+They lie in build/trained, in a folder named by the hash of its inputs, so that the next run finds
+them; or in TRAINED_FOLDER, where one run wants its own.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import functools
+import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -20,21 +20,44 @@ import joblib
 import pandas as pd
 from sklearn.ensemble import ExtraTreesClassifier
 
+from app.errors import BundleRefusedError
+from app.model.bundle import verify
+from modelctl.packaging import fingerprint
 from modelctl.packaging.package import plan, write
 from modelctl.packaging.training_output import Request, read_training_output
+from tests.paths import ROOT
 from tests.samples import models
 
 NAMES = models.NAMES
 MADE_AT = 1_700_000_000
+# States of the code whose models are kept.
+KEPT = 5
 
 
 @functools.cache
 def _folder() -> Path:
     if shared := os.environ.get("TRAINED_FOLDER"):
         return Path(shared)
-    folder = Path(tempfile.mkdtemp(prefix="ml-model-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    code = {path.name: path.read_bytes() for path in (Path(__file__), Path(models.__file__))}
+    inputs = fingerprint.of_code() | fingerprint.of_environment() | fingerprint.of_locks(ROOT)
+    key = hashlib.sha256(repr((sorted(code.items()), sorted(inputs.items()))).encode()).hexdigest()
+    folder = ROOT / "build" / "trained" / key[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    # Other states are kept for a while: branches are changed back and forth.
+    states = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)
+    for state in states[:-KEPT]:
+        if state != folder:
+            shutil.rmtree(state, ignore_errors=True)
     return folder
+
+
+def _is_damaged(out: Path) -> bool:
+    """Whether a test has changed a bundle that all share."""
+    try:
+        verify(out)
+    except BundleRefusedError:
+        return True
+    return False
 
 
 @contextlib.contextmanager
@@ -44,7 +67,11 @@ def _once(out: Path) -> Iterator[bool]:
     made = out.with_name(f"{out.name}.made")
     with out.with_name(f"{out.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = not made.exists()
+        missing = not made.exists() or (out.parent.name == "bundles" and _is_damaged(out))
+        if missing:
+            # What an interrupted run left behind.
+            made.unlink(missing_ok=True)
+            shutil.rmtree(out, ignore_errors=True)
         yield missing
         if missing:
             made.touch()
@@ -76,7 +103,7 @@ def slow_bundle() -> Path:
             forest = ExtraTreesClassifier(n_estimators=500, max_depth=1, random_state=0)
             forest.fit(frame.drop(columns="species"), frame["species"])
             folder = _folder() / "training" / "slow"
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             joblib.dump(forest, folder / "model.joblib")
             shutil.copy(sample, folder / "sample.csv")
             request = Request(folder, name="slow", version="1.0.0", target="species")

@@ -5,6 +5,7 @@ Unpickles one file, and only after its hash matched the manifest, whose digest i
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from dataclasses import replace
@@ -90,22 +91,28 @@ def _form(estimator: Any) -> Form:
     return "frame" if takes_frame or not hasattr(estimator, "n_features_in_") else "array"
 
 
-def use_one_thread(estimator: Any) -> None:
-    """Set `n_jobs` of the estimator and of every nested step to 1.
+def use_one_thread(estimator: Any, seen: set[int] | None = None) -> None:
+    """Set `n_jobs` of the estimator and of every nested step to 1, where it can be set.
 
     Threads per request would compete with the other workers for the same cores.
     """
-    parameters = estimator.get_params(deep=True)
-    jobs = {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}
-    estimator.set_params(**jobs)
+    seen = set() if seen is None else seen
+    if id(estimator) in seen or not hasattr(estimator, "get_params"):
+        return
+    seen.add(id(estimator))
+    # A library may forbid it after fit, and a class of the user may have no such parameters.
+    with contextlib.suppress(Exception):
+        parameters = estimator.get_params(deep=True)
+        if jobs := {name: 1 for name in parameters if name.split("__")[-1] == "n_jobs"}:
+            estimator.set_params(**jobs)
     # Fitted clones live in attributes that get_params does not list (steps of a ColumnTransformer,
     # members of an ensemble).
-    for value in vars(estimator).values():
+    for value in list(getattr(estimator, "__dict__", {}).values()):
         members = value if isinstance(value, list | tuple) else [value]
         for member in members:
             inner = member[1] if isinstance(member, tuple) and len(member) > 1 else member
-            if hasattr(inner, "get_params") and not isinstance(inner, type):
-                use_one_thread(inner)
+            if not isinstance(inner, type):
+                use_one_thread(inner, seen)
 
 
 def _require_libraries(recorded: dict[str, str]) -> None:

@@ -39,12 +39,15 @@ def command(model: str, folder: Path | None, update: bool, dry_run: bool, output
       modelctl gate iris --update
     """
     from modelctl.errors import RefusedError
+    from modelctl.packaging.build import require_current
     from modelctl.packaging.bundles import verify_bundle
     from modelctl.quality import metric_baselines
     from modelctl.repository.environments import Repository
 
     repository = Repository.find()
     path = repository.root / "models" / model / metric_baselines.FILE
+    if folder is None:
+        require_current(repository.root, model)
     metrics = verify_bundle(folder or repository.root / "build" / "bundles" / model).manifest[
         "metrics"
     ]

@@ -18,6 +18,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--name", default="", help="Model name; default: from --config")
 @click.option("--version", "version_", default="", help="Model version; default: from --config")
 @click.option("--target", default="", help="Target column of the sample")
+@click.option("--key", default="", help="Entry of a dict or list that holds the model")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write")
 @click.option(
     "--engine",
@@ -46,6 +47,7 @@ def command(
     name: str,
     version_: str,
     target: str,
+    key: str,
     out: Path,
     engine: str,
     tolerance: float,
@@ -53,7 +55,7 @@ def command(
 ) -> None:
     """Package PATH as a verified bundle.
 
-    PATH is a joblib file, or a folder with model.joblib, sample.csv and evaluation.json.
+    PATH is a joblib or pickle file, or a folder with model.joblib, sample.csv and evaluation.json.
 
     \b
     Example:
@@ -66,18 +68,21 @@ def command(
     started = time.monotonic()
     # On stderr, and only on a terminal: stdout is for the result.
     with Console(stderr=True).status("loading scikit-learn") as status:
-        from modelctl.packaging.inputs_block import write_inputs as append_inputs
         from modelctl.packaging.package import plan, write
         from modelctl.packaging.table import print_attempts, print_inputs
         from modelctl.packaging.training_output import Request, read_training_output
 
         status.update("reading the model and the sample")
         training_output = read_training_output(
-            Request(path, sample, config, metrics, name=name, version=version_, target=target)
+            Request(
+                path, sample, config, metrics, name=name, version=version_, target=target, key=key
+            )
         )
         planned = plan(training_output, engine=engine, tolerance=tolerance, on_step=status.update)
         digest = write(planned, out)
     if write_inputs and config is not None:
+        from modelctl.packaging.inputs_block import write_inputs as append_inputs
+
         append_inputs(config, planned.inferred)
     print_inputs(planned)
     print_attempts(planned)

@@ -15,7 +15,7 @@ from modelctl.commands._options import dry_run_option, model_argument, output_op
 @click.option(
     "--sample",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Training data, .csv or .parquet; default: build/training/MODEL/sample.csv",
+    help="Training data, .csv or .parquet; default: that of build/training/MODEL",
 )
 @click.option("--update", is_flag=True, help="New expectations from these rows")
 @dry_run_option
@@ -32,12 +32,16 @@ def command(model: str, sample: Path | None, update: bool, dry_run: bool, output
       modelctl validate iris --sample new-rows.csv
     """
     from modelctl.errors import RefusedError
+    from modelctl.packaging.build import require_current
+    from modelctl.packaging.origins import sample_in
     from modelctl.quality import data_expectations
     from modelctl.repository.environments import Repository
 
     repository = Repository.find()
     path = repository.root / "models" / model / data_expectations.FILE
-    sample = sample or repository.root / "build" / "training" / model / "sample.csv"
+    if sample is None:
+        require_current(repository.root, model)
+        sample = sample_in(repository.root / "build" / "training" / model)
     if update:
         known = data_expectations.read(path, model) if path.is_file() else None
         edit = data_expectations.plan_update(

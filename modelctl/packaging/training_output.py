@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import joblib
-from ruamel.yaml import YAML
-
 from modelctl.errors import ModelctlError
+from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
 from modelctl.packaging.input_rules import read_rules
+from modelctl.packaging.origins import origin, sample_in
 from modelctl.packaging.samples import read_sample
+from modelctl.packaging.sources import read_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +22,7 @@ if TYPE_CHECKING:
 
     from modelctl.packaging.input_rules import InputRules
 
-# Beside the training code, but not inputs of it: see `quality/metric_baselines.py` and
-# `quality/data_expectations.py`.
-QUALITY_FILES = ("baseline.yaml", "data.yaml")
+MODEL = "model.joblib"
 
 
 @dataclass(frozen=True)
@@ -41,6 +36,7 @@ class Request:
     name: str = ""
     version: str = ""
     target: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,9 +63,9 @@ def read_training_output(request: Request) -> TrainingOutput:
     `request.path` is a joblib file, or a folder with model.joblib and sample.csv.
     """
     folder = request.path if request.path.is_dir() else request.path.parent
-    model = folder / "model.joblib" if request.path.is_dir() else request.path
-    sample = request.sample or folder / "sample.csv"
-    config = _config(request.config)
+    model = _model_path(request.path)
+    sample = request.sample or sample_in(folder)
+    config = read_config(request.config) if request.config else {}
     name = request.name or str(config.get("name", ""))
     version = request.version or str(config.get("version", ""))
     if not name or not version:
@@ -78,8 +74,8 @@ def read_training_output(request: Request) -> TrainingOutput:
             found=f"name {name!r}, version {version!r}",
             fix="pass --name and --version, or --config models/<name>/model.yaml",
         )
-    model_bytes = _read(model, "the fitted estimator")
-    estimator = _estimator(model)
+    loaded = model_file.load(model, request.key)
+    estimator = loaded.estimator
     rules = read_rules(config)
     target = request.target or str(config.get("target", ""))
     frame = read_sample(sample, lambda columns: _texts(estimator, columns, target, rules))
@@ -90,7 +86,7 @@ def read_training_output(request: Request) -> TrainingOutput:
         description=str(config.get("description", "")),
         target=target or "prediction",
         estimator=estimator,
-        model_bytes=model_bytes,
+        model_bytes=loaded.data,
         features=frame.drop(columns=[target]) if target in frame.columns else frame,
         labels=frame[target] if target in frame.columns else None,
         rules=rules,
@@ -115,15 +111,6 @@ def _texts(
     return {name: values for name, values in (texts | named).items() if name in columns}
 
 
-def _config(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    document = YAML(typ="safe").load(_read(path, "the model's configuration").decode())
-    if not isinstance(document, dict):
-        raise ModelctlError(f"{path} is not a mapping", expected="name, version, target as keys")
-    return document
-
-
 def _read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
@@ -133,34 +120,18 @@ def _read(path: Path, what: str) -> bytes:
         ) from error
 
 
-def _estimator(path: Path) -> Any:
-    try:
-        estimator = joblib.load(path)
-    except Exception as error:  # unpickling runs whatever the estimator's classes do
-        raise ModelctlError(
-            f"{path} cannot be loaded",
-            expected="a fitted estimator written by joblib.dump, with its classes installed here",
-            found=f"{type(error).__name__}: {error}"[:500],
-            fix=_remedy(error),
-        ) from error
-    if not hasattr(estimator, "predict"):
-        raise ModelctlError(
-            f"{path} does not contain an estimator",
-            expected="an object with `predict`",
-            found=repr(type(estimator)),
-        )
-    return estimator
-
-
-def _remedy(error: Exception) -> str:
-    if "__main__" in str(error):
-        return (
-            "move that class or function from the training script into a module (steps.py), import "
-            "it from there, train again, and run `PYTHONPATH=<its folder> modelctl package ...`"
-        )
-    if isinstance(error, ImportError):
-        return "install that module here, or run `PYTHONPATH=<its folder> modelctl package ...`"
-    return "train with the locked scikit-learn (requirements/), and pass a file of joblib.dump"
+def _model_path(path: Path) -> Path:
+    """The model file: `path` itself, or model.joblib in that folder. Raises ModelctlError."""
+    if not path.is_dir() or (path / MODEL).exists():
+        return path / MODEL if path.is_dir() else path
+    names = sorted(each.name for each in path.iterdir())
+    others = [name for name in names if name.endswith((".joblib", ".pkl", ".pickle", ".skops"))]
+    raise ModelctlError(
+        f"{path} has no {MODEL}",
+        expected="a joblib file, or a folder with model.joblib and sample.csv",
+        found=", ".join(names[:8]) or "an empty folder",
+        fix=f"pass {path / others[0]} and --sample" if others else "pass the path of the model",
+    )
 
 
 def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:
@@ -173,31 +144,3 @@ def _metrics(path: Path, asked_for: Path | None) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ModelctlError(f"{path} is not an object", expected='{"accuracy": 0.97, ...}')
     return document
-
-
-def origin(folder: Path) -> tuple[str | None, str | None]:
-    """The commit that last changed a folder, and its time; never the current time.
-
-    SOURCE_DATE_EPOCH (seconds) overrides the commit's time, as in reproducible builds.
-    """
-    # A new metric baseline or data expectation does not change the model, nor its digest.
-    paths = (".", *(f":(exclude,glob)**/{name}" for name in QUALITY_FILES))
-    line = _git(folder, "log", "-1", "--format=%H %ct", "--", *paths)
-    commit, epoch = line.split() if line else (None, None)
-    if commit and _git(folder, "status", "--porcelain", "--", *paths):
-        commit = f"{commit}-dirty"
-    epoch = os.environ.get("SOURCE_DATE_EPOCH") or epoch
-    if not epoch:
-        return commit, None
-    return commit, datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    """The output of git; empty without a repository or git."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -63,7 +63,8 @@ class MetricBaseline(StrictModel):
 class MetricBaselines(StrictModel):
     """The baselines of all metrics, by name."""
 
-    metrics: Annotated[dict[str, MetricBaseline], Field(min_length=1)]
+    # Empty, by hand, for a model that has no metrics: then the gate has nothing to compare.
+    metrics: dict[str, MetricBaseline]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,9 @@ def plan_update(path: Path, model: str, metrics: Mapping[str, Any]) -> edits.Edi
     if not metrics:
         raise ModelctlError(
             f"the bundle of '{model}' has no metrics",
-            expected="evaluation.json with at least one number, written by train.py",
+            expected="evaluation.json with at least one number, written by train.py, or the "
+            "target column in the sample of a finished model",
+            fix=f"for a model without metrics, write `metrics: {{}}` into models/{model}/{FILE}",
         )
     entries = {}
     for name, value in metrics.items():

@@ -6,6 +6,9 @@ Planning only reads. A plan without changes is not written, so commands are idem
 from __future__ import annotations
 
 import difflib
+import hashlib
+import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Edit:
-    """New content of one file; `before` is empty for a new file, `after` is None to remove it."""
+    """New content of one file; `before` is empty for a new file, `after` is None to remove it.
+
+    With `source` the file is a copy of that file, and the contents are their SHA-256.
+    """
 
     path: Path
     before: str
     after: str | None
+    source: Path | None = None
 
     @property
     def has_changes(self) -> bool:
@@ -43,6 +50,9 @@ class Edit:
     def diff(self, root: Path) -> str:
         """The change as a unified diff with paths relative to `root`."""
         name = str(self.path.relative_to(root))
+        if self.source is not None:
+            size = self.source.stat().st_size
+            return f"copy {self.source} -> {name} ({size:,} bytes, SHA-256 {self.after})\n"
         lines = difflib.unified_diff(
             self.before.splitlines(keepends=True),
             (self.after or "").splitlines(keepends=True),
@@ -74,8 +84,13 @@ def set_values(path: Path, source: Path) -> Edit:
     return Edit(path, before, yamlfile.dump(content))
 
 
+def copy(source: Path, path: Path) -> Edit:
+    """Plan to copy a file, whatever is in it."""
+    return Edit(path, _sha256(path) if path.is_file() else "", _sha256(source), source)
+
+
 def remove(path: Path) -> Edit:
-    """Plan to remove a file; a missing file is an edit without changes."""
+    """Plan to remove a text file; a missing file is an edit without changes."""
     if not path.is_file():
         return Edit(path, "", "")
     return Edit(path, path.read_text(encoding="utf-8"), None)
@@ -89,8 +104,26 @@ def apply(repository: Repository, *planned: Edit) -> None:
         if edit.after is None:
             edit.path.unlink()
             _remove_empty(edit.path.parent)
+        elif edit.source is not None:
+            _copy(edit.source, edit.path)
         else:
             yamlfile.write(edit.path, edit.after)
+
+
+def _copy(source: Path, path: Path) -> None:
+    """Replace a file atomically by a copy."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _remove_empty(folder: Path) -> None:

@@ -22,24 +22,40 @@ TRAINING_FILES = ("train.py", "model.yaml")
 
 def plan(repository: Repository, model: str) -> list[edits.Edit]:
     """Plan every file of a new model. Raises ModelctlError for an invalid or existing name."""
+    require_valid_name(model)
+    training = repository.root / "models" / model
+    # Someone packaged a model of that name by hand; a build would put the template's in its place.
+    bundle = repository.root / "build" / "bundles" / model
+    folders = [training, *(repository.folder(e, model) for e in repository.environments), bundle]
+    existing = [str(folder.relative_to(repository.root)) for folder in folders if folder.exists()]
+    if existing:
+        raise RefusedError(
+            f"model '{model}' already exists",
+            found=", ".join(existing),
+            fix=f"choose another name; to give that model a folder, `modelctl new {model} --from "
+            "FILE --sample FILE`; to add an existing model to another environment, copy its "
+            "folder there (without version.yaml)",
+        )
+    planned = [edits.Edit(training / name, "", _text(name, model=model)) for name in TRAINING_FILES]
+    return planned + value_files(repository, model)
+
+
+def require_valid_name(model: str) -> None:
+    """Raise ModelctlError for a name that Kubernetes would refuse."""
     if NAME.fullmatch(model) is None:
         raise ModelctlError(
             f"invalid model name '{model}'",
             expected="at most 53 of a-z, 0-9 and -, starting with a letter, not ending with -",
             fix=f"modelctl new {_suggestion(model)}",
         )
-    training = repository.root / "models" / model
-    folders = [training, *(repository.folder(e, model) for e in repository.environments)]
-    existing = [str(folder.relative_to(repository.root)) for folder in folders if folder.exists()]
-    if existing:
-        raise RefusedError(
-            f"model '{model}' already exists",
-            found=", ".join(existing),
-            fix="choose another name; to add an existing model to another environment, copy its "
-            "folder there (without version.yaml)",
-        )
-    planned = [edits.Edit(training / name, "", _text(name, model=model)) for name in TRAINING_FILES]
+
+
+def value_files(repository: Repository, model: str) -> list[edits.Edit]:
+    """Plan the value files of a model in each environment that has none of it."""
+    planned = []
     for environment in repository.environments:
+        if repository.folder(environment, model).exists():
+            continue
         # Two replicas in the last environment, which serves users.
         last = environment == repository.environments[-1]
         for name in ("settings.yaml", "capacity.yaml"):

@@ -35,7 +35,7 @@ SHORT_COMMIT = 12
 
 
 def models(root: Path) -> list[str]:
-    """All models with training code, sorted."""
+    """All models with a folder, sorted."""
     return sorted(path.parent.name for path in (root / MODELS).glob("*/model.yaml"))
 
 
@@ -46,9 +46,23 @@ def changed(root: Path, commit: str) -> list[str]:
     rebuilt, so the finished build is outdated and must not be released.
     """
     names = gitrepo.changed_since(root, commit, (*SHARED, MODELS))
-    folders = {Path(name).parts[1] for name in names if name.startswith(f"{MODELS}/")}
-    everything = any(not name.startswith(f"{MODELS}/") for name in names)
-    return [model for model in models(root) if everything or model in folders]
+    known = models(root)
+    folders = {_folder(name) for name in names}
+    # What is below models/ and in no model's folder may be shared; a removed model is not.
+    shared = folders - set(known) - _removed(root, commit)
+    return [model for model in known if shared or model in folders]
+
+
+def _folder(name: str) -> str:
+    """The folder below models/ that a file is in; empty for other files."""
+    parts = Path(name).parts
+    return parts[1] if parts[0] == MODELS and len(parts) > 2 else ""
+
+
+def _removed(root: Path, commit: str) -> set[str]:
+    """The models of that commit."""
+    names = gitrepo.git(root, "ls-tree", "-r", "--name-only", commit, "--", MODELS).splitlines()
+    return {_folder(name) for name in names if name.endswith("/model.yaml")}
 
 
 def inputs(root: Path, model: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ GENERATED = {
 }
 HAND_WRITTEN = [page for page in PAGES if str(page.relative_to(ROOT)) not in GENERATED]
 # What pages add in their examples, and take away again.
-EXAMPLES = {"churn", "canary"}
+EXAMPLES = {"churn", "canary", "cancer", "mine"}
 # A fork may take these away; pages go on to use them as examples.
 SAMPLES = {"iris", "penguins", "diabetes", "dev", "staging", "production"}
 OWNED = (

@@ -13,7 +13,7 @@ import pytest
 from sandbox.bundles import Bundle, read_bundle
 from sandbox.environments import (
     Environment,
-    models_with_code,
+    models_with_folder,
     read_environments,
     read_releases,
 )
@@ -162,9 +162,9 @@ def test_nothing_is_promoted_that_is_not_released_before(layout: Layout, gitops:
     assert read_releases(gitops.worktree) == []
 
 
-def test_models_with_code_are_those_that_an_environment_is_set_up_for(tmp_path: Path) -> None:
+def test_models_with_folder_are_those_that_an_environment_is_set_up_for(tmp_path: Path) -> None:
     shutil.copytree(samples.ENVIRONMENTS, tmp_path / "environments")
     for model in ("iris", "unused"):
         (tmp_path / "models" / model).mkdir(parents=True)
-        (tmp_path / "models" / model / "train.py").touch()
-    assert models_with_code(tmp_path) == ["iris"]
+        (tmp_path / "models" / model / "model.yaml").touch()
+    assert models_with_folder(tmp_path) == ["iris"]

@@ -177,7 +177,7 @@ def test_a_duration_that_the_model_uses_is_explained(tmp_path: Path) -> None:
 
 def test_an_unfitted_model_is_called_that(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 2.0]})
-    with pytest.raises(ModelctlError, match="cannot predict its own sample") as refused:
+    with pytest.raises(ModelctlError, match="is not fitted") as refused:
         packaged(Ridge(), frame, tmp_path, target="y")
     assert refused.value.fix == "call fit before joblib.dump"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.packaging import training_output
+from modelctl.packaging import origins
 from modelctl.quality import metric_baselines
 from tests.modelctl.conftest import commit_all, make_bundle, run
 
@@ -164,11 +164,11 @@ def test_what_a_model_is_held_to_does_not_change_its_digest(held: Path) -> None:
     folder = held / "models/iris"
     (folder / "train.py").write_text("print()\n")
     commit_all(held, "training code")
-    before = training_output.origin(folder)
+    before = origins.origin(folder)
     assert before[0]
     (folder / "baseline.yaml").write_text("metrics: {}\n")
-    assert training_output.origin(folder) == before
+    assert origins.origin(folder) == before
     commit_all(held, "another baseline")
-    assert training_output.origin(folder) == before
+    assert origins.origin(folder) == before
     (folder / "train.py").write_text("print(1)\n")
-    assert training_output.origin(folder)[0] == f"{before[0]}-dirty"
+    assert origins.origin(folder)[0] == f"{before[0]}-dirty"

@@ -43,6 +43,10 @@ def edit(root: Path, name: str) -> None:
     [
         ("models/iris/train.py", ["iris"]),
         ("models/new/model.yaml", ["new"]),
+        ("models/iris/deep/er/rows.csv", ["iris"]),
+        # No model's folder: any model may use it.
+        ("models/common/steps.py", ["churn", "iris"]),
+        ("models/steps.py", ["churn", "iris"]),
         ("app/errors.py", ["churn", "iris"]),
         ("Dockerfile", ["churn", "iris"]),
         ("requirements/serve.txt", ["churn", "iris"]),

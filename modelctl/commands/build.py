@@ -1,0 +1,112 @@
+"""`modelctl build`: bring the bundles of models up to date."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from modelctl.packaging.build import Home, State
+
+
+@click.command()
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--force", is_flag=True, help="Train and package again what is up to date")
+@click.option("--replace", is_flag=True, help="Replace a bundle that comes from elsewhere")
+def command(models: tuple[str, ...], force: bool, replace: bool) -> None:
+    """Train and package MODEL into build/bundles/MODEL, unless that is up to date; default: all.
+
+    A model without training code is packaged from the files in `source:` of its model.yaml, whose
+    SHA-256 are verified. Whether a bundle is up to date is decided by the content of every file
+    below models/MODEL, of the locked requirements and of the code that packages; baseline.yaml and
+    data.yaml do not count.
+
+    \b
+    Examples:
+      modelctl build iris
+      modelctl build --force
+    """
+    from modelctl.packaging import build
+
+    root = _root()
+    names = list(models) or build.models(root)
+    options = [*(["--force"] if force else []), *(["--replace"] if replace else [])]
+    if len(names) == 1:
+        _build(build.Home(root, names[0]), force=force, replace=replace)
+        return
+    failed = []
+    for name in names:
+        # Each in a process of its own: their helper modules may have the same names.
+        argv = [sys.executable, "-m", "modelctl", "build", name, *options]
+        if subprocess.run(argv, check=False, cwd=root).returncode != 0:
+            failed.append(name)
+    if failed:
+        from modelctl.errors import ModelctlError
+
+        raise ModelctlError(
+            f"{len(failed)} of {len(names)} models could not be built", found=", ".join(failed)
+        )
+
+
+def _build(home: Home, *, force: bool, replace: bool) -> None:
+    from modelctl.packaging import build, fingerprint
+
+    state = build.inspect(home)
+    if not state.changed and not force:
+        click.echo(f"{home.model}: build/bundles/{home.model} is up to date")
+        return
+    if not replace:
+        build.require_own_bundle(home)
+    reason = fingerprint.in_words(state.changed) or "--force"
+    click.echo(f"{home.model}: building ({reason})")
+    build.train(home, state, force=force)
+    _package(home, state)
+
+
+def _package(home: Home, state: State) -> None:
+    from rich.console import Console
+
+    started = time.monotonic()
+    with Console(stderr=True).status("loading scikit-learn") as status:
+        from modelctl.packaging import build
+        from modelctl.packaging.evaluation import with_metrics
+        from modelctl.packaging.package import plan, write
+        from modelctl.packaging.table import print_attempts, print_inputs
+        from modelctl.packaging.training_output import Request, read_training_output
+
+        status.update("reading the model and the sample")
+        # Helper modules beside the training code, as Python itself does for a script.
+        sys.path.insert(0, str(home.folder))
+        source = home.source()
+        key = source.key if source is not None else ""
+        training_output = read_training_output(Request(home.training, config=home.config, key=key))
+        if source is not None:
+            training_output = with_metrics(training_output)
+        planned = plan(training_output, engine="auto", tolerance=1e-6, on_step=status.update)
+        planned.report[build.BUILT] = build.record_of(home, state, planned.digest)
+        digest = write(planned, home.bundle)
+    print_inputs(planned)
+    print_attempts(planned)
+    seconds = time.monotonic() - started
+    out = home.bundle.relative_to(home.root)
+    click.echo(f"{training_output.name} {training_output.version} -> {out} in {seconds:.1f} s")
+    click.echo(digest)
+
+
+def _root() -> Path:
+    """The checkout that contains the current folder. Raises ModelctlError."""
+    from modelctl.errors import ModelctlError
+
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents):
+        if (folder / "environments" / "environments.yaml").is_file():
+            return folder
+    raise ModelctlError(
+        f"no environments/environments.yaml in {here} or its parent folders",
+        fix="run this command inside a checkout of your models' repository",
+    )
