@@ -60,7 +60,7 @@ class Service:
         self.version = str(bundle.manifest["version"])
         validator = Validator(self.contract)
         common = (self.contract, validator, settings.max_batch_rows)
-        self.native = Native(self.version, validator, settings.max_batch_rows)
+        self.native = Native(self.version, validator, settings.max_batch_rows, self.contract.output)
         self.v1 = V1(self.name, self.version, *common)
         self.v2 = V2(self.name, self.version, *common)
         self.openapi = self._describe()

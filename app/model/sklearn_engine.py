@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.errors import BundleRefusedError, RequestError
-from app.model.prediction import Prediction, not_finite_error
+from app.errors import BundleRefusedError
+from app.model.sklearn_outputs import ask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.model.bundle import Bundle
     from app.model.contract import Contract, Feature
+    from app.model.prediction import Prediction
     from app.model.validation import Batch
 
 MODEL = "model.joblib"
@@ -56,20 +57,8 @@ class SklearnEngine:
         return cls(estimator, contract)
 
     def predict(self, batch: Batch) -> Prediction:
-        """Predict validated rows. Raises RequestError 422 if scikit-learn rejects them."""
-        rows = self.decode(batch)
-        output = self._contract.output
-        try:
-            values = self._estimator.predict(rows)
-            probabilities = self._estimator.predict_proba(rows) if output.probabilities else None
-        except ValueError as error:
-            raise RequestError(
-                422, "model-refused", "The model rejected these rows", str(error)[:300]
-            ) from error
-        checked = values if output.kind == "regressor" else probabilities
-        if checked is not None and not np.isfinite(checked).all():
-            raise not_finite_error()
-        return Prediction(np.asarray(values).ravel().tolist(), probabilities)
+        """Predict validated rows; also raises RequestError 422 if scikit-learn rejects them."""
+        return ask(self._estimator, self.decode(batch), len(batch), self._contract.output)
 
     def decode(self, batch: Batch) -> Any:
         """The rows in the form the estimator was fitted on: a float64 array or a DataFrame."""

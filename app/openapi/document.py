@@ -13,12 +13,12 @@ from app import __version__
 from app.openapi.contract_schemas import (
     Schema,
     closed_object,
-    prediction_schemas,
     problem_schemas,
     ref,
     row_schemas,
     rows_schema,
 )
+from app.openapi.output_schemas import prediction_schemas
 from app.openapi.parts import get, headers, parameter, parameters, post, problems
 from app.openapi.protocol_schemas import v1_schemas, v2_example, v2_schemas
 from app.protocols.frames import HEADER
