@@ -143,7 +143,7 @@ def _try_onnx(
         return Attempt("onnx", None, str(error))
     except Exception as error:  # estimators have more configurations than the translation knows
         return Attempt("onnx", None, f"translation failed: {type(error).__name__}: {error}"[:300])
-    parity = Parity(tolerance, is_regression=contract.output.kind == "regressor")
+    parity = Parity.of(contract.output, tolerance)
     try:
         for what, batch in (
             ("sample", sample),

@@ -122,7 +122,9 @@ def _several(
         return Output(kind, title, None, probabilities=False, targets=targets)
     listed = getattr(estimator, "classes_", None)
     if isinstance(listed, list | tuple) and len(listed) == count:
-        classes = [_classes(one) for one in listed]
+        # A chain lists them in its own order.
+        order = getattr(last_step(estimator), "order_", range(count))
+        classes = [_classes(listed[list(order).index(at)]) for at in range(count)]
     else:
         # Labels present or not: scikit-learn's `classes_` are then the columns' numbers.
         classes = [(0, 1)] * count

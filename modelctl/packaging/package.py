@@ -179,7 +179,7 @@ def _ensure_sample_reproduced(
     given = as_fitted(training_output.estimator, frame)
     try:
         mismatched = mismatched_rows(
-            training_output.estimator, given, sklearn, encode(rows, contract)
+            training_output.estimator, given, sklearn, encode(rows, contract), contract.output
         )
     except Exception as error:  # a pipeline runs whatever its steps do
         raise ModelctlError(

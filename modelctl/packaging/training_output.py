@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging.alignment import text_columns
+from modelctl.packaging.outputs import ensure_answers
 from modelctl.packaging.samples import read_sample
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Request:
     metrics: Path | None = None
     name: str = ""
     version: str = ""
-    target: str = ""
+    # The name of the target's column, or of several targets'.
+    target: str | tuple[str, ...] = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class TrainingOutput:
     name: str
     version: str
     description: str
-    target: str
+    target: str | tuple[str, ...]
     estimator: Any
     model_bytes: bytes
     features: pd.DataFrame
@@ -76,7 +78,8 @@ def read_training_output(request: Request) -> TrainingOutput:
     model_bytes = _read(model, "the fitted estimator")
     estimator = _estimator(model)
     frame = read_sample(sample, text_columns(estimator))
-    target = request.target or str(config.get("target", ""))
+    target = request.target or _targets(config.get("target", ""))
+    columns = [target] if isinstance(target, str) else list(target)
     commit, created = origin(request.config.parent if request.config else folder)
     return TrainingOutput(
         name=name,
@@ -85,7 +88,7 @@ def read_training_output(request: Request) -> TrainingOutput:
         target=target or "prediction",
         estimator=estimator,
         model_bytes=model_bytes,
-        features=frame.drop(columns=[target]) if target in frame.columns else frame,
+        features=frame.drop(columns=[name for name in columns if name in frame.columns]),
         metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
         training={
             "rows": len(frame),
@@ -103,6 +106,13 @@ def _config(path: Path | None) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ModelctlError(f"{path} is not a mapping", expected="name, version, target as keys")
     return document
+
+
+def _targets(value: Any) -> str | tuple[str, ...]:
+    """`target` of model.yaml: a name, or a list of the names of several targets."""
+    if isinstance(value, list):
+        return str(value[0]) if len(value) == 1 else tuple(map(str, value))
+    return str(value)
 
 
 def _read(path: Path, what: str) -> bytes:
@@ -124,12 +134,7 @@ def _estimator(path: Path) -> Any:
             found=f"{type(error).__name__}: {error}"[:500],
             fix=_remedy(error),
         ) from error
-    if not hasattr(estimator, "predict"):
-        raise ModelctlError(
-            f"{path} does not contain an estimator",
-            expected="an object with `predict`",
-            found=repr(type(estimator)),
-        )
+    ensure_answers(estimator, str(path))
     return estimator
 
 

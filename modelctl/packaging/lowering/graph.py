@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,14 +126,19 @@ class Graph:
         inner = helper.make_graph(body._nodes, "round", infos, outputs, body._initializers)
         return self.add("Loop", self.integers(max_rounds), condition, start, body=inner)
 
-    def model(self, width: int, outputs: dict[str, str]) -> onnx.ModelProto:
-        """The finished model: input `rows` [n, width]; `outputs` maps public names to results."""
+    def model(
+        self, width: int, outputs: dict[str, str], matrices: Container[str] = ("probability",)
+    ) -> onnx.ModelProto:
+        """The finished model: input `rows` [n, width]; `outputs` maps public names to results.
+
+        `matrices`: the outputs with more than one value per row.
+        """
         nodes = list(self._nodes)
         infos = []
         for public, result in outputs.items():
             nodes.append(helper.make_node("Identity", [result], [public], name=public))
             kind = TensorProto.INT64 if public == "label" else TensorProto.DOUBLE
-            shape = ["n", None] if public == "probability" else ["n"]
+            shape = ["n", None] if public in matrices else ["n"]
             infos.append(helper.make_tensor_value_info(public, kind, shape))
         rows = helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["n", width])
         graph = helper.make_graph(nodes, "model", [rows], infos, self._initializers)
