@@ -70,11 +70,12 @@ def infer_output(estimator: Any, given: Any, target: str | Sequence[str]) -> Out
     answer = _asked(estimator, "predict", given)
     count = _target_count(estimator, answer)
     if count:
-        return _several(estimator, kind, count, target, given)
+        has_probabilities = _has_probabilities(estimator, given, answer)
+        return _several(estimator, kind, count, target, given, has_probabilities=has_probabilities)
     if kind == "regressor":
         return Output(kind, name, None, probabilities=False)
     classes = _clusters(estimator, answer) if kind == "cluster" else _classes(estimator.classes_)
-    if hasattr(estimator, "predict_proba"):
+    if _has_probabilities(estimator, given, answer):
         return Output(kind, name, classes, probabilities=True)
     scores, width = _decision(estimator, given) if kind == "classifier" else (None, None)
     return Output(kind, name, classes, probabilities=False, scores=scores, width=width)
@@ -112,7 +113,13 @@ def _target_count(estimator: Any, answer: NDArray[Any] | None) -> int:
 
 
 def _several(
-    estimator: Any, kind: Kind, count: int, target: str | Sequence[str], given: Any
+    estimator: Any,
+    kind: Kind,
+    count: int,
+    target: str | Sequence[str],
+    given: Any,
+    *,
+    has_probabilities: bool,
 ) -> Output:
     """Several targets: of numbers, of classes, or of labels that are present or not."""
     names = target_names(target, count)
@@ -129,7 +136,7 @@ def _several(
         # Labels present or not: scikit-learn's `classes_` are then the columns' numbers.
         classes = [(0, 1)] * count
     targets = tuple(Target(name, one) for name, one in zip(names, classes, strict=True))
-    if hasattr(estimator, "predict_proba"):
+    if has_probabilities:
         return Output(kind, title, None, probabilities=True, targets=targets)
     scores, width = _decision(estimator, given)
     if width != count:
@@ -153,6 +160,16 @@ def target_names(target: str | Sequence[str], count: int) -> list[str]:
             fix="correct `target:` in model.yaml (a list), or repeat --target for each",
         )
     return names
+
+
+def _has_probabilities(estimator: Any, given: Any, answer: NDArray[Any] | None) -> bool:
+    """Whether `predict_proba` is there, and works wherever `predict` does.
+
+    Some metaestimators have it whatever their members are, such as a chain of multiclass ones.
+    """
+    if not hasattr(estimator, "predict_proba"):
+        return False
+    return answer is None or _asked(estimator, "predict_proba", given) is not None
 
 
 def _decision(estimator: Any, given: Any) -> tuple[Scores | None, int | None]:
@@ -240,7 +257,9 @@ def _asked(estimator: Any, method: str, given: Any) -> NDArray[Any] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return dense(getattr(estimator, method)(given[:ROWS]))
+            answer = getattr(estimator, method)(given[:ROWS])
+            # Probabilities of several targets: a list of matrices of different widths.
+            return dense(answer[0] if isinstance(answer, list) else answer)
     except Exception:
         return None
 

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from modelctl.packaging.lowering.columns import Block
     from modelctl.packaging.lowering.walk import Outputs
 
+# Their members each see all columns.
+OF_MEMBERS = (
+    *("MultiOutputRegressor", "MultiOutputClassifier", "RegressorChain", "ClassifierChain"),
+    "OneVsRestClassifier",
+)
+
 
 def tree_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     """A decision tree or a forest: the mean of the class shares in the leaves reached."""
@@ -95,16 +101,44 @@ def split_points(model: Any) -> tuple[list[int], list[float], type] | None:
 
     None for a model without trees.
     """
+    if type(model).__name__ in OF_MEMBERS:
+        return _members_split_points(model)
     if hasattr(model, "_predictors"):
         return *histogram.split_points(model), np.float64
     # Gradient boosting keeps an array of trees per stage.
     stages = [m if isinstance(m, np.ndarray) else [m] for m in _members(model)]
-    trees = [member.tree_ for stage in stages for member in stage if hasattr(member, "tree_")]
-    if not trees:
+    members = [member for stage in stages for member in stage if hasattr(member, "tree_")]
+    if not members:
         return None
-    features = [index for tree in trees for index in tree.feature[tree.feature >= 0].tolist()]
+    trees = [member.tree_ for member in members]
+    # Isolation forests and bagging may show each tree some of the columns only.
+    columns = getattr(model, "estimators_features_", [])
+    if len(columns) != len(trees) or all(len(own) == model.n_features_in_ for own in columns):
+        columns = [np.arange(model.n_features_in_)] * len(trees)
+    features = [
+        int(own[index])
+        for tree, own in zip(trees, columns, strict=True)
+        for index in tree.feature[tree.feature >= 0]
+    ]
     thresholds = [at for tree in trees for at in tree.threshold[tree.feature >= 0].tolist()]
     return features, thresholds, np.float32
+
+
+def _members_split_points(model: Any) -> tuple[list[int], list[float], type] | None:
+    """Those of the members, which see the same columns; a chain's additional ones are left out."""
+    features: list[int] = []
+    thresholds: list[float] = []
+    float_type: type = np.float64
+    for member in model.estimators_:
+        points = split_points(member)
+        if points is None:
+            return None
+        own = [(at, threshold) for at, threshold in zip(*points[:2], strict=True)]
+        kept = [point for point in own if point[0] < model.n_features_in_]
+        features += [at for at, _ in kept]
+        thresholds += [threshold for _, threshold in kept]
+        float_type = points[2]
+    return features, thresholds, float_type
 
 
 def _mean_of_leaves(
