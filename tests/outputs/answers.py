@@ -15,10 +15,10 @@ def dense(answer: Any) -> np.ndarray:
 def expected(model: Any, rows: pd.DataFrame, method: str, targets: list[str]) -> list[Any]:
     """One JSON value per row: by target if there are several."""
     answer = getattr(model, method)(rows)
-    if method == "transform":
-        return dense(answer).tolist()
-    if not targets:
-        return dense(answer).ravel().tolist() if method == "predict" else dense(answer).tolist()
+    if method == "transform" or not targets:
+        found = dense(answer)
+        listed: list[Any] = (found.ravel() if method == "predict" else found).tolist()
+        return listed
     if method != "predict_proba":
         return [dict(zip(targets, row, strict=True)) for row in dense(answer).tolist()]
     if isinstance(answer, list):
