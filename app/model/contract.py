@@ -64,7 +64,7 @@ class Output:
 
     `probabilities`: one for each class, of all targets one after the other. `scores` is the method
     of scikit-learn that computes numbers beside the answer; `width` is how many per row, or None
-    for a single number. A classifier has scores only if it has no probabilities.
+    for a single number. No model has both, probabilities and scores.
     """
 
     kind: Kind
@@ -173,6 +173,8 @@ def _output(entry: dict[str, Any]) -> Output:
         width=width,
         targets=tuple(_target(target) for target in entry.get("targets", ())),
     )
+    if scores and output.probabilities:
+        raise ValueError("output with probabilities and scores")
     labelled = [part.classes is not None for part in output.parts]
     if (kind == "transformer" and width is None) or any(labelled) == output.is_numeric:
         raise ValueError(f"output of kind {kind!r} with classes of {labelled.count(True)} targets")

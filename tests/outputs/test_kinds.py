@@ -9,17 +9,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
 from app.model.bundle import verify
-from modelctl.packaging.package import plan, write
-from modelctl.packaging.training_output import Request, read_training_output
 from tests.app.conftest import make_client
 from tests.outputs.answers import expected, flat, is_close
 from tests.outputs.kinds import KINDS, Kind
+from tests.outputs.packaged import BUNDLE, package_kind
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -32,15 +30,9 @@ class Served:
 
     def __init__(self, kind: Kind, folder: Path) -> None:
         self.kind = kind
-        self.model, features = kind.fitted()
-        joblib.dump(self.model, folder / "model.joblib")
-        features.to_csv(folder / "sample.csv", index=False)
-        target: Any = kind.targets if len(kind.targets) != 1 else kind.targets[0]
-        request = Request(folder, name="kind", version="1.0.0", target=target)
-        self.plan = plan(read_training_output(request), engine="auto", tolerance=1e-6)
-        write(self.plan, folder / "bundle")
-        self.manifest = verify(folder / "bundle").manifest
-        self.client: FlaskClient = make_client(folder / "bundle")
+        self.model, features, self.plan = package_kind(kind, folder)
+        self.manifest = verify(folder / BUNDLE).manifest
+        self.client: FlaskClient = make_client(folder / BUNDLE)
         # Real rows, and one between two of them that nobody was fitted on.
         self.rows = features.iloc[[0, 3, len(features) // 2, -1, 5, 8]].copy()
         self.rows.loc[len(features)] = features.iloc[[1, -2]].mean()

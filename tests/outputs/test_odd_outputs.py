@@ -25,10 +25,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from modelctl.errors import ModelctlError
-from modelctl.packaging.package import Plan, plan, write
+from modelctl.packaging.package import Plan, plan
 from modelctl.packaging.training_output import Request, read_training_output
 from tests.app.conftest import make_client
-from tests.outputs import kinds, odd_models
+from tests.outputs import kinds, odd_models, packaged
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -40,15 +40,10 @@ Package = Callable[..., Plan]
 def package(tmp_path: Path) -> Package:
     """Package a fitted model with a sample into the folder `bundle`."""
 
-    def packaged(model: Any, sample: pd.DataFrame, target: Any = "") -> Plan:
-        joblib.dump(model, tmp_path / "model.joblib")
-        sample.to_csv(tmp_path / "sample.csv", index=False)
-        request = Request(tmp_path, name="odd", version="1.0.0", target=target)
-        planned = plan(read_training_output(request), engine="auto", tolerance=1e-6)
-        write(planned, tmp_path / "bundle")
-        return planned
+    def into_folder(model: Any, sample: pd.DataFrame, target: Any = "") -> Plan:
+        return packaged.package(model, sample, tmp_path, target)
 
-    return packaged
+    return into_folder
 
 
 def answers(client: FlaskClient, rows: pd.DataFrame) -> list[Any]:
@@ -102,7 +97,7 @@ def test_a_label_that_is_no_class_is_an_error_and_never_an_answer(
     assert "none of the model's classes" in str(caplog.records[-1].exc_info)
 
 
-@pytest.mark.parametrize("path", ["/predict", "/v1/models/odd:predict", "/v2/models/odd/infer"])
+@pytest.mark.parametrize("path", ["/predict", "/v1/models/kind:predict", "/v2/models/kind/infer"])
 def test_one_answer_for_many_rows_is_an_error_on_every_route(
     package: Package, tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
