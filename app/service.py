@@ -227,6 +227,7 @@ class Service:
         """The public part of the manifest, and the digest."""
         manifest = self.bundle.manifest
         public = {key: manifest[key] for key in PUBLIC if key in manifest}
+        public["inputs"] = [feature.as_public() for feature in self.contract.inputs]
         return {**public, "digest": self.bundle.digest}
 
 

@@ -17,10 +17,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks import steps
 from benchmarks.families import FAMILIES, Case, cases
 from benchmarks.machine import describe
-from modelctl.packaging.alignment import align
-from modelctl.packaging.candidates import json_rows
-from modelctl.packaging.contracts import infer
 from modelctl.packaging.engines import attempt_all, chosen
+from modelctl.packaging.inference import infer
 from modelctl.packaging.parity import Parity, encode
 
 if TYPE_CHECKING:
@@ -80,10 +78,10 @@ def measure(case: Case) -> Row:
         # Iterative solvers stop early here on purpose.
         warnings.simplefilter("ignore")
         model, features, target = case.fitted()
-    frame = align(model, features)
-    contract = infer(model, frame, target)
-    rows = json_rows(frame, contract)
-    attempts = attempt_all(model, contract, rows, wanted="auto", tolerance=TOLERANCE)
+    subject, _ = infer(model, features, target)
+    contract, frame = subject.contract, subject.frame
+    rows = subject.rows(frame)
+    attempts, _ = attempt_all(subject, wanted="auto", tolerance=TOLERANCE)
     onnx = attempts[0].engine
     many = encode((rows * (MANY // len(rows) + 1))[:MANY], contract)
     one = encode(rows[:1], contract)

@@ -44,10 +44,8 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from modelctl.packaging.alignment import align
-from modelctl.packaging.candidates import json_rows
-from modelctl.packaging.contracts import infer
 from modelctl.packaging.engines import attempt_all
+from modelctl.packaging.inference import infer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,7 +220,5 @@ def try_engines(
     model: Any, features: pd.DataFrame, target: str, *, wanted: str = "auto", tolerance: float
 ) -> list[Attempt]:
     """Package a fitted estimator in memory: what became of each engine."""
-    frame = align(model, features)
-    contract = infer(model, frame, target)
-    rows = json_rows(frame, contract)
-    return attempt_all(model, contract, rows, wanted=wanted, tolerance=tolerance)
+    subject, _ = infer(model, features, target)
+    return attempt_all(subject, wanted=wanted, tolerance=tolerance)[0]

@@ -87,7 +87,11 @@ def on_sandbox(report: Report, choice: scenarios.Choice) -> None:
     chosen = (*E2E, f"--scenarios={','.join(choice.files)}")
     # Side by side, because both wait most of the time.
     beside = (
-        Suite("end to end: Argo CD", (*chosen, "-m", "not beside and not alone"), live=True),
+        Suite(
+            "end to end: Argo CD",
+            (*chosen, "-m", "not beside and not alone and not bare"),
+            live=True,
+        ),
         Suite("end to end: releases of plain Helm", (*chosen, "-m", "beside")),
     )
     with tempfile.TemporaryDirectory(prefix="ml-model-tests-") as folder:
@@ -98,6 +102,9 @@ def on_sandbox(report: Report, choice: scenarios.Choice) -> None:
             if "test_restart.py" in choice.files:
                 run(report, Suite("end to end: restarts", (*chosen, "-m", "alone"), live=True))
         run(report, DOWN)
+    if "test_lifecycle.py" in choice.files:
+        # Two kubelets conflict on one machine: this one starts a sandbox when the other is gone.
+        run(report, Suite("end to end: a sandbox of its own", (*chosen, "-m", "bare"), live=True))
 
 
 def is_installed(program: str) -> bool:

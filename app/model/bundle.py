@@ -19,7 +19,9 @@ import orjson
 
 from app.errors import BundleRefusedError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# Version 1 has no `unseen`, no `rows`: its strings are closed lists or free text.
+READABLE_VERSIONS = (1, SCHEMA_VERSION)
 MANIFEST = "manifest.json"
 # Signature in the format of OpenSSF model signing; verified before the service starts.
 SIGNATURE = "model.sig"
@@ -92,10 +94,10 @@ def parse(raw: bytes) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise _manifest_error("a JSON object", type(manifest).__name__)
     version = manifest.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS or isinstance(version, bool):
         raise BundleRefusedError(
             "manifest.json has an unsupported schema version",
-            expected=str(SCHEMA_VERSION),
+            expected=" or ".join(map(str, READABLE_VERSIONS)),
             found=repr(version)[:100],
             fix="use the image version it was packaged for, or package the model again",
         )

@@ -1,8 +1,8 @@
 """A model's inputs and output: the typed form of the manifest's `inputs` and `output`.
 
-The contract encodes every row as float64: a number stays as it is, a boolean is 0 or 1, a category
-is its index in `categories`, a missing value is NaN. Both engines start from the same encoding, so
-their predictions are comparable. Free text (strings without listed categories) is kept separately.
+The contract encodes every row as float64: a number stays as it is, a boolean is 0 or 1, a time is
+microseconds since 1970, a category is its index in `categories` (-1 if it is none of them), a
+missing value is NaN. The texts of open columns (any string is answered) are kept beside it.
 """
 
 from __future__ import annotations
@@ -13,36 +13,16 @@ from itertools import accumulate
 from typing import Any, Literal
 
 from app.errors import BundleRefusedError
+from app.model.feature import Feature
 
-Dtype = Literal["float", "integer", "boolean", "string"]
 Label = str | int | float | bool
-DTYPES = ("float", "integer", "boolean", "string")
 Kind = Literal["classifier", "regressor", "cluster", "anomaly", "transformer"]
 KINDS = ("classifier", "regressor", "cluster", "anomaly", "transformer")
 Scores = Literal["decision_function", "score_samples"]
 SCORES = ("decision_function", "score_samples")
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One input. `min` and `max` are the range in training: informative, not enforced."""
-
-    name: str
-    dtype: Dtype
-    min: float | None
-    max: float | None
-    categories: tuple[str, ...] | None
-    missing: Literal["allow", "refuse"]
-
-    @cached_property
-    def codes(self) -> dict[str, float]:
-        """Category -> its code in an encoded row."""
-        return {category: float(code) for code, category in enumerate(self.categories or ())}
-
-    @property
-    def is_text(self) -> bool:
-        """Free text: a string whose values are not enumerated."""
-        return self.dtype == "string" and self.categories is None
+Form = Literal["frame", "array", "texts", ""]
+Extra = Literal["refuse", "ignore"]
+FORMS = ("frame", "array", "texts", "")
 
 
 @dataclass(frozen=True)
@@ -109,10 +89,18 @@ class Output:
 
 @dataclass(frozen=True)
 class Contract:
-    """The ordered inputs and the output of a model."""
+    """The ordered inputs and the output of a model.
+
+    `form`: what the estimator was fitted on: a data frame, an array, or one column of texts; empty
+    in bundles of schema version 1. A row may also have the keys in `ignored` (columns in training
+    that the estimator drops), and any other key if `extra` is ignore.
+    """
 
     inputs: tuple[Feature, ...]
     output: Output
+    form: Form = ""
+    ignored: tuple[str, ...] = ()
+    extra: Extra = "refuse"
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -122,16 +110,20 @@ class Contract:
     def as_manifest(self) -> dict[str, Any]:
         """The manifest entries that `from_manifest` reads."""
         return {
-            "inputs": [asdict(feature) for feature in self.inputs],
+            "inputs": [feature.as_manifest() for feature in self.inputs],
             "output": self.output.as_manifest(),
+            "rows": {"form": self.form, "ignored": list(self.ignored), "extra": self.extra},
         }
 
     @classmethod
     def from_manifest(cls, manifest: dict[str, Any]) -> Contract:
         """Raises BundleRefusedError if the manifest's inputs or output are invalid."""
         try:
-            inputs = tuple(_feature(entry) for entry in manifest["inputs"])
+            inputs = tuple(Feature.from_manifest(entry) for entry in manifest["inputs"])
             output = _output(manifest["output"])
+            rows = manifest.get("rows") or {}
+            form, extra = _rows(rows)
+            ignored = tuple(rows.get("ignored", ()))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleRefusedError(
                 "manifest.json has an invalid contract",
@@ -139,21 +131,14 @@ class Contract:
                 found=f"{type(error).__name__}: {error}"[:200],
                 fix="package the model again with `modelctl package`",
             ) from error
-        return cls(inputs=inputs, output=output)
+        return cls(inputs, output, form=form, ignored=ignored, extra=extra)
 
 
-def _feature(entry: dict[str, Any]) -> Feature:
-    if entry["dtype"] not in DTYPES or entry["missing"] not in ("allow", "refuse"):
-        raise ValueError(f"input {entry['name']!r}: {entry['dtype']!r}, {entry['missing']!r}")
-    categories = entry["categories"]
-    return Feature(
-        name=entry["name"],
-        dtype=entry["dtype"],
-        min=entry["min"],
-        max=entry["max"],
-        categories=None if categories is None else tuple(categories),
-        missing=entry["missing"],
-    )
+def _rows(entry: dict[str, Any]) -> tuple[Form, Extra]:
+    form, extra = entry.get("form", ""), entry.get("extra", "refuse")
+    if form not in FORMS or extra not in ("refuse", "ignore"):
+        raise ValueError(f"rows: form {form!r}, extra {extra!r}")
+    return form, extra
 
 
 def _output(entry: dict[str, Any]) -> Output:

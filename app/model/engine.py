@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app.errors import BundleRefusedError
+from app.errors import BundleRefusedError, RequestError
 from app.model.validation import Validator
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def load(bundle: Bundle, contract: Contract) -> Engine:
 def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
     """Predict the bundle's sample and compare with the predictions recorded at packaging.
 
-    Raises BundleRefusedError: a CPU or library that computes different results must not serve.
+    Rows that the model refused at packaging have to be refused here as well. Raises
+    BundleRefusedError: a CPU or library that computes different results must not serve.
     Also the warm-up: afterwards the engine has allocated what a request needs.
     """
     sample = orjson.loads(bundle.read(SAMPLE))
@@ -63,6 +64,22 @@ def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
                 found=repr(value),
                 fix="use an image with the library versions that the manifest lists",
             )
+    for index, row in enumerate(sample.get("refused", ())):
+        _ensure_refused(index, row, contract, engine)
+
+
+def _ensure_refused(index: int, row: list[Any], contract: Contract, engine: Engine) -> None:
+    """Raise BundleRefusedError if a row gets an answer that was refused at packaging."""
+    try:
+        engine.predict(Validator(contract).batch([row], [("refused", index)], limit=1))
+    except RequestError:
+        return
+    raise BundleRefusedError(
+        f"row {index} of those to refuse was answered",
+        expected="an error, as at packaging: the model itself refuses this row",
+        found="a prediction",
+        fix="use an image with the library versions that the manifest lists",
+    )
 
 
 def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> None:

@@ -74,6 +74,7 @@ class OnnxEngine:
         self._output = output
         self._outputs = output_names(output)
         self._values = _values(output)
+        self._has_labels_only = self._outputs == ["label"]
         # Bound once: this is all that a prediction of a microsecond model consists of.
         self._run = self._session.run
 
@@ -83,6 +84,9 @@ class OnnxEngine:
         results = self._run(self._outputs, {"rows": matrix})
         # One reduction instead of a check per number: NaN and Infinity propagate through a sum.
         if not isfinite(total(results[-1], axis=None)):
+            raise not_finite_error()
+        if self._has_labels_only and results[0].min(initial=0) < 0:
+            # The label of rows that scikit-learn refuses, where there is no number to be NaN.
             raise not_finite_error()
         values = self._values(results[0])
         rows = len(matrix)

@@ -19,6 +19,10 @@ class ModelOutputError(AppError):
     """The model broke its contract, such as one answer for many rows: a 500, never an answer."""
 
 
+class RowCountError(ModelOutputError):
+    """The model answered another number of rows than it was asked for."""
+
+
 @dataclass(slots=True)
 class Prediction:
     """What a model answers for some rows.
@@ -58,9 +62,9 @@ def not_finite_error() -> RequestError:
     )
 
 
-def row_count_error(what: str, found: int, rows: int) -> ModelOutputError:
-    """The model answered another number of rows than it was asked for."""
-    return ModelOutputError(f"{what} answered {found} rows for a request of {rows}: not sent")
+def row_count_error(what: str, found: int, rows: int) -> RowCountError:
+    """The error that names both numbers of rows."""
+    return RowCountError(f"{what} answered {found} rows for a request of {rows}: not sent")
 
 
 def by_target(output: Output, columns: list[list[Any]]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The sklearn engine, and the only place in `app` that imports joblib, pandas and scikit-learn.
+"""The sklearn engine, and the only place in `app` that imports joblib and scikit-learn.
 
 Unpickles one file, and only after its hash matched the manifest, whose digest is pinned in git.
 """
@@ -6,20 +6,18 @@ Unpickles one file, and only after its hash matched the manifest, whose digest i
 from __future__ import annotations
 
 import io
-import math
+import warnings
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from app.errors import BundleRefusedError
+from app.model.decoding import decode
 from app.model.sklearn_outputs import ask
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from app.model.bundle import Bundle
-    from app.model.contract import Contract, Feature
+    from app.model.contract import Contract, Form
     from app.model.prediction import Prediction
     from app.model.validation import Batch
 
@@ -33,9 +31,10 @@ class SklearnEngine:
 
     def __init__(self, estimator: Any, contract: Contract) -> None:
         use_one_thread(estimator)
+        # Advice for who trains the model (unknown categories, say) is no log line of a service.
+        warnings.filterwarnings("ignore", module=r"sklearn\.")
         self._estimator = estimator
-        self._contract = contract
-        self._takes_frame = wants_frame(estimator)
+        self._contract = contract if contract.form else replace(contract, form=_form(estimator))
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, contract: Contract) -> SklearnEngine:
@@ -58,28 +57,17 @@ class SklearnEngine:
 
     def predict(self, batch: Batch) -> Prediction:
         """Predict validated rows; also raises RequestError 422 if scikit-learn rejects them."""
-        return ask(self._estimator, self.decode(batch), len(batch), self._contract.output)
-
-    def decode(self, batch: Batch) -> Any:
-        """The rows in the form the estimator was fitted on: a float64 array or a DataFrame."""
-        if not self._takes_frame:
-            return batch.matrix
-        import pandas as pd
-
-        columns = {
-            feature.name: _column(feature, batch.matrix[:, index], batch)
-            for index, feature in enumerate(self._contract.inputs)
-        }
-        return pd.DataFrame(columns, columns=list(self._contract.names))
+        rows = decode(self._contract, batch)
+        return ask(self._estimator, rows, len(batch), self._contract.output)
 
 
-def wants_frame(estimator: Any) -> bool:
-    """Whether the estimator takes a DataFrame instead of an array.
+def _form(estimator: Any) -> Form:
+    """The form of the rows for a bundle of schema version 1, which does not record it.
 
-    It does if it was fitted with feature names, or if its first step is a custom class that
-    recorded neither names nor a number of columns: such steps are written for DataFrames.
+    A custom first step that recorded neither names nor a number of columns takes a frame.
     """
-    return hasattr(estimator, "feature_names_in_") or not hasattr(estimator, "n_features_in_")
+    takes_frame = hasattr(estimator, "feature_names_in_")
+    return "frame" if takes_frame or not hasattr(estimator, "n_features_in_") else "array"
 
 
 def use_one_thread(estimator: Any) -> None:
@@ -98,31 +86,6 @@ def use_one_thread(estimator: Any) -> None:
             inner = member[1] if isinstance(member, tuple) and len(member) > 1 else member
             if hasattr(inner, "get_params") and not isinstance(inner, type):
                 use_one_thread(inner)
-
-
-def _column(feature: Feature, numbers: NDArray[np.float64], batch: Batch) -> Any:
-    import pandas as pd
-
-    missing = np.isnan(numbers)
-    if feature.is_text:
-        return pd.Series(batch.text[feature.name], dtype="str")
-    if feature.categories is not None:
-        names = [
-            None if absent else feature.categories[int(code)]
-            for code, absent in zip(numbers.tolist(), missing.tolist(), strict=True)
-        ]
-        return pd.Series(names, dtype="str")
-    if feature.dtype == "boolean":
-        if not missing.any():
-            return numbers.astype(bool)
-        # NaN, not None: SimpleImputer with its default missing_values ignores None.
-        pairs = zip(numbers.tolist(), missing.tolist(), strict=True)
-        return pd.Series(
-            [math.nan if absent else bool(flag) for flag, absent in pairs], dtype=object
-        )
-    if feature.dtype == "integer" and not missing.any():
-        return numbers.astype(np.int64)
-    return numbers
 
 
 def _require_libraries(recorded: dict[str, str]) -> None:

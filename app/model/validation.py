@@ -12,28 +12,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.errors import FieldError, RequestError
+from app.model.converters import UnusableError, converter, json_type
+from app.model.feature import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from app.model.contract import Contract, Feature
+    from app.model.contract import Contract
 
-# scikit-learn's trees cast to float32 and reject what overflows; so does every contract.
-MAX_FLOAT = float(np.finfo(np.float32).max)
-# Integers beyond this are not exact in float64.
-MAX_INTEGER = 2**53
 # Bounds the response to a body full of errors.
 MAX_ERRORS = 100
-MISSING = float("nan")
 # The metrics' reason for too many rows; the problem's type is `contract`.
 TOO_MANY_ROWS = "too-many-rows"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Validated rows: encoded as float64 (see `contract`), with free-text columns apart."""
+    """Validated rows: encoded as float64 (see `contract`), and the texts of open columns."""
 
     matrix: NDArray[np.float64]
     text: dict[str, list[str | None]] = field(default_factory=dict)
@@ -42,23 +39,17 @@ class Batch:
         return len(self.matrix)
 
 
-class UnusableError(ValueError):
-    """A value of the right type that the model cannot use; `bin` is its bin in drift metrics."""
-
-    def __init__(self, text: str, bin_: str) -> None:
-        super().__init__(text)
-        self.bin = bin_
-
-
 class Validator:
     """Turn rows into a Batch by one contract. Built once, used by every request."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._converters = [_converter(feature) for feature in contract.inputs]
+        self._converters = [converter(feature) for feature in contract.inputs]
         self._by_feature = dict(zip(contract.names, self._converters, strict=True))
         self._positions: tuple[str | int, ...] = tuple(range(len(contract.inputs)))
-        self._text = [index for index, entry in enumerate(contract.inputs) if entry.is_text]
+        self._open = [index for index, entry in enumerate(contract.inputs) if entry.is_open]
+        self._ignored = frozenset(contract.ignored)
+        self._ignores_all = contract.extra == "ignore"
 
     def batch(
         self,
@@ -81,9 +72,7 @@ class Validator:
         encoded = [self._row(row, loc, errors) for row, loc in zip(rows, locs, strict=True)]
         if errors:
             raise contract_error(errors)
-        if not self._text:
-            return Batch(np.array(encoded, dtype=np.float64))
-        return self._with_text(encoded)
+        return self._encoded(encoded)
 
     def column(
         self,
@@ -92,7 +81,7 @@ class Validator:
         loc: Callable[[int], tuple[str | int, ...]],
         errors: list[FieldError],
     ) -> list[Any]:
-        """Validate and encode one feature's values; append every invalid one to `errors`."""
+        """Convert one feature's values for `assemble`; append every invalid one to `errors`."""
         convert = self._by_feature[name]
         encoded = []
         for row, value in enumerate(values):
@@ -103,11 +92,12 @@ class Validator:
         return encoded
 
     def assemble(self, columns: list[list[Any]]) -> Batch:
-        """A Batch of encoded columns, one for each feature in the contract's order."""
-        encoded = [list(row) for row in zip(*columns, strict=True)]
-        if not self._text:
-            return Batch(np.array(encoded, dtype=np.float64))
-        return self._with_text(encoded)
+        """A Batch of converted columns, one for each feature in the contract's order."""
+        return self._encoded([list(row) for row in zip(*columns, strict=True)])
+
+    def ignores(self, name: str) -> bool:
+        """Whether a row may have this key although it is no feature."""
+        return self._ignores_all or name in self._ignored
 
     def _row(self, row: Any, loc: tuple[str | int, ...], errors: list[FieldError]) -> list[Any]:
         values: list[Any]
@@ -140,26 +130,33 @@ class Validator:
         self, row: dict[str, Any], loc: tuple[str | int, ...], errors: list[FieldError]
     ) -> tuple[list[Any], tuple[str | int, ...]]:
         names = self._contract.names
-        if len(row) == len(names) and all(map(row.__contains__, names)):
+        is_complete = all(map(row.__contains__, names))
+        if is_complete and len(row) == len(names):
+            return [row[name] for name in names], names
+        unknown = [name for name in row if name not in self._by_feature and not self.ignores(name)]
+        if is_complete and not unknown:
             return [row[name] for name in names], names
         errors.extend(FieldError((*loc, name), "missing") for name in names if name not in row)
-        unknown = [name for name in row if name not in names]
         errors.extend(FieldError((*loc, name[:100]), "unknown feature") for name in unknown)
         present = tuple(name for name in names if name in row)
         for name in present:
             try:
-                self._converters[names.index(name)](row[name])
+                self._by_feature[name](row[name])
             except ValueError as error:
                 errors.append(_field_error((*loc, name), name, error))
         return [], ()
 
-    def _with_text(self, encoded: list[list[Any]]) -> Batch:
+    def _encoded(self, rows: list[list[Any]]) -> Batch:
+        """A Batch of converted rows: texts move to their columns and leave their codes."""
+        if not self._open:
+            return Batch(np.array(rows, dtype=np.float64))
         text = {}
-        for index in self._text:
-            text[self._contract.inputs[index].name] = [row[index] for row in encoded]
-            for row in encoded:
-                row[index] = MISSING
-        return Batch(np.array(encoded, dtype=np.float64), text)
+        for index in self._open:
+            feature = self._contract.inputs[index]
+            text[feature.name] = [row[index] for row in rows]
+            for row in rows:
+                row[index] = feature.code(row[index])
+        return Batch(np.array(rows, dtype=np.float64), text)
 
 
 def contract_error(errors: list[FieldError]) -> RequestError:
@@ -179,78 +176,3 @@ def contract_error(errors: list[FieldError]) -> RequestError:
 def _field_error(loc: tuple[str | int, ...], feature: str, error: ValueError) -> FieldError:
     unusable = (feature, error.bin) if isinstance(error, UnusableError) else None
     return FieldError(loc, str(error), unusable)
-
-
-def json_type(value: Any) -> str:
-    """The JSON type of a value, for error texts: values themselves are never repeated."""
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean"}
-    if value is None:
-        return "null"
-    return names.get(type(value), "a number")
-
-
-def _converter(feature: Feature) -> Callable[[Any], Any]:
-    """The function that encodes one JSON value of this feature."""
-    convert: Callable[[Any], Any]
-    if feature.is_text:
-        convert = _text
-    elif feature.dtype == "string":
-        convert = _category(feature)
-    else:
-        convert = {"float": _float, "integer": _integer, "boolean": _boolean}[feature.dtype]
-    absent = None if feature.is_text else MISSING
-    allowed = feature.missing == "allow"
-
-    def nullable(value: Any) -> Any:
-        if value is None:
-            if not allowed:
-                raise UnusableError("expected a value, found null", "missing")
-            return absent
-        return convert(value)
-
-    return nullable
-
-
-def _float(value: Any) -> float:
-    if type(value) is not float and type(value) is not int:
-        raise ValueError(f"expected a number, found {json_type(value)}")
-    if not -MAX_FLOAT <= value <= MAX_FLOAT:
-        raise ValueError("expected a number in the range of float32")
-    return float(value)
-
-
-def _integer(value: Any) -> float:
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is not int:
-        raise ValueError(f"expected an integer, found {json_type(value)}")
-    if not -MAX_INTEGER <= value <= MAX_INTEGER:
-        raise ValueError("expected an integer from -2^53 to 2^53")
-    return float(value)
-
-
-def _boolean(value: Any) -> float:
-    if type(value) is not bool:
-        raise ValueError(f"expected true or false, found {json_type(value)}")
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise ValueError(f"expected a string, found {json_type(value)}")
-    return value
-
-
-def _category(feature: Feature) -> Callable[[Any], float]:
-    codes = feature.codes
-    listed = ", ".join(list(codes)[:20]) + (", ..." if len(codes) > 20 else "")
-
-    def convert(value: Any) -> float:
-        if type(value) is not str:
-            raise ValueError(f"expected a string, found {json_type(value)}")
-        code = codes.get(value)
-        if code is None:
-            raise UnusableError(f"unknown category: expected one of {listed}", "unseen")
-        return code
-
-    return convert

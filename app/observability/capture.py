@@ -15,10 +15,12 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from app.model.converters import EPOCH
 from app.observability.capture_files import CaptureFiles
 from app.observability.logs import LOGGER
 from app.observability.metrics.families import CAPTURE_RESULTS
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from app.model.contract import Contract, Feature
+    from app.model.contract import Contract
+    from app.model.feature import Feature
     from app.model.validation import Batch
     from app.settings import Settings
 
@@ -201,6 +204,10 @@ def _require_writable(folder: Path | None) -> Path:
     return folder
 
 
+def _iso(microseconds: float) -> str:
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat()
+
+
 def _excluded(names: str | None, contract: Contract) -> frozenset[str]:
     """The features to exclude. Refuses unknown names: a typo would expose the real feature."""
     excluded = frozenset(name.strip() for name in (names or "").split(",")) - {""}
@@ -222,7 +229,7 @@ def _decoders(contract: Contract, excluded: frozenset[str]) -> list[tuple[str, D
 
 
 def _decoder(index: int, feature: Feature) -> Decode:
-    if feature.is_text:
+    if feature.is_open:
         return lambda _numbers, batch, row: batch.text[feature.name][row]
     categories = feature.categories or ()
     converters: dict[str, Callable[[float], Any]] = {
@@ -230,6 +237,7 @@ def _decoder(index: int, feature: Feature) -> Decode:
         "integer": int,
         "boolean": bool,
         "string": lambda code: categories[int(code)],
+        "datetime": _iso,
     }
     convert = converters[feature.dtype]
     return lambda numbers, _batch, _row: (

@@ -9,13 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from app.model.validation import MAX_FLOAT, MAX_INTEGER
+from app.model.converters import MAX_FLOAT, MAX_INTEGER
 
 if TYPE_CHECKING:
-    from app.model.contract import Contract, Feature
+    from app.model.contract import Contract
+    from app.model.feature import Feature
 
 Schema = dict[str, Any]
-TYPES = {"float": "number", "integer": "integer", "boolean": "boolean", "string": "string"}
+TYPES: dict[str, list[str]] = {
+    "float": ["number"],
+    "integer": ["integer"],
+    "boolean": ["boolean"],
+    "string": ["string"],
+    "datetime": ["string", "integer"],
+}
 LIMITS = {"float": MAX_FLOAT, "integer": MAX_INTEGER}
 
 
@@ -27,15 +34,22 @@ def ref(name: str) -> Schema:
 def feature_schema(feature: Feature, example: Any) -> Schema:
     """The schema of one feature, with its range in training and a value from the sample."""
     nullable = feature.missing == "allow"
-    kind = TYPES[feature.dtype]
-    schema: Schema = {"type": [kind, "null"] if nullable else kind, "examples": [example]}
-    texts = []
-    if feature.categories is not None:
-        schema["enum"] = [*feature.categories, *([None] if nullable else [])]
+    kinds = [*TYPES[feature.dtype], *(["null"] if nullable else [])]
+    schema: Schema = {"type": kinds if len(kinds) > 1 else kinds[0], "examples": [example]}
+    texts = [feature.description] if feature.description else []
+    if feature.listed is not None:
+        schema["enum"] = [*feature.listed, *([None] if nullable else [])]
         texts.append("One of the categories in training.")
+    if feature.dtype == "datetime":
+        texts.append(
+            "A time in ISO 8601 (UTC unless it has an offset), or milliseconds since 1970."
+        )
     if feature.dtype in LIMITS:
-        schema["minimum"], schema["maximum"] = -LIMITS[feature.dtype], LIMITS[feature.dtype]
-    if feature.min is not None and feature.max is not None:
+        low, high = feature.range or (None, None)
+        limit = LIMITS[feature.dtype]
+        schema["minimum"] = -limit if low is None else low
+        schema["maximum"] = limit if high is None else high
+    if feature.min is not None and feature.max is not None and not feature.sensitive:
         schema["x-training-range"] = [feature.min, feature.max]
         texts.append(f"Range in training: {feature.min:g} to {feature.max:g}.")
     if nullable:
@@ -55,8 +69,8 @@ def row_schemas(contract: Contract, example: list[Any]) -> dict[str, Schema]:
         "type": "object",
         "description": "One value per feature.",
         "required": list(contract.names),
-        "additionalProperties": False,
-        "properties": features,
+        "additionalProperties": contract.extra == "ignore",
+        "properties": {**features, **dict.fromkeys(contract.ignored, True)},
         "examples": [dict(zip(contract.names, example, strict=True))],
     }
     positional = {

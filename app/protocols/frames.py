@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import FieldError, RequestError
-from app.model.validation import MAX_ERRORS, contract_error, json_type
+from app.model.converters import json_type
+from app.model.validation import MAX_ERRORS, contract_error
 from app.protocols.strict_json import parse
 from app.protocols.tensors import DATATYPES, DataError, FrameError, read_json, read_raw
 

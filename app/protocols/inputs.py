@@ -13,17 +13,25 @@ from app.model.validation import TOO_MANY_ROWS
 from app.protocols.tensors import BOOL, BYTES, NUMBERS
 
 if TYPE_CHECKING:
-    from app.model.contract import Contract, Feature
+    from app.model.contract import Contract
+    from app.model.feature import Feature
     from app.model.validation import Batch, Validator
     from app.protocols.frames import Loc, Problems, Tensor
 
 # Datatype of a feature in the metadata, and datatypes it is accepted as.
-METADATA_DATATYPES = {"float": "FP64", "integer": "INT64", "boolean": BOOL, "string": BYTES}
+METADATA_DATATYPES = {
+    "float": "FP64",
+    "integer": "INT64",
+    "boolean": BOOL,
+    "string": BYTES,
+    "datetime": BYTES,
+}
 ACCEPTED_DATATYPES = {
     "float": NUMBERS,
     "integer": NUMBERS,
     "boolean": NUMBERS | {BOOL},
     "string": frozenset([BYTES]),
+    "datetime": frozenset([BYTES, "INT64"]),
 }
 # Booleans in a numeric tensor, such as an FP32 matrix.
 BOOLEANS: dict[Any, bool] = {0: False, 1: True}
@@ -34,7 +42,7 @@ class Inputs:
 
     def __init__(self, contract: Contract, validator: Validator, max_rows: int) -> None:
         self._features = {feature.name: feature for feature in contract.inputs}
-        self._is_numeric = all(feature.dtype != "string" for feature in contract.inputs)
+        self._is_numeric = all(f.dtype not in ("string", "datetime") for f in contract.inputs)
         self._validator = validator
         self._max_rows = max_rows
 
@@ -115,7 +123,8 @@ class Inputs:
         for tensor in tensors:
             feature = self._features.get(tensor.name)
             if feature is None:
-                problems.add(("inputs", tensor.name[:100]), self._unknown())
+                if not self._validator.ignores(tensor.name):
+                    problems.add(("inputs", tensor.name[:100]), self._unknown())
                 continue
             if self._is_acceptable(tensor, feature, problems) and is_readable:
                 values = tensor.values(problems)
@@ -162,6 +171,7 @@ def _json_values(feature: Feature, values: list[Any]) -> list[Any]:
     """Translate values as JSON would have them: booleans from numbers, null from ''."""
     if feature.dtype == "boolean":
         return [BOOLEANS.get(value, value) for value in values]
-    if feature.codes and feature.missing == "allow" and "" not in feature.codes:
+    is_text = feature.dtype in ("string", "datetime") and not feature.is_text
+    if is_text and feature.missing == "allow" and "" not in feature.codes:
         return [None if value == "" else value for value in values]
     return values

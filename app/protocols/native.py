@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.errors import FieldError
-from app.model.validation import contract_error, json_type
+from app.model.converters import json_type
+from app.model.validation import contract_error
 from app.protocols.answers import probabilities_by_target, scores_by_target
 from app.protocols.call import Call
 from app.protocols.strict_json import parse

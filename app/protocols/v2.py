@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from app.model.validation import MAX_ERRORS, json_type
+from app.model.converters import json_type
+from app.model.validation import MAX_ERRORS
 from app.protocols.call import Call
 from app.protocols.frames import (
     HEADER,

@@ -35,6 +35,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Maximum difference from scikit-learn in the parity gate",
 )
+@click.option(
+    "--write-inputs",
+    is_flag=True,
+    help="Append the rules that were found to --config, to edit them",
+)
 def command(
     path: Path,
     sample: Path | None,
@@ -46,6 +51,7 @@ def command(
     out: Path,
     engine: str,
     tolerance: float,
+    write_inputs: bool,
 ) -> None:
     """Package PATH as a verified bundle.
 
@@ -57,11 +63,14 @@ def command(
     """
     from rich.console import Console
 
+    if write_inputs and config is None:
+        raise click.UsageError("--write-inputs needs --config, the model.yaml to write to")
     started = time.monotonic()
     # On stderr, and only on a terminal: stdout is for the result.
     with Console(stderr=True).status("loading scikit-learn") as status:
+        from modelctl.packaging.inputs_block import write_inputs as append_inputs
         from modelctl.packaging.package import plan, write
-        from modelctl.packaging.table import print_attempts
+        from modelctl.packaging.table import print_attempts, print_inputs
         from modelctl.packaging.training_output import Request, read_training_output
 
         status.update("reading the model and the sample")
@@ -78,6 +87,9 @@ def command(
         )
         planned = plan(training_output, engine=engine, tolerance=tolerance, on_step=status.update)
         digest = write(planned, out)
+    if write_inputs and config is not None:
+        append_inputs(config, planned.inferred)
+    print_inputs(planned)
     print_attempts(planned)
     seconds = time.monotonic() - started
     click.echo(f"{training_output.name} {training_output.version} -> {out} in {seconds:.1f} s")

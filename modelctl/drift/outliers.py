@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from app.model.contract import Feature
+    from app.model.feature import Feature
 
     Numbers = NDArray[np.float64]
 

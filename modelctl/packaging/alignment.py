@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from modelctl.errors import ModelctlError
-from modelctl.packaging.lowering.walk import kind, unwrapped
+from modelctl.packaging.fitted_steps import uses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ENCODERS = ("OneHotEncoder", "OrdinalEncoder", "TargetEncoder")
 MAX_SHOWN = 12
+# pandas' name for the index of a frame that was written with to_csv().
+INDEX_COLUMN = "Unnamed: 0"
 
 
 def fitted_names(estimator: Any) -> list[str] | None:
@@ -27,34 +28,35 @@ def fitted_names(estimator: Any) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def used_names(estimator: Any) -> list[str] | None:
-    """The fitted columns without those that the first step drops: requests need not have them."""
+def read_names(estimator: Any) -> list[str] | None:
+    """The fitted columns that a step reads: requests need not have those that all steps drop."""
     names = fitted_names(estimator)
-    first = _first_step(estimator)
-    if names is None or kind(first) != "ColumnTransformer":
-        return names
-    used: set[int] = set()
-    for name, inner, _ in first.transformers_:
-        if not (isinstance(inner, str) and inner == "drop"):
-            used.update(int(index) for index in first._transformer_to_input_indices[name])
-    return [name for index, name in enumerate(names) if index in used] if used else names
+    if names is None:
+        return None
+    uses = uses_of(estimator, names)
+    return [name for name, use in zip(names, uses, strict=True) if use.is_read] or names
 
 
 def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns of the sample that the estimator uses, in its order. Raises ModelctlError."""
+    """The fitted columns of the sample, in their order. Raises ModelctlError.
+
+    Columns that every step drops may be absent.
+    """
     frame = frame.rename(columns=str)
-    names = used_names(estimator)
-    if names is not None:
-        missing = [name for name in names if name not in frame.columns]
+    names, needed = fitted_names(estimator), read_names(estimator)
+    if names is not None and needed is not None:
+        missing = [name for name in needed if name not in frame.columns]
         if missing:
             raise ModelctlError(
                 f"the sample lacks fitted columns: {listed(missing)}",
-                expected=listed(names),
+                expected=listed(needed),
                 found=listed(frame.columns),
                 fix="write the sample from the frame that was passed to fit",
             )
-        frame = frame[names]
+        frame = frame[[name for name in names if name in frame.columns]]
     count = getattr(estimator, "n_features_in_", len(frame.columns))
+    if names is None and count == len(frame.columns) - 1 and INDEX_COLUMN in frame.columns:
+        frame = frame.drop(columns=INDEX_COLUMN)
     if names is None and count != len(frame.columns):
         raise ModelctlError(
             "the number of sample columns differs from the fitted number of features",
@@ -68,38 +70,21 @@ def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
             f"the sample has duplicate column names: {listed(duplicates)}",
             fix="rename the columns before fit",
         )
-    return frame.assign(**{str(name): _values(column) for name, column in frame.items()})
+    columns = {str(name): _values(column) for name, column in frame.items()}
+    return pd.DataFrame(columns, index=frame.index).reset_index(drop=True)
 
 
-def known_categories(estimator: Any, names: list[str]) -> dict[str, list[Any]]:
-    """The fitted categories of encoders that are applied directly to a feature, by feature.
+def text_columns(estimator: Any, names: list[str]) -> dict[str, list[str]]:
+    """Columns of strings, even if pandas infers another type from CSV, and their known values.
 
-    A sample may lack a rare category that the model knows and requests may use.
+    `names`: the columns of the file, for an estimator that has recorded none.
     """
-    known: dict[str, list[Any]] = {}
-    current = list(names)
-    estimator = unwrapped(estimator)
-    for step in [entry for _, entry in getattr(estimator, "steps", [])] or [estimator]:
-        name = kind(step)
-        if name == "Pipeline":
-            return known | known_categories(step, current)
-        if name == "ColumnTransformer":
-            return known | _by_transformer(step, current)
-        if name in ENCODERS:
-            return known | dict(zip(current, map(list, step.categories_), strict=True))
-        if getattr(step, "_preprocessor", None) is not None:
-            # Hist gradient boosting has its own column transformer.
-            return known | _by_transformer(step._preprocessor, current)
-        if name != "SimpleImputer" or len(step.statistics_) != len(current):
-            break
-    return known
-
-
-def text_columns(estimator: Any) -> dict[str, list[str]]:
-    """Columns whose fitted categories are strings, even if pandas infers another type from CSV."""
-    known = known_categories(estimator, fitted_names(estimator) or [])
-    texts = {name: [v for v in values if isinstance(v, str)] for name, values in known.items()}
-    return {name: values for name, values in texts.items() if values}
+    fitted = fitted_names(estimator) or names
+    count = getattr(estimator, "n_features_in_", None)
+    if count is not None and count != len(fitted):
+        return {}
+    uses = dict(zip(fitted, uses_of(estimator, fitted), strict=True))
+    return {name: use.texts for name, use in uses.items() if use.texts or use.vectorizer}
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -109,25 +94,14 @@ def listed(names: Iterable[Any]) -> str:
     return ", ".join(names[:MAX_SHOWN]) + more
 
 
-def _by_transformer(step: Any, names: list[str]) -> dict[str, list[Any]]:
-    known: dict[str, list[Any]] = {}
-    for name, inner, _ in step.transformers_:
-        indexes = [int(index) for index in step._transformer_to_input_indices[name]]
-        if not isinstance(inner, str) and max(indexes, default=-1) < len(names):
-            known.update(known_categories(inner, [names[index] for index in indexes]))
-    return known
-
-
-def _first_step(estimator: Any) -> Any:
-    estimator = unwrapped(estimator)
-    while kind(estimator) == "Pipeline":
-        estimator = unwrapped(estimator.steps[0][1])
-    return estimator
-
-
 def _values(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A column as scikit-learn accepts it: values instead of categories, NaN instead of NA."""
+    """A column as scikit-learn accepts it: plain numbers and NaN instead of NA.
+
+    Categories stay categories if they are texts: boosters are fitted on them.
+    """
     if isinstance(column.dtype, pd.CategoricalDtype):
+        if all(isinstance(value, str) for value in column.dtype.categories):
+            return column
         column = column.astype(column.dtype.categories.dtype)
     if not pd.api.types.is_extension_array_dtype(column.dtype):
         return column

@@ -1,49 +1,119 @@
-"""The rows on which the parity gate compares engines: the sample, jittered copies, split points."""
+"""The rows on which the parity gate compares engines: the sample, jittered copies, split points.
+
+All are data frames in the types of the sample, as the estimator was fitted: requests are made from
+them, not the other way round.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from modelctl.packaging.lowering.trees import split_points
+from modelctl.packaging.probes import UNSEEN_TEXTS, with_values
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from app.model.contract import Contract, Feature
+    from app.model.contract import Contract
+    from app.model.feature import Feature
+    from modelctl.packaging.oracle import Oracle
 
 SEED = 20240501
 PERTURBED_ROWS = 10_000
+# Cells of all perturbed rows together: thousands of columns get fewer rows.
+MAX_PERTURBED_CELLS = 2_000_000
+MIN_PERTURBED_ROWS = 200
 # Up to this many neighbours of split thresholds are all compared; of more, a seeded sample.
 MAX_NEIGHBOUR_ROWS = 200_000
 # Share of values replaced with another category, or with a missing value where allowed.
 SWAP_RATIO = 0.1
+# Rows with which a feature is tried alone, where the estimator refuses all features together.
+TRIED_ROWS = 50
+# Refused rows that are kept for each feature: engines have to refuse them as well.
+KEPT_REFUSED = 3
 
 
-def json_rows(frame: pd.DataFrame, contract: Contract) -> list[list[Any]]:
-    """The rows of a sample as a client sends them: None for a missing value."""
-    columns = []
-    for feature, (_, column) in zip(contract.inputs, frame.items(), strict=True):
-        pairs = zip(column, column.isna().tolist(), strict=True)
-        columns.append([None if missing else _plain(feature, v) for v, missing in pairs])
-    return [list(row) for row in zip(*columns, strict=True)]
+@dataclass
+class Perturbed:
+    """Perturbed rows that the estimator answers, and what it refused.
+
+    `within`: features whose noise stays within the sample's range, because the estimator refuses
+    others. `left_out` counts rows that it refused nevertheless.
+    """
+
+    frame: pd.DataFrame
+    refused: pd.DataFrame
+    left_out: int = 0
+    within: list[str] = field(default_factory=list)
 
 
-def perturbed(rows: list[list[Any]], contract: Contract) -> list[list[Any]]:
-    """Seeded copies of the rows: noise on numbers, other categories, missing values."""
-    random = np.random.default_rng(SEED)
-    chosen = random.integers(len(rows), size=PERTURBED_ROWS)
-    columns = []
+def perturbed(oracle: Oracle, frame: pd.DataFrame, contract: Contract) -> Perturbed:
+    """Seeded copies of the rows: noise on numbers, other categories, missing values.
+
+    Rows that the estimator refuses never stop packaging: a logarithm or a Box-Cox transform takes
+    no negative number. They are told apart, and counted.
+    """
+    rows = _copies(frame, contract, set())
+    if oracle.accepts(rows):
+        return Perturbed(rows, rows.head(0))
+    within, refused = _refusing(oracle, frame, rows, contract)
+    rows = _copies(frame, contract, within)
+    answers = oracle.accepted(rows)
+    kept = [at for at, answer in enumerate(answers) if answer]
+    refused += [rows.iloc[[at]] for at, answer in enumerate(answers) if answer is False][:20]
+    return Perturbed(
+        rows.iloc[kept].reset_index(drop=True),
+        pd.concat(refused, ignore_index=True) if refused else rows.head(0),
+        left_out=len(rows) - len(kept),
+        within=sorted(within),
+    )
+
+
+def _refusing(
+    oracle: Oracle, frame: pd.DataFrame, rows: pd.DataFrame, contract: Contract
+) -> tuple[set[str], list[pd.DataFrame]]:
+    """The features whose noise alone is refused, and some of the refused rows."""
+    count = min(TRIED_ROWS, len(rows))
+    base = frame.iloc[_chosen(len(frame), len(rows))[:count]].reset_index(drop=True)
+    within: set[str] = set()
+    refused: list[pd.DataFrame] = []
+    for feature in contract.inputs:
+        tried = base.assign(**{feature.name: rows[feature.name].iloc[:count].to_numpy()})
+        tried[feature.name] = rows[feature.name].iloc[:count].reset_index(drop=True)
+        if oracle.accepts(tried):
+            continue
+        within.add(feature.name)
+        answers = oracle.accepted(tried, calls=TRIED_ROWS)
+        wrong = [at for at, answer in enumerate(answers) if answer is False]
+        refused += [tried.iloc[[at]] for at in wrong[:KEPT_REFUSED]]
+    return within, refused
+
+
+def _copies(frame: pd.DataFrame, contract: Contract, within: set[str]) -> pd.DataFrame:
+    """Perturbed copies, a seed for each feature: `within` changes no other feature's values."""
+    wanted = MAX_PERTURBED_CELLS // max(1, len(contract.inputs))
+    count = max(MIN_PERTURBED_ROWS, min(PERTURBED_ROWS, wanted))
+    chosen = _chosen(len(frame), count)
+    columns: dict[str, Any] = {str(name): frame[name].iloc[chosen] for name in frame.columns}
     for index, feature in enumerate(contract.inputs):
-        source = [row[index] for row in rows]
-        values = _jittered(feature, source, [source[at] for at in chosen], random)
+        random = np.random.default_rng([SEED, index])
+        source = frame[feature.name]
+        values = _jittered(feature, source, chosen, random, is_within=feature.name in within)
         if feature.missing == "allow":
             missing = random.random(len(values)) < SWAP_RATIO
             values = [None if m else v for v, m in zip(values, missing, strict=True)]
-        columns.append(values)
-    return [list(row) for row in zip(*columns, strict=True)]
+        columns[feature.name] = with_values(source, values)
+    return pd.DataFrame({name: column.reset_index(drop=True) for name, column in columns.items()})
+
+
+def _chosen(rows: int, count: int) -> NDArray[np.intp]:
+    return np.random.default_rng(SEED).integers(rows, size=count)
 
 
 def split_neighbours(
@@ -77,30 +147,87 @@ def split_neighbours(
     return result, len(taken) / max(1, len(usable))
 
 
-def _plain(feature: Feature, value: Any) -> Any:
-    kinds = {"float": float, "integer": int, "boolean": bool, "string": str}
-    return kinds[feature.dtype](value)
-
-
 def _jittered(
-    feature: Feature, source: list[Any], values: list[Any], random: np.random.Generator
+    feature: Feature,
+    source: pd.Series[Any],
+    chosen: NDArray[np.intp],
+    random: np.random.Generator,
+    *,
+    is_within: bool,
 ) -> list[Any]:
-    if feature.is_text:
-        return values
-    if feature.dtype in ("string", "boolean"):
-        choices = list(feature.categories or (False, True))
+    """Other values for the chosen rows of a column."""
+    values = _objects(source.iloc[chosen])
+    choices = _choices(feature, source)
+    if choices is not None:
+        if not choices:
+            return values
         swapped = random.random(len(values)) < SWAP_RATIO
         drawn = random.integers(len(choices), size=len(values))
-        return [
-            choices[d] if s else v for v, s, d in zip(values, swapped, drawn.tolist(), strict=True)
-        ]
-    present = [value for value in source if value is not None]
-    spread = float(np.std(present)) * 0.2 if present else 1.0
+        pairs = zip(values, swapped, drawn.tolist(), strict=True)
+        return [choices[d] if s else v for v, s, d in pairs]
+    present = source.dropna()
+    if feature.dtype == "datetime":
+        return _moved_times(values, present, random)
+    spread = float(np.std(present.to_numpy(dtype=np.float64))) * 0.2 if len(present) else 1.0
     if not spread:
         # A single row or a constant column: requests will have other values nevertheless.
-        spread = max(1.0, abs(float(present[0]))) * 0.1
+        spread = max(1.0, abs(float(present.iloc[0]))) * 0.1
     noise = random.normal(0.0, spread, size=len(values)).tolist()
     moved = [None if v is None else v + n for v, n in zip(values, noise, strict=True)]
-    if feature.dtype == "integer":
-        return [None if value is None else round(value) for value in moved]
+    low, high = _bounds(feature, present, is_within=is_within)
+    moved = [None if v is None else min(max(v, low), high) for v in moved]
+    if pd.api.types.is_integer_dtype(source):
+        # Whole numbers first: half of the rows keep the column's type in training.
+        whole = len(moved) if feature.dtype == "integer" else len(moved) // 2
+        return [None if v is None else round(v) if at < whole else v for at, v in enumerate(moved)]
     return moved
+
+
+def _choices(feature: Feature, source: pd.Series[Any]) -> list[Any] | None:
+    """The values to draw from, for what is not a range of numbers."""
+    if feature.closed is not None:
+        return list(feature.closed)
+    if feature.dtype == "boolean":
+        return [False, True]
+    if feature.dtype != "string":
+        return None
+    seen = [value for value in dict.fromkeys(_objects(source)) if value is not None]
+    return [*dict.fromkeys([*(feature.categories or ()), *seen[:100]]), *UNSEEN_TEXTS]
+
+
+def _bounds(feature: Feature, present: pd.Series[Any], *, is_within: bool) -> tuple[float, float]:
+    low, high = feature.range or (None, None)
+    if is_within and len(present):
+        low = float(present.min()) if low is None else max(low, float(present.min()))
+        high = float(present.max()) if high is None else min(high, float(present.max()))
+    return -np.inf if low is None else low, np.inf if high is None else high
+
+
+def _moved_times(
+    values: list[Any], present: pd.Series[Any], random: np.random.Generator
+) -> list[Any]:
+    """Times up to a month away, in whole days: both dates and times stay what they are."""
+    days = random.integers(-30, 31, size=len(values)).tolist()
+    if not len(present):
+        return values
+    return [
+        None if v is None else v + pd.Timedelta(days=d) for v, d in zip(values, days, strict=True)
+    ]
+
+
+def _objects(column: pd.Series[Any]) -> list[Any]:
+    """The values as Python has them; None for a missing one."""
+    pairs = zip(column.astype(object).tolist(), column.isna().tolist(), strict=True)
+    return [None if missing else value for value, missing in pairs]
+
+
+def frame_of(rows: NDArray[np.float64], contract: Contract, like: pd.DataFrame) -> pd.DataFrame:
+    """Encoded rows in the types of the sample, for an estimator that has no steps before it."""
+    columns: dict[str, Any] = {}
+    for index, feature in enumerate(contract.inputs):
+        values: Sequence[Any] = rows[:, index].tolist()
+        if feature.dtype == "string":
+            names = feature.categories or ()
+            values = [None if code != code else names[int(code)] for code in values]
+        columns[feature.name] = with_values(like[feature.name], values)
+    return pd.DataFrame(columns)

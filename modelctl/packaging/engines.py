@@ -6,25 +6,49 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sklearn.exceptions import NotFittedError
-
 from app.errors import AppError, RequestError
 from app.model.onnx_engine import OnnxEngine
 from app.model.sklearn_engine import SklearnEngine
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging.candidates import perturbed
+from modelctl.packaging.column_types import json_rows
 from modelctl.packaging.lowering import CannotLowerError, lower
 from modelctl.packaging.parity import Parity, compare, compare_splits, encode
+from modelctl.packaging.refusals import count_answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
+
     from app.model.contract import Contract
-    from app.model.prediction import Engine
+    from app.model.prediction import Engine, Prediction
     from app.model.validation import Batch
+    from modelctl.packaging.candidates import Perturbed
+    from modelctl.packaging.oracle import Oracle
 
 # Duration of one timing, of which the best round counts.
-TIMING_SECONDS = 0.3
+TIMING_SECONDS = 0.05
+# Perturbed rows with which the sklearn engine's decoding of requests is compared.
+DECODED_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What engines are compared on: the estimator, its contract, and its answers."""
+
+    oracle: Oracle
+    contract: Contract
+    frame: pd.DataFrame
+    expected: Prediction
+
+    def parity(self, tolerance: float) -> Parity:
+        """An empty comparison."""
+        return Parity.of(self.contract.output, tolerance)
+
+    def rows(self, frame: pd.DataFrame) -> list[list[Any]]:
+        """Rows as a client sends them."""
+        return json_rows(frame, self.contract)
 
 
 @dataclass(frozen=True)
@@ -43,25 +67,26 @@ class Attempt:
 
 
 def attempt_all(
-    estimator: Any,
-    contract: Contract,
-    rows: list[list[Any]],
+    subject: Subject,
     *,
     wanted: str,
     tolerance: float,
     on_step: Callable[[str], None] = lambda _: None,
-) -> list[Attempt]:
+) -> tuple[list[Attempt], Perturbed]:
     """Try the engines in order of speed; the first accepted one serves. Raises ModelctlError.
 
     `wanted`: auto, onnx (refuse the model if it is not exact) or sklearn (do not try onnx).
     `on_step` is called with the name of each step.
     """
-    reference = SklearnEngine(estimator, contract)
-    sample = _sample(reference, contract, rows)
+    sklearn = SklearnEngine(subject.oracle.estimator, subject.contract)
+    on_step("asking the model about its sample and perturbed rows")
+    sample = _sample(subject)
+    rows = perturbed(subject.oracle, subject.frame, subject.contract)
+    _ensure_decoded(subject, sklearn, sample, rows)
     attempts = []
     if wanted != "sklearn":
         on_step("translating to ONNX and comparing with scikit-learn")
-        attempts.append(_try_onnx(estimator, contract, rows, sample, reference, tolerance))
+        attempts.append(_try_onnx(subject, sample, rows, tolerance))
         if wanted == "onnx" and attempts[0].reason:
             raise RefusedError(
                 "the onnx engine did not pass the parity gate",
@@ -69,8 +94,8 @@ def attempt_all(
                 found=attempts[0].reason,
                 fix="use --engine auto, which falls back to the sklearn engine",
             )
-    attempts.append(Attempt("sklearn", reference, ""))
-    return attempts
+    attempts.append(Attempt("sklearn", sklearn, ""))
+    return attempts, rows
 
 
 def chosen(attempts: list[Attempt]) -> Attempt:
@@ -89,31 +114,46 @@ def seconds_per_call(engine: Engine, batch: Batch) -> float:
     return best
 
 
-def _sample(reference: SklearnEngine, contract: Contract, rows: list[list[Any]]) -> Batch:
-    """The sample encoded as a request, after scikit-learn has predicted it.
-
-    Raises ModelctlError: what fails here would also fail in the pod, with either engine.
-    """
+def _sample(subject: Subject) -> Batch:
+    """The sample encoded as a request. Raises ModelctlError."""
     try:
-        batch = encode(rows, contract)
+        return encode(subject.rows(subject.frame), subject.contract)
     except RequestError as error:
         raise ModelctlError(
             "a row of the sample is not a valid request",
-            found=_invalid_cells(error, contract),
-            fix="drop the column, or scale it before the pipeline",
+            found=_invalid_cells(error, subject.contract),
+            fix="correct `inputs:` in model.yaml, drop the column, or scale it before the pipeline",
         ) from error
+
+
+def _ensure_decoded(
+    subject: Subject, engine: SklearnEngine, sample: Batch, rows: Perturbed
+) -> None:
+    """Raise ModelctlError unless requests become what the estimator was fitted on.
+
+    The same estimator is asked with the sample as it was read, and as a request decodes to.
+    """
+    some = rows.frame.head(DECODED_ROWS)
+    parity = subject.parity(tolerance=1e-9)
     try:
-        reference.predict(batch)
+        compare(parity, "sample", subject.expected, engine.predict(sample))
+        if len(some):
+            expected = subject.oracle.predict(some, subject.contract.output)
+            batch = encode(subject.rows(some), subject.contract)
+            compare(parity, "perturbed", expected, engine.predict(batch))
     except Exception as error:  # a pipeline runs whatever its steps do
-        raise ModelctlError(
-            "the model cannot predict its own sample",
-            expected="a sample with the fitted columns and types",
-            found=f"{type(error).__name__}: {error}"[:500],
-            fix="call fit before joblib.dump"
-            if isinstance(error.__context__, NotFittedError)
-            else "write the sample from the frame that was passed to fit (Parquet keeps types)",
-        ) from error
-    return batch
+        raise _not_reproduced(f"{type(error).__name__}: {error}"[:500]) from error
+    if parity.refusal:
+        raise _not_reproduced(parity.refusal)
+
+
+def _not_reproduced(found: str) -> ModelctlError:
+    return ModelctlError(
+        "predictions of the sample change when its rows are sent as JSON",
+        expected="sample columns with the fitted types",
+        found=found,
+        fix="write the sample from the frame that was passed to fit (Parquet keeps types)",
+    )
 
 
 def _invalid_cells(error: RequestError, contract: Contract) -> str:
@@ -128,31 +168,28 @@ def _invalid_cells(error: RequestError, contract: Contract) -> str:
     return f"{place}: {first.msg}{more}"
 
 
-def _try_onnx(
-    estimator: Any,
-    contract: Contract,
-    rows: list[list[Any]],
-    sample: Batch,
-    reference: SklearnEngine,
-    tolerance: float,
-) -> Attempt:
+def _try_onnx(subject: Subject, sample: Batch, rows: Perturbed, tolerance: float) -> Attempt:
+    oracle, contract = subject.oracle, subject.contract
     try:
-        model = lower(estimator, contract).SerializeToString(deterministic=True)
+        model = lower(oracle.estimator, contract).SerializeToString(deterministic=True)
         engine = OnnxEngine(model, contract)
     except (CannotLowerError, AppError) as error:
         return Attempt("onnx", None, str(error))
     except Exception as error:  # estimators have more configurations than the translation knows
         return Attempt("onnx", None, f"translation failed: {type(error).__name__}: {error}"[:300])
-    parity = Parity.of(contract.output, tolerance)
+    parity = subject.parity(tolerance)
+    parity.left_out = rows.left_out
     try:
-        for what, batch in (
-            ("sample", sample),
-            ("perturbed", encode(perturbed(rows, contract), contract)),
-        ):
-            compare(parity, what, reference.predict(batch), engine.predict(batch))
-        compare_splits(parity, estimator, contract, reference, engine, sample)
+        compare(parity, "sample", subject.expected, engine.predict(sample))
+        if len(rows.frame):
+            expected = oracle.predict(rows.frame, contract.output)
+            batch = encode(subject.rows(rows.frame), contract)
+            compare(parity, "perturbed", expected, engine.predict(batch))
+        compare_splits(parity, oracle, contract, engine, subject.frame)
     except AppError as error:
-        raise ModelctlError(
-            "an engine failed on rows derived from the sample", found=str(error)
-        ) from error
+        reason = f"refuses rows that scikit-learn answers: {error}"
+        return Attempt("onnx", None, reason[:300])
+    refused = subject.rows(rows.refused)
+    parity.refused = len(refused)
+    parity.answered = count_answered(refused, contract, engine)
     return Attempt("onnx", engine, parity.refusal, parity, model)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelctl.packaging.alignment import fitted_names, listed
+from modelctl.packaging.alignment import listed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from modelctl.packaging.candidates import Perturbed
+    from modelctl.packaging.engines import Subject
     from modelctl.packaging.training_output import TrainingOutput
 
 # A smaller sample gets a note.
@@ -16,7 +16,11 @@ MIN_ROWS = 30
 
 
 def notes_on(
-    training_output: TrainingOutput, frame: pd.DataFrame, engine: str, custom_code: list[str]
+    training_output: TrainingOutput,
+    subject: Subject,
+    engine: str,
+    custom_code: list[str],
+    perturbed: Perturbed,
 ) -> list[str]:
     """One sentence each, most important first."""
     notes = []
@@ -25,14 +29,24 @@ def notes_on(
             f"the image needs the custom code of {listed(custom_code)}: the serve-sklearn "
             "requirements do not include it, and the pod refuses to start without it"
         )
-    used = set(frame.columns)
-    dropped = [name for name in fitted_names(training_output.estimator) or [] if name not in used]
-    if dropped:
-        notes.append(f"the model drops {listed(dropped)}: requests must not contain them")
-    known = used | set(dropped)
+    contract, frame = subject.contract, subject.frame
+    if contract.ignored:
+        names = listed(contract.ignored)
+        notes.append(f"the model drops {names}: requests may contain them or not")
+    known = {*contract.names, *contract.ignored}
     ignored = [name for name in map(str, training_output.features.columns) if name not in known]
     if ignored:
         notes.append(f"ignored columns of the sample, which are not features: {listed(ignored)}")
+    if perturbed.within:
+        notes.append(
+            f"scikit-learn refuses other values of {listed(perturbed.within)} than those of the "
+            "sample's range: rows with them get 422"
+        )
+    if perturbed.left_out:
+        notes.append(
+            f"{perturbed.left_out:,} perturbed rows were left out of the comparison: "
+            "scikit-learn refuses them"
+        )
     if len(frame) < MIN_ROWS:
         rows = "1 row" if len(frame) == 1 else f"{len(frame)} rows"
         notes.append(

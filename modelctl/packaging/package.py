@@ -19,20 +19,22 @@ from threadpoolctl import threadpool_limits
 from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
 from app.model.engine import SAMPLE
 from modelctl.errors import ModelctlError
-from modelctl.packaging.alignment import align
-from modelctl.packaging.candidates import json_rows
-from modelctl.packaging.contracts import as_fitted, infer
 from modelctl.packaging.custom_code import find_custom_code
 from modelctl.packaging.engines import Attempt, attempt_all, chosen, seconds_per_call
+from modelctl.packaging.inference import infer
+from modelctl.packaging.invariants import ensure_not_constant
 from modelctl.packaging.notes import notes_on
-from modelctl.packaging.parity import encode, mismatched_rows
+from modelctl.packaging.outputs import type_name
+from modelctl.packaging.parity import encode
 from modelctl.packaging.reference import prediction_reference, reference
+from modelctl.packaging.refusals import refused_examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from app.model.contract import Contract, Label
+    from modelctl.packaging.contracts import Inferred
     from modelctl.packaging.training_output import TrainingOutput
 
 REPORT = "report.json"
@@ -49,6 +51,7 @@ class Plan:
     files: dict[str, bytes]
     report: dict[str, Any]
     attempts: list[Attempt]
+    inferred: list[Inferred]
     notes: list[str]
 
     @property
@@ -76,21 +79,21 @@ def plan(
 def _plan(
     training_output: TrainingOutput, engine: str, tolerance: float, on_step: Callable[[str], None]
 ) -> Plan:
-    estimator = training_output.estimator
     on_step("inferring the contract")
-    frame = align(estimator, training_output.features)
-    contract = infer(estimator, frame, training_output.target)
-    rows = json_rows(frame, contract)
-    attempts = attempt_all(
-        estimator, contract, rows, wanted=engine, tolerance=tolerance, on_step=on_step
-    )
-    on_step("comparing the sample as JSON with the sample as read")
-    _ensure_sample_reproduced(training_output, frame, contract, rows, attempts)
+    output = training_output
+    subject, inferred = infer(output.estimator, output.features, output.target, output.rules)
+    contract, frame = subject.contract, subject.frame
+    attempts, perturbed = attempt_all(subject, wanted=engine, tolerance=tolerance, on_step=on_step)
+    if training_output.rules.constant == "refuse":
+        last = type_name(training_output.estimator)
+        ensure_not_constant(subject.expected, training_output.labels, last)
     winner = chosen(attempts)
-    custom_code = find_custom_code(estimator)
+    custom_code = find_custom_code(training_output.estimator)
     assert winner.engine is not None  # noqa: S101 - only a refused attempt has no engine
+    rows = subject.rows(frame)
     predictions = winner.engine.predict(encode(rows, contract)).values
-    files = {SAMPLE: _sample(rows, predictions)}
+    refused = refused_examples(subject.oracle, frame, contract, perturbed.refused)
+    files = {SAMPLE: _sample(rows, predictions, refused)}
     if winner.model is not None:
         files["model.onnx"] = winner.model
     else:
@@ -118,8 +121,8 @@ def _plan(
     }
     on_step("measuring the speed of each engine")
     report = _report(attempts, rows, contract)
-    notes = notes_on(training_output, frame, winner.name, custom_code)
-    return Plan(manifest, files, report, attempts, notes)
+    notes = notes_on(training_output, subject, winner.name, custom_code, perturbed)
+    return Plan(manifest, files, report, attempts, inferred, notes)
 
 
 def write(planned: Plan, out: Path) -> str:
@@ -165,43 +168,14 @@ def _replace(out: Path, staging: Path) -> None:
     shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _ensure_sample_reproduced(
-    training_output: TrainingOutput,
-    frame: Any,
-    contract: Contract,
-    rows: list[list[Any]],
-    attempts: list[Attempt],
-) -> None:
-    """Raise ModelctlError unless predictions survive the conversion of the sample to JSON."""
-    sklearn = attempts[-1].engine
-    if sklearn is None:
-        return
-    given = as_fitted(training_output.estimator, frame)
-    try:
-        mismatched = mismatched_rows(
-            training_output.estimator, given, sklearn, encode(rows, contract), contract.output
-        )
-    except Exception as error:  # a pipeline runs whatever its steps do
-        raise ModelctlError(
-            "the model cannot predict the sample as read from the file",
-            found=f"{type(error).__name__}: {error}"[:500],
-            fix="write the sample from the frame that was passed to fit",
-        ) from error
-    if mismatched:
-        raise ModelctlError(
-            "predictions of the sample change when its rows are sent as JSON",
-            expected="sample columns with the fitted types",
-            found=f"{len(mismatched)} rows, first row {mismatched[0]}",
-            fix="write the sample from the frame that was passed to fit (Parquet keeps types)",
-        )
-
-
-def _sample(rows: list[list[Any]], predictions: list[Label]) -> bytes:
+def _sample(rows: list[list[Any]], predictions: list[Label], refused: list[list[Any]]) -> bytes:
+    """The rows of the self-test: with their predictions, and those that must be refused."""
     step = max(1, len(rows) // SAMPLE_ROWS)
     return canonical(
         {
             "rows": rows[::step][:SAMPLE_ROWS],
             "predictions": predictions[::step][:SAMPLE_ROWS],
+            "refused": refused,
         }
     )
 

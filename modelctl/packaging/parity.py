@@ -5,24 +5,26 @@ Rows pass the same validation and engines as requests in the pod.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from app.model.onnx_engine import OnnxEngine
-from app.model.sklearn_outputs import ask
 from app.model.validation import Batch, Validator
-from modelctl.packaging.candidates import split_neighbours
+from modelctl.packaging.candidates import frame_of, split_neighbours
+from modelctl.packaging.column_types import json_rows
 from modelctl.packaging.lowering.lower import lower_numeric
 from modelctl.packaging.lowering.walk import unwrapped
+from modelctl.packaging.oracle import Oracle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from app.model.contract import Contract, Output
+    from app.model.contract import Contract, Form, Output
     from app.model.prediction import Engine, Prediction
-    from app.model.sklearn_engine import SklearnEngine
 
 # Classes whose probabilities differ by less are a tie: either label is correct.
 TIE = 1e-12
@@ -41,6 +43,10 @@ class Parity:
     ties: int = 0
     max_abs_diff: float = 0.0
     threshold_share: float | None = None
+    # Perturbed rows that scikit-learn refuses: how many were tried here, how many got an answer.
+    refused: int = 0
+    answered: int = 0
+    left_out: int = 0
 
     @classmethod
     def of(cls, output: Output, tolerance: float) -> Parity:
@@ -50,6 +56,8 @@ class Parity:
     @property
     def refusal(self) -> str:
         """Why the engine is refused; empty if it is accepted."""
+        if self.answered:
+            return f"answers {self.answered} of {self.refused} rows that scikit-learn refuses"
         if self.label_mismatches:
             return f"{self.label_mismatches} labels differ from scikit-learn's"
         if not self.max_abs_diff <= self.tolerance:
@@ -70,6 +78,8 @@ class Parity:
             "max_abs_diff": float(f"{self.max_abs_diff:.1e}"),
             "tolerance": self.tolerance,
             "threshold_share": self.threshold_share,
+            "refused": self.refused,
+            "left_out": self.left_out,
         }
 
 
@@ -150,24 +160,21 @@ def _best_two_tie(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def compare_splits(
-    parity: Parity,
-    estimator: Any,
-    contract: Contract,
-    engine: SklearnEngine,
-    onnx: Engine,
-    batch: Batch,
+    parity: Parity, oracle: Oracle, contract: Contract, onnx: Engine, frame: pd.DataFrame
 ) -> None:
     """Compare at the last step's input: rows on and next to every split threshold of its trees."""
-    estimator = unwrapped(estimator)
+    estimator = unwrapped(oracle.estimator)
     steps = getattr(estimator, "steps", None)
     last = unwrapped(steps[-1][1]) if steps else estimator
-    inputs = engine.decode(batch)
-    if steps and len(steps) > 1:
-        inputs = estimator[:-1].transform(inputs)
-    matrix = _dense(inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        inputs = oracle.given(frame)
+        if steps and len(steps) > 1:
+            inputs = estimator[:-1].transform(inputs)
+        matrix = _dense(inputs)
     if matrix is None:
         if not steps:
-            _compare_whole(parity, last, contract, engine, onnx, batch)
+            _compare_whole(parity, last, oracle, contract, onnx, frame)
         return
     neighbours = split_neighbours(last, matrix)
     if neighbours is None:
@@ -181,28 +188,28 @@ def compare_splits(
 def _compare_whole(
     parity: Parity,
     model: Any,
+    oracle: Oracle,
     contract: Contract,
-    engine: SklearnEngine,
     onnx: Engine,
-    batch: Batch,
+    frame: pd.DataFrame,
 ) -> None:
     """The same for trees with categorical features: their input is the request itself."""
     numbers = {at for at, entry in enumerate(contract.inputs) if entry.dtype == "float"}
-    neighbours = split_neighbours(model, batch.matrix, among=numbers)
+    sample = encode(json_rows(frame, contract), contract)
+    neighbours = split_neighbours(model, sample.matrix, among=numbers)
     if neighbours is not None:
         rows, parity.threshold_share = neighbours
-        splits = Batch(rows)
-        compare(parity, "thresholds", engine.predict(splits), onnx.predict(splits))
+        expected = oracle.predict(frame_of(rows, contract, frame), contract.output)
+        compare(parity, "thresholds", expected, onnx.predict(Batch(rows)))
 
 
 def _reference(model: Any, rows: NDArray[np.float64], contract: Contract) -> Prediction:
     """scikit-learn's prediction of the last step for numeric rows."""
-    frame: Any = rows
+    form: Form = "array"
+    frame = pd.DataFrame(rows)
     if hasattr(model, "feature_names_in_"):
-        import pandas as pd
-
-        frame = pd.DataFrame(rows, columns=model.feature_names_in_)
-    return ask(model, frame, len(rows), contract.output)
+        form, frame = "frame", pd.DataFrame(rows, columns=model.feature_names_in_)
+    return Oracle(model, form).predict(frame, contract.output)
 
 
 def _dense(inputs: Any) -> NDArray[np.float64] | None:
@@ -213,16 +220,3 @@ def _dense(inputs: Any) -> NDArray[np.float64] | None:
         return np.asarray(inputs, dtype=np.float64)
     except (TypeError, ValueError):
         return None
-
-
-def mismatched_rows(
-    estimator: Any, frame: Any, engine: Engine, batch: Batch, output: Output | None = None
-) -> list[int]:
-    """The rows of the sample whose prediction differs once they are encoded as a request."""
-    if output is None:
-        direct = np.asarray(estimator.predict(frame)).ravel().tolist()
-    else:
-        direct = ask(estimator, frame, len(batch), output).values
-    encoded = engine.predict(batch).values
-    pairs = enumerate(zip(direct, encoded, strict=True))
-    return [index for index, (one, other) in pairs if one != other and one == one]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from app.model.contract import Contract, Feature, Label, Output, Target
+    from app.model.contract import Contract, Label, Output, Target
+    from app.model.feature import Feature
 
 BINS = 10
 DIGITS = 6
@@ -22,8 +23,7 @@ DIGITS = 6
 
 def reference(frame: pd.DataFrame, contract: Contract) -> list[dict[str, Any]]:
     """Per feature: the share of missing values, and bin edges or categories with their shares."""
-    columns = zip(contract.inputs, (frame[name] for name in frame.columns), strict=True)
-    return [_describe(feature, column) for feature, column in columns]
+    return [_describe(feature, frame[feature.name]) for feature in contract.inputs]
 
 
 def _describe(feature: Feature, column: pd.Series[Any]) -> dict[str, Any]:
@@ -34,8 +34,17 @@ def _describe(feature: Feature, column: pd.Series[Any]) -> dict[str, Any]:
     }
     if feature.is_text or not len(present):
         return entry
-    if feature.dtype in ("string", "boolean"):
-        return entry | _by_category(present, feature.categories or (False, True))
+    if feature.dtype == "datetime":
+        times = pd.to_datetime(present, utc=True).dt.as_unit("us").astype("int64")
+        return entry | _by_range(times.to_numpy(dtype=np.float64))
+    if feature.dtype == "boolean":
+        return entry | _by_category(present, (False, True))
+    if feature.dtype == "string":
+        described = _by_category(present, feature.categories or ())
+        if feature.listed is None:
+            # Texts of the training data go nowhere: /metrics shows these labels.
+            described["categories"] = [f"category {at}" for at in range(len(described["ratios"]))]
+        return entry | described
     return entry | _by_range(present.to_numpy(dtype=np.float64))
 
 

@@ -51,7 +51,7 @@ def _parquet(
     """Every row as the texts of a CSV file, so that both formats are read the same way."""
     from modelctl.packaging.samples import read_sample
 
-    frame = read_sample(path, {}).rename(columns=str)
+    frame = read_sample(path, lambda _columns: {}).rename(columns=str)
     _ensure_columns(path, list(frame.columns), inputs)
     columns = {}
     for name in (entry["name"] for entry in inputs):
@@ -94,7 +94,7 @@ def _row(
 
 
 def _value(text: str, dtype: str) -> Any:
-    if dtype == "string":
+    if dtype in ("string", "datetime"):
         return text
     if dtype == "boolean":
         return BOOLEANS[text.lower()]

@@ -13,6 +13,7 @@ import pandas as pd
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # The values that pandas.read_csv reads as missing, from its documentation.
@@ -21,10 +22,11 @@ MISSING = frozenset(
 ) | frozenset(("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"))
 
 
-def read_sample(path: Path, texts: dict[str, list[str]]) -> pd.DataFrame:
+def read_sample(path: Path, texts: Callable[[list[str]], dict[str, list[str]]]) -> pd.DataFrame:
     """The rows of a CSV or Parquet file. Raises ModelctlError.
 
-    `texts` maps columns of strings to values that must not be read as missing.
+    `texts`: of the file's columns, those of strings, each with the values that must not be read as
+    missing.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise ModelctlError(
@@ -47,12 +49,13 @@ def read_sample(path: Path, texts: dict[str, list[str]]) -> pd.DataFrame:
     return frame
 
 
-def _csv(path: Path, texts: dict[str, list[str]]) -> pd.DataFrame:
+def _csv(path: Path, texts_of: Callable[[list[str]], dict[str, list[str]]]) -> pd.DataFrame:
+    header = list(map(str, pd.read_csv(path, nrows=0).columns))
+    texts = texts_of(header)
     options: dict[str, Any] = {"dtype": dict.fromkeys(texts, "str")} if texts else {}
     if any(MISSING.intersection(values) for values in texts.values()):
-        header = pd.read_csv(path, nrows=0).columns
         kept = {name: set(values) for name, values in texts.items()}
-        na_values = {name: sorted(MISSING - kept.get(str(name), set())) for name in header}
+        na_values = {name: sorted(MISSING - kept.get(name, set())) for name in header}
         options |= {"keep_default_na": False, "na_values": na_values}
     frame: pd.DataFrame = pd.read_csv(path, **options)
     return frame

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging.alignment import text_columns
+from modelctl.packaging.input_rules import read_rules
 from modelctl.packaging.outputs import ensure_answers
 from modelctl.packaging.samples import read_sample
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+
+    from modelctl.packaging.input_rules import InputRules
 
 # Beside the training code, but not inputs of it: see `quality/metric_baselines.py` and
 # `quality/data_expectations.py`.
@@ -53,6 +56,8 @@ class TrainingOutput:
     estimator: Any
     model_bytes: bytes
     features: pd.DataFrame
+    labels: pd.Series[Any] | None
+    rules: InputRules
     metrics: dict[str, Any]
     training: dict[str, Any]
     created: str | None = field(default=None)
@@ -77,9 +82,10 @@ def read_training_output(request: Request) -> TrainingOutput:
         )
     model_bytes = _read(model, "the fitted estimator")
     estimator = _estimator(model)
-    frame = read_sample(sample, text_columns(estimator))
+    rules = read_rules(config)
     target = request.target or _targets(config.get("target", ""))
     columns = [target] if isinstance(target, str) else list(target)
+    frame = read_sample(sample, lambda names: _texts(estimator, names, columns, rules))
     commit, created = origin(request.config.parent if request.config else folder)
     return TrainingOutput(
         name=name,
@@ -89,6 +95,8 @@ def read_training_output(request: Request) -> TrainingOutput:
         estimator=estimator,
         model_bytes=model_bytes,
         features=frame.drop(columns=[name for name in columns if name in frame.columns]),
+        labels=frame[target] if isinstance(target, str) and target in frame.columns else None,
+        rules=rules,
         metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
         training={
             "rows": len(frame),
@@ -97,6 +105,17 @@ def read_training_output(request: Request) -> TrainingOutput:
         },
         created=created,
     )
+
+
+def _texts(
+    estimator: Any, columns: list[str], targets: list[str], rules: InputRules
+) -> dict[str, list[str]]:
+    """The columns of strings in the sample: by the fitted steps, and by model.yaml."""
+    texts = text_columns(estimator, [name for name in columns if name not in targets])
+    named = {
+        name: texts.get(name, []) for name, rule in rules.inputs.items() if rule.dtype == "string"
+    }
+    return {name: values for name, values in (texts | named).items() if name in columns}
 
 
 def _config(path: Path | None) -> dict[str, Any]:

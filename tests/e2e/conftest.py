@@ -4,7 +4,8 @@ When none runs, `make up` starts one and `make down` ends it, and what is left b
 with what was there before. With a sandbox running already, that one is used and kept.
 
 Tests marked `beside` do not touch what Argo CD looks after, so `tests/run.py` runs them beside the
-others; those marked `alone` restart the whole sandbox.
+others; those marked `alone` restart the whole sandbox; those marked `bare` start one of their own
+when no other runs.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import pytest
 from sandbox.wait import Answer, wait_until
 from tests.paths import ROOT
 
-pytestmark = pytest.mark.beside
+pytestmark = pytest.mark.bare
 
 NAME = "sandbox-lifecycle"
 PAUSE = "localhost/ml-model-sandbox/pause:1"

@@ -59,7 +59,7 @@ def _iris(target: str) -> tuple[Any, pd.DataFrame]:
 def _penguins(target: str) -> tuple[Any, pd.DataFrame]:
     numbers = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
     words = ["island", "sex"]
-    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    encoder = OneHotEncoder(sparse_output=False)
     prepare = make_column_transformer(
         (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers),
         (make_pipeline(SimpleImputer(strategy="most_frequent"), encoder), words),

@@ -282,13 +282,12 @@ class Metrics:
             if feature.name not in entries:
                 continue
             own = bins.of_feature(entries[feature.name])
-            text = feature.name if feature.is_text else None
-            counted.append((column, text, own, self.layout.size))
+            counted.append((column, own, self.layout.size))
             for label in own.labels:
                 self._unusable[feature.name, label] = add(
                     families.FEATURE_BINS, names[column], label
                 )
-        for column, _, own, _ in counted:
+        for column, own, _ in counted:
             for label, ratio in zip(own.labels, own.ratios or (), strict=False):
                 self._constants[add(families.FEATURE_REFERENCE, names[column], label)] = ratio
         return FeatureTally(counted)

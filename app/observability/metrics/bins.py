@@ -1,7 +1,7 @@
 """The reference's bins: which one a value falls into, what it is called, how many were there.
 
-A feature's values are numbers (see `contract`): those of a category its position, any other to be
-looked up between edges, a missing one NaN.
+A feature's values are numbers (see `contract`): those of a category its position or -1 if it is
+none of them, any other to be looked up between edges, a missing one NaN.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ MISSING, UNSEEN, BELOW, ABOVE, OTHER = "missing", "unseen", "below", "above", "o
 class Bins:
     """Bins of one feature or of the predictions.
 
-    `positions` are those in `labels` and `ratios`: for each category, if there are no `edges`, else
-    for each number of edges that a value has reached; the last one is that of a missing value, but
-    for predictions, which never are. The last edge is infinity. No ratios: there is no reference.
+    `positions` are those in `labels` and `ratios`: for each category and for an unseen one, if
+    there are no `edges`, else for each number of edges that a value has reached; the last one is
+    that of a missing value, but for predictions, which never are. The last edge is infinity. No
+    ratios: there is no reference.
     """
 
     labels: tuple[str, ...]
@@ -121,7 +122,7 @@ def _of_categories(texts: Sequence[str], ratios: Sequence[float], missing: float
         shares[position] += ratio * (1 - missing)
     absent = labels.index(MISSING)
     shares[absent] = missing
-    return Bins(labels, (), (*positions, absent), tuple(shares))
+    return Bins(labels, (), (*positions, labels.index(UNSEEN), absent), tuple(shares))
 
 
 def _of_classes(texts: Sequence[str], ratios: Sequence[float] | None) -> Bins:

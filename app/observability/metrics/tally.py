@@ -33,21 +33,15 @@ SECOND_BOUNDS, SHARE_BOUNDS = np.array(SECONDS), np.array(SHARES)
 class FeatureTally:
     """Which bins the values of rows belong to.
 
-    `features`: column, name of a free-text feature, bins, slot of the first bin.
+    `tables`: column, bins, slot of the first bin.
     """
 
-    def __init__(self, features: Sequence[tuple[int, str | None, Bins, int]]) -> None:
-        tables = [(column, bins, first) for column, text, bins, first in features if text is None]
+    def __init__(self, tables: Sequence[tuple[int, Bins, int]]) -> None:
         ranges = [table for table in tables if table[1].edges]
         categories = [table for table in tables if not table[1].edges]
         self._columns: list[Ranges | Categories] = [Ranges(ranges)] if ranges else []
         self._columns += [Categories(categories)] if categories else []
-        self._texts = [
-            (text, first + bins.positions[0], first + bins.positions[-1])
-            for _, text, bins, first in features
-            if text is not None
-        ]
-        self.width = len(features)
+        self.width = len(tables)
 
     def slots(self, batches: Sequence[Batch]) -> Slots:
         """The slot of each value."""
@@ -56,9 +50,6 @@ class FeatureTally:
         for start in range(0, len(matrix), CHUNK_ROWS):
             chunk = matrix[start : start + CHUNK_ROWS]
             slots += [columns.slots(chunk) for columns in self._columns]
-        for name, there, missing in self._texts:
-            texts = (text for batch in batches for text in batch.text[name])
-            slots.append(np.array([missing if text is None else there for text in texts]))
         return np.concatenate(slots)
 
 
@@ -93,6 +84,7 @@ class Categories:
         self._columns = [column for column, _, _ in tables]
         counts = [len(bins.positions) for _, bins, _ in tables]
         self._missing = np.array(counts, dtype=np.float64) - 1
+        self._unseen = self._missing - 1
         self._starts = np.cumsum([0, *counts])[:-1]
         slots = [first + position for _, bins, first in tables for position in bins.positions]
         self._slots = np.array(slots, dtype=np.intp)
@@ -100,7 +92,8 @@ class Categories:
     def slots(self, matrix: NDArray[np.float64]) -> Slots:
         """The slot of each value in these columns."""
         own = matrix[:, self._columns]
-        categories = np.where(np.isnan(own), self._missing, own).astype(np.intp)
+        codes = np.where(own < 0, self._unseen, own)
+        categories = np.where(np.isnan(own), self._missing, codes).astype(np.intp)
         slots: Slots = self._slots.take(self._starts + categories).ravel()
         return slots
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelctl.packaging.lowering.graph import CannotLowerError, Graph
@@ -11,9 +11,13 @@ from modelctl.packaging.lowering.graph import CannotLowerError, Graph
 
 @dataclass(frozen=True)
 class Column:
-    """A number, or the position of a category in `categories`; NaN is a missing value."""
+    """A number, or the position of a category in `categories`; NaN is a missing value.
+
+    `closed`: the only values there are, by the contract; None if there may be others.
+    """
 
     categories: tuple[Any, ...] | None = None
+    closed: frozenset[Any] | None = None
 
     def code(self, value: Any) -> float | None:
         """The number that encodes a value; None for a value that this column cannot contain."""
@@ -31,13 +35,15 @@ class Block:
 
     name: str
     columns: tuple[Column, ...]
+    # A step has calculated these numbers: they may be infinite, or NaN though nothing is missing.
+    is_suspect: bool = False
 
     def pick(self, graph: Graph, indexes: list[int]) -> Block:
         """Some of the columns, in the given order."""
         columns = tuple(self.columns[index] for index in indexes)
         if indexes == list(range(len(self.columns))):
             return self
-        return Block(graph.columns(self.name, indexes), columns)
+        return Block(graph.columns(self.name, indexes), columns, self.is_suspect)
 
     def numbers(self, what: str) -> str:
         """The matrix. Raises CannotLowerError unless every column is numeric."""
@@ -46,8 +52,12 @@ class Block:
         return self.name
 
     def replaced(self, name: str) -> Block:
-        """The same columns with other values."""
-        return Block(name, self.columns)
+        """As many columns of other numbers."""
+        return Block(name, (Column(),) * len(self.columns), self.is_suspect)
+
+    def suspect(self) -> Block:
+        """The same, with numbers that may not be finite."""
+        return replace(self, is_suspect=True)
 
 
 def numeric(name: str, width: int) -> Block:
@@ -59,7 +69,8 @@ def join(graph: Graph, blocks: list[Block]) -> Block:
     """Blocks side by side."""
     kept = [block for block in blocks if block.columns]
     columns = tuple(column for block in kept for column in block.columns)
-    return Block(graph.concat([block.name for block in kept]), columns)
+    is_suspect = any(block.is_suspect for block in kept)
+    return Block(graph.concat([block.name for block in kept]), columns, is_suspect)
 
 
 def is_missing(value: Any) -> bool:

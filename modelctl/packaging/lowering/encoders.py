@@ -26,6 +26,7 @@ def one_hot_encoder(graph: Graph, step: Any, block: Block) -> Block:
     parts = []
     for index, categories in enumerate(step.categories_):
         single = block.pick(graph, [index])
+        _refuse_unknown(graph, step, single, list(categories))
         dropped = None if step.drop_idx_ is None else step.drop_idx_[index]
         groups = _groups(step, index)
         if groups is None:
@@ -50,6 +51,7 @@ def ordinal_encoder(graph: Graph, step: Any, block: Block) -> Block:
     parts = []
     for index, categories in enumerate(step.categories_):
         single = block.pick(graph, [index])
+        _refuse_unknown(graph, step, single, list(categories))
         matches = _matches(graph, single, list(categories))
         groups = _groups(step, index)
         positions = np.arange(len(categories), dtype=np.float64)
@@ -85,6 +87,20 @@ def target_encoder(graph: Graph, step: Any, block: Block) -> Block:
         matches = _or_none(graph, _matches(graph, single, list(categories)))
         parts.append(numeric(graph.add("MatMul", matches, graph.constant(rows)), width))
     return join(graph, parts)
+
+
+def _refuse_unknown(graph: Graph, step: Any, single: Block, categories: list[Any]) -> None:
+    """Refuse rows without a fitted category, as `handle_unknown="error"` does.
+
+    Nothing to do where the contract's closed list has fitted categories only.
+    """
+    closed = single.columns[0].closed
+    if step.handle_unknown != "error" or (closed is not None and closed <= set(categories)):
+        return
+    total = graph.add(
+        "ReduceSum", _matches(graph, single, categories), graph.integers([1]), keepdims=1
+    )
+    graph.refuse(graph.add("Equal", total, scalar(graph, 0.0)))
 
 
 def _groups(step: Any, index: int) -> NDArray[np.int64] | None:

@@ -40,7 +40,8 @@ def function_transformer(graph: Graph, step: Any, block: Block) -> Block:
         return block
     if step.kw_args:
         raise CannotLowerError("FunctionTransformer(kw_args=...)")
-    return block.replaced(apply(graph, step.func, block.numbers("FunctionTransformer")))
+    result = apply(graph, step.func, block.numbers("FunctionTransformer"))
+    return block.replaced(result).suspect()
 
 
 def apply(graph: Graph, function: Any, values: str) -> str:
@@ -67,6 +68,10 @@ def power_transformer(graph: Graph, step: Any, block: Block) -> Block:
     rows = block.numbers("PowerTransformer")
     exponents = np.asarray(step.lambdas_, dtype=np.float64)
     if step.method == "box-cox":
+        # scikit-learn refuses what is not positive; a missing value stays missing.
+        wrong = graph.double(graph.add("LessOrEqual", rows, scalar(graph, 0.0)))
+        total = graph.add("ReduceSum", wrong, graph.integers([1]), keepdims=1)
+        graph.refuse(graph.add("Greater", total, scalar(graph, 0.0)))
         result = _box_cox(graph, graph.add("Log", rows), exponents)
     else:
         positive = graph.add("GreaterOrEqual", rows, scalar(graph, 0.0))
@@ -76,7 +81,7 @@ def power_transformer(graph: Graph, step: Any, block: Block) -> Block:
         up = _box_cox(graph, _log1p(graph, above), exponents)
         down = graph.add("Neg", _box_cox(graph, _log1p(graph, below), 2 - exponents))
         result = graph.add("Where", positive, up, down)
-    result_block = numeric(result, len(exponents))
+    result_block = numeric(result, len(exponents)).suspect()
     return standard_scaler(graph, step._scaler, result_block) if step.standardize else result_block
 
 

@@ -47,6 +47,7 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
+        self._refused: list[str] = []
 
     def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output."""
@@ -88,6 +89,26 @@ class Graph:
     def integer(self, source: str) -> str:
         """Cast to int64."""
         return self.add("Cast", source, to=TensorProto.INT64)
+
+    def refuse(self, flags: str) -> None:
+        """Rows [n, 1] that scikit-learn refuses: where true, the model must give no answer."""
+        self._refused.append(flags)
+
+    def _without_refused(self, outputs: dict[str, str], matrices: Container[str]) -> dict[str, str]:
+        """The outputs with NaN, or the label -1, in refused rows: the engine gives no answer."""
+        if not self._refused:
+            return outputs
+        flags = self._refused[0]
+        for more in self._refused[1:]:
+            flags = self.add("Or", flags, more)
+        row = self.add("Reshape", flags, self.integers([-1]))
+        kept = {}
+        for public, result in outputs.items():
+            own = flags if public in matrices else row
+            is_label = public == "label"
+            nothing = self.integers(-1) if is_label else self.constant(np.float64("nan"))
+            kept[public] = self.add("Where", own, nothing, result)
+        return kept
 
     def smallest(self, source: str, count: int) -> str:
         """[n, count]: the positions of the smallest values of every row, nearest first."""
@@ -133,6 +154,7 @@ class Graph:
 
         `matrices`: the outputs with more than one value per row.
         """
+        outputs = self._without_refused(outputs, matrices)
         nodes = list(self._nodes)
         infos = []
         for public, result in outputs.items():

@@ -5,9 +5,10 @@ onnxruntime has no double-precision Imputer, hence IsNaN and Where.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modelctl.packaging.lowering.columns import Block, Column, is_missing, join, numeric
+from modelctl.packaging.lowering.columns import Block, is_missing, join, numeric
 from modelctl.packaging.lowering.graph import CannotLowerError
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def simple_imputer(graph: Graph, step: Any, block: Block) -> Block:
     columns, fills = [], []
     for column, statistic in zip(source.columns, step.statistics_[kept], strict=True):
         if column.categories is not None and statistic not in column.categories:
-            column = Column((*column.categories, statistic))
+            column = replace(column, categories=(*column.categories, statistic))
+        if column.closed is not None:
+            column = replace(column, closed=column.closed | {statistic})
         code = column.code(statistic)
         if code is None:
             raise CannotLowerError(f"SimpleImputer fills numbers with {statistic!r}")
@@ -31,7 +34,7 @@ def simple_imputer(graph: Graph, step: Any, block: Block) -> Block:
         fills.append(code)
     missing = _missing(graph, source, step.missing_values)
     filled = graph.add("Where", missing, graph.constant(fills), source.name)
-    result = Block(filled, tuple(columns))
+    result = Block(filled, tuple(columns), source.is_suspect)
     if not step.add_indicator or not len(step.indicator_.features_):
         return result
     return join(graph, [result, missing_indicator(graph, step.indicator_, block)])

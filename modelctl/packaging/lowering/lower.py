@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import onnx
 
     from app.model.contract import Contract, Output
+    from app.model.feature import Feature
 
 walk.TRANSFORMS.update(
     {
@@ -177,17 +178,26 @@ def lower(estimator: Any, contract: Contract) -> onnx.ModelProto:
     """Translate the whole estimator. Raises CannotLowerError with the reason."""
     graph = Graph()
     for feature in contract.inputs:
-        if feature.is_text:
-            raise CannotLowerError(f"free text in feature {feature.name!r}")
-    block = Block(INPUT, tuple(Column(feature.categories) for feature in contract.inputs))
+        if feature.is_text or feature.dtype == "datetime":
+            what = "free text" if feature.is_text else "a time"
+            raise CannotLowerError(f"{what} in feature {feature.name!r}")
+    block = Block(INPUT, tuple(map(_column, contract.inputs)))
     block = _with_unused(graph, estimator, contract, block)
     return _model(graph, len(contract.inputs), estimator, block, contract.output)
+
+
+def _column(feature: Feature) -> Column:
+    """What the numbers of a feature mean: an unseen text is -1, which no encoder knows."""
+    closed = None if feature.closed is None else frozenset(feature.closed)
+    if feature.dtype == "boolean" and closed is None:
+        closed = frozenset((False, True))
+    return Column(feature.categories if feature.dtype == "string" else None, closed)
 
 
 def _with_unused(graph: Graph, estimator: Any, contract: Contract, block: Block) -> Block:
     """The columns in fitted order, with a placeholder for each one that the first step drops."""
     names = getattr(estimator, "feature_names_in_", None)
-    if names is None or len(names) == len(contract.inputs):
+    if names is None or list(map(str, names)) == list(contract.names):
         return block
     places = {name: at for at, name in enumerate(contract.names)}
     return block.pick(graph, [places.get(str(name), 0) for name in names])
@@ -206,7 +216,7 @@ def _model(
     if output.kind == "transformer":
         block = walk.transform(graph, estimator, block)
         vector_name = block.numbers("a transformer as last step")
-        return graph.model(width, {"vector": vector_name}, matrices=("vector",))
+        return graph.model(width, {"vector": vector_name}, matrices={"vector"})
     found = walk.predict(graph, estimator, block)
     if output.scores and "decision" in found:
         score = found["decision"]

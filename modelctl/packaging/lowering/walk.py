@@ -42,7 +42,7 @@ def predict(graph: Graph, estimator: Any, block: Block) -> Outputs:
     translate = PREDICTORS.get(kind(estimator))
     if translate is None:
         raise CannotLowerError(f"no exact translation of {type(estimator).__name__}")
-    return translate(graph, estimator, block)
+    return translate(graph, estimator, _checked(graph, kind(estimator), block))
 
 
 def transform(graph: Graph, step: Any, block: Block) -> Block:
@@ -61,7 +61,39 @@ def transform(graph: Graph, step: Any, block: Block) -> Block:
     translate = TRANSFORMS.get(name)
     if translate is None:
         raise CannotLowerError(f"no exact translation of {type(step).__name__}")
-    return translate(graph, step, block)
+    return translate(graph, step, _checked(graph, name, block))
+
+
+# Steps that look at no value before they pass it on.
+UNCHECKED = ("FunctionTransformer", "ColumnTransformer", "FeatureUnion")
+# Steps that take NaN, though not infinity; every other one refuses both (sklearn's check_array).
+TAKES_NAN = (
+    "StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "PowerTransformer",
+    "QuantileTransformer", "SimpleImputer", "MissingIndicator", "OneHotEncoder", "OrdinalEncoder",
+    "TargetEncoder", "DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier",
+    "ExtraTreeRegressor", "RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier",
+    "ExtraTreesRegressor", "HistGradientBoostingClassifier", "HistGradientBoostingRegressor",
+    "VotingClassifier", "VotingRegressor", "StackingClassifier", "StackingRegressor",
+    "BaggingClassifier", "BaggingRegressor", "CalibratedClassifierCV", "TransformedTargetRegressor",
+    "FixedThresholdClassifier", "TunedThresholdClassifierCV", "OneVsRestClassifier",
+    "MultiOutputRegressor", "MultiOutputClassifier", "IsolationForest",
+)  # fmt: skip
+
+
+def _checked(graph: Graph, name: str, block: Block) -> Block:
+    """Refuse rows with calculated numbers that the step refuses: a logarithm of zero, say."""
+    if not block.is_suspect or name in UNCHECKED:
+        return block
+    axis = graph.integers([1])
+    if name in TAKES_NAN:
+        infinite = graph.double(graph.add("IsInf", block.name))
+        total = graph.add("ReduceSum", infinite, axis, keepdims=1)
+        graph.refuse(graph.add("Greater", total, scalar(graph, 0.0)))
+        return block
+    nothing = graph.add("Mul", block.name, scalar(graph, 0.0))
+    total = graph.add("ReduceSum", nothing, axis, keepdims=1)
+    graph.refuse(graph.add("IsNaN", total))
+    return Block(block.name, block.columns)
 
 
 # Wrappers that delegate to another estimator, and its attribute.

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from app.errors import FieldError, RequestError
-from app.model.contract import Contract, Feature, Output
-from app.model.validation import Batch, UnusableError, Validator, contract_error, json_type
+from app.model.contract import Contract, Output
+from app.model.converters import UnusableError, json_type
+from app.model.feature import Feature
+from app.model.validation import Batch, Validator, contract_error
 
 LARGEST = float(np.finfo(np.float32).max)
 BEYOND = math.nextafter(LARGEST, math.inf)
@@ -121,7 +123,9 @@ def test_text_travels_beside_the_numbers() -> None:
     found = batch([["hello", 1.5, None], {"title": "t", "note": "", "size": 2}], NOTE, SIZE, other)
     assert found.text == {"note": ["hello", ""], "title": [None, "t"]}
     assert found.matrix[:, 1].tolist() == [1.5, 2.0]
-    assert np.isnan(found.matrix[:, [0, 2]]).all()
+    # The code of a text that is no category, and a missing value.
+    assert found.matrix[:, 0].tolist() == [-1.0, -1.0]
+    assert np.isnan(found.matrix[:, 2]).tolist() == [True, False]
 
 
 def test_every_wrong_value_of_every_row_is_named() -> None:
@@ -258,7 +262,8 @@ def test_columns_are_put_together_as_rows() -> None:
     with_text = validator(SIZE, NOTE).assemble([[1.0, 2.0], ["a", None]])
     assert with_text.text == {"note": ["a", None]}
     assert with_text.matrix[:, 0].tolist() == [1.0, 2.0]
-    assert np.isnan(with_text.matrix[:, 1]).all()
+    assert with_text.matrix[0, 1] == -1.0
+    assert np.isnan(with_text.matrix[1, 1])
     with pytest.raises(ValueError, match="zip"):
         validator().assemble([[1.0], [1.0, 2.0], [0.0], [0.0]])
 

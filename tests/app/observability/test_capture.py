@@ -20,7 +20,8 @@ import orjson
 import pytest
 
 from app.errors import SettingRefusedError
-from app.model.contract import Contract, Feature, Output
+from app.model.contract import Contract, Output
+from app.model.feature import Feature
 from app.model.validation import Batch, Validator
 from app.observability import capture
 from app.observability.capture import Capture

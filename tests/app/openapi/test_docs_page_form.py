@@ -66,7 +66,12 @@ def test_missing_values_and_categories_are_chosen_in_the_form(browser: Browser) 
     service = live.shared("penguins")
     open_page(browser, service.port)
     options = "[...{}.input.options].map(o => o.textContent)"
-    assert browser.js(options.format(field("island"))) == ["Biscoe", "Dream", "Torgersen"]
+    assert browser.js(options.format(field("island"))) == [
+        "Biscoe",
+        "Dream",
+        "Torgersen",
+        "(missing)",
+    ]
     assert browser.js(options.format(field("sex"))) == ["female", "male", "(missing)"]
     fill(browser, "body_mass_g", "")
     assert "missing" in browser.js(f"{field('body_mass_g')}.hint.textContent")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.model.contract import Contract, Feature, Output
+from app.model.contract import Contract, Output
+from app.model.feature import Feature
 from app.openapi import document, page
 from tests.app import live
 from tests.app.browser import Browser

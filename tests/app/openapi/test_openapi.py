@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from app.model.contract import Contract, Feature, Output
-from app.model.validation import MAX_FLOAT, Validator
+from app.model.contract import Contract, Output
+from app.model.converters import MAX_FLOAT
+from app.model.feature import Feature
+from app.model.validation import Validator
 from app.openapi.document import ServiceInfo, document
 from tests import trained
 from tests.app.conftest import make_client
@@ -109,10 +111,10 @@ def test_features_have_dtype_range_categories_and_an_example(penguins: FlaskClie
         "description": "Range in training: 2700 to 6300. null if the value is missing.",
     }
     assert properties["island"] == {
-        "type": "string",
+        "type": ["string", "null"],
         "examples": ["Torgersen"],
-        "enum": ["Biscoe", "Dream", "Torgersen"],
-        "description": "One of the categories in training.",
+        "enum": ["Biscoe", "Dream", "Torgersen", None],
+        "description": "One of the categories in training. null if the value is missing.",
     }
     assert properties["sex"]["enum"] == ["female", "male", None]
 

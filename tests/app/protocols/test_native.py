@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.model.validation import MAX_FLOAT
+from app.model.converters import MAX_FLOAT
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from app.errors import RequestError
-from app.model.contract import Contract, Feature, Output
+from app.model.contract import Contract, Output
+from app.model.feature import Feature
 from app.model.prediction import Prediction
 from app.model.validation import Validator
 from app.protocols.v2 import V2

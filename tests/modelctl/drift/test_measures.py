@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from app.model.contract import Feature
+from app.model.feature import Feature
 from modelctl.drift import measures, outliers, performance
 from modelctl.errors import ModelctlError
 

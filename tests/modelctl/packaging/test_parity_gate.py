@@ -6,16 +6,15 @@ What is expected comes from numpy and from the fitted estimator, never from the 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
 from app.errors import RequestError
-from app.model.contract import Contract, Feature, Output
+from app.model.contract import Contract, Output
+from app.model.feature import Feature
 from app.model.prediction import Prediction
-from app.model.validation import Batch
-from modelctl.packaging.parity import Parity, compare, encode, mismatched_rows
+from modelctl.packaging.parity import Parity, compare, encode
 
 TOLERANCE = 1e-6
 
@@ -155,36 +154,17 @@ def test_the_manifest_says_what_was_found() -> None:
         "max_abs_diff": 1.2e-9,
         "tolerance": TOLERANCE,
         "threshold_share": 0.5,
+        "refused": 0,
+        "left_out": 0,
     }
 
 
-class Fixed:
-    """An estimator or an engine that answers what it was told, when it is asked for its rows."""
-
-    name = "fixed"
-
-    def __init__(self, rows: Any, answer: Any) -> None:
-        self._rows, self._answer = rows, answer
-
-    def predict(self, rows: Any) -> Any:
-        assert rows is self._rows
-        return self._answer
-
-
-def differing(direct: list[Any], through: list[Any]) -> list[int]:
-    """Rows that differ, between an estimator and the engine behind the contract."""
-    frame, batch = object(), Batch(np.zeros((len(direct), 1)))
-    engine = Fixed(batch, Prediction(through, None))
-    return mismatched_rows(Fixed(frame, direct), frame, engine, batch)
-
-
-def test_rows_that_the_contract_changes_are_named() -> None:
-    direct = [1.0, 2.0, math.nan, 4.0]
-    assert differing(direct, [1.0, 2.0, 3.0, 4.0]) == []
-    assert differing(direct, [1.0, 9.0, 3.0, 9.0]) == [1, 3]
-    assert differing([[1], [2], [3]], [1, 2, 3]) == []
-    with pytest.raises(ValueError, match="zip"):
-        differing(direct, [1.0, 2.0, 3.0])
+def test_an_engine_that_answers_what_the_reference_refuses_is_refused() -> None:
+    parity = compared(classified([0.5, 0.5]), classified([0.5, 0.5]))
+    parity.refused = 3
+    assert parity.refusal == ""
+    parity.answered = 1
+    assert parity.refusal == "answers 1 of 3 rows that scikit-learn refuses"
 
 
 def test_answers_of_other_lengths_are_never_compared() -> None:

@@ -9,7 +9,8 @@ import orjson
 import pandas as pd
 import pytest
 
-from app.model.contract import Contract, Dtype, Feature, Output
+from app.model.contract import Contract, Output
+from app.model.feature import Dtype, Feature
 from modelctl.packaging.reference import prediction_reference, reference
 from tests import trained
 

@@ -35,7 +35,7 @@ def place(tmp_path: Path) -> Path:
 
 def planned(version: str = "2", **changes: Any) -> Plan:
     manifest = {"schema_version": 1, "name": "x", "version": version, "files": ENTRIES, **changes}
-    return Plan(manifest, dict(FILES), {"timings": {}}, [], [])
+    return Plan(manifest, dict(FILES), {"timings": {}}, [], [], [])
 
 
 def listing(folder: Path) -> list[str]:

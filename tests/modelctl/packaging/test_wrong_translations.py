@@ -26,18 +26,16 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits
 
-from app.model.contract import Contract, Feature, Output
+from app.model.contract import Contract, Form, Output
+from app.model.feature import Feature
 from app.model.onnx_engine import OnnxEngine
-from app.model.sklearn_engine import SklearnEngine
-from app.model.validation import Batch
 from modelctl.errors import RefusedError
 from modelctl.packaging import candidates
-from modelctl.packaging.alignment import align
-from modelctl.packaging.candidates import json_rows
-from modelctl.packaging.contracts import infer
 from modelctl.packaging.engines import Attempt, attempt_all
+from modelctl.packaging.inference import infer
 from modelctl.packaging.lowering import lower
 from modelctl.packaging.lowering.graph import Graph
+from modelctl.packaging.oracle import Oracle
 from modelctl.packaging.parity import Parity, compare_splits
 
 TOLERANCE = 1e-6
@@ -103,12 +101,9 @@ def break_trees(monkeypatch: pytest.MonkeyPatch, change: Break) -> None:
 
 
 def attempts(model: Any, features: pd.DataFrame, wanted: str = "auto") -> list[Attempt]:
-    frame = align(model, features)
-    contract = infer(model, frame, "target")
     with threadpool_limits(1):
-        return attempt_all(
-            model, contract, json_rows(frame, contract), wanted=wanted, tolerance=TOLERANCE
-        )
+        subject, _ = infer(model, features, "target")
+        return attempt_all(subject, wanted=wanted, tolerance=TOLERANCE)[0]
 
 
 # Binary, a single tree: nothing averages a mistake away, and leaves differ by whole labels.
@@ -198,16 +193,11 @@ def categories() -> tuple[pd.DataFrame, Any]:
     return frame, target.astype(int)
 
 
-def encoded(frame: pd.DataFrame) -> Batch:
-    codes = frame["kind"].cat.codes.to_numpy(dtype=np.float64)
-    return Batch(np.column_stack([codes, frame["size"], frame["count"]]).astype(np.float64))
-
-
-def at_splits(model: Any, contract: Contract, batch: Batch) -> Parity:
+def at_splits(model: Any, contract: Contract, frame: pd.DataFrame, form: Form = "frame") -> Parity:
     """What is found beside the thresholds of a model, and nothing else."""
     onnx = OnnxEngine(lower(model, contract).SerializeToString(), contract)
     parity = Parity(TOLERANCE, is_regression=contract.output.kind == "regressor")
-    compare_splits(parity, model, contract, SklearnEngine(model, contract), onnx, batch)
+    compare_splits(parity, Oracle(model, form), contract, onnx, frame)
     return parity
 
 
@@ -215,7 +205,7 @@ def test_trees_that_take_categories_by_name_get_neighbours_of_numbers_only() -> 
     frame, target = categories()
     with threadpool_limits(1):
         model = HistGradientBoostingClassifier(max_iter=5).fit(frame, target)
-        parity = at_splits(model, category_contract(), encoded(frame))
+        parity = at_splits(model, category_contract(), frame)
     # Columns as the trees see them: the category first. A count between two counts is no request.
     nodes = np.concatenate([entry.nodes for stage in model._predictors for entry in stage])
     by_number = nodes[(nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 0)]
@@ -226,9 +216,9 @@ def test_trees_that_take_categories_by_name_get_neighbours_of_numbers_only() -> 
 
 
 @pytest.mark.usefixtures("fewer_rows")
-def test_trees_that_compare_whole_numbers_and_categories_only_are_packaged() -> None:
+def test_trees_that_compare_categories_only_are_packaged() -> None:
     frame, target = categories()
-    frame = frame[["kind", "count"]]
+    frame = frame[["kind"]]
     with threadpool_limits(1):
         model = HistGradientBoostingClassifier(max_iter=5).fit(frame, target)
     onnx, _ = attempts(model, frame)
@@ -264,8 +254,7 @@ def test_the_input_of_the_last_step_is_what_neighbours_are_made_of(name: str) ->
     frame, target = categories()
     frame["kind"] = frame["kind"].astype("str")
     model = PIPELINES[name]().fit(frame, target)
-    categorical, _ = categories()
-    parity = at_splits(model, category_contract(), encoded(categorical))
+    parity = at_splits(model, category_contract(), frame)
     splits = int((model[-1].tree_.children_left != -1).sum())
     assert parity.rows == {"thresholds": 3 * splits}
     assert (parity.refusal, parity.threshold_share) == ("", 1.0)
@@ -276,7 +265,7 @@ def test_a_pipeline_of_nothing_but_trees_is_compared() -> None:
     model = make_pipeline(tree()).fit(features.to_numpy(), target)
     inputs = tuple(Feature(name, "float", None, None, None, "refuse") for name in features)
     output = Output("classifier", "y", (0, 1, 2), probabilities=True)
-    parity = at_splits(model, Contract(inputs, output), Batch(features.to_numpy()))
+    parity = at_splits(model, Contract(inputs, output), features, "array")
     assert parity.rows["thresholds"] > 0
     assert parity.refusal == ""
 
@@ -289,7 +278,6 @@ def test_probabilities_beside_thresholds_are_compared_as_well(
     model.fit(features.to_numpy(), target)
     inputs = tuple(Feature(name, "float", None, None, None, "refuse") for name in features)
     contract = Contract(inputs, Output("classifier", "y", (0, 1, 2), probabilities=True))
-    engine = SklearnEngine(model, contract)
     onnx = OnnxEngine(lower(model, contract).SerializeToString(), contract)
 
     def heavier(attributes: dict[str, Any]) -> None:
@@ -298,7 +286,7 @@ def test_probabilities_beside_thresholds_are_compared_as_well(
 
     break_trees(monkeypatch, heavier)
     parity = Parity(TOLERANCE, is_regression=False)
-    compare_splits(parity, model, contract, engine, onnx, Batch(features.to_numpy()))
+    compare_splits(parity, Oracle(model, "array"), contract, onnx, features)
     # All labels are right.
     assert parity.label_mismatches == 0
     assert parity.max_abs_diff > TOLERANCE

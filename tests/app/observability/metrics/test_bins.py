@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.model.contract import Contract, Feature, Output, Target
+from app.model.contract import Contract, Output, Target
+from app.model.feature import Feature
 from app.model.validation import Batch
 from app.observability.metrics import bins
 from app.observability.metrics.tally import FeatureTally
 from modelctl.packaging import reference as packaging
-from modelctl.packaging.candidates import json_rows
+from modelctl.packaging.column_types import json_rows
 from tests import trained
 from tests.app.conftest import make_client
 from tests.app.observability.metrics import samples
@@ -22,7 +23,7 @@ from tests.app.observability.metrics import samples
 def counted(entry: dict[str, object], values: list[float]) -> dict[str, int]:
     """Label -> how many values of one feature."""
     own = bins.of_feature(entry)
-    tally = FeatureTally([(0, None, own, 0)])
+    tally = FeatureTally([(0, own, 0)])
     slots = tally.slots([Batch(np.array([[value] for value in values]))])
     return dict(zip(own.labels, np.bincount(slots, minlength=len(own.labels)), strict=True))
 
@@ -51,7 +52,7 @@ def test_ranges_of_several_features_are_those_of_numpy(rows: int) -> None:
     entries = [packaging._by_range(training[:, column]) for column in range(3)]
     tables = [bins.of_feature({"missing": 0.0, **entry}) for entry in entries]
     starts = np.cumsum([0, *(len(table.labels) for table in tables)])
-    tally = FeatureTally([(at, None, table, int(starts[at])) for at, table in enumerate(tables)])
+    tally = FeatureTally([(at, table, int(starts[at])) for at, table in enumerate(tables)])
     live = np.clip(draw.normal(size=(rows, 3)), training.min(axis=0), training.max(axis=0))
     counts = np.bincount(tally.slots([Batch(live)]), minlength=starts[-1])
     for at, entry in enumerate(entries):
@@ -157,8 +158,9 @@ def test_the_first_fifty_numbers_of_a_vector_are_counted() -> None:
 
 def test_free_text_is_there_or_missing() -> None:
     own = bins.of_feature({"missing": 0.5})
-    tally = FeatureTally([(0, "note", own, 0)])
-    batch = Batch(np.array([[math.nan]] * 3), {"note": ["x", None, ""]})
+    tally = FeatureTally([(0, own, 0)])
+    # As the validator encodes texts: -1 for one that is no category, NaN for none.
+    batch = Batch(np.array([[-1.0], [math.nan], [-1.0]]), {"note": ["x", None, ""]})
     assert np.bincount(tally.slots([batch])).tolist() == [2, 1]
 
 

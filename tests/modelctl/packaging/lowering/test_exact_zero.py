@@ -26,7 +26,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
-from app.model.contract import Contract, Feature, Output
+from app.model.contract import Contract, Output
+from app.model.feature import Feature
 from app.model.onnx_engine import OnnxEngine
 from app.model.validation import Batch
 from modelctl.packaging.lowering import lower

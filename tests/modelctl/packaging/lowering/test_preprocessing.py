@@ -33,10 +33,9 @@ from sklearn.preprocessing import (
 
 from benchmarks.families import NUMBERS, load, try_engines
 from modelctl.errors import RefusedError
-from modelctl.packaging.alignment import align
-from modelctl.packaging.contracts import infer
 from modelctl.packaging.custom_code import find_custom_code
 from modelctl.packaging.engines import Attempt
+from modelctl.packaging.inference import infer
 
 STRINGS = ["island", "sex"]
 FILL = SimpleImputer(strategy="median")
@@ -196,5 +195,5 @@ def test_an_inexact_engine_is_refused_by_the_gate(monkeypatch: pytest.MonkeyPatc
 def test_a_boolean_column_becomes_a_boolean_feature() -> None:
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "flag": [True, False, True, False]})
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, [0, 0, 1, 1])
-    contract = infer(model, align(model, frame), "y")
+    contract = infer(model, frame, "y")[0].contract
     assert [feature.dtype for feature in contract.inputs] == ["float", "boolean"]

@@ -1,0 +1,130 @@
+"""What must hold for any model that answers row by row, asked of the estimator itself.
+
+One answer for each row; a row alone as in a batch; permuted rows, permuted answers; and not the
+same answer for every row. A text pipeline that is given a frame breaks them: it answers for the
+column's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.model.prediction import ModelOutputError, RowCountError
+from modelctl.errors import ModelctlError, RefusedError
+from modelctl.packaging.oracle import RefusedRowsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from app.model.contract import Output
+    from app.model.prediction import Prediction
+    from modelctl.packaging.oracle import Oracle
+
+# Rows that are asked alone.
+ALONE_ROWS = 10
+# Sums over another number of rows differ in the last digits.
+TOLERANCE = 1e-6
+
+
+def ensure_row_by_row(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
+    """The prediction of the sample. Raises ModelctlError if the estimator cannot be served."""
+    expected = _predict(oracle, frame, output)
+    for at in range(min(ALONE_ROWS, len(frame))):
+        alone = _predict(oracle, frame.iloc[at : at + 1], output)
+        _ensure_same(alone, expected, [at], "alone", output)
+    order = np.random.default_rng(0).permutation(len(frame))
+    permuted = _predict(oracle, frame.iloc[order], output)
+    _ensure_same(permuted, expected, order.tolist(), "in another order", output)
+    return expected
+
+
+def ensure_not_constant(expected: Prediction, labels: pd.Series[Any] | None, last: str) -> None:
+    """Raise RefusedError if every row of the sample gets one answer, unless its labels are one."""
+    if len(expected.values) < 2 or labels is None or last.startswith("Dummy"):
+        return
+    if labels.dropna().nunique() < 2 or len(set(map(str, expected.values))) > 1:
+        return
+    probabilities = expected.probabilities
+    if probabilities is not None and np.ptp(probabilities, axis=0).max(initial=0.0) > 0:
+        return
+    raise RefusedError(
+        "the model gives the same answer for every row of the sample",
+        expected=f"different answers: the sample has {labels.nunique()} different labels",
+        found=f"{expected.values[0]!r} for {len(expected.values)} rows",
+        fix="look at the training; if this is intended, write `constant: allow` in model.yaml",
+    )
+
+
+def _predict(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
+    try:
+        return oracle.predict(frame, output)
+    except RowCountError as error:
+        raise ModelctlError(
+            "the model does not answer row by row",
+            expected=f"{len(frame)} answers for {len(frame)} rows of the sample",
+            found=str(error),
+            fix="write the sample as the model was fitted: for texts, one column of strings",
+        ) from error
+    except ModelOutputError as error:
+        raise ModelctlError(
+            "the model answers something else than its fitted attributes say",
+            expected="one of the model's classes for each target, a number for each class",
+            found=str(error),
+            fix="look at `classes_`, `predict` and `predict_proba` of its last step",
+        ) from error
+    except RefusedRowsError as error:
+        raise ModelctlError(
+            "the model cannot predict its own sample",
+            expected="a sample with the fitted columns and types",
+            found=error.cause,
+            fix="call fit before joblib.dump"
+            if "NotFittedError" in error.cause
+            else "write the sample from the frame that was passed to fit (Parquet keeps types)",
+        ) from error
+
+
+def _ensure_same(
+    actual: Prediction, expected: Prediction, rows: list[int], circumstance: str, output: Output
+) -> None:
+    """Raise ModelctlError unless `actual` are the answers of these rows of the sample."""
+    wrong = [
+        at
+        for at, value in zip(rows, actual.values, strict=True)
+        if not _equal(value, expected.values[at])
+    ]
+    if not wrong or _are_ties(expected, wrong, output):
+        return
+    raise ModelctlError(
+        "the model's answer for a row depends on the other rows of a request",
+        expected=f"the same answer for a row {circumstance}",
+        found=f"row {wrong[0]} differs",
+        fix="take out the step that calculates over the rows of a request (ranks, means, shifts)",
+    )
+
+
+def _are_ties(expected: Prediction, rows: list[int], output: Output) -> bool:
+    """Whether two labels are equally good in all of these rows: either one is right."""
+    if expected.probabilities is not None:
+        parts = [expected.probabilities[rows][:, columns] for columns in output.class_slices]
+    elif expected.scores is not None:
+        scores = expected.scores[rows].reshape(len(rows), -1)
+        # One number for each label: its sign decides, so its other side is the second best.
+        by_sign = len(output.targets) == scores.shape[1] or output.width is None
+        parts = [np.stack([one, -one], axis=1) for one in scores.T] if by_sign else [scores]
+    else:
+        return False
+    tops = [np.sort(part, axis=1) for part in parts if part.shape[1] > 1]
+    tied = [top[:, -1] - top[:, -2] < TOLERANCE for top in tops]
+    return bool(tied and np.any(tied, axis=0).all())
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return all(map(_equal, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other or abs(one - other) <= TOLERANCE * max(1.0, abs(other)) or one != one
+    return bool(one == other)

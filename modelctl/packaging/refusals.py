@@ -1,0 +1,60 @@
+"""Rows that the estimator refuses: the contract or the engine has to refuse them as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.errors import RequestError
+from modelctl.packaging.column_types import json_rows
+from modelctl.packaging.parity import encode
+from modelctl.packaging.probes import UNSEEN_TEXTS, Probe, changed, typical_row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from app.model.contract import Contract
+    from app.model.prediction import Engine
+    from modelctl.packaging.oracle import Oracle
+
+# Refused rows kept in the bundle for the self-test at startup.
+KEPT_ROWS = 20
+
+
+def count_answered(rows: list[list[Any]], contract: Contract, engine: Engine) -> int:
+    """How many of these rows get an answer, each alone."""
+    return sum(not is_refused(row, contract, engine) for row in rows)
+
+
+def is_refused(row: list[Any], contract: Contract, engine: Engine) -> bool:
+    """Whether the contract or the engine refuses a row, as a client's error."""
+    try:
+        engine.predict(encode([row], contract))
+    except RequestError:
+        return True
+    return False
+
+
+def refused_examples(
+    oracle: Oracle, frame: pd.DataFrame, contract: Contract, more: pd.DataFrame
+) -> list[list[Any]]:
+    """Rows of the self-test that must not be answered: those that the estimator refuses.
+
+    One row with one value changed for each rule that refuses, then `more`.
+    """
+    row = typical_row(oracle, frame)
+    rows = json_rows(more.head(KEPT_ROWS // 2), contract)
+    (base,) = json_rows(row, contract)
+    for index, feature in enumerate(contract.inputs):
+        values: list[Any] = []
+        if feature.closed is not None and feature.dtype == "string":
+            values.append(UNSEEN_TEXTS[0])
+        elif feature.closed is not None and feature.dtype != "boolean":
+            values.append(type(feature.closed[-1])(max(feature.closed) + 1))
+        if feature.missing == "refuse":
+            values.append(None)
+        for value in values:
+            if len(rows) >= KEPT_ROWS:
+                return rows
+            if not oracle.accepts(changed(row, [Probe(feature.name, value)])):
+                rows.append([*base[:index], value, *base[index + 1 :]])
+    return rows
