@@ -7,7 +7,9 @@ from typing import Any
 
 import joblib
 import pandas as pd
+import pytest
 
+from modelctl.packaging import candidates
 from modelctl.packaging.package import Plan, plan, write
 from modelctl.packaging.training_output import Request, read_training_output
 from tests.outputs.kinds import Kind
@@ -23,7 +25,11 @@ def package(
     joblib.dump(model, folder / "model.joblib")
     sample.to_csv(folder / "sample.csv", index=False)
     request = Request(folder, name=NAME, version="1.0.0", target=target)
-    planned = plan(read_training_output(request), engine="auto", tolerance=1e-6)
+    with pytest.MonkeyPatch.context() as patch:
+        # The gate has tests of its own: here fewer rows are enough.
+        patch.setattr(candidates, "PERTURBED_ROWS", 1000)
+        patch.setattr(candidates, "MAX_NEIGHBOUR_ROWS", 3000)
+        planned = plan(read_training_output(request), engine="auto", tolerance=1e-6)
     write(planned, folder / BUNDLE)
     return planned
 
