@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,18 +19,24 @@ from modelctl.packaging.invariants import ensure_row_by_row
 from modelctl.packaging.oracle import Oracle, oracle_of
 from modelctl.packaging.outputs import infer_output
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 NO_RULES = InputRules()
 
 
 def infer(
-    estimator: Any, features: pd.DataFrame, target: str, rules: InputRules = NO_RULES
+    estimator: Any,
+    features: pd.DataFrame,
+    target: str | Sequence[str],
+    rules: InputRules = NO_RULES,
 ) -> tuple[Subject, list[Inferred]]:
     """Ask the fitted steps, the estimator and the sample. Raises ModelctlError."""
     frame = _with_types(align(estimator, features), rules)
     frame = _with_none(estimator, frame)
     oracle, frame = oracle_of(estimator, frame)
     frame = _with_dates(oracle, frame)
-    output = infer_output(estimator, oracle, frame, target)
+    output = infer_output(estimator, oracle.given(frame), target)
     expected = ensure_row_by_row(oracle, frame, output)
     fitted = fitted_names(estimator) or list(map(str, frame.columns))
     uses = dict(zip(fitted, uses_of(estimator, fitted), strict=True))
