@@ -19,7 +19,7 @@ from app.model.contract import Contract
 from app.model.examples import example_row
 from app.model.validation import Validator
 from app.observability import capture, tracing
-from app.observability.logs import RequestLog
+from app.observability.logs import MAX_VALUES, RequestLog
 from app.observability.metrics import Metrics, ModelFacts
 from app.openapi import document as openapi
 from app.openapi import page as docs_page
@@ -65,7 +65,7 @@ class Service:
         validator = Validator(self.contract)
         common = (self.contract, validator, settings.max_batch_rows)
         rows = RowReader(*common)
-        self.native = Native(self.version, rows)
+        self.native = Native(self.version, rows, self.contract.output)
         self.invocations = Invocations(self.version, rows, *common)
         self.v1 = V1(self.name, self.version, *common)
         self.v2 = V2(self.name, self.version, *common)
@@ -83,8 +83,13 @@ class Service:
         self._started = started
         self._base_seconds = 0.0
         self._seconds_per_byte = 0.0
+        # A transformed row is too close to the input, which is never logged.
+        is_vector = self.contract.output.kind == "transformer"
         self._log = RequestLog(
-            sample_ratio=settings.log_sample_ratio, version=self.version, digest=bundle.digest
+            sample_ratio=settings.log_sample_ratio,
+            version=self.version,
+            digest=bundle.digest,
+            max_values=0 if is_vector else MAX_VALUES,
         )
 
     def start_worker(self, index: int | None = None, since: float | None = None) -> None:

@@ -162,8 +162,9 @@ def section() -> str:
     lines = [
         f"{TITLE}\n",
         "Each in a pipeline on the penguins, packaged and compared like the families above. What",
-        "has no exact translation is served by the sklearn engine, and packaging says why. Several",
-        "targets or labels per row, clusterers and outlier detectors are refused.\n",
+        "has no exact translation is served by the sklearn engine, and packaging says why. Of",
+        "several targets, anomaly detectors, clusterers and transformers `modelctl package` prints",
+        "the same comparison: every target, score and number of a vector takes part.\n",
         "| step or option | engine | rows | max deviation | why not onnx |",
         "|---|---|--:|--:|---|",
     ]

@@ -92,6 +92,11 @@ def compare(release: Release, url: str, body: str, expected: Any) -> Answer:
 
 def is_same_prediction(expected: Any, actual: Any) -> bool:
     """Return whether two predictions are equal; numbers within the tolerance between engines."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        same_keys = expected.keys() == actual.keys()
+        return same_keys and all(is_same_prediction(expected[key], actual[key]) for key in actual)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(is_same_prediction, expected, actual))
     if isinstance(expected, float) and isinstance(actual, (int, float)):
         return abs(expected - actual) <= 1e-6 * max(1.0, abs(expected))
     return bool(expected == actual)

@@ -9,25 +9,82 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal
 
 from app.errors import BundleRefusedError
 from app.model.feature import Feature
 
 Label = str | int | float | bool
+Kind = Literal["classifier", "regressor", "cluster", "anomaly", "transformer"]
+KINDS = ("classifier", "regressor", "cluster", "anomaly", "transformer")
+Scores = Literal["decision_function", "score_samples"]
+SCORES = ("decision_function", "score_samples")
 Form = Literal["frame", "array", "texts", ""]
 Extra = Literal["refuse", "ignore"]
 FORMS = ("frame", "array", "texts", "")
 
 
 @dataclass(frozen=True)
-class Output:
-    """The prediction: a class (with probabilities if the model has them) or a number."""
+class Target:
+    """One of several targets: a number, or one of its classes."""
 
-    kind: Literal["classifier", "regressor"]
+    name: str
+    classes: tuple[Label, ...] | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model answers for one row, by its kind.
+
+    - `classifier`: one of `classes`; `regressor`: a number. With `targets`, one of each of them.
+    - `cluster`: the number of a cluster, one of `classes`.
+    - `anomaly`: 1 for an inlier or -1 for an outlier, and its score.
+    - `transformer`: a vector of `width` numbers.
+
+    `probabilities`: one for each class, of all targets one after the other. `scores` is the method
+    of scikit-learn that computes numbers beside the answer; `width` is how many per row, or None
+    for a single number. No model has both, probabilities and scores.
+    """
+
+    kind: Kind
     target: str
     classes: tuple[Label, ...] | None
     probabilities: bool
+    scores: Scores | None = None
+    width: int | None = None
+    targets: tuple[Target, ...] = ()
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the answer is numbers instead of labels."""
+        return self.kind in ("regressor", "transformer")
+
+    @property
+    def score_name(self) -> str:
+        """The key of the scores in an answer of /predict."""
+        return "score" if self.kind == "anomaly" else "decision"
+
+    @cached_property
+    def parts(self) -> tuple[Target, ...]:
+        """The single values that an answer consists of: targets, or numbers of a vector."""
+        if self.kind == "transformer":
+            return tuple(Target(str(index), None) for index in range(self.width or 0))
+        return self.targets or (Target(self.target, self.classes),)
+
+    @cached_property
+    def class_slices(self) -> tuple[slice, ...]:
+        """Of each part its columns among the probabilities; empty without probabilities."""
+        if not self.probabilities:
+            return ()
+        ends = list(accumulate(len(part.classes or ()) for part in self.parts))
+        return tuple(map(slice, [0, *ends[:-1]], ends))
+
+    def as_manifest(self) -> dict[str, Any]:
+        """The manifest's `output`; what only some kinds have is left out of the others."""
+        entry = asdict(self)
+        optional = {"scores": self.scores, "width": self.width, "targets": self.targets}
+        return {key: value for key, value in entry.items() if optional.get(key, True)}
 
 
 @dataclass(frozen=True)
@@ -54,7 +111,7 @@ class Contract:
         """The manifest entries that `from_manifest` reads."""
         return {
             "inputs": [feature.as_manifest() for feature in self.inputs],
-            "output": asdict(self.output),
+            "output": self.output.as_manifest(),
             "rows": {"form": self.form, "ignored": list(self.ignored), "extra": self.extra},
         }
 
@@ -85,12 +142,30 @@ def _rows(entry: dict[str, Any]) -> tuple[Form, Extra]:
 
 
 def _output(entry: dict[str, Any]) -> Output:
-    if entry["kind"] not in ("classifier", "regressor"):
-        raise ValueError(f"output kind {entry['kind']!r}")
+    """Bundles of schema 1 have neither scores nor targets."""
+    kind, scores, width = entry["kind"], entry.get("scores"), entry.get("width")
+    if kind not in KINDS or scores not in (None, *SCORES):
+        raise ValueError(f"output kind {kind!r}, scores {scores!r}")
+    if width is not None and (type(width) is not int or width < 1):
+        raise ValueError(f"output width {width!r}")
     classes = entry["classes"]
-    return Output(
-        kind=entry["kind"],
+    output = Output(
+        kind=kind,
         target=entry["target"],
         classes=None if classes is None else tuple(classes),
         probabilities=entry["probabilities"],
+        scores=scores,
+        width=width,
+        targets=tuple(_target(target) for target in entry.get("targets", ())),
     )
+    if scores and output.probabilities:
+        raise ValueError("output with probabilities and scores")
+    labelled = [part.classes is not None for part in output.parts]
+    if (kind == "transformer" and width is None) or any(labelled) == output.is_numeric:
+        raise ValueError(f"output of kind {kind!r} with classes of {labelled.count(True)} targets")
+    return output
+
+
+def _target(entry: dict[str, Any]) -> Target:
+    classes = entry["classes"]
+    return Target(str(entry["name"]), None if classes is None else tuple(classes))

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from app.model.feature import Feature
     from app.model.validation import Batch
 
-# `Feature.storage` of a column of datetime.date, and of pandas categories.
-DATE, CATEGORY = "date", "category"
+# `Feature.storage` of a column of datetime.date, of pandas categories, and of objects of which a
+# missing one is None instead of NaN. That of numbers is their precision, such as float32.
+DATE, CATEGORY, OBJECT = "date", "category", "object"
 
 
 def decode(contract: Contract, batch: Batch) -> Any:
@@ -41,7 +42,8 @@ def column(feature: Feature, numbers: NDArray[np.float64], texts: list[str | Non
     if feature.dtype == "string":
         if feature.storage == CATEGORY:
             return _categorical(feature, _texts(feature, numbers, texts))
-        return pd.Series(_texts(feature, numbers, texts), dtype="str")
+        kind = object if feature.storage == OBJECT else "str"
+        return pd.Series(_texts(feature, numbers, texts), dtype=kind)
     missing = np.isnan(numbers)
     if feature.dtype == "datetime":
         return _times(feature, numbers, missing)
@@ -54,19 +56,21 @@ def column(feature: Feature, numbers: NDArray[np.float64], texts: list[str | Non
         return pd.Series(flags, dtype=object)
     if feature.dtype == "integer" and not missing.any():
         return numbers.astype(np.int64)
-    return numbers
+    return numbers.astype(feature.storage) if feature.storage else numbers
 
 
 def _array(contract: Contract, batch: Batch) -> NDArray[Any]:
     """A matrix of numbers; one of objects if some of them are texts."""
     if all(feature.dtype in ("float", "integer") for feature in contract.inputs):
-        return batch.matrix
+        (storage, *others) = {feature.storage for feature in contract.inputs}
+        return batch.matrix.astype(storage) if storage and not others else batch.matrix
     rows = np.empty((len(batch), len(contract.inputs)), dtype=object)
     for index, feature in enumerate(contract.inputs):
         numbers = batch.matrix[:, index]
         if feature.dtype == "string":
             texts = _texts(feature, numbers, batch.text.get(feature.name))
-            rows[:, index] = [math.nan if text is None else text for text in texts]
+            absent = None if feature.storage == OBJECT else math.nan
+            rows[:, index] = [absent if text is None else text for text in texts]
         else:
             rows[:, index] = list(column(feature, numbers, None))
     return rows

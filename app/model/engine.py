@@ -116,6 +116,12 @@ def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> No
 
 
 def _matches(expected: Any, actual: Any) -> bool:
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return expected.keys() == actual.keys() and all(
+            _matches(value, actual[key]) for key, value in expected.items()
+        )
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(_matches, expected, actual))
     if isinstance(expected, float) and isinstance(actual, float):
         return math.isclose(
             expected, actual, rel_tol=SELF_TEST_TOLERANCE, abs_tol=SELF_TEST_TOLERANCE

@@ -12,15 +12,14 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from app.errors import BundleRefusedError, RequestError
+from app.errors import BundleRefusedError
 from app.model.decoding import decode
-from app.model.prediction import Prediction, not_finite_error
+from app.model.sklearn_outputs import ask
 
 if TYPE_CHECKING:
     from app.model.bundle import Bundle
     from app.model.contract import Contract, Form
+    from app.model.prediction import Prediction
     from app.model.validation import Batch
 
 MODEL = "model.joblib"
@@ -58,20 +57,9 @@ class SklearnEngine:
         return cls(estimator, contract)
 
     def predict(self, batch: Batch) -> Prediction:
-        """Predict validated rows. Raises RequestError 422 if scikit-learn rejects them."""
+        """Predict validated rows; also raises RequestError 422 if scikit-learn rejects them."""
         rows = self._as_fitted(decode(self._contract, batch))
-        output = self._contract.output
-        try:
-            values = self._estimator.predict(rows)
-            probabilities = self._estimator.predict_proba(rows) if output.probabilities else None
-        except ValueError as error:
-            raise RequestError(
-                422, "model-refused", "The model rejected these rows", str(error)[:300]
-            ) from error
-        checked = values if output.kind == "regressor" else probabilities
-        if checked is not None and not np.isfinite(checked).all():
-            raise not_finite_error()
-        return Prediction(np.asarray(values).ravel().tolist(), probabilities)
+        return ask(self._estimator, rows, len(batch), self._contract.output)
 
     def _as_fitted(self, rows: Any) -> Any:
         """A frame with the fitted columns in their order; those that no step reads are empty."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from app.model.contract import Contract, Label
+    from app.model.contract import Contract
     from app.model.feature import Feature
     from app.model.validation import Batch
     from app.settings import Settings
@@ -62,7 +62,7 @@ class SampledRequest:
     seconds: float
     request_id: str
     batch: Batch
-    values: Sequence[Label]
+    values: Sequence[Any]
 
 
 class Capture:
@@ -75,7 +75,10 @@ class Capture:
         """
         folder = _require_writable(settings.capture_dir)
         self._ratio = settings.capture_ratio
-        self._decoders = _decoders(contract, _excluded(settings.capture_exclude, contract))
+        excluded = _excluded(settings.capture_exclude, contract)
+        self._decoders = _decoders(contract, excluded)
+        # A transformed row may show what is excluded: a scaled number is the number.
+        self._hides_predictions = bool(excluded) and contract.output.kind == "transformer"
         self._identity = identity
         self._files = CaptureFiles(
             folder,
@@ -98,7 +101,7 @@ class Capture:
         self._thread.start()
         atexit.register(self.close)
 
-    def sample(self, batch: Batch, values: Sequence[Label], request_id: str) -> None:
+    def sample(self, batch: Batch, values: Sequence[Any], request_id: str) -> None:
         """Queue the rows of a request if it is sampled. Any thread may call it."""
         if random.random() >= self._ratio:  # noqa: S311 - a sample, not a secret
             return
@@ -162,7 +165,7 @@ class Capture:
                         name: decode(matrix[row], sampled.batch, row)
                         for name, decode in self._decoders
                     },
-                    "prediction": prediction,
+                    "prediction": None if self._hides_predictions else prediction,
                 }
                 yield orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 

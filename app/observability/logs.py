@@ -74,11 +74,15 @@ def config(level: str) -> dict[str, Any]:
 class RequestLog:
     """One line per prediction (sampled) and per failure (always)."""
 
-    def __init__(self, *, sample_ratio: float, version: str, digest: str) -> None:
+    def __init__(
+        self, *, sample_ratio: float, version: str, digest: str, max_values: int = MAX_VALUES
+    ) -> None:
+        """`max_values`: predicted values per line."""
         self._logger = logging.getLogger(LOGGER)
         self._sample_ratio = sample_ratio
         self._version = version
         self._digest = digest
+        self._max_values = max_values
         self._descriptor = sys.stdout.fileno()
         self._pid = os.getpid()
         self._lines: list[bytes] = []
@@ -141,7 +145,7 @@ class RequestLog:
             "rows": outcome.rows,
             "duration_ms": round(outcome.seconds * 1000, 3),
             "input_sha256": outcome.input_sha256,
-            "prediction": outcome.values[:MAX_VALUES],
+            "prediction": outcome.values[: self._max_values],
             "model_version": self._version,
             "model_digest": self._digest,
         }

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.errors import FieldError
-    from app.model.contract import Label
     from app.model.validation import Batch
     from app.observability.trace_context import TraceContext
 
@@ -40,7 +39,7 @@ class Outcome:
     errors: Sequence[FieldError] = ()
     reason: str = ""
     input_sha256: str = ""
-    values: list[Label] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
     # The caller's context, if it sent one; of a traced request its own, a child of `caller`.
     trace: TraceContext | None = None
     caller: TraceContext | None = None

@@ -1,4 +1,4 @@
-"""The contract as JSON Schema: inputs and output of the loaded model, for OpenAPI and the page.
+"""The contract's inputs as JSON Schema, and what all schemas share, for OpenAPI and the page.
 
 A schema states exactly what `validation` enforces. Ranges in training are informative, so they are
 in `x-training-range` and the description, never in `minimum` and `maximum`.
@@ -12,7 +12,7 @@ from urllib.parse import quote
 from app.model.converters import MAX_FLOAT, MAX_INTEGER
 
 if TYPE_CHECKING:
-    from app.model.contract import Contract, Output
+    from app.model.contract import Contract
     from app.model.feature import Feature
 
 Schema = dict[str, Any]
@@ -99,42 +99,6 @@ def pointer(key: str) -> str:
 def rows_schema(max_rows: int) -> Schema:
     """The rows of one request."""
     return {"type": "array", "minItems": 1, "maxItems": max_rows, "items": ref("Row")}
-
-
-def label_schema(output: Output) -> Schema:
-    """One predicted class or number."""
-    if output.classes is not None:
-        return {"enum": list(output.classes), "description": f"The predicted {output.target}."}
-    return {"type": "number", "description": f"The predicted {output.target}."}
-
-
-def probability_schema(output: Output) -> Schema:
-    """The probabilities of one row."""
-    classes = output.classes or ()
-    return {
-        "type": "array",
-        "description": f"One probability per class, in this order: {', '.join(map(str, classes))}.",
-        "minItems": len(classes),
-        "maxItems": len(classes),
-        "items": {"type": "number"},
-        "x-classes": list(classes),
-    }
-
-
-def prediction_schemas(output: Output) -> dict[str, Schema]:
-    """The responses of /predict: for one row and for several."""
-    row: Schema = {"prediction": label_schema(output)}
-    if output.probabilities:
-        row["probability"] = probability_schema(output)
-        row["confidence"] = {"type": "number", "description": "The highest of the probabilities."}
-    trace = {"model_version": {"type": "string"}, "request_id": {"type": "string"}}
-    rows = {"type": "array", "items": closed_object(row)}
-    labels = {"type": "array", "items": label_schema(output)}
-    return {
-        "Prediction": closed_object({**row, **trace}),
-        "Predictions": closed_object({"predictions": rows, **trace}),
-        "InvocationsResponse": closed_object({"predictions": labels, **trace}),
-    }
 
 
 def closed_object(properties: dict[str, Schema]) -> Schema:

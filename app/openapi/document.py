@@ -13,11 +13,11 @@ from app import __version__
 from app.openapi.contract_schemas import (
     Schema,
     closed_object,
-    prediction_schemas,
     problem_schemas,
     ref,
     row_schemas,
 )
+from app.openapi.output_schemas import prediction_schemas
 from app.openapi.parts import get, headers, parameter, parameters, post, problems
 from app.openapi.protocol_schemas import v1_schemas, v2_example, v2_schemas
 from app.openapi.request_schemas import request_examples, request_schemas

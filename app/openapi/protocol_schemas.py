@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from app.openapi.contract_schemas import (
     Schema,
     closed_object,
-    label_schema,
-    probability_schema,
     ref,
     rows_schema,
 )
+from app.openapi.output_schemas import method_schemas
 from app.protocols.tensors import DATATYPES
 
 if TYPE_CHECKING:
@@ -29,9 +28,6 @@ NULLABLE_TEXT: Schema = {"type": ["string", "null"]}
 
 def v1_schemas(name: str, contract: Contract, max_rows: int, signatures: tuple[str, ...]) -> Schema:
     """Bodies of the V1 protocol."""
-    values: list[Schema] = [label_schema(contract.output)]
-    if contract.output.probabilities:
-        values.append(probability_schema(contract.output))
     state = closed_object(
         {
             "version": TEXT,
@@ -40,7 +36,7 @@ def v1_schemas(name: str, contract: Contract, max_rows: int, signatures: tuple[s
         }
     )
     signature = {
-        "description": "Output: labels or numbers (the default), or probabilities.",
+        "description": "Output: the answer itself (the default), or another one of the model's.",
         "enum": [*signatures, None],
     }
     return {
@@ -59,7 +55,10 @@ def v1_schemas(name: str, contract: Contract, max_rows: int, signatures: tuple[s
         },
         "V1Response": closed_object(
             {
-                "predictions": {"type": "array", "items": {"anyOf": values}},
+                "predictions": {
+                    "type": "array",
+                    "items": {"anyOf": method_schemas(contract.output)},
+                },
                 "model_version": TEXT,
                 "request_id": TEXT,
             }

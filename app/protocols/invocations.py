@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.protocols.answers import answer_name, rows_of
 from app.protocols.call import Call
 from app.protocols.csv_rows import CsvReader
 from app.protocols.strict_json import parse
@@ -33,6 +34,7 @@ class Invocations:
         max_rows: int,
     ) -> None:
         self._version = version
+        self._output = contract.output
         self._rows = rows
         self._csv = CsvReader(contract, validator, max_rows)
 
@@ -47,7 +49,8 @@ class Invocations:
 
     def _call(self, batch: Batch) -> Call:
         def write(prediction: Prediction, request_id: str) -> Reply:
-            document = {"predictions": prediction.values, "model_version": self._version}
+            values = rows_of(prediction, self._output, answer_name(self._output))
+            document = {"predictions": values, "model_version": self._version}
             return json_reply({**document, "request_id": request_id})
 
         return Call(batch, write)

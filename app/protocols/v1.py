@@ -1,7 +1,7 @@
 """KServe's and TensorFlow Serving's V1 protocol: `instances` in, `predictions` out.
 
 Keys that V1 does not define are ignored, as by both servers. `signature_name`, TensorFlow Serving's
-name of a model's function, selects labels or probabilities.
+name of a model's function, selects the answer, probabilities or scores.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.errors import FieldError
 from app.model.converters import json_type
 from app.model.validation import contract_error
+from app.protocols.answers import method_names, rows_of
 from app.protocols.call import Call
 from app.protocols.strict_json import parse
 from app.responses import Reply, json_reply
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from app.model.prediction import Prediction
     from app.model.validation import Validator
 
-PREDICT = ("serving_default", "predict")
-PREDICT_PROBA = "predict_proba"
+DEFAULT = "serving_default"
 
 
 class V1:
@@ -34,7 +34,9 @@ class V1:
         self._version = version
         self._validator = validator
         self._max_rows = max_rows
-        self.signatures = (*PREDICT, PREDICT_PROBA)[: 2 + contract.output.probabilities]
+        self._output = contract.output
+        self._methods = method_names(contract.output)
+        self.signatures = (DEFAULT, *self._methods)
 
     def models(self) -> Reply:
         """The reply to GET /v1/models."""
@@ -66,12 +68,11 @@ class V1:
         within = range(min(len(rows), self._max_rows))
         locs: list[tuple[str | int, ...]] = [("instances", row) for row in within]
         batch = self._validator.batch(rows, locs, self._max_rows, errors)
-        wants_probabilities = document.get("signature_name") == PREDICT_PROBA
+        signature = document.get("signature_name")
+        method = signature if signature in self._methods else self._methods[0]
 
         def write(prediction: Prediction, request_id: str) -> Reply:
-            values: Any = prediction.values
-            if wants_probabilities and prediction.probabilities is not None:
-                values = prediction.probabilities.tolist()
+            values = rows_of(prediction, self._output, method)
             document = {"predictions": values, "model_version": self._version}
             return json_reply({**document, "request_id": request_id})
 

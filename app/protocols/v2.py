@@ -1,7 +1,7 @@
 """The Open Inference Protocol V2 with binary tensors, as of KServe, Triton and MLServer.
 
-Outputs are `predict` and, if the model has probabilities, `predict_proba`; a request that names
-none gets all. Unknown parameters are ignored, except those that would move or change the output.
+Outputs are named like scikit-learn's methods (see `output_tensors`); a request that names none gets
+all. Unknown parameters are ignored, except those that would move or change the output.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from app.protocols.frames import (
     split,
 )
 from app.protocols.inputs import Inputs
-from app.protocols.tensors import BOOL, BYTES, write_raw
+from app.protocols.output_tensors import output_tensors
+from app.protocols.tensors import BYTES, write_raw
 from app.responses import Reply, json_reply
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 OCTETS = "application/octet-stream"
 SERVER = "ml-model"
 PLATFORMS = {"onnx": "onnx_onnxv1", "sklearn": "sklearn_joblib"}
-PREDICT = "predict"
-PREDICT_PROBA = "predict_proba"
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,7 @@ class V2:
         self.name = name
         self.version = version
         self._inputs = Inputs(contract, validator, max_rows)
-        self._outputs = {PREDICT: _label_datatype(contract)}
-        if contract.output.probabilities:
-            self._outputs[PREDICT_PROBA] = "FP64"
-        self._shapes = {PREDICT: [-1], PREDICT_PROBA: [-1, len(contract.output.classes or ())]}
+        self._outputs = {tensor.name: tensor for tensor in output_tensors(contract.output)}
 
     def server(self, server_version: str) -> Reply:
         """The reply to GET /v2."""
@@ -78,8 +74,8 @@ class V2:
     def describe_tensors(self) -> dict[str, list[dict[str, Any]]]:
         """Inputs and outputs with their datatypes and shapes."""
         outputs = [
-            {"name": name, "datatype": datatype, "shape": self._shapes[name]}
-            for name, datatype in self._outputs.items()
+            {"name": tensor.name, "datatype": tensor.datatype, "shape": [-1, *tensor.shape]}
+            for tensor in self._outputs.values()
         ]
         return {"inputs": self._inputs.describe(), "outputs": outputs}
 
@@ -140,11 +136,10 @@ class V2:
         outputs = []
         raw = []
         for output_request in requested:
-            values: list[Any] = prediction.values
-            if output_request.name == PREDICT_PROBA and prediction.probabilities is not None:
-                values = prediction.probabilities.ravel().tolist()
-            datatype = self._outputs[output_request.name]
-            shape = [len(prediction.values), *self._shapes[output_request.name][1:]]
+            tensor = self._outputs[output_request.name]
+            values = tensor.read(prediction)
+            datatype = tensor.datatype
+            shape = [len(prediction.values), *tensor.shape]
             output: dict[str, Any] = {
                 "name": output_request.name,
                 "datatype": datatype,
@@ -165,12 +160,3 @@ class V2:
         if not raw:
             return Reply(200, head)
         return Reply(200, b"".join([head, *raw]), OCTETS, {HEADER: str(len(head))})
-
-
-def _label_datatype(contract: Contract) -> str:
-    """The datatype of `predict`: that of the class labels, or FP64 for a regressor."""
-    if contract.output.classes is None:
-        return "FP64"
-    kinds = {type(label) for label in contract.output.classes}
-    datatypes: dict[type, str] = {int: "INT64", float: "FP64", bool: BOOL}
-    return datatypes.get(kinds.pop(), BYTES) if len(kinds) == 1 else BYTES

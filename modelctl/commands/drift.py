@@ -161,7 +161,7 @@ def _print(result: Report) -> None:
     console.print(f"{result.model} {result.version}: {result.source}, {result.rows:,.0f} rows")
     table = _table.table("", "PSI", "by chance", "chi-square p", "KS", last="level")
     features = sorted(result.features, key=lambda one: -one.psi)
-    for one in [*([result.predictions] if result.predictions else []), *features]:
+    for one in [*result.predictions, *features]:
         table.add_row(*_cells(one), style=STYLES.get(one.level, ""))
     console.print(table)
     if result.outliers:

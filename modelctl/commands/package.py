@@ -17,7 +17,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--metrics", type=FILE, help="JSON object with the evaluation metrics")
 @click.option("--name", default="", help="Model name; default: from --config")
 @click.option("--version", "version_", default="", help="Model version; default: from --config")
-@click.option("--target", default="", help="Target column of the sample")
+@click.option(
+    "--target", multiple=True, help="Target column of the sample; repeat it for several targets"
+)
 @click.option("--key", default="", help="Entry of a dict or list that holds the model")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write")
 @click.option(
@@ -46,7 +48,7 @@ def command(
     metrics: Path | None,
     name: str,
     version_: str,
-    target: str,
+    target: tuple[str, ...],
     key: str,
     out: Path,
     engine: str,
@@ -75,7 +77,14 @@ def command(
         status.update("reading the model and the sample")
         training_output = read_training_output(
             Request(
-                path, sample, config, metrics, name=name, version=version_, target=target, key=key
+                path,
+                sample,
+                config,
+                metrics,
+                name=name,
+                version=version_,
+                target=target[0] if len(target) == 1 else target,
+                key=key,
             )
         )
         planned = plan(training_output, engine=engine, tolerance=tolerance, on_step=status.update)

@@ -57,9 +57,9 @@ def command(url: str, path: Path, out: Path | None, batch_rows: int, connections
             client, job, connections=connections, on_batch=lambda n: progress.advance(task, n)
         )
     if out is None:
-        write_csv(predictions, job.classes, sys.stdout)
+        write_csv(predictions, job.output, sys.stdout)
         return
     with out.open("w", newline="", encoding="utf-8") as stream:
-        write_csv(predictions, job.classes, stream)
+        write_csv(predictions, job.output, stream)
     retried = f", {client.retries} retries" if client.retries else ""
     click.echo(f"{job.model}: {len(predictions):,} rows -> {out}{retried}")

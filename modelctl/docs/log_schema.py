@@ -67,8 +67,12 @@ FIELDS: dict[str, dict[str, Any]] = {
     "prediction": {
         "type": "array",
         "maxItems": 10,
-        "items": {"type": ["string", "number", "boolean", "null"]},
-        "description": "The first ten predicted values.",
+        "items": {
+            "type": ["string", "number", "boolean", "object", "null"],
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+        },
+        "description": "The first ten predicted values, of several targets an object by target; "
+        "none of a transformer, whose vectors show the input.",
     },
     "what": _text("What is wrong."),
     "expected": _text("Expected value."),

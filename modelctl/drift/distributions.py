@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.model.contract import Contract, Label
-    from app.observability.metrics.bins import Bins
+    from app.observability.metrics.bins import Bins, PartBins
 
     Numbers = NDArray[np.float64]
 
@@ -37,6 +37,8 @@ class Reference:
     # Bin edges of numbers; empty for categories and free text.
     edges: tuple[float, ...] = ()
     is_prediction: bool = False
+    # Of a prediction: the part of it, and where its value is (see PartBins).
+    part: PartBins | None = None
 
     @property
     def texts(self) -> list[str]:
@@ -58,7 +60,8 @@ class Reference:
 
     def count(self, counts: Mapping[str, float]) -> Numbers:
         """Live rows by bin, from counts by label."""
-        return np.array([counts.get(label, 0.0) for label in self.bins.labels])
+        series = self.bins.labels if self.part is None else self.part.series
+        return np.array([counts.get(label, 0.0) for label in series])
 
     def count_numbers(self, encoded: Numbers) -> Numbers:
         """Live rows by bin, from values encoded by the contract."""
@@ -82,18 +85,26 @@ def of_features(manifest: dict[str, Any]) -> dict[str, Reference]:
     return {str(entry["name"]): _reference(entry, app_bins.of_feature(entry)) for entry in entries}
 
 
-def of_predictions(manifest: dict[str, Any], contract: Contract) -> Reference | None:
-    """The reference of predictions; None for an older bundle without one."""
+def of_predictions(manifest: dict[str, Any], contract: Contract) -> list[Reference]:
+    """The reference of every counted part of the predictions; none in an older bundle."""
     entry = manifest.get("prediction_reference")
     if entry is None:
-        return None
-    return _reference(entry, app_bins.of_predictions(contract.output, entry), is_prediction=True)
+        return []
+    entries = entry.get("parts", [entry])
+    parts = app_bins.of_predictions(contract.output, entry)
+    return [_reference(one, part.bins, part) for one, part in zip(entries, parts, strict=True)]
+
+
+def values_of(reference: Reference, predictions: Sequence[Any]) -> list[Any]:
+    """The values of one part of the predictions."""
+    key = None if reference.part is None else reference.part.key
+    return list(predictions) if key is None else [value[key] for value in predictions]
 
 
 def count_predictions(
     reference: Reference, values: Sequence[Label], classes: Sequence[Label] | None
 ) -> Numbers:
-    """Live predictions by bin."""
+    """Live values of one part of the predictions by bin."""
     if classes is None:
         return reference.count_numbers(np.asarray(values, dtype=np.float64))
     by_class = dict(zip(classes, reference.bins.positions, strict=True))
@@ -101,7 +112,7 @@ def count_predictions(
     return np.bincount(positions, minlength=len(reference.bins.labels)).astype(np.float64)
 
 
-def _reference(entry: dict[str, Any], bins: Bins, *, is_prediction: bool = False) -> Reference:
+def _reference(entry: dict[str, Any], bins: Bins, part: PartBins | None = None) -> Reference:
     ratios = np.array(bins.ratios or (), dtype=np.float64)
     edges = tuple(entry.get("edges") or ())
-    return Reference(str(entry["name"]), bins, ratios, edges, is_prediction)
+    return Reference(str(entry["name"]), bins, ratios, edges, part is not None, part)

@@ -93,7 +93,8 @@ class Report:
     rows: float
     thresholds: Thresholds
     features: list[DriftFinding]
-    predictions: DriftFinding | None
+    # One for each target of a model with several, and for each number of a vector.
+    predictions: list[DriftFinding]
     outliers: Outliers | None = None
     performance: list[MetricChange] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -101,8 +102,7 @@ class Report:
     @property
     def level(self) -> Level:
         """The most severe level."""
-        levels = [one.level for one in self.features]
-        levels += [self.predictions.level] if self.predictions else []
+        levels = [one.level for one in [*self.features, *self.predictions]]
         levels += [level_of_outliers(self.outliers)] if self.outliers else []
         levels += [level_of_metric(metric) for metric in self.performance]
         return max(levels, key=LEVELS.index, default="few")
@@ -118,7 +118,9 @@ class Report:
             "level": self.level,
             "thresholds": vars(self.thresholds),
             "features": [one.as_dict() for one in self.features],
-            "predictions": self.predictions.as_dict() if self.predictions else None,
+            # The only one, as ever; all of several under `targets`.
+            "predictions": self.predictions[0].as_dict() if len(self.predictions) == 1 else None,
+            "targets": [one.as_dict() for one in self.predictions],
             "outliers": {**vars(self.outliers), "level": level_of_outliers(self.outliers)}
             if self.outliers
             else None,

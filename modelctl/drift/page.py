@@ -44,7 +44,7 @@ SPECIAL = ("below", "above", "missing", "unseen", "other")
 def render(report: Report, created: datetime) -> str:
     """The whole page."""
     ordered = sorted(report.features, key=lambda one: -one.psi)
-    shown = [*([report.predictions] if report.predictions else []), *ordered]
+    shown = [*report.predictions, *ordered]
     return pages.fill(
         "drift",
         title=escape(f"Drift of {report.model} {report.version}"),

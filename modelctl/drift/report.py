@@ -37,7 +37,8 @@ class Subject:
     bundle: Bundle
     contract: Contract
     features: dict[str, Reference]
-    predictions: Reference | None
+    # One for each part of an answer: several targets, the numbers of a vector.
+    predictions: list[Reference]
     # Number of rows of the sample.
     rows: int
 
@@ -103,11 +104,12 @@ def from_prometheus(
         for name, reference in subject.features.items()
         if name in counts.features
     ]
-    predictions = None
-    if subject.predictions is not None and counts.predictions:
-        live = subject.predictions.count(counts.predictions)
-        predictions = judge(subject.predictions, live, subject.rows, thresholds)
-    judged = [*features, *([predictions] if predictions else [])]
+    predictions = [
+        judge(reference, reference.count(counts.predictions), subject.rows, thresholds)
+        for reference in subject.predictions
+        if counts.predictions
+    ]
+    judged = [*features, *predictions]
     rows = max((one.rows for one in judged), default=0.0)
     source = f"{counts.release} in {namespace}, the last {window} in Prometheus"
     return subject.report(
@@ -160,15 +162,17 @@ def from_rows(
     )
 
 
-def _predictions(subject: Subject, rows: Captured, thresholds: Thresholds) -> DriftFinding | None:
-    if subject.predictions is None:
-        return None
-    classes = subject.contract.output.classes
-    counts = distributions.count_predictions(subject.predictions, rows.predictions, classes)
-    ks = None
-    if classes is None:
-        ks = _at_edges(subject, subject.predictions, np.asarray(rows.predictions, np.float64))
-    return judge(subject.predictions, counts, subject.rows, thresholds, ks)
+def _predictions(subject: Subject, rows: Captured, thresholds: Thresholds) -> list[DriftFinding]:
+    known = [value for value in rows.predictions if value is not None]
+    findings = []
+    for reference, part in zip(subject.predictions, subject.contract.output.parts, strict=False):
+        values = distributions.values_of(reference, known)
+        counts = distributions.count_predictions(reference, values, part.classes)
+        ks = None
+        if part.classes is None and values:
+            ks = _at_edges(subject, reference, np.asarray(values, np.float64))
+        findings.append(judge(reference, counts, subject.rows, thresholds, ks))
+    return findings
 
 
 def _compared(
@@ -219,9 +223,17 @@ def _exclusions(subject: Subject, available: Any, reason: str) -> list[str]:
 def _performance(
     subject: Subject, rows: Captured, path: Path, notes: list[str]
 ) -> list[performance.MetricChange]:
+    output = subject.contract.output
+    if len(output.parts) > 1 or output.kind == "transformer":
+        raise ModelctlError(
+            "--labels: no metrics of several values per row",
+            expected="a model with one label or number per row",
+            found=f"a {output.kind} with {len(output.parts)} values per row",
+            fix="compare each target with its own labels, or leave --labels out",
+        )
     labels = captured.read_labels(path)
     known = [at for at, key in enumerate(rows.keys) if key in labels]
-    true = performance.as_output([labels[rows.keys[at]] for at in known], subject.contract.output)
+    true = performance.as_output([labels[rows.keys[at]] for at in known], output)
     answers = [rows.predictions[at] for at in known]
     before = subject.bundle.manifest.get("metrics", {})
     changes = performance.compare(before, true, answers)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from app.model.decoding import CATEGORY, DATE
+from app.model.decoding import CATEGORY, DATE, OBJECT
 from app.model.feature import Dtype, Feature, Rule, Unseen
 from modelctl.errors import ModelctlError
 from modelctl.packaging.column_types import dtype_of
@@ -224,7 +224,11 @@ def _refused_by_model(name: str, rule: str, what: str) -> ModelctlError:
 
 def _storage(one: _Evidence) -> str:
     if one.dtype == "string":
-        return CATEGORY if isinstance(one.column.dtype, pd.CategoricalDtype) else ""
+        if isinstance(one.column.dtype, pd.CategoricalDtype):
+            return CATEGORY
+        return OBJECT if one.column.dtype == object else ""
+    if one.dtype == "float" and one.column.dtype in (np.float32, np.float16):
+        return str(one.column.dtype)
     if one.dtype == "datetime":
         return DATE if one.column.dtype == object else str(one.column.dtype)
     return ""

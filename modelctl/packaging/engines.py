@@ -44,7 +44,7 @@ class Subject:
 
     def parity(self, tolerance: float) -> Parity:
         """An empty comparison."""
-        return Parity(tolerance, is_regression=self.contract.output.kind == "regressor")
+        return Parity.of(self.contract.output, tolerance)
 
     def rows(self, frame: pd.DataFrame) -> list[list[Any]]:
         """Rows as a client sends them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,17 +19,24 @@ from modelctl.packaging.invariants import ensure_row_by_row
 from modelctl.packaging.oracle import Oracle, oracle_of
 from modelctl.packaging.outputs import infer_output
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 NO_RULES = InputRules()
 
 
 def infer(
-    estimator: Any, features: pd.DataFrame, target: str, rules: InputRules = NO_RULES
+    estimator: Any,
+    features: pd.DataFrame,
+    target: str | Sequence[str],
+    rules: InputRules = NO_RULES,
 ) -> tuple[Subject, list[Inferred]]:
     """Ask the fitted steps, the estimator and the sample. Raises ModelctlError."""
     frame = _with_types(align(estimator, features), rules)
+    frame = _with_none(estimator, frame)
     oracle, frame = oracle_of(estimator, frame)
     frame = _with_dates(oracle, frame)
-    output = infer_output(estimator, oracle, frame, target)
+    output = infer_output(estimator, oracle.given(frame), target)
     expected = ensure_row_by_row(oracle, frame, output)
     fitted = fitted_names(estimator) or list(map(str, frame.columns))
     uses = dict(zip(fitted, uses_of(estimator, fitted), strict=True))
@@ -81,6 +88,17 @@ def _typed(column: pd.Series[Any], dtype: str) -> pd.Series[Any]:
     if dtype == "string" and pd.api.types.is_numeric_dtype(column):
         raise ValueError("numbers; a CSV file keeps the text of a column that is named a string")
     return column
+
+
+def _with_none(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Missing texts as None where encoders were fitted on it; files have NaN instead."""
+    uses = zip(frame.columns, uses_of(estimator, list(map(str, frame.columns))), strict=True)
+    columns: dict[str, Any] = {}
+    for name, use in uses:
+        if any(value is None for value in use.categories):
+            column = frame[name].astype(object)
+            columns[str(name)] = column.where(column.notna(), None)
+    return frame.assign(**columns)
 
 
 def _with_dates(oracle: Oracle, frame: pd.DataFrame) -> pd.DataFrame:

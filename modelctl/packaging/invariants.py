@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from app.model.prediction import ModelOutputError, RowCountError
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging.oracle import RefusedRowsError
 
@@ -30,19 +31,12 @@ TOLERANCE = 1e-6
 def ensure_row_by_row(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
     """The prediction of the sample. Raises ModelctlError if the estimator cannot be served."""
     expected = _predict(oracle, frame, output)
-    if len(expected.values) != len(frame):
-        raise ModelctlError(
-            "the model does not answer row by row",
-            expected=f"{len(frame)} answers for the {len(frame)} rows of the sample",
-            found=f"{len(expected.values)} answers",
-            fix="write the sample as the model was fitted: for texts, one column of strings",
-        )
     for at in range(min(ALONE_ROWS, len(frame))):
         alone = _predict(oracle, frame.iloc[at : at + 1], output)
-        _ensure_same(alone, expected, [at], "alone")
+        _ensure_same(alone, expected, [at], "alone", output)
     order = np.random.default_rng(0).permutation(len(frame))
     permuted = _predict(oracle, frame.iloc[order], output)
-    _ensure_same(permuted, expected, order.tolist(), "in another order")
+    _ensure_same(permuted, expected, order.tolist(), "in another order", output)
     return expected
 
 
@@ -66,6 +60,20 @@ def ensure_not_constant(expected: Prediction, labels: pd.Series[Any] | None, las
 def _predict(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
     try:
         return oracle.predict(frame, output)
+    except RowCountError as error:
+        raise ModelctlError(
+            "the model does not answer row by row",
+            expected=f"{len(frame)} answers for {len(frame)} rows of the sample",
+            found=str(error),
+            fix="write the sample as the model was fitted: for texts, one column of strings",
+        ) from error
+    except ModelOutputError as error:
+        raise ModelctlError(
+            "the model answers something else than its fitted attributes say",
+            expected="one of the model's classes for each target, a number for each class",
+            found=str(error),
+            fix="look at `classes_`, `predict` and `predict_proba` of its last step",
+        ) from error
     except RefusedRowsError as error:
         raise ModelctlError(
             "the model cannot predict its own sample",
@@ -78,33 +86,45 @@ def _predict(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
 
 
 def _ensure_same(
-    actual: Prediction, expected: Prediction, rows: list[int], circumstance: str
+    actual: Prediction, expected: Prediction, rows: list[int], circumstance: str, output: Output
 ) -> None:
     """Raise ModelctlError unless `actual` are the answers of these rows of the sample."""
     wrong = [
         at
-        for at, value in zip(rows, actual.values, strict=False)
+        for at, value in zip(rows, actual.values, strict=True)
         if not _equal(value, expected.values[at])
     ]
-    if len(actual.values) == len(rows) and not (wrong and not _are_ties(expected, wrong)):
+    if not wrong or _are_ties(expected, wrong, output):
         return
     raise ModelctlError(
         "the model's answer for a row depends on the other rows of a request",
         expected=f"the same answer for a row {circumstance}",
-        found=f"row {wrong[0]} differs" if wrong else f"{len(actual.values)} answers",
+        found=f"row {wrong[0]} differs",
         fix="take out the step that calculates over the rows of a request (ranks, means, shifts)",
     )
 
 
-def _are_ties(expected: Prediction, rows: list[int]) -> bool:
-    """Whether two classes are equally probable in all of these rows: either label is right."""
-    if expected.probabilities is None or expected.probabilities.ndim != 2:
+def _are_ties(expected: Prediction, rows: list[int], output: Output) -> bool:
+    """Whether two labels are equally good in all of these rows: either one is right."""
+    if expected.probabilities is not None:
+        parts = [expected.probabilities[rows][:, columns] for columns in output.class_slices]
+    elif expected.scores is not None:
+        scores = expected.scores[rows].reshape(len(rows), -1)
+        # One number for each label: its sign decides, so its other side is the second best.
+        by_sign = len(output.targets) == scores.shape[1] or output.width is None
+        parts = [np.stack([one, -one], axis=1) for one in scores.T] if by_sign else [scores]
+    else:
         return False
-    top = np.sort(expected.probabilities[rows], axis=1)
-    return bool(top.shape[1] > 1 and (top[:, -1] - top[:, -2] < TOLERANCE).all())
+    tops = [np.sort(part, axis=1) for part in parts if part.shape[1] > 1]
+    tied = [top[:, -1] - top[:, -2] < TOLERANCE for top in tops]
+    return bool(tied and np.any(tied, axis=0).all())
 
 
 def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(_equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return all(map(_equal, one, other))
     if isinstance(one, float) and isinstance(other, float):
         return one == other or abs(one - other) <= TOLERANCE * max(1.0, abs(other)) or one != one
     return bool(one == other)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DUMP = "`joblib.dump(model, 'model.joblib')`"
-# What a model can be asked; transformers answer by `transform`.
-METHODS = ("predict",)
+# What makes an object an estimator; whether it answers new rows is asked later (`outputs`).
+METHODS = ("predict", "transform", "fit")
 MAX_SHOWN = 8
 
 
@@ -178,7 +178,7 @@ def _attribute(value: Any, name: str) -> Any:
 
 
 def _require_model(path: Path, value: Any) -> None:
-    """Raise ModelctlError for everything that is not an object with `predict`."""
+    """Raise ModelctlError for everything that is not an estimator."""
     if isinstance(value, type):
         found, fix = (
             f"the class {value.__name__}",

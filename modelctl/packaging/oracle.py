@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.model.prediction import Prediction
+from app.errors import RequestError
+from app.model.prediction import ModelOutputError, Prediction
+from app.model.sklearn_outputs import ask, dense
 from modelctl.errors import ModelctlError
 from modelctl.packaging.fitted_steps import uses_of
 
@@ -48,35 +50,44 @@ class Oracle:
         return frame.to_numpy() if self.form == "array" else frame
 
     def predict(self, frame: pd.DataFrame, output: Output) -> Prediction:
-        """Raises RefusedRowsError if the estimator raises anything."""
+        """Raises RefusedRowsError if the estimator raises anything or a number is not finite.
+
+        And ModelOutputError if it does not answer row by row, or what its output does not have.
+        """
         rows = self.given(frame)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                values = np.asarray(self.estimator.predict(rows))
-                probabilities = (
-                    np.asarray(self.estimator.predict_proba(rows)) if output.probabilities else None
-                )
+                return ask(self.estimator, rows, len(frame), output)
+            except ModelOutputError:
+                raise
+            except RequestError as error:
+                cause = error.__cause__
+                raise RefusedRowsError(cause if isinstance(cause, Exception) else error) from error
             except Exception as error:  # a pipeline runs whatever its steps do
                 raise RefusedRowsError(error) from error
-        return Prediction(values.ravel().tolist(), probabilities)
 
     def accepts(self, frame: pd.DataFrame) -> bool:
         """Whether the estimator answers all of these rows, each with a finite answer."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            try:
-                values = np.asarray(self._answer(self.given(frame)))
-            except Exception:  # the answer to the question
-                return False
-        is_number = values.dtype.kind in "fc"
-        return len(values) == len(frame) and not (is_number and not np.isfinite(values).all())
+            rows = self.given(frame)
+            # `predict_proba` of some metaestimators is there and fails for every row.
+            methods = ("predict_proba", "predict", "transform")
+            own = [method for method in methods if hasattr(self.estimator, method)]
+            return any(self._answers(method, rows, len(frame)) for method in own[:2])
 
-    def _answer(self, rows: Any) -> Any:
-        for method in ("predict_proba", "predict", "transform"):
-            if hasattr(self.estimator, method):
-                return getattr(self.estimator, method)(rows)
-        raise TypeError("no predict, no transform")
+    def _answers(self, method: str, rows: Any, count: int) -> bool:
+        try:
+            answer = getattr(self.estimator, method)(rows)
+            # Probabilities of several targets: a matrix for each.
+            parts = map(dense, answer if isinstance(answer, list) else [answer])
+            return all(
+                len(part) == count and not (part.dtype.kind in "fc" and not np.isfinite(part).all())
+                for part in parts
+            )
+        except Exception:  # the answer to the question
+            return False
 
     def accepted(self, frame: pd.DataFrame, calls: int = MAX_CALLS) -> list[bool | None]:
         """For each row whether it is answered; None if that would take more calls."""

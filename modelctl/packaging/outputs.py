@@ -1,66 +1,271 @@
-"""The output of a fitted estimator: a class, with probabilities or not, or a number."""
+"""Infer what a fitted estimator answers: its kind, targets, classes, probabilities and scores.
+
+The kind is what scikit-learn's tags say, or what the methods of an estimator without tags tell. The
+widths are those of what it answers for the first rows of the sample.
+"""
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-from app.model.contract import Output
+from app.model.contract import Label, Output, Target
+from app.model.prediction import ModelOutputError
+from app.model.sklearn_outputs import dense, numbers, plain
 from modelctl.errors import ModelctlError
 from modelctl.packaging.lowering.walk import unwrapped
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Sequence
 
-    from modelctl.packaging.oracle import Oracle
+    from numpy.typing import NDArray
+
+    from app.model.contract import Kind, Scores
+
+# Rows of the sample whose answer shows its shape.
+ROWS = 20
+# A longer vector is no use as JSON; text vectorizers have tens of thousands of columns.
+MAX_WIDTH = 16_384
+# Integers beyond this have no exact JSON equivalent in most clients.
+MAX_LABEL = 2**53
+# The default of `target`, which says nothing about several targets.
+UNNAMED = "prediction"
 
 
-def infer_output(estimator: Any, oracle: Oracle, frame: pd.DataFrame, target: str) -> Output:
-    """Raises ModelctlError for a model that has no answer to serve."""
-    if not (_is(is_classifier, estimator) or _is(is_regressor, estimator)):
+def ensure_answers(estimator: Any, what: str) -> None:
+    """Raise ModelctlError unless the estimator can answer rows that it was not fitted on."""
+    if hasattr(estimator, "predict") or hasattr(estimator, "transform"):
+        return
+    name = type_name(estimator)
+    if not hasattr(estimator, "fit"):
         raise ModelctlError(
-            "the model is neither a classifier nor a regressor",
-            expected="`predict` returns a class or a number per row",
-            found=last_step(estimator),
-            fix="clusterers and outlier detectors are not supported; train a classifier on their "
-            "labels",
+            f"{what} does not contain an estimator",
+            expected="an object with `predict` or `transform`",
+            found=repr(type(estimator)),
         )
-    _ensure_single_output(estimator, oracle, frame)
+    raise ModelctlError(
+        f"{name} cannot answer new rows",
+        expected="an estimator with `predict` or `transform`",
+        found=f"{name}, which has neither",
+        fix=_remedy(name, estimator),
+    )
+
+
+def infer_output(estimator: Any, given: Any, target: str | Sequence[str]) -> Output:
+    """The output of an estimator, whose sample in the form of `fit` is `given`.
+
+    `target`: the name of the target, or the names of several. Raises ModelctlError.
+    """
+    ensure_answers(estimator, "the model")
+    kind = _kind(estimator, given)
+    name = target if isinstance(target, str) else ", ".join(target)
+    if kind == "transformer":
+        return Output(kind, name, None, probabilities=False, width=_vector_width(estimator, given))
+    if kind == "anomaly":
+        return Output(kind, name, (-1, 1), probabilities=False, scores=_anomaly_scores(estimator))
+    answer = _asked(estimator, "predict", given)
+    count = _target_count(estimator, answer)
+    if count:
+        has_probabilities = _has_probabilities(estimator, given, answer)
+        return _several(estimator, kind, count, target, given, has_probabilities=has_probabilities)
+    if kind == "regressor":
+        return Output(kind, name, None, probabilities=False)
+    classes = _clusters(estimator, answer) if kind == "cluster" else _classes(estimator.classes_)
+    if _has_probabilities(estimator, given, answer):
+        return Output(kind, name, classes, probabilities=True)
+    scores, width = _decision(estimator, given) if kind == "classifier" else (None, None)
+    return Output(kind, name, classes, probabilities=False, scores=scores, width=width)
+
+
+def _kind(estimator: Any, given: Any) -> Kind:
+    """Raises ModelctlError for a `predict` of unknown meaning."""
+    if not hasattr(estimator, "predict"):
+        return "transformer"
     if _is(is_regressor, estimator):
-        return Output(kind="regressor", target=target, classes=None, probabilities=False)
-    classes = np.asarray(getattr(estimator, "classes_", [])).tolist()
-    if not classes or not all(isinstance(label, str | int | float) for label in classes):
+        return "regressor"
+    if _is(is_outlier_detector, estimator):
+        return "anomaly"
+    if _is(is_clusterer, estimator) or _is_mixture(estimator):
+        return "cluster"
+    if _is(is_classifier, estimator) or hasattr(estimator, "classes_"):
+        return "classifier"
+    answer = _asked(estimator, "predict", given)
+    if answer is not None and answer.dtype.kind == "f":
+        return "regressor"
+    raise ModelctlError(
+        "the model's kind is unknown",
+        expected="a classifier, regressor, clusterer, outlier detector or transformer",
+        found=f"{type_name(estimator)}, which scikit-learn knows as none of them",
+        fix="derive its class from ClassifierMixin or RegressorMixin (before BaseEstimator), and "
+        "set `classes_` of a classifier in `fit`",
+    )
+
+
+def _target_count(estimator: Any, answer: NDArray[Any] | None) -> int:
+    """The number of several targets; 0 for a single one."""
+    if isinstance(listed := getattr(estimator, "classes_", None), list):
+        return len(listed)
+    return 0 if answer is None or answer.ndim < 2 or answer.shape[1] < 2 else answer.shape[1]
+
+
+def _several(
+    estimator: Any,
+    kind: Kind,
+    count: int,
+    target: str | Sequence[str],
+    given: Any,
+    *,
+    has_probabilities: bool,
+) -> Output:
+    """Several targets: of numbers, of classes, or of labels that are present or not."""
+    names = target_names(target, count)
+    title = ", ".join(names)
+    if kind == "regressor":
+        targets = tuple(Target(name, None) for name in names)
+        return Output(kind, title, None, probabilities=False, targets=targets)
+    listed = getattr(estimator, "classes_", None)
+    if isinstance(listed, list | tuple) and len(listed) == count:
+        # A chain lists them in its own order.
+        order = getattr(last_step(estimator), "order_", range(count))
+        classes = [_classes(listed[list(order).index(at)]) for at in range(count)]
+    else:
+        # Labels present or not: scikit-learn's `classes_` are then the columns' numbers.
+        classes = [(0, 1)] * count
+    targets = tuple(Target(name, one) for name, one in zip(names, classes, strict=True))
+    if has_probabilities:
+        return Output(kind, title, None, probabilities=True, targets=targets)
+    scores, width = _decision(estimator, given)
+    if width != count:
+        scores = width = None
+    return Output(
+        kind, title, None, probabilities=False, scores=scores, width=width, targets=targets
+    )
+
+
+def target_names(target: str | Sequence[str], count: int) -> list[str]:
+    """The names of several targets: as given, or numbered. Raises ModelctlError."""
+    if isinstance(target, str):
+        stem = "target" if target in ("", UNNAMED) else target
+        return [f"{stem}_{index}" for index in range(count)]
+    names = list(map(str, target))
+    if len(names) != count or len(set(names)) != count:
+        raise ModelctlError(
+            "the named targets are not those of the model",
+            expected=f"{count} different names, in the order of the columns of y",
+            found=f"{len(names)}: {', '.join(names)}"[:300],
+            fix="correct `target:` in model.yaml (a list), or repeat --target for each",
+        )
+    return names
+
+
+def _has_probabilities(estimator: Any, given: Any, answer: NDArray[Any] | None) -> bool:
+    """Whether `predict_proba` is there, and works wherever `predict` does.
+
+    Some metaestimators have it whatever their members are, such as a chain of multiclass ones.
+    """
+    if not hasattr(estimator, "predict_proba"):
+        return False
+    return answer is None or _asked(estimator, "predict_proba", given) is not None
+
+
+def _decision(estimator: Any, given: Any) -> tuple[Scores | None, int | None]:
+    """The decision function and its numbers per row, for a classifier without probabilities."""
+    answer = _asked(estimator, "decision_function", given)
+    if answer is None:
+        return None, None
+    is_vector = answer.ndim > 1 and answer.shape[1] > 1
+    return "decision_function", answer.shape[1] if is_vector else None
+
+
+def _anomaly_scores(estimator: Any) -> Scores | None:
+    names: tuple[Scores, ...] = ("decision_function", "score_samples")
+    return next((name for name in names if hasattr(estimator, name)), None)
+
+
+def _vector_width(estimator: Any, given: Any) -> int:
+    rows = given[:ROWS]
+    name = type_name(estimator)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            vectors = numbers(estimator.transform(rows))
+    except ModelOutputError as error:
+        raise ModelctlError(
+            f"{name} does not transform rows to numbers",
+            expected="a vector of numbers per row",
+            found=str(error)[:300],
+            fix="encode its columns as a further step",
+        ) from error
+    except Exception as error:  # a pipeline runs whatever its steps do
+        raise ModelctlError(
+            "the model cannot transform its own sample",
+            expected="a sample with the fitted columns and types",
+            found=f"{type(error).__name__}: {error}"[:500],
+            fix="call fit before joblib.dump, and write the sample from what was passed to fit",
+        ) from error
+    if vectors.ndim != 2 or not 1 <= vectors.shape[1] <= MAX_WIDTH:
+        raise ModelctlError(
+            f"{name} does not answer a vector that can be served",
+            expected=f"1 to {MAX_WIDTH:,} numbers per row",
+            found=f"an array of shape {vectors.shape} for {ROWS} rows",
+            fix="reduce it as a further step, such as TruncatedSVD or a selection of features",
+        )
+    return int(vectors.shape[1])
+
+
+def _clusters(estimator: Any, answer: NDArray[Any] | None) -> tuple[Label, ...]:
+    """The numbers of the clusters, as far as the fitted attributes or answers tell."""
+    inner = last_step(estimator)
+    known: set[Any] = set(plain(np.unique(answer))) if answer is not None else set()
+    for attribute in ("subcluster_labels_", "labels_"):
+        known.update(plain(np.unique(np.asarray(getattr(inner, attribute, [])))))
+    for attribute in ("cluster_centers_", "means_"):
+        centers = getattr(inner, attribute, None)
+        known.update(range(len(centers) if centers is not None else 0))
+    return _classes(np.array(sorted(known)))
+
+
+def _classes(values: Any) -> tuple[Label, ...]:
+    """Classes as JSON has them. Raises ModelctlError."""
+    array = np.asarray(values)
+    classes = plain(array) if array.dtype.kind in "biufUO" and array.ndim == 1 else []
+    if not classes or not all(map(_is_label, classes)):
         raise ModelctlError(
             "the model's classes have no JSON equivalent",
             expected="`classes_` with strings, numbers or booleans",
-            found=repr(classes)[:200],
+            found=repr(array.tolist())[:200],
             fix="fit it on labels of one of those types",
         )
-    has_probabilities = hasattr(estimator, "predict_proba")
-    return Output("classifier", target, tuple(classes), has_probabilities)
+    return tuple(str(label) if isinstance(label, str) else label for label in classes)
 
 
-def _ensure_single_output(estimator: Any, oracle: Oracle, frame: pd.DataFrame) -> None:
-    """Raise ModelctlError for multi-output models: the engines serve one value per row."""
-    has_several = isinstance(getattr(estimator, "classes_", None), list)
-    if not has_several:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                predicted = np.asarray(estimator.predict(oracle.given(frame.head(1))))
-        except Exception:  # reported, with its cause, when the whole sample is predicted
-            return
-        has_several = predicted.ndim > 1 and predicted.shape[1] > 1
-    if has_several:
-        raise ModelctlError(
-            "multi-output and multi-label models are not supported",
-            expected="one class or number per row",
-            found=f"{last_step(estimator)} with several outputs per row",
-            fix="fit and package one model per target",
-        )
+def _is_label(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= MAX_LABEL)
+
+
+def _asked(estimator: Any, method: str, given: Any) -> NDArray[Any] | None:
+    """What a method answers for the first rows; None if it has none or fails.
+
+    A failure is reported, with its cause, when the whole sample is predicted.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            answer = getattr(estimator, method)(given[:ROWS])
+            # Probabilities of several targets: a list of matrices of different widths.
+            return dense(answer[0] if isinstance(answer, list) else answer)
+    except Exception:
+        return None
+
+
+def _is_mixture(estimator: Any) -> bool:
+    return hasattr(last_step(estimator), "means_") and hasattr(estimator, "predict_proba")
 
 
 def _is(predicate: Any, estimator: Any) -> bool:
@@ -70,9 +275,28 @@ def _is(predicate: Any, estimator: Any) -> bool:
         return False
 
 
-def last_step(estimator: Any) -> str:
-    """The class name of the last step."""
+def last_step(estimator: Any) -> Any:
+    """The step that answers, without the searches and pipelines around it."""
     last = unwrapped(estimator)
     while getattr(last, "steps", None):
         last = unwrapped(last.steps[-1][1])
-    return type(last).__name__
+    return last
+
+
+def type_name(estimator: Any) -> str:
+    """The class name of the last step."""
+    return type(last_step(estimator)).__name__
+
+
+def _remedy(name: str, estimator: Any) -> str:
+    """What to do about an estimator that only answers the rows of `fit`."""
+    if name == "LocalOutlierFactor":
+        return "fit LocalOutlierFactor(novelty=True)"
+    if _is(is_clusterer, estimator):
+        return (
+            "use a clusterer that assigns new rows (KMeans, BisectingKMeans, Birch, MeanShift, "
+            "GaussianMixture), or train a classifier such as KNeighborsClassifier on its `labels_`"
+        )
+    if hasattr(estimator, "fit_transform"):
+        return "use a projection that has `transform`, such as PCA, TruncatedSVD or UMAP"
+    return "wrap it in a class whose `predict` returns a number or a class per row"

@@ -24,7 +24,7 @@ from modelctl.packaging.engines import Attempt, attempt_all, chosen, seconds_per
 from modelctl.packaging.inference import infer
 from modelctl.packaging.invariants import ensure_not_constant
 from modelctl.packaging.notes import notes_on
-from modelctl.packaging.outputs import last_step
+from modelctl.packaging.outputs import type_name
 from modelctl.packaging.parity import encode
 from modelctl.packaging.reference import prediction_reference, reference
 from modelctl.packaging.refusals import refused_examples
@@ -85,7 +85,7 @@ def _plan(
     contract, frame = subject.contract, subject.frame
     attempts, perturbed = attempt_all(subject, wanted=engine, tolerance=tolerance, on_step=on_step)
     if training_output.rules.constant == "refuse":
-        last = last_step(training_output.estimator)
+        last = type_name(training_output.estimator)
         ensure_not_constant(subject.expected, training_output.labels, last)
     winner = chosen(attempts)
     custom_code = find_custom_code(training_output.estimator)

@@ -23,7 +23,7 @@ from modelctl.packaging.oracle import Oracle
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from app.model.contract import Contract, Form
+    from app.model.contract import Contract, Form, Output
     from app.model.prediction import Engine, Prediction
 
 # Classes whose probabilities differ by less are a tie: either label is correct.
@@ -36,6 +36,8 @@ class Parity:
 
     tolerance: float
     is_regression: bool
+    # Of each of several targets its columns among the probabilities.
+    class_slices: tuple[slice, ...] = ()
     rows: dict[str, int] = field(default_factory=dict)
     label_mismatches: int = 0
     ties: int = 0
@@ -45,6 +47,11 @@ class Parity:
     refused: int = 0
     answered: int = 0
     left_out: int = 0
+
+    @classmethod
+    def of(cls, output: Output, tolerance: float) -> Parity:
+        """Nothing compared yet, of a model with this output."""
+        return cls(tolerance, output.is_numeric, output.class_slices)
 
     @property
     def refusal(self) -> str:
@@ -83,18 +90,73 @@ def encode(rows: list[list[Any]], contract: Contract) -> Batch:
 
 
 def compare(parity: Parity, what: str, expected: Prediction, actual: Prediction) -> None:
-    """Add the comparison of two engines on the same rows to the result."""
+    """Add the comparison of two engines on the same rows to the result.
+
+    Every part is compared: the label of each target or each number, every probability, every score.
+    """
     parity.rows[what] = len(expected.values)
-    if expected.probabilities is None or actual.probabilities is None:
-        _compare_values(parity, expected.values, actual.values)
-        return
-    difference = np.abs(expected.probabilities - actual.probabilities)
-    parity.note(difference)
-    top = np.sort(expected.probabilities, axis=1)
-    is_tie = top[:, -1] - top[:, -2] < TIE if top.shape[1] > 1 else np.zeros(len(top), bool)
-    differs = [one != other for one, other in zip(expected.values, actual.values, strict=True)]
-    parity.ties += int(np.sum(is_tie))
-    parity.label_mismatches += int(np.sum(np.array(differs) & ~is_tie))
+    pairs = list(zip(map(_parts, expected.values), map(_parts, actual.values), strict=True))
+    if parity.is_regression:
+        one, other = (np.array([pair[side] for pair in pairs], np.float64) for side in (0, 1))
+        parity.note(_relative(one, other))
+    else:
+        differs = np.array(
+            [[a != b for a, b in zip(one, other, strict=True)] for one, other in pairs], dtype=bool
+        )
+        is_tie = _ties(parity, expected, actual, differs.shape[1])
+        parity.ties += int(np.sum(is_tie))
+        parity.label_mismatches += int(np.sum(differs & ~is_tie))
+    if expected.probabilities is not None and actual.probabilities is not None:
+        _require_same_shape(expected.probabilities, actual.probabilities)
+        parity.note(np.abs(expected.probabilities - actual.probabilities))
+    if expected.scores is not None and actual.scores is not None:
+        _require_same_shape(expected.scores, actual.scores)
+        parity.note(_relative(expected.scores, actual.scores))
+
+
+def _parts(value: Any) -> list[Any]:
+    """The single labels or numbers of one predicted value."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else [value]
+
+
+def _relative(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
+    difference: NDArray[np.float64] = np.abs(expected - actual)
+    return difference / np.maximum(1.0, np.abs(expected))
+
+
+def _require_same_shape(one: NDArray[np.float64], other: NDArray[np.float64]) -> None:
+    """Raise ValueError: numpy would stretch one number over a whole row."""
+    if one.shape != other.shape:
+        raise ValueError(f"compared shapes differ: {one.shape} and {other.shape}")
+
+
+def _ties(
+    parity: Parity, expected: Prediction, actual: Prediction, count: int
+) -> NDArray[np.bool_]:
+    """[n, targets]: where scikit-learn's own numbers leave the label open."""
+    tied = np.zeros((len(expected.values), count), dtype=bool)
+    if expected.probabilities is not None and actual.probabilities is not None:
+        slices = parity.class_slices or (slice(None),)
+        for target, columns in enumerate(slices):
+            tied[:, target] = _best_two_tie(expected.probabilities[:, columns])
+    elif expected.scores is not None and actual.scores is not None:
+        scores = expected.scores.reshape(len(tied), -1)
+        if scores.shape[1] == count:
+            # One number for each label: its sign decides.
+            tied = np.abs(scores) < TIE
+        else:
+            tied[:, 0] = _best_two_tie(scores)
+    return tied
+
+
+def _best_two_tie(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+    if scores.shape[1] < 2:
+        return np.zeros(len(scores), dtype=bool)
+    top = np.sort(scores, axis=1)
+    is_tie: NDArray[np.bool_] = top[:, -1] - top[:, -2] < TIE * np.maximum(1, np.abs(top[:, -1]))
+    return is_tie
 
 
 def compare_splits(
@@ -118,7 +180,7 @@ def compare_splits(
     if neighbours is None:
         return
     rows, parity.threshold_share = neighbours
-    model = lower_numeric(last, rows.shape[1])
+    model = lower_numeric(last, rows.shape[1], contract.output)
     actual = OnnxEngine(model.SerializeToString(deterministic=True), contract).predict(Batch(rows))
     compare(parity, "thresholds", _reference(last, rows, contract), actual)
 
@@ -158,13 +220,3 @@ def _dense(inputs: Any) -> NDArray[np.float64] | None:
         return np.asarray(inputs, dtype=np.float64)
     except (TypeError, ValueError):
         return None
-
-
-def _compare_values(parity: Parity, expected: list[Any], actual: list[Any]) -> None:
-    if parity.is_regression:
-        one, other = np.array(expected), np.array(actual)
-        relative = np.abs(one - other) / np.maximum(1.0, np.abs(one))
-        parity.note(relative)
-        return
-    pairs = zip(expected, actual, strict=True)
-    parity.label_mismatches += sum(one != other for one, other in pairs)

@@ -40,7 +40,10 @@ def with_values(column: pd.Series[Any], values: Sequence[Any]) -> pd.Series[Any]
         categories = pd.Index([*dtype.categories.tolist(), *extra])
         return pd.Series(pd.Categorical(values, categories=categories))
     if pd.api.types.is_object_dtype(dtype):
-        return pd.Series([np.nan if _absent(value) else value for value in values], dtype=object)
+        # Texts that are objects have None for a missing one; CSV and Parquet give other types.
+        present = column.dropna()
+        absent = None if len(present) and all(isinstance(v, str) for v in present) else np.nan
+        return pd.Series([absent if _absent(value) else value for value in values], dtype=object)
     try:
         return pd.Series(values, dtype=dtype)
     except (TypeError, ValueError, OverflowError):

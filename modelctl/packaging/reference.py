@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from app.observability.metrics.bins import MAX_PARTS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from app.model.contract import Contract, Label, Output
+    from app.model.contract import Contract, Label, Output, Target
     from app.model.feature import Feature
 
 BINS = 10
@@ -46,15 +48,28 @@ def _describe(feature: Feature, column: pd.Series[Any]) -> dict[str, Any]:
     return entry | _by_range(present.to_numpy(dtype=np.float64))
 
 
-def prediction_reference(values: Sequence[Label], output: Output) -> dict[str, Any]:
+def prediction_reference(values: Sequence[Any], output: Output) -> dict[str, Any]:
     """The distribution of the model's predictions on the sample, in the format of `reference`.
 
-    Classes are written as in the metrics' labels.
+    Classes are written as in the metrics' labels. Several targets, and the first numbers of a
+    vector, have an entry each under `parts`.
     """
-    entry = {"name": output.target, "missing": 0.0}
-    if output.classes is None:
+    if output.kind == "transformer":
+        columns = list(zip(*values, strict=True))[:MAX_PARTS]
+    elif output.targets:
+        columns = [tuple(row[part.name] for row in values) for part in output.parts[:MAX_PARTS]]
+    else:
+        return _of_part(values, output.parts[0])
+    pairs = zip(columns, output.parts, strict=False)
+    parts = [_of_part(column, part) for column, part in pairs]
+    return {"name": output.target, "missing": 0.0, "parts": parts}
+
+
+def _of_part(values: Sequence[Label], part: Target) -> dict[str, Any]:
+    entry = {"name": part.name, "missing": 0.0}
+    if part.classes is None:
         return entry | _by_range(np.asarray(values, dtype=np.float64))
-    return entry | _by_category(pd.Series(values).map(str), tuple(map(str, output.classes)))
+    return entry | _by_category(pd.Series(values).map(str), tuple(map(str, part.classes)))
 
 
 def _by_category(present: pd.Series[Any], categories: Sequence[Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
 from modelctl.packaging.input_rules import read_rules
 from modelctl.packaging.origins import origin, sample_in
+from modelctl.packaging.outputs import ensure_answers
 from modelctl.packaging.samples import read_sample
 from modelctl.packaging.sources import read_config
 
@@ -35,7 +36,8 @@ class Request:
     metrics: Path | None = None
     name: str = ""
     version: str = ""
-    target: str = ""
+    # The name of the target's column, or of several targets'.
+    target: str | tuple[str, ...] = ""
     key: str = ""
 
 
@@ -46,7 +48,7 @@ class TrainingOutput:
     name: str
     version: str
     description: str
-    target: str
+    target: str | tuple[str, ...]
     estimator: Any
     model_bytes: bytes
     features: pd.DataFrame
@@ -76,9 +78,11 @@ def read_training_output(request: Request) -> TrainingOutput:
         )
     loaded = model_file.load(model, request.key)
     estimator = loaded.estimator
+    ensure_answers(estimator, str(model))
     rules = read_rules(config)
-    target = request.target or str(config.get("target", ""))
-    frame = read_sample(sample, lambda columns: _texts(estimator, columns, target, rules))
+    target = request.target or _targets(config.get("target", ""))
+    columns = [target] if isinstance(target, str) else list(target)
+    frame = read_sample(sample, lambda names: _texts(estimator, names, columns, rules))
     commit, created = origin(request.config.parent if request.config else folder)
     return TrainingOutput(
         name=name,
@@ -87,8 +91,8 @@ def read_training_output(request: Request) -> TrainingOutput:
         target=target or "prediction",
         estimator=estimator,
         model_bytes=loaded.data,
-        features=frame.drop(columns=[target]) if target in frame.columns else frame,
-        labels=frame[target] if target in frame.columns else None,
+        features=frame.drop(columns=[name for name in columns if name in frame.columns]),
+        labels=frame[target] if isinstance(target, str) and target in frame.columns else None,
         rules=rules,
         metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
         training={
@@ -101,14 +105,21 @@ def read_training_output(request: Request) -> TrainingOutput:
 
 
 def _texts(
-    estimator: Any, columns: list[str], target: str, rules: InputRules
+    estimator: Any, columns: list[str], targets: list[str], rules: InputRules
 ) -> dict[str, list[str]]:
     """The columns of strings in the sample: by the fitted steps, and by model.yaml."""
-    texts = text_columns(estimator, [name for name in columns if name != target])
+    texts = text_columns(estimator, [name for name in columns if name not in targets])
     named = {
         name: texts.get(name, []) for name, rule in rules.inputs.items() if rule.dtype == "string"
     }
     return {name: values for name, values in (texts | named).items() if name in columns}
+
+
+def _targets(value: Any) -> str | tuple[str, ...]:
+    """`target` of model.yaml: a name, or a list of the names of several targets."""
+    if isinstance(value, list):
+        return str(value[0]) if len(value) == 1 else tuple(map(str, value))
+    return str(value)
 
 
 def _read(path: Path, what: str) -> bytes:

@@ -40,6 +40,12 @@ def sample_rows(bundle: Bundle) -> tuple[list[Any], list[Any]]:
 
 def is_same(recorded: Any, served: Any) -> bool:
     """Whether two predictions are equal; numbers within the tolerance of engines."""
+    if isinstance(recorded, dict) and isinstance(served, dict):
+        return recorded.keys() == served.keys() and all(
+            is_same(value, served[key]) for key, value in recorded.items()
+        )
+    if isinstance(recorded, list) and isinstance(served, list):
+        return len(recorded) == len(served) and all(map(is_same, recorded, served))
     if isinstance(recorded, float) and isinstance(served, int | float):
         return abs(recorded - served) <= TOLERANCE * max(1.0, abs(recorded))
     return bool(recorded == served)

@@ -21,7 +21,7 @@ class Job:
     """The rows to score, in batches, and the model that scores them."""
 
     model: str
-    classes: list[Any] | None
+    output: dict[str, Any]
     batches: list[list[dict[str, Any]]]
 
     @property
@@ -35,7 +35,7 @@ def prepare(client: Client, path: Path, batch_rows: int) -> Job:
     info = client.get("/model/info")
     rows = read_rows(path, info["inputs"])
     batches = [rows[at : at + batch_rows] for at in range(0, len(rows), batch_rows)]
-    return Job(f"{info['name']} {info['version']}", info["output"]["classes"], batches)
+    return Job(f"{info['name']} {info['version']}", info["output"], batches)
 
 
 def run(
@@ -60,11 +60,43 @@ def run(
             raise
 
 
-def write_csv(predictions: list[dict[str, Any]], classes: list[Any] | None, out: TextIO) -> None:
-    """Write one line per row: the prediction and, if there are any, the class probabilities."""
-    has_probability = classes is not None and "probability" in predictions[0]
-    names = [f"probability_{name}" for name in classes or []] if has_probability else []
+def write_csv(predictions: list[dict[str, Any]], output: dict[str, Any], out: TextIO) -> None:
+    """Write one line per row: the answer, and the probabilities or scores if there are any.
+
+    `output` is the entry of /model/info. Several targets, classes or numbers have a column each.
+    """
+    targets = output.get("targets") or []
+    by_target = {target["name"]: target["classes"] for target in targets}
+    columns = [_columns(entry, by_target or output["classes"]) for entry in predictions[:1]]
+    names = list(columns[0]) if columns else ["prediction"]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["prediction", *names])
+    writer.writerow(names)
     for entry in predictions:
-        writer.writerow([entry["prediction"], *(entry["probability"] if has_probability else [])])
+        writer.writerow(_columns(entry, by_target or output["classes"]).values())
+
+
+def _columns(entry: dict[str, Any], classes: Any) -> dict[str, Any]:
+    """The columns of one row by name."""
+    columns = _spread("prediction", entry["prediction"], None)
+    if "probability" in entry:
+        columns |= _spread("probability", entry["probability"], classes)
+    for key in ("decision", "score"):
+        if key in entry:
+            scores = entry[key]
+            is_per_class = isinstance(scores, list) and len(scores) == len(classes or ())
+            columns |= _spread(key, scores, classes if is_per_class else None)
+    return columns
+
+
+def _spread(name: str, value: Any, keys: Any) -> dict[str, Any]:
+    """A column for each number of a list or an object; `keys` name those of a list."""
+    if isinstance(value, dict):
+        columns: dict[str, Any] = {}
+        for key, inner in value.items():
+            columns |= _spread(f"{name}_{key}", inner, keys[key] if keys else None)
+        return columns
+    if isinstance(value, list):
+        return {
+            f"{name}_{key}": one for key, one in zip(keys or range(len(value)), value, strict=True)
+        }
+    return {name: value}

@@ -268,6 +268,38 @@ def _zip_codes() -> Fitted:
     return Fitted(model, frame[["bmi", "zip", "target"]], asked, "target", refused, engine="onnx")
 
 
+def _precision(last: Any, *, engine: str = "") -> Fitted:
+    """A frame of float32: scikit-learn scales it in float32."""
+    frame = penguins()[[*NUMBERS, "species"]]
+    frame[NUMBERS] = frame[NUMBERS].astype("float32")
+    model = make_pipeline(StandardScaler(), last).fit(frame[NUMBERS], frame["species"])
+    return Fitted(model, frame, frame[NUMBERS].head(40), "species", engine=engine, parquet=True)
+
+
+def _none_as_category() -> Fitted:
+    """Missing texts as None in the training frame, which no file format keeps."""
+    frame = penguins()[[*NUMBERS, "sex", "species"]]
+    sex = frame["sex"].astype(object)
+    frame["sex"] = sex.where(np.arange(len(frame)) % 7 > 0, None)
+    columns = ColumnTransformer([("n", StandardScaler(), NUMBERS), ("c", OneHotEncoder(), ["sex"])])
+    inputs = [*NUMBERS, "sex"]
+    model = make_pipeline(columns, LogisticRegression(max_iter=500))
+    model.fit(frame[inputs], frame["species"])
+    return Fitted(model, frame, frame[inputs].head(9), "species", engine="onnx")
+
+
+def _category_column(encoder: Any) -> Fitted:
+    """A pandas category column behind an encoder of scikit-learn."""
+    frame = penguins()[[*NUMBERS, "island", "species"]]
+    frame["island"] = frame["island"].astype("category")
+    columns = ColumnTransformer([("n", StandardScaler(), NUMBERS), ("c", encoder, ["island"])])
+    inputs = [*NUMBERS, "island"]
+    model = make_pipeline(columns, LogisticRegression(max_iter=500))
+    model.fit(frame[inputs], frame["species"])
+    asked = frame[inputs].head(9)
+    return Fitted(model, frame, asked, "species", engine="onnx", parquet=True)
+
+
 CASES = [
     Case("one-hot-error", lambda: _category(OneHotEncoder(), unseen=False)),
     Case("one-hot-ignore", lambda: _category(OneHotEncoder(handle_unknown="ignore"), unseen=True)),
@@ -299,6 +331,13 @@ CASES = [
     Case("scaled-overflow", lambda: _transformed(
         MinMaxScaler(), RandomForestRegressor(10, random_state=0), [3e38], divided=True)),
     Case("dropped-columns", _dropped),
+    Case("float32-linear", lambda: _precision(LogisticRegression(max_iter=500))),
+    Case("float32-forest", lambda: _precision(RandomForestClassifier(20, random_state=0),
+                                              engine="sklearn")),
+    Case("none-as-category", _none_as_category),
+    Case("category-column", lambda: _category_column(OneHotEncoder())),
+    Case("category-column-ignore", lambda: _category_column(
+        OneHotEncoder(handle_unknown="ignore"))),
     Case("dates-parquet", lambda: _dates(parquet=True, zone=None)),
     Case("dates-csv", lambda: _dates(parquet=False, zone=None)),
     Case("dates-zone", lambda: _dates(parquet=True, zone="Europe/Berlin")),

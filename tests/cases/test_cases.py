@@ -18,10 +18,10 @@ from app.model.bundle import verify
 from modelctl.cli import cli
 from modelctl.packaging import candidates
 from tests.app.conftest import make_client
-from tests.cases import columns, texts, wrapped
+from tests.cases import columns, outputs, texts, wrapped
 from tests.cases.case import Case, Fitted, json_rows, one_row
 
-CASES = list(itertools.chain(texts.CASES, columns.CASES, wrapped.CASES))
+CASES = list(itertools.chain(texts.CASES, columns.CASES, wrapped.CASES, outputs.CASES))
 TOLERANCE = 1e-6
 
 
@@ -53,12 +53,20 @@ def package(fitted: Fitted, folder: Path) -> Path:
 def right_answers(fitted: Fitted, asked: Any) -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answers: list[Any] = np.asarray(fitted.estimator.predict(asked)).tolist()
+        model = fitted.estimator
+        found = model.predict(asked) if hasattr(model, "predict") else model.transform(asked)
+        answers: list[Any] = np.asarray(found).tolist()
     return answers
 
 
 def assert_equal(actual: Any, expected: Any) -> None:
-    if isinstance(expected, float):
+    if isinstance(expected, list):
+        # Several targets, in the order of y's columns; or a vector.
+        parts = list(actual.values()) if isinstance(actual, dict) else actual
+        assert len(parts) == len(expected)
+        for one, other in zip(parts, expected, strict=True):
+            assert_equal(one, other)
+    elif isinstance(expected, float):
         assert actual == pytest.approx(expected, rel=TOLERANCE, abs=TOLERANCE)
     else:
         assert actual == expected

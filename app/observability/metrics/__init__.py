@@ -260,13 +260,18 @@ class Metrics:
         )
         rows = add(families.BATCH_ROWS)
         confidence = add(families.CONFIDENCE) if contract.output.probabilities else None
-        own = bins.of_predictions(contract.output, manifest.get("prediction_reference"))
-        first = self.layout.size
-        for label in own.labels:
-            add(families.PREDICTIONS, label)
-        for label, ratio in zip(own.labels, own.ratios or (), strict=False):
-            self._constants[add(families.PREDICTION_REFERENCE, label)] = ratio
-        return Tally(self._phases, rows, confidence, (own, first), contract.output.classes)
+        parts = bins.of_predictions(contract.output, manifest.get("prediction_reference"))
+        counted = []
+        for part in parts:
+            counted.append((part, self.layout.size))
+            for label in part.series:
+                add(families.PREDICTIONS, label)
+        for part in parts:
+            for label, ratio in zip(part.series, part.bins.ratios or (), strict=False):
+                # Of all counted values, so that the ratios add up to 1 as the counts' shares do.
+                slot = add(families.PREDICTION_REFERENCE, label)
+                self._constants[slot] = ratio / len(parts)
+        return Tally(self._phases, rows, confidence, counted, contract.output.class_slices)
 
     def _add_features(self) -> FeatureTally:
         add, facts = self.layout.add, self._facts

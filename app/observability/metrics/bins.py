@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from app.model.contract import Output
+    from app.model.contract import Output, Target
 
 # Labels must not grow without bound: categories and classes beyond these share `other`.
 MAX_CATEGORIES = 50
+# Of more targets, or of a longer vector, the first ones are counted.
+MAX_PARTS = 50
 MAX_LABEL = 100
 MISSING, UNSEEN, BELOW, ABOVE, OTHER = "missing", "unseen", "below", "above", "other"
 
@@ -49,11 +51,45 @@ def of_feature(entry: dict[str, Any]) -> Bins:
     return Bins(("0", MISSING), (math.inf,), (0, 1), (1 - missing, missing))
 
 
-def of_predictions(output: Output, entry: dict[str, Any] | None) -> Bins:
-    """The bins of predictions; bundles of earlier versions have no reference of them."""
-    if output.classes is not None:
+@dataclass(frozen=True)
+class PartBins:
+    """The bins of one part of the predictions: the only one, a target, a number of a vector.
+
+    `key` finds its value in a predicted one, None if that is the value itself. `series` are the
+    values of the metrics' label, one for each of the bins' labels: those of several parts are in
+    one family.
+    """
+
+    part: Target
+    key: str | int | None
+    bins: Bins
+    series: tuple[str, ...]
+
+
+def of_predictions(output: Output, entry: dict[str, Any] | None) -> list[PartBins]:
+    """The bins of every counted part of the predictions, by the manifest's reference of them.
+
+    Bundles of earlier versions have no reference.
+    """
+    if output.kind != "transformer" and not output.targets:
+        own = _of_part(output.parts[0], entry)
+        return [PartBins(output.parts[0], None, own, own.labels)]
+    entries = (entry or {}).get("parts")
+    listed = []
+    taken: list[str] = []
+    for at, part in enumerate(output.parts[:MAX_PARTS]):
+        own = _of_part(part, entries[at] if entries else None)
+        series = distinct([f"{part.name}={label}" for label in own.labels], taken)
+        taken += series
+        key = at if output.kind == "transformer" else part.name
+        listed.append(PartBins(part, key, own, tuple(series)))
+    return listed
+
+
+def _of_part(part: Target, entry: dict[str, Any] | None) -> Bins:
+    if part.classes is not None:
         ratios = None if entry is None else entry["ratios"]
-        return _of_classes([str(value) for value in output.classes], ratios)
+        return _of_classes([str(value) for value in part.classes], ratios)
     if entry is None:
         return Bins(("0",), (math.inf,), (0,), None)
     ranges = _of_ranges(entry["edges"], entry["ratios"], 0.0)

@@ -80,16 +80,17 @@ BATCH_ROWS = Family(
     (), "rows", ROWS,
 )  # fmt: skip
 CONFIDENCE = Family(
-    "ml_confidence", "histogram", "Highest class probability of each predicted row.",
+    "ml_confidence", "histogram", "Highest class probability of each predicted row and target.",
     (), "ratio", SHARES,
 )  # fmt: skip
 PREDICTIONS = Family(
     "ml_predictions_total", "counter",
-    "Predicted rows by class, or by the reference's range of a number.", ("prediction",), "rows",
+    "Predicted rows by class, or by the reference's range of a number; of several targets, and of "
+    "a vector's numbers, one for each.", ("prediction",), "rows",
 )  # fmt: skip
 PREDICTION_REFERENCE = Family(
     "ml_prediction_reference_ratio", "gauge",
-    "Share of the same prediction in the sample the model was packaged with.",
+    "Share of the same prediction in the sample the model was packaged with; all add up to 1.",
     ("prediction",), "ratio", over_workers="max",
 )  # fmt: skip
 FEATURE_BINS = Family(

@@ -15,13 +15,12 @@ import numpy as np
 from app.observability.metrics.families import ROWS, SECONDS, SHARES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from app.model.contract import Label
     from app.model.validation import Batch
-    from app.observability.metrics.bins import Bins
+    from app.observability.metrics.bins import Bins, PartBins
     from app.observability.outcome import Outcome
 
     Slots = NDArray[np.intp]
@@ -110,21 +109,20 @@ class Tally:
         phases: tuple[int, int, int, int],
         rows: int,
         confidence: int | None,
-        predictions: tuple[Bins, int],
-        classes: Iterable[Label] | None,
+        predictions: Sequence[tuple[PartBins, int]],
+        class_slices: Sequence[slice],
     ) -> None:
-        """First slots of series; `phases`: queue wait, preprocess, inference, postprocess."""
+        """First slots of series; `phases`: queue wait, preprocess, inference, postprocess.
+
+        `class_slices`: of each target its columns among the probabilities.
+        """
         # The first column is each request's own: the durations of its route.
         self._firsts = np.array([0, *phases])
         self._phases = phases
         self._rows_first = rows
         self._confidence = confidence
-        bins, first = predictions
-        self._edges = bins.edges
-        self._slots = [first + position for position in bins.positions]
-        self._by_class: dict[Any, int] | None = None
-        if classes is not None:
-            self._by_class = dict(zip(classes, self._slots, strict=True))
+        self._class_slices = class_slices
+        self._parts = [_PartTally(part, first) for part, first in predictions]
         self._clear()
 
     def __len__(self) -> int:
@@ -153,7 +151,10 @@ class Tally:
         for slot, count in self._predicted().items():
             numbers[slot] += count
         if self._confidence is not None and self._probabilities:
-            highest = np.concatenate(self._probabilities).max(axis=1)
+            joined = np.concatenate(self._probabilities)
+            highest = np.concatenate(
+                [joined[:, columns].max(axis=1) for columns in self._class_slices]
+            )
             slots.append(SHARE_BOUNDS.searchsorted(highest) + self._confidence)
             numbers[self._confidence + len(SHARES) + 1] += highest.sum()
         if features.width and self._batches:
@@ -190,10 +191,31 @@ class Tally:
 
     def _predicted(self) -> dict[int, int]:
         """Slot -> how many predictions."""
-        if self._by_class is None:
-            values = map(float, self._values)
-            return Counter(self._slots[bisect_right(self._edges, value)] for value in values)
         slots: Counter[int] = Counter()
-        for value, count in Counter(self._values).items():
+        for part in self._parts:
+            slots.update(part.slots(self._values))
+        return slots
+
+
+class _PartTally:
+    """One part of the predictions: the slots of its bins."""
+
+    def __init__(self, part: PartBins, first: int) -> None:
+        self._key = part.key
+        self._edges = part.bins.edges
+        self._slots = [first + position for position in part.bins.positions]
+        self._by_class: dict[Any, int] | None = None
+        if part.part.classes is not None:
+            self._by_class = dict(zip(part.part.classes, self._slots, strict=True))
+
+    def slots(self, values: Sequence[Any]) -> Counter[int]:
+        """Slot -> how many of the predicted values."""
+        if self._key is not None:
+            values = [value[self._key] for value in values]
+        if self._by_class is None:
+            numbers = map(float, values)
+            return Counter(self._slots[bisect_right(self._edges, number)] for number in numbers)
+        slots: Counter[int] = Counter()
+        for value, count in Counter(values).items():
             slots[self._by_class[value]] += count
         return slots

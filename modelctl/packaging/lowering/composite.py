@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelctl.packaging.lowering import functions
+from modelctl.packaging.lowering import functions, several
 from modelctl.packaging.lowering.columns import Block, join, numeric
 from modelctl.packaging.lowering.graph import CannotLowerError, Graph
 from modelctl.packaging.lowering.scores import (
@@ -80,7 +80,10 @@ def bagging_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
 
 def transformed_target(graph: Graph, model: Any, block: Block) -> Outputs:
     """The regressor's output, transformed back to the target's scale."""
-    values = column(graph, predict(graph, model.regressor_, block)["value"])
+    value = predict(graph, model.regressor_, block)["value"]
+    if getattr(model.transformer_, "n_features_in_", 1) > 1:
+        return {"value": functions.inverse(graph, model.transformer_, value)}
+    values = column(graph, value)
     return {"value": vector(graph, functions.inverse(graph, model.transformer_, values))}
 
 
@@ -136,8 +139,6 @@ def ada_boost_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
 
 def one_vs_rest(graph: Graph, model: Any, block: Block) -> Outputs:
     """One classifier per class; the highest score wins."""
-    if model.multilabel_:
-        raise CannotLowerError("OneVsRestClassifier with multilabel output")
     members = [predict(graph, member, block) for member in model.estimators_]
     outputs: Outputs = {}
     if hasattr(model.estimators_[0], "decision_function"):
@@ -148,10 +149,14 @@ def one_vs_rest(graph: Graph, model: Any, block: Block) -> Outputs:
         scores = [graph.columns(probability, [1]) for probability in probabilities]
         threshold = 0.5
     joined = graph.concat(scores)
+    if model.multilabel_:
+        return several.one_vs_rest_labels(graph, members, joined, threshold)
     if len(members) == 1:
         outputs["label"] = positive_label(graph, joined, threshold=threshold)
     else:
         outputs["label"] = best_label(graph, joined)
+    if threshold == 0.0:
+        outputs["decision"] = joined
     if all("probability" in member for member in members):
         parts = [graph.columns(member["probability"], [1]) for member in members]
         positive = graph.concat(parts)

@@ -5,7 +5,7 @@ Trees are plain arrays here; `trees` reads them from scikit-learn's estimators.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,11 @@ class TreeArrays:
     feature: NDArray[np.int64]
     threshold: NDArray[np.float64]
     missing_left: NDArray[np.bool_]
+
+    def with_features(self, columns: NDArray[np.int64]) -> TreeArrays:
+        """The same tree on a matrix in which its features are these columns."""
+        feature = np.where(self.feature >= 0, columns[self.feature], self.feature)
+        return replace(self, feature=feature)
 
     @property
     def leaves(self) -> NDArray[np.int64]:

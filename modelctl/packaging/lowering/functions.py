@@ -86,7 +86,7 @@ def power_transformer(graph: Graph, step: Any, block: Block) -> Block:
 
 
 def inverse(graph: Graph, step: Any, values: str) -> str:
-    """[n, 1] -> [n, 1]: the inverse transform of a target. Raises CannotLowerError."""
+    """[n, targets]: the inverse transform of each target. Raises CannotLowerError."""
     name = type(step).__name__
     if name == "FunctionTransformer":
         if step.inverse_func is None:
@@ -103,7 +103,7 @@ def inverse(graph: Graph, step: Any, values: str) -> str:
     if name == "MinMaxScaler":
         moved = graph.add("Sub", values, graph.constant(step.min_))
         return graph.add("Div", moved, graph.constant(step.scale_))
-    if name == "PowerTransformer" and step.method == "box-cox":
+    if name == "PowerTransformer" and step.method == "box-cox" and len(step.lambdas_) == 1:
         return _inverse_box_cox(graph, step, values)
     raise CannotLowerError(f"a target transformed by {name}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +94,7 @@ class Graph:
         """Rows [n, 1] that scikit-learn refuses: where true, the model must give no answer."""
         self._refused.append(flags)
 
-    def without_refused(self, outputs: dict[str, str]) -> dict[str, str]:
+    def _without_refused(self, outputs: dict[str, str], matrices: Container[str]) -> dict[str, str]:
         """The outputs with NaN, or the label -1, in refused rows: the engine gives no answer."""
         if not self._refused:
             return outputs
@@ -104,12 +104,10 @@ class Graph:
         row = self.add("Reshape", flags, self.integers([-1]))
         kept = {}
         for public, result in outputs.items():
-            if public == "label":
-                kept[public] = self.add("Where", row, self.integers(-1), result)
-            else:
-                is_vector = public == "value"
-                nothing = self.constant(np.float64("nan"))
-                kept[public] = self.add("Where", row if is_vector else flags, nothing, result)
+            own = flags if public in matrices else row
+            is_label = public == "label"
+            nothing = self.integers(-1) if is_label else self.constant(np.float64("nan"))
+            kept[public] = self.add("Where", own, nothing, result)
         return kept
 
     def smallest(self, source: str, count: int) -> str:
@@ -149,14 +147,20 @@ class Graph:
         inner = helper.make_graph(body._nodes, "round", infos, outputs, body._initializers)
         return self.add("Loop", self.integers(max_rounds), condition, start, body=inner)
 
-    def model(self, width: int, outputs: dict[str, str]) -> onnx.ModelProto:
-        """The finished model: input `rows` [n, width]; `outputs` maps public names to results."""
+    def model(
+        self, width: int, outputs: dict[str, str], matrices: Container[str] = ("probability",)
+    ) -> onnx.ModelProto:
+        """The finished model: input `rows` [n, width]; `outputs` maps public names to results.
+
+        `matrices`: the outputs with more than one value per row.
+        """
+        outputs = self._without_refused(outputs, matrices)
         nodes = list(self._nodes)
         infos = []
         for public, result in outputs.items():
             nodes.append(helper.make_node("Identity", [result], [public], name=public))
             kind = TensorProto.INT64 if public == "label" else TensorProto.DOUBLE
-            shape = ["n", None] if public == "probability" else ["n"]
+            shape = ["n", None] if public in matrices else ["n"]
             infos.append(helper.make_tensor_value_info(public, kind, shape))
         rows = helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["n", width])
         graph = helper.make_graph(nodes, "model", [rows], infos, self._initializers)

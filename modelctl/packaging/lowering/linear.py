@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelctl.packaging.lowering.graph import CannotLowerError, Graph
 from modelctl.packaging.lowering.scores import (
     affine,
     best_label,
+    labels_above,
     normalised,
     positive_label,
     vector,
@@ -18,16 +18,19 @@ from modelctl.packaging.lowering.scores import (
 
 if TYPE_CHECKING:
     from modelctl.packaging.lowering.columns import Block
+    from modelctl.packaging.lowering.graph import Graph
     from modelctl.packaging.lowering.walk import Outputs
 
 
 def linear_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
-    """x · coef + intercept."""
+    """x · coef + intercept, for one target or for several."""
+    name = type(model).__name__
     if np.ndim(model.coef_) != 1 and np.shape(model.coef_)[0] != 1:
-        raise CannotLowerError("a regressor with several targets")
+        weights = np.transpose(model.coef_)
+        shifts = np.broadcast_to(np.ravel(model.intercept_), weights.shape[1:])
+        return {"value": affine(graph, block, weights, shifts, name)}
     coefficients = np.reshape(model.coef_, (-1, 1))
     intercept = np.reshape(model.intercept_, (1,))
-    name = type(model).__name__
     return {"value": vector(graph, affine(graph, block, coefficients, intercept, name))}
 
 
@@ -44,9 +47,7 @@ def tweedie_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
 
 def partial_least_squares(graph: Graph, model: Any, block: Block) -> Outputs:
     """(x - mean) · coef + intercept."""
-    if np.shape(model.coef_)[0] != 1:
-        raise CannotLowerError("PLSRegression with several targets")
-    rows = graph.add("Sub", block.numbers("PLSRegression"), graph.constant(model._x_mean))
+    rows = graph.add("Sub", block.numbers(type(model).__name__), graph.constant(model._x_mean))
     return linear_regressor(graph, model, block.replaced(rows))
 
 
@@ -88,6 +89,9 @@ def linear_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
         np.atleast_1d(model.intercept_),
         type(model).__name__,
     )
+    binarizer = getattr(model, "_label_binarizer", None)
+    if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
+        return {"label": labels_above(graph, decision), "decision": decision}
     if len(model.classes_) == 2:
         return {"label": positive_label(graph, decision), "decision": decision}
     return {"label": best_label(graph, decision), "decision": decision}

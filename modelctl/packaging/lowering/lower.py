@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.model.onnx_engine import output_names
 from modelctl.packaging.lowering import (
+    anomalies,
     bayes,
     calibration,
+    clusters,
     composite,
     encoders,
     functions,
@@ -19,20 +22,20 @@ from modelctl.packaging.lowering import (
     neural,
     piecewise,
     preprocessing,
+    several,
     svm,
     trees,
     walk,
 )
 from modelctl.packaging.lowering.columns import Block, Column
 from modelctl.packaging.lowering.graph import INPUT, CannotLowerError, Graph
+from modelctl.packaging.lowering.scores import vector
 
 if TYPE_CHECKING:
     import onnx
 
-    from app.model.contract import Contract
+    from app.model.contract import Contract, Output
     from app.model.feature import Feature
-
-PUBLIC = ("label", "probability", "value")
 
 walk.TRANSFORMS.update(
     {
@@ -141,6 +144,34 @@ walk.PREDICTORS.update(
         "BaggingRegressor": composite.bagging_regressor,
     }
 )
+# Outputs beyond one class or number.
+walk.PREDICTORS.update(
+    {
+        "MultiTaskLasso": linear.linear_regressor,
+        "MultiTaskLassoCV": linear.linear_regressor,
+        "MultiTaskElasticNet": linear.linear_regressor,
+        "MultiTaskElasticNetCV": linear.linear_regressor,
+        "PLSCanonical": linear.partial_least_squares,
+        "CCA": linear.partial_least_squares,
+        "MultiOutputRegressor": several.multi_output_regressor,
+        "MultiOutputClassifier": several.multi_output_classifier,
+        "RegressorChain": several.regressor_chain,
+        "ClassifierChain": several.classifier_chain,
+        "IsolationForest": anomalies.isolation_forest,
+        "OneClassSVM": svm.one_class,
+        "SGDOneClassSVM": anomalies.linear_one_class,
+        "EllipticEnvelope": anomalies.elliptic_envelope,
+        "KMeans": clusters.nearest_center,
+        "MiniBatchKMeans": clusters.nearest_center,
+        "MeanShift": clusters.nearest_center,
+        "AffinityPropagation": clusters.nearest_center,
+        "BisectingKMeans": clusters.bisecting,
+        "Birch": clusters.birch,
+        "GaussianMixture": clusters.gaussian_mixture,
+        "BayesianGaussianMixture": clusters.bayesian_gaussian_mixture,
+    }
+)
+walk.TRANSFORMS.update({"IncrementalPCA": preprocessing.pca})
 
 
 def lower(estimator: Any, contract: Contract) -> onnx.ModelProto:
@@ -150,12 +181,19 @@ def lower(estimator: Any, contract: Contract) -> onnx.ModelProto:
         if feature.is_text or feature.dtype == "datetime":
             what = "free text" if feature.is_text else "a time"
             raise CannotLowerError(f"{what} in feature {feature.name!r}")
-    block = Block(INPUT, tuple(map(_column, contract.inputs)))
+    block = Block(_in_precision(graph, contract), tuple(map(_column, contract.inputs)))
     block = _with_unused(graph, estimator, contract, block)
-    outputs = walk.predict(graph, estimator, block)
-    if not contract.output.probabilities:
-        outputs.pop("probability", None)
-    return model(graph, len(contract.inputs), outputs)
+    return _model(graph, len(contract.inputs), estimator, block, contract.output)
+
+
+def _in_precision(graph: Graph, contract: Contract) -> str:
+    """The rows as they were in training: rounded to float32 if all numbers were."""
+    kinds = {feature.storage for feature in contract.inputs if feature.dtype == "float"}
+    if kinds <= {""}:
+        return INPUT
+    if kinds != {"float32"}:
+        raise CannotLowerError("columns of several precisions")
+    return graph.through_float32(INPUT)
 
 
 def _column(feature: Feature) -> Column:
@@ -175,13 +213,29 @@ def _with_unused(graph: Graph, estimator: Any, contract: Contract, block: Block)
     return block.pick(graph, [places.get(str(name), 0) for name in names])
 
 
-def lower_numeric(estimator: Any, width: int) -> onnx.ModelProto:
+def lower_numeric(estimator: Any, width: int, output: Output) -> onnx.ModelProto:
     """Translate an estimator with numeric inputs, such as a last step. Raises CannotLowerError."""
     graph = Graph()
-    return model(graph, width, walk.predict(graph, estimator, Block(INPUT, (Column(),) * width)))
+    return _model(graph, width, estimator, Block(INPUT, (Column(),) * width), output)
 
 
-def model(graph: Graph, width: int, outputs: walk.Outputs) -> onnx.ModelProto:
-    """The finished model with the outputs that are served."""
-    served = {name: outputs[name] for name in PUBLIC if name in outputs}
-    return graph.model(width, graph.without_refused(served))
+def _model(
+    graph: Graph, width: int, estimator: Any, block: Block, output: Output
+) -> onnx.ModelProto:
+    """The finished model with the outputs that the engine asks for."""
+    if output.kind == "transformer":
+        block = walk.transform(graph, estimator, block)
+        vector_name = block.numbers("a transformer as last step")
+        return graph.model(width, {"vector": vector_name}, matrices={"vector"})
+    found = walk.predict(graph, estimator, block)
+    if output.scores and "decision" in found:
+        score = found["decision"]
+        found["score"] = vector(graph, score) if output.width is None else score
+    names = output_names(output)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise CannotLowerError(f"no exact translation of its {' and '.join(missing)}")
+    matrices = {"probability"}
+    matrices |= {"label", "value"} if output.targets else set()
+    matrices |= {"score"} if output.width is not None else set()
+    return graph.model(width, {name: found[name] for name in names}, matrices)

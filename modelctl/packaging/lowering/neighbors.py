@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelctl.packaging.lowering.graph import CannotLowerError, Graph
-from modelctl.packaging.lowering.scores import best_label
+from modelctl.packaging.lowering.scores import best_label, best_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,16 +26,19 @@ MAX_VALUES = 2_000_000
 def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     """The share of each class among the k nearest."""
     if model.outputs_2d_:
-        raise CannotLowerError("KNeighborsClassifier with several targets")
+        counts = [len(classes) for classes in model.classes_]
+        shares = np.hstack(
+            [np.eye(count)[codes] for count, codes in zip(counts, model._y.T, strict=True)]
+        )
+        probability = _mean_of_nearest(graph, model, block, shares)
+        return {"label": best_labels(graph, probability, counts), "probability": probability}
     shares = np.eye(len(model.classes_))[np.ravel(model._y)]
     probability = _mean_of_nearest(graph, model, block, shares)
     return {"label": best_label(graph, probability), "probability": probability}
 
 
 def regressor(graph: Graph, model: Any, block: Block) -> Outputs:
-    """The mean of the k nearest."""
-    if np.ndim(model._y) != 1:
-        raise CannotLowerError("KNeighborsRegressor with several targets")
+    """The mean of the k nearest, of one target or of several."""
     values = np.asarray(model._y, dtype=np.float64)
     return {"value": _mean_of_nearest(graph, model, block, values)}
 

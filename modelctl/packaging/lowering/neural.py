@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modelctl.packaging.lowering.graph import CannotLowerError, Graph
-from modelctl.packaging.lowering.scores import best_label, positive_label, vector, with_complement
+from modelctl.packaging.lowering.scores import (
+    best_label,
+    labels_above,
+    positive_label,
+    vector,
+    with_complement,
+    with_complements,
+)
 
 if TYPE_CHECKING:
     from modelctl.packaging.lowering.columns import Block
@@ -15,7 +22,7 @@ ACTIVATIONS = {"relu": "Relu", "logistic": "Sigmoid", "tanh": "Tanh", "identity"
 
 
 def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
-    """Two classes: one logistic output; more: softmax."""
+    """Two classes: one logistic output; more: softmax; several labels: one logistic output each."""
     raw = _forward(graph, model, block)
     if model.out_activation_ == "logistic" and model.n_outputs_ == 1:
         positive = graph.add("Sigmoid", raw)
@@ -24,14 +31,17 @@ def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     if model.out_activation_ == "softmax":
         probability = graph.add("Softmax", raw, axis=1)
         return {"label": best_label(graph, probability), "probability": probability}
-    raise CannotLowerError("MLPClassifier with multilabel output")
+    if model.out_activation_ == "logistic":
+        positive = graph.add("Sigmoid", raw)
+        probability = with_complements(graph, positive, model.n_outputs_)
+        return {"label": labels_above(graph, positive, 0.5), "probability": probability}
+    raise CannotLowerError(f"MLPClassifier with output {model.out_activation_!r}")
 
 
 def regressor(graph: Graph, model: Any, block: Block) -> Outputs:
-    """The single output as it is (or its exponential, for a Poisson loss)."""
-    if model.n_outputs_ != 1:
-        raise CannotLowerError("MLPRegressor with several targets")
-    raw = vector(graph, _forward(graph, model, block))
+    """The outputs as they are (or their exponential, for a Poisson loss)."""
+    raw = _forward(graph, model, block)
+    raw = vector(graph, raw) if model.n_outputs_ == 1 else raw
     if model.out_activation_ == "identity":
         return {"value": raw}
     if model.out_activation_ == "exp":

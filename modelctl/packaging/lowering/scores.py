@@ -43,6 +43,33 @@ def with_complement(graph: Graph, positive: str) -> str:
     return graph.concat([graph.add("Sub", graph.constant(np.float64(1)), positive), positive])
 
 
+def labels_above(graph: Graph, scores: str, threshold: float = 0.0) -> str:
+    """[n, labels] of 0 or 1: whether each label's score is above the threshold."""
+    return graph.integer(graph.add("Greater", scores, scalar(graph, threshold)))
+
+
+def with_complements(graph: Graph, positive: str, count: int) -> str:
+    """[n, labels] -> [n, 2 · labels]: 1 - p and p of every label."""
+    last = graph.integers([2])
+    pairs = [
+        graph.add("Unsqueeze", part, last)
+        for part in (graph.add("Sub", scalar(graph, 1.0), positive), positive)
+    ]
+    stacked = graph.add("Concat", *pairs, axis=2)
+    return graph.add("Reshape", stacked, graph.integers([-1, 2 * count]))
+
+
+def best_labels(graph: Graph, scores: str, counts: list[int]) -> str:
+    """[n, targets]: the best of each target's classes, whose scores are side by side."""
+    labels = []
+    start = 0
+    for count in counts:
+        own = graph.columns(scores, list(range(start, start + count)))
+        labels.append(column(graph, best_label(graph, own)))
+        start += count
+    return graph.concat(labels)
+
+
 def normalised(graph: Graph, scores: str, classes: int) -> str:
     """Each row divided by its sum; a row of zeros becomes uniform."""
     total = graph.add("ReduceSum", scores, graph.integers([1]), keepdims=1)

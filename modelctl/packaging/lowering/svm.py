@@ -9,7 +9,7 @@ import numpy as np
 
 from modelctl.packaging.lowering.coupling import coupled
 from modelctl.packaging.lowering.graph import CannotLowerError, Graph
-from modelctl.packaging.lowering.scores import best_label, scalar, vector
+from modelctl.packaging.lowering.scores import best_label, positive_label, scalar, vector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,8 @@ def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
         outputs["decision"] = graph.add("Neg", decision)
     elif model.decision_function_shape == "ovr":
         outputs["decision"] = _one_vs_rest(graph, decision, first, second)
+    else:
+        outputs["decision"] = decision
     if model.probability not in (False, "deprecated"):
         outputs["probability"] = coupled(graph, _pairwise(graph, model, decision), pairs)
     return outputs
@@ -54,6 +56,14 @@ def regressor(graph: Graph, model: Any, block: Block) -> Outputs:
     weights = model._dual_coef_.reshape(-1, 1)
     product = graph.add("MatMul", _kernel(graph, model, block), graph.constant(weights))
     return {"value": vector(graph, graph.add("Add", product, graph.constant(model._intercept_)))}
+
+
+def one_class(graph: Graph, model: Any, block: Block) -> Outputs:
+    """An inlier (1) where kernel · dual coefficients + intercept is positive."""
+    weights = model._dual_coef_.reshape(-1, 1)
+    product = graph.add("MatMul", _kernel(graph, model, block), graph.constant(weights))
+    decision = graph.add("Add", product, graph.constant(model._intercept_))
+    return {"label": positive_label(graph, decision), "decision": decision}
 
 
 def _one_vs_rest(

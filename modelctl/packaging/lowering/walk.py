@@ -16,6 +16,9 @@ from modelctl.packaging.lowering.scores import scalar
 
 # The outputs of a predictor: `label` (int64 [n], position in its classes), `probability`
 # [n, classes], `decision` ([n, 1] for two classes, else [n, classes]), or `value` [n] (regressor).
+# Of several targets: `label` and `value` [n, targets], `decision` [n, targets], and `probability`
+# with the classes of all of them side by side. Of an anomaly detector: `label` 0 for an outlier or
+# 1, `decision` [n, 1]. Of a clusterer: `label` is the cluster.
 Outputs = dict[str, str]
 Transform = Callable[[Graph, Any, Block], Block]
 Predict = Callable[[Graph, Any, Block], Outputs]
@@ -73,6 +76,7 @@ TAKES_NAN = (
     "VotingClassifier", "VotingRegressor", "StackingClassifier", "StackingRegressor",
     "BaggingClassifier", "BaggingRegressor", "CalibratedClassifierCV", "TransformedTargetRegressor",
     "FixedThresholdClassifier", "TunedThresholdClassifierCV", "OneVsRestClassifier",
+    "MultiOutputRegressor", "MultiOutputClassifier", "IsolationForest",
 )  # fmt: skip
 
 

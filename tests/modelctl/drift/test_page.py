@@ -37,11 +37,13 @@ MANIFEST = {
 FEATURES = of_features(MANIFEST)
 CLASSES = {"name": "churn", "missing": 0.0, "categories": ["no", "yes"], "ratios": [0.8, 0.2]}
 OUTPUT = Output("classifier", "churn", ("no", "yes"), probabilities=True)
+(PART,) = bins.of_predictions(OUTPUT, CLASSES)
 PREDICTIONS = Reference(
     "churn",
-    bins.of_predictions(OUTPUT, CLASSES),
+    PART.bins,
     np.array([0.8, 0.2]),
     is_prediction=True,
+    part=PART,
 )
 
 
@@ -69,7 +71,7 @@ def made() -> Report:
     ]
     return Report(
         "churn", "2.1.0", "sha256:" + "ab" * 32, "captured rows of <i>two</i> days", 1000,
-        Thresholds(), found, judge(PREDICTIONS, np.array([560.0, 440.0]), 2000, Thresholds()),
+        Thresholds(), found, [judge(PREDICTIONS, np.array([560.0, 440.0]), 2000, Thresholds())],
         Outliers(0.15, 0.05, 1000, 1e-9),
         [MetricChange("accuracy", 0.91, 0.84, 0.81, 0.87, more_is_better=True)],
         ["excluded rows of other bundles: 12"],

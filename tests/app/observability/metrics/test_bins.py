@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.model.contract import Contract, Output
+from app.model.contract import Contract, Output, Target
 from app.model.feature import Feature
 from app.model.validation import Batch
 from app.observability.metrics import bins
@@ -114,7 +114,9 @@ def test_rare_categories_share_a_bin() -> None:
 
 def test_classes_beyond_fifty_share_a_label() -> None:
     output = Output("classifier", "target", tuple(range(60)), probabilities=False)
-    own = bins.of_predictions(output, {"ratios": [1 / 60] * 60})
+    (part,) = bins.of_predictions(output, {"ratios": [1 / 60] * 60})
+    own = part.bins
+    assert part.series == own.labels
     assert own.labels[:2] == ("0", "1")
     assert own.labels[50:] == ("other",)
     assert own.positions[49:52] == (49, 50, 50)
@@ -124,10 +126,34 @@ def test_classes_beyond_fifty_share_a_label() -> None:
 
 def test_bundles_without_a_reference_of_predictions_are_counted() -> None:
     output = Output("regressor", "target", None, probabilities=False)
-    assert bins.of_predictions(output, None).labels == ("0",)
+    assert bins.of_predictions(output, None)[0].bins.labels == ("0",)
     classes = Output("classifier", "target", ("a", "b"), probabilities=False)
-    own = bins.of_predictions(classes, None)
+    own = bins.of_predictions(classes, None)[0].bins
     assert (own.labels, own.ratios) == (("a", "b"), None)
+
+
+def test_several_targets_have_series_of_their_own() -> None:
+    targets = (Target("a", ("no", "yes")), Target("a=no", None), Target("b", (0, 1)))
+    output = Output("classifier", "several", None, probabilities=False, targets=targets)
+    parts = bins.of_predictions(output, None)
+    assert [part.key for part in parts] == ["a", "a=no", "b"]
+    assert parts[0].series == ("a=no", "a=yes")
+    assert parts[2].series == ("b=0", "b=1")
+    every = [label for part in parts for label in part.series]
+    assert len(every) == len(set(every))
+
+
+def test_names_that_look_alike_do_not_share_a_series() -> None:
+    targets = (Target("a", ("b=c",)), Target("a=b", ("c",)))
+    output = Output("classifier", "several", None, probabilities=False, targets=targets)
+    first, second = bins.of_predictions(output, None)
+    assert (first.series, second.series) == (("a=b=c",), ("a=b=c~2",))
+
+
+def test_the_first_fifty_numbers_of_a_vector_are_counted() -> None:
+    output = Output("transformer", "vector", None, probabilities=False, width=300)
+    parts = bins.of_predictions(output, None)
+    assert [part.key for part in parts] == list(range(50))
 
 
 def test_free_text_is_there_or_missing() -> None:
