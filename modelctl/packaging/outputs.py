@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from sklearn.utils import get_tags
 
 from app.model.contract import Label, Output, Target
 from app.model.prediction import ModelOutputError
@@ -87,11 +88,13 @@ def _kind(estimator: Any, given: Any) -> Kind:
         return "transformer"
     if _is(is_regressor, estimator):
         return "regressor"
+    if _is(is_classifier, estimator):
+        return "classifier"
     if _is(is_outlier_detector, estimator):
         return "anomaly"
-    if _is(is_clusterer, estimator) or _is_mixture(estimator):
+    if _is(is_clusterer, estimator) or _is(_is_mixture, estimator):
         return "cluster"
-    if _is(is_classifier, estimator) or hasattr(estimator, "classes_"):
+    if hasattr(estimator, "classes_"):
         return "classifier"
     answer = _asked(estimator, "predict", given)
     if answer is not None and answer.dtype.kind == "f":
@@ -265,7 +268,8 @@ def _asked(estimator: Any, method: str, given: Any) -> NDArray[Any] | None:
 
 
 def _is_mixture(estimator: Any) -> bool:
-    return hasattr(last_step(estimator), "means_") and hasattr(estimator, "predict_proba")
+    """A density estimator that predicts: it answers the number of a component."""
+    return bool(get_tags(estimator).estimator_type == "density_estimator")
 
 
 def _is(predicate: Any, estimator: Any) -> bool:

@@ -25,6 +25,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.covariance import EllipticEnvelope
 from sklearn.cross_decomposition import CCA, PLSRegression
 from sklearn.decomposition import PCA, IncrementalPCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     BaggingRegressor,
     ExtraTreesRegressor,
@@ -292,6 +293,8 @@ KINDS: dict[str, Kind] = {
         ),
         iris,
     ),
+    # A classifier with means, like a mixture, and with transform, like a projection.
+    "linear discriminant": Kind(LinearDiscriminantAnalysis, iris, methods=PROBA),
     # Anomalies.
     "isolation forest": Kind(
         lambda: IsolationForest(n_estimators=TREES, random_state=0), unlabelled, methods=DECISION
