@@ -23,8 +23,8 @@ CACHES = frozenset(
 )
 BYTECODE = (".pyc", ".pyo")
 # The code that packages: a test compares this list with what `package` imports.
-CODE = ("app/__init__.py", "app/errors.py", "app/model", "modelctl/__init__.py")
-CODE_OF_MODELCTL = ("modelctl/errors.py", "modelctl/packaging")
+CODE = ("app/__init__.py", "app/errors.py", "app/model", "app/observability", "app/urls.py")
+CODE_OF_MODELCTL = ("modelctl/__init__.py", "modelctl/errors.py", "modelctl/packaging")
 LOCKS = ("requirements/dev.txt", "requirements/train.txt")
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib", "onnx", "onnxruntime")
 READ_BYTES = 1024 * 1024

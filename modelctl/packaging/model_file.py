@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DUMP = "`joblib.dump(model, 'model.joblib')`"
 # What makes an object an estimator; whether it answers new rows is asked later (`outputs`).
-METHODS = ("predict", "transform", "fit")
+METHODS = ("predict", "fit")
 MAX_SHOWN = 8
 
 
@@ -130,8 +130,11 @@ def _entries(value: Any) -> dict[str, Any]:
 
 def _container_error(path: Path, key: str, value: Any, entries: dict[str, Any]) -> ModelctlError:
     prefix = f"{key}." if key else ""
-    models = [prefix + name for name, entry in entries.items() if _is_model(entry)]
-    others = [name for name, entry in entries.items() if not _is_model(entry)]
+    fitted = [name for name, entry in entries.items() if _is_model(entry)]
+    # A scaler beside a model is a part of it; without any model, it may be meant itself.
+    named = [name for name in fitted if callable(_attribute(entries[name], "predict"))] or fitted
+    models = [prefix + name for name in named]
+    others = [name for name in entries if name not in named]
     inner = [prefix + name for name, entry in entries.items() if _entries(entry)]
     if len(models) == 1:
         fix = f"pass --key {models[0]}"
