@@ -8,7 +8,8 @@
 #     --build-arg REQUIREMENTS=serve --build-arg BUNDLE=build/bundles/iris -t iris:1.0.0 .
 #
 # REQUIREMENTS is `serve` for the onnx engine (no scikit-learn, scipy or joblib in the image) and
-# `serve-sklearn` for the sklearn engine; the engine stands in the bundle's manifest.json.
+# `serve-sklearn` for the sklearn engine (`serve-boosters` where it runs XGBoost, LightGBM or CatBoost);
+# engine and libraries stand in the bundle's manifest.json.
 #
 # The same input gives the same digest when the builder writes one time on every file:
 # `buildah bud --timestamp 0`, or BuildKit with SOURCE_DATE_EPOCH=0 and `rewrite-timestamp=true`.
@@ -38,6 +39,11 @@ RUN python3 -m venv --without-pip /opt/venv \
     -o -path '*/onnxruntime/tools' \) -prune -exec rm -r {} + \
  && find /opt/venv -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.h' -o -name '*.a' \) -delete \
  && PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
+# LightGBM asks for the system's libgomp.so.1, which a slim base lacks; scikit-learn brings the same library
+# under another name, and so both share one pool of threads.
+RUN for library in /opt/venv/lib/python3*/site-packages/scikit_learn.libs/libgomp-*.so*; do \
+      if [ -e "$library" ]; then ln -s "$library" /opt/venv/lib/libgomp.so.1; fi; \
+    done
 COPY app /srv/app
 RUN PYTHONHASHSEED=0 /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /srv/app
 
@@ -50,6 +56,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/srv \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    LD_LIBRARY_PATH=/opt/venv/lib \
     MODEL_DIR=/model
 WORKDIR /srv
 USER 10001:10001

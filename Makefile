@@ -35,8 +35,10 @@ lock: ## lock pyproject.toml in requirements/*.txt (LOCK_ARGS=--upgrade for newe
 	$(COMPILE) --group dev --python-version 3.11 pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --group serve --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve.txt
 	$(COMPILE) --group serve-sklearn --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn.txt
+	$(COMPILE) --group serve-boosters --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-boosters.txt
 	$(COMPILE) --group serve-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-otel.txt
 	$(COMPILE) --group serve-sklearn-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn-otel.txt
+	$(COMPILE) --group serve-boosters-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-boosters-otel.txt
 	$(COMPILE) --group fetch --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/fetch.txt
 	$(COMPILE) --group train --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/train.txt
 	echo 'uv==$(UV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/uv.txt

@@ -40,6 +40,9 @@ probable to 1e-12) are counted apart: either label is right.
 Times are the best of a quarter second on one thread: for scikit-learn one call of `predict_proba`
 (`predict` where there is none) on a ready DataFrame, for onnx label and probabilities together.
 
+XGBoost, LightGBM and CatBoost are compared with themselves: "sklearn" stands for their own
+`predict`.
+
 Data: breast cancer (569 rows, 30 numbers) and diabetes (442 rows, 10 numbers) for *none* and
 *scaler*; penguins (344 rows, numbers and strings with missing values) for *columns*: imputers,
 scaler, one-hot and ordinal encoding.

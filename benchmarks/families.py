@@ -9,6 +9,8 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from catboost import CatBoostClassifier, CatBoostRegressor
+from lightgbm import LGBMClassifier, LGBMRegressor
 from palmerpenguins import load_penguins
 from sklearn import datasets
 from sklearn.calibration import CalibratedClassifierCV
@@ -43,6 +45,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from xgboost import XGBClassifier, XGBRegressor
 
 from modelctl.packaging.engines import attempt_all
 from modelctl.packaging.inference import infer
@@ -65,6 +68,10 @@ class Family:
     classifier: Callable[[], Any] | None
     regressor: Callable[[], Any] | None
     is_tree: bool = False
+    # The classes have to be the numbers 0, 1, 2 and so on.
+    takes_codes: bool = False
+    # The most that the onnx engine may deviate.
+    tolerance: float = 1e-9
 
 
 def _mlp(make: Callable[..., Any]) -> Any:
@@ -77,6 +84,7 @@ def _members(kinds: tuple[Callable[..., Any], ...]) -> list[tuple[str, Any]]:
     return [("linear", linear()), ("forest", forest(n_estimators=20, random_state=0))]
 
 
+CATBOOST: dict[str, Any] = {"verbose": 0, "allow_writing_files": False, "thread_count": 1}
 CLASSIFIERS = (functools.partial(LogisticRegression, max_iter=300), RandomForestClassifier)
 REGRESSORS = (Ridge, RandomForestRegressor)
 
@@ -123,6 +131,27 @@ FAMILIES = (
         is_tree=True,
     ),
     Family(
+        "XGBoost",
+        lambda: XGBClassifier(n_jobs=1),
+        lambda: XGBRegressor(n_jobs=1),
+        is_tree=True,
+        takes_codes=True,
+        # One rounding of a float32, in which this library calculates.
+        tolerance=1.2e-7,
+    ),
+    Family(
+        "LightGBM",
+        lambda: LGBMClassifier(n_jobs=1, verbose=-1),
+        lambda: LGBMRegressor(n_jobs=1, verbose=-1),
+        is_tree=True,
+    ),
+    Family(
+        "CatBoost",
+        lambda: CatBoostClassifier(**CATBOOST),
+        lambda: CatBoostRegressor(**CATBOOST),
+        is_tree=True,
+    ),
+    Family(
         "multi-layer perceptron",
         lambda: _mlp(MLPClassifier),
         lambda: _mlp(MLPRegressor),
@@ -165,6 +194,8 @@ class Case:
         make = self.family.classifier if self.kind == "classifier" else self.family.regressor
         if make is None:
             raise ValueError(f"{self.name} does not exist")
+        if self.family.takes_codes and self.kind == "classifier":
+            target = target.astype("category").cat.codes.rename(target.name)
         steps = {"none": [], "scaler": [StandardScaler()], "columns": [columns()]}
         model = make_pipeline(*steps[self.preprocessing], make())
         return model.fit(features, target), features, str(target.name)

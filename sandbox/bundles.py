@@ -34,6 +34,8 @@ class Bundle:
     version: str
     engine: str
     digest: str
+    # Names of the libraries that the manifest records.
+    libraries: frozenset[str] = frozenset()
 
     def sample(self) -> tuple[dict[str, Any], Any]:
         """Return a body for `POST /predict` and the prediction that packaging recorded for it."""
@@ -102,7 +104,14 @@ def read_bundle(layout: Layout, worktree: Path, folder: Path) -> Bundle:
             expected="one sha256:... printed by `modelctl verify`",
             fix=f"run `modelctl verify {folder}`",
         )
-    return Bundle(folder, manifest["name"], manifest["version"], manifest["engine"], digests[0])
+    return Bundle(
+        folder,
+        manifest["name"],
+        manifest["version"],
+        manifest["engine"],
+        digests[0],
+        frozenset(manifest.get("environment", {}).get("libraries", {})),
+    )
 
 
 def environment(worktree: Path) -> dict[str, str]:

@@ -32,6 +32,9 @@ CONTEXT = (".dockerignore", "Dockerfile", "app", "requirements")
 TARGET = "model"
 # Which locked requirements each engine needs in the image.
 REQUIREMENTS = {"onnx": "serve", "sklearn": "serve-sklearn"}
+# The sklearn engine's, where the manifest records one of these libraries.
+BOOSTERS = frozenset({"catboost", "lightgbm", "xgboost"})
+BOOSTER_REQUIREMENTS = "serve-boosters"
 # Variables that may name the user's trusted CAs; the first file that exists is used in builds.
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 _SYSTEM_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -105,7 +108,7 @@ def push(layout: Layout, buildah: Buildah, bundle: Bundle, key: str, tag: str) -
 
 
 def requirements_of(bundle: Bundle) -> str:
-    """Return which requirements file the bundle's engine needs. Raises SandboxError."""
+    """Return which requirements the bundle's engine and libraries need. Raises SandboxError."""
     if bundle.engine not in REQUIREMENTS:
         raise SandboxError(
             f"unknown engine in the bundle of {bundle.model}",
@@ -113,6 +116,8 @@ def requirements_of(bundle: Bundle) -> str:
             expected=" or ".join(sorted(REQUIREMENTS)),
             fix="package the model again with this version of modelctl",
         )
+    if bundle.engine == "sklearn" and BOOSTERS & bundle.libraries:
+        return BOOSTER_REQUIREMENTS
     return REQUIREMENTS[bundle.engine]
 
 

@@ -17,12 +17,21 @@ from app.model.decoding import decode
 from app.model.sklearn_outputs import ask
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from app.model.bundle import Bundle
     from app.model.contract import Contract, Form
     from app.model.prediction import Prediction
     from app.model.validation import Batch
 
 MODEL = "model.joblib"
+# Libraries of boosted trees, recorded only for a model that uses them: module -> its distributions,
+# of which one is installed.
+BOOSTERS = {
+    "catboost": ("catboost",),
+    "lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+}
 
 
 class SklearnEngine:
@@ -63,11 +72,33 @@ class SklearnEngine:
 
     def _as_fitted(self, rows: Any) -> Any:
         """A frame with the fitted columns in their order; those that no step reads are empty."""
-        names = getattr(self._estimator, "feature_names_in_", None)
-        if names is None or self._contract.form != "frame":
+        fitted = fitted_names(self._estimator, self._contract.names)
+        if fitted is None or self._contract.form != "frame":
             return rows
-        fitted = list(map(str, names))
         return rows if fitted == list(self._contract.names) else rows.reindex(columns=fitted)
+
+
+def fitted_names(estimator: Any, columns: Collection[str] = ()) -> list[str] | None:
+    """The column names that the estimator was fitted on; None if it was fitted on arrays.
+
+    As the `columns` of the data write them: LightGBM records an underscore for every space.
+    """
+    recorded = getattr(estimator, "feature_names_in_", None)
+    if recorded is None:
+        recorded = _catboost_names(getattr(estimator, "best_estimator_", estimator))
+    if recorded is None:
+        return None
+    written = {column.replace(" ", "_"): column for column in columns}
+    names = map(str, recorded)
+    return [name if name in columns else written.get(name, name) for name in names]
+
+
+def _catboost_names(estimator: Any) -> list[str] | None:
+    """CatBoost numbers the columns of arrays."""
+    if type(estimator).__module__.partition(".")[0] != "catboost":
+        return None
+    names = list(map(str, estimator.feature_names_))
+    return None if names == list(map(str, range(len(names)))) else names
 
 
 def _form(estimator: Any) -> Form:
@@ -103,21 +134,32 @@ def use_one_thread(estimator: Any, seen: set[int] | None = None) -> None:
                 use_one_thread(inner, seen)
 
 
-def _require_libraries(recorded: dict[str, str]) -> None:
-    """Require the scikit-learn version of packaging, and numpy's major version.
+def installed_version(name: str) -> str | None:
+    """The version of an installed library; None if it is not installed."""
+    for distribution in BOOSTERS.get(name, (name,)):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(distribution)
+    return None
 
-    Raises BundleRefusedError: pickles are not portable between scikit-learn versions.
+
+def _require_libraries(recorded: dict[str, str]) -> None:
+    """Require the versions of packaging: scikit-learn, boosting libraries, and numpy's major one.
+
+    Raises BundleRefusedError: pickles are not portable between versions of these libraries.
     """
-    for name, parts in (("scikit-learn", None), ("numpy", 1)):
+    boosters = [(name, None) for name in sorted(BOOSTERS) if name in recorded]
+    for name, parts in (("scikit-learn", None), ("numpy", 1), *boosters):
         expected = recorded.get(name, "unknown")
-        try:
-            installed = version(name)
-        except PackageNotFoundError:
-            installed = "not installed"
-        if expected.split(".")[:parts] != installed.split(".")[:parts]:
+        installed = installed_version(name)
+        if installed is None and name in BOOSTERS:
+            fix = "build the image with REQUIREMENTS=serve-boosters"
+        else:
+            fix = f"build the image with {name} {expected}, or package it with {installed}"
+        found = installed or "not installed"
+        if expected.split(".")[:parts] != found.split(".")[:parts]:
             raise BundleRefusedError(
                 f"the bundle requires another version of {name}",
                 expected=expected,
-                found=installed,
-                fix=f"build the image with {name} {expected}, or package it with {installed}",
+                found=found,
+                fix=fix,
             )

@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 
-# What steps raise for values that they cannot take; the self-test at startup has shown that the
-# estimator itself works here.
-REFUSALS = (ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError)
-
-
 def ask(estimator: Any, given: Any, rows: int, output: Output) -> Prediction:
     """The answer for `given`, which has so many rows, in the form that the estimator takes.
 
@@ -44,7 +39,9 @@ def ask(estimator: Any, given: Any, rows: int, output: Output) -> Prediction:
         answer = getattr(estimator, method)(given)
         raw_probabilities = estimator.predict_proba(given) if output.probabilities else None
         raw_scores = getattr(estimator, output.scores)(given) if output.scores else None
-    except REFUSALS as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # each library has error classes of its own
         raise RequestError(
             422, "model-refused", "The model rejected these rows", str(error)[:300]
         ) from error

@@ -11,26 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from app.model.sklearn_engine import fitted_names
 from modelctl.errors import ModelctlError
 from modelctl.packaging.fitted_steps import uses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 MAX_SHOWN = 12
 # pandas' name for the index of a frame that was written with to_csv().
 INDEX_COLUMN = "Unnamed: 0"
 
 
-def fitted_names(estimator: Any) -> list[str] | None:
-    """The column names that the estimator was fitted on; None if it was fitted on arrays."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return None if names is None else [str(name) for name in names]
-
-
-def read_names(estimator: Any) -> list[str] | None:
+def read_names(estimator: Any, columns: Collection[str]) -> list[str] | None:
     """The fitted columns that a step reads: requests need not have those that all steps drop."""
-    names = fitted_names(estimator)
+    names = fitted_names(estimator, columns)
     if names is None:
         return None
     uses = uses_of(estimator, names)
@@ -43,7 +38,8 @@ def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
     Columns that every step drops may be absent.
     """
     frame = frame.rename(columns=str)
-    names, needed = fitted_names(estimator), read_names(estimator)
+    columns = list(frame.columns)
+    names, needed = fitted_names(estimator, columns), read_names(estimator, columns)
     if names is not None and needed is not None:
         missing = [name for name in needed if name not in frame.columns]
         if missing:
@@ -71,8 +67,8 @@ def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
             f"the sample has duplicate column names: {listed(duplicates)}",
             fix="rename the columns before fit",
         )
-    columns = {str(name): _values(column) for name, column in frame.items()}
-    return pd.DataFrame(columns, index=frame.index).reset_index(drop=True)
+    values = {str(name): _values(column) for name, column in frame.items()}
+    return pd.DataFrame(values, index=frame.index).reset_index(drop=True)
 
 
 def text_columns(estimator: Any, names: list[str]) -> dict[str, list[str]]:

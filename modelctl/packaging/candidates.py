@@ -134,7 +134,10 @@ def split_neighbours(
     random = np.random.default_rng(SEED)
     at: NDArray[Any] = np.array(thresholds, dtype=float_type)
     low, high = float_type(-np.inf), float_type(np.inf)
-    values = np.concatenate([at, np.nextafter(at, low), np.nextafter(at, high)]).astype(np.float64)
+    # The largest number has an infinite neighbour, which is left out below.
+    with np.errstate(over="ignore"):
+        sides = [at, np.nextafter(at, low), np.nextafter(at, high)]
+    values = np.concatenate(sides).astype(np.float64)
     columns = np.tile(np.array(features), 3)
     usable = np.flatnonzero(np.isfinite(values))
     if among is not None:

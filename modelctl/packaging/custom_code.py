@@ -1,7 +1,8 @@
-"""Find classes and functions in an estimator that come from no published library.
+"""Find what an estimator is made of: custom code, and libraries that not every image has.
 
-The onnx engine does not need their code once the model is translated; the sklearn engine needs it
-installed in the image, which packaging reports before the pod fails.
+The onnx engine needs neither once the model is translated. The sklearn engine needs both installed:
+the libraries of BOOSTERS come with an image variant, custom code does not, which packaging reports
+before the pod fails.
 """
 
 from __future__ import annotations
@@ -12,13 +13,33 @@ from typing import Any
 
 import numpy as np
 
-KNOWN = frozenset(
+from app.model.sklearn_engine import BOOSTERS
+
+PUBLISHED = frozenset(
     {"sklearn", "numpy", "scipy", "pandas", "joblib", "builtins", "collections", "functools"}
 )
+# CatBoost's compiled module stands beside its package.
+BOOSTER_MODULES = {**{name: name for name in BOOSTERS}, "_catboost": "catboost"}
 
 
 def find_custom_code(estimator: Any) -> list[str]:
-    """The modules, sorted, of the estimator's classes and functions that are not in KNOWN."""
+    """The modules, sorted, of the estimator's classes and functions from no known library."""
+    known = PUBLISHED | BOOSTER_MODULES.keys()
+    return sorted(name for name in _modules(estimator) if _root(name) not in known)
+
+
+def find_boosters(estimator: Any) -> list[str]:
+    """The libraries of BOOSTERS that the estimator needs, sorted."""
+    roots = {_root(name) for name in _modules(estimator)}
+    return sorted({BOOSTER_MODULES[root] for root in roots if root in BOOSTER_MODULES})
+
+
+def _root(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _modules(estimator: Any) -> set[str]:
+    """The modules of all classes and functions in an estimator and its nested ones."""
     modules: set[str] = set()
     seen: set[int] = set()
     pending = [estimator]
@@ -32,9 +53,9 @@ def find_custom_code(estimator: Any) -> list[str]:
         elif isinstance(value, types.MethodType):
             pending.extend([value.__func__, value.__self__])
         owner = value if isinstance(value, type | types.FunctionType) else type(value)
-        module = str(getattr(owner, "__module__", "builtins"))
-        if module.split(".")[0] not in KNOWN:
-            modules.add(module)
+        modules.add(str(getattr(owner, "__module__", "builtins")))
+        # A class of the user's own may stand on a library's.
+        modules.update(base.__module__ for base in _bases(owner) if _is_booster(base))
         if isinstance(value, dict):
             pending.extend(value.values())
         elif isinstance(value, list | tuple | set):
@@ -44,4 +65,12 @@ def find_custom_code(estimator: Any) -> list[str]:
             pending.extend(value.ravel().tolist())
         elif hasattr(value, "get_params") and not isinstance(value, type):
             pending.extend(vars(value).values())
-    return sorted(modules)
+    return modules
+
+
+def _bases(owner: Any) -> tuple[type, ...]:
+    return owner.__mro__ if isinstance(owner, type) else ()
+
+
+def _is_booster(owner: type) -> bool:
+    return _root(owner.__module__) in BOOSTER_MODULES

@@ -9,8 +9,10 @@ import pandas as pd
 from app.errors import RequestError
 from app.model.contract import Contract, Form
 from app.model.converters import converter
+from app.model.sklearn_engine import fitted_names
 from modelctl.errors import ModelctlError
-from modelctl.packaging.alignment import align, fitted_names
+from modelctl.packaging.alignment import align
+from modelctl.packaging.boosters import known_texts, with_categories
 from modelctl.packaging.contracts import Inferred, in_order, infer_features
 from modelctl.packaging.engines import Subject
 from modelctl.packaging.fitted_steps import Use, uses_of
@@ -32,14 +34,17 @@ def infer(
     rules: InputRules = NO_RULES,
 ) -> tuple[Subject, list[Inferred]]:
     """Ask the fitted steps, the estimator and the sample. Raises ModelctlError."""
-    frame = _with_types(align(estimator, features), rules)
+    frame = with_categories(estimator, _with_types(align(estimator, features), rules))
     frame = _with_none(estimator, frame)
     oracle, frame = oracle_of(estimator, frame)
     frame = _with_dates(oracle, frame)
     output = infer_output(estimator, oracle.given(frame), target)
     expected = ensure_row_by_row(oracle, frame, output)
-    fitted = fitted_names(estimator) or list(map(str, frame.columns))
+    columns = list(map(str, frame.columns))
+    fitted = fitted_names(estimator, columns) or columns
     uses = dict(zip(fitted, uses_of(estimator, fitted), strict=True))
+    for name, texts in known_texts(estimator, frame).items():
+        uses[name].categories += texts
     names = _read(frame, uses, oracle.form)
     names = in_order(names, rules, by_name=oracle.form == "frame")
     inferred = infer_features(oracle, frame, names, uses, rules)

@@ -14,6 +14,7 @@ import numpy as np
 
 from app.errors import RequestError
 from app.model.prediction import ModelOutputError, Prediction
+from app.model.sklearn_engine import fitted_names
 from app.model.sklearn_outputs import ask, dense
 from modelctl.errors import ModelctlError
 from modelctl.packaging.fitted_steps import uses_of
@@ -114,7 +115,7 @@ def oracle_of(estimator: Any, frame: pd.DataFrame) -> tuple[Oracle, pd.DataFrame
     An estimator that recorded names was fitted on a frame; one that recorded a number of columns,
     on an array; for any other, each form is tried. Raises ModelctlError.
     """
-    if getattr(estimator, "feature_names_in_", None) is not None:
+    if fitted_names(estimator) is not None:
         return Oracle(estimator, "frame"), frame
     if getattr(estimator, "n_features_in_", None) is not None:
         return Oracle(estimator, "array"), frame

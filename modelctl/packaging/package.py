@@ -18,8 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
 from app.model.engine import SAMPLE
+from app.model.sklearn_engine import installed_version
 from modelctl.errors import ModelctlError
-from modelctl.packaging.custom_code import find_custom_code
+from modelctl.packaging.custom_code import find_boosters, find_custom_code
 from modelctl.packaging.engines import Attempt, attempt_all, chosen, seconds_per_call
 from modelctl.packaging.inference import infer
 from modelctl.packaging.invariants import ensure_not_constant
@@ -108,7 +109,7 @@ def _plan(
         "engines_tried": [attempt.as_manifest() for attempt in attempts],
         "environment": {
             "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-            "libraries": {name: version(name) for name in RECORDED},
+            "libraries": _libraries(output.estimator),
             "foreign_modules": custom_code,
         },
         "files": {name: _entry(data) for name, data in files.items()},
@@ -123,6 +124,12 @@ def _plan(
     report = _report(attempts, rows, contract)
     notes = notes_on(training_output, subject, winner.name, custom_code, perturbed)
     return Plan(manifest, files, report, attempts, inferred, notes)
+
+
+def _libraries(estimator: Any) -> dict[str, str]:
+    """The versions of packaging; of the boosting libraries those that the estimator uses."""
+    boosters = {name: installed_version(name) or "unknown" for name in find_boosters(estimator)}
+    return {name: version(name) for name in RECORDED} | boosters
 
 
 def write(planned: Plan, out: Path) -> str:

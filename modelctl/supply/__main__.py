@@ -16,7 +16,7 @@ import click
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging.bundles import verify_bundle
-from modelctl.supply.builds import BUNDLES, REQUIREMENTS
+from modelctl.supply.builds import BUNDLES, requirements_of
 
 OUT = click.option(
     "--out",
@@ -28,7 +28,7 @@ BUNDLE_FOLDER = click.option(
     "--bundles", default=BUNDLES, show_default=True, type=Path, help="Folder of bundles"
 )
 # The requirements of images; development tools are scanned only if their file is passed.
-SHIPPED = ("serve", "serve-sklearn", "fetch", "train", "uv")
+SHIPPED = ("serve", "serve-sklearn", "serve-boosters", "fetch", "train", "uv")
 LOCKS = Path("requirements")
 WAIVERS = LOCKS / "vulnerabilities.yaml"
 
@@ -59,7 +59,7 @@ def sbom(
     from modelctl.supply.requirements import read
 
     bundle = verify_bundle(bundles / model)
-    requirements = read(locks / f"{REQUIREMENTS[bundle.manifest['engine']]}.txt")
+    requirements = read(locks / f"{requirements_of(bundle.manifest)}.txt")
     installed = json.loads(inventory.read_text(encoding="utf-8")) if inventory else None
     text = materials.document(bundle, requirements, image=image, inventory=installed)
     _write(out, text)

@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +31,9 @@ MODELS = "models"
 BUNDLES = Path("build/bundles")
 # The locked requirements of each engine's image.
 REQUIREMENTS = {"onnx": "serve", "sklearn": "serve-sklearn"}
+# The sklearn engine's, where the manifest records one of these libraries.
+BOOSTERS = frozenset({"catboost", "lightgbm", "xgboost"})
+BOOSTER_REQUIREMENTS = "serve-boosters"
 SHORT_COMMIT = 12
 
 
@@ -65,6 +68,14 @@ def _removed(root: Path, commit: str) -> set[str]:
     return {_folder(name) for name in names if name.endswith("/model.yaml")}
 
 
+def requirements_of(manifest: dict[str, Any]) -> str:
+    """The name of the locked requirements of a bundle's image."""
+    libraries = manifest.get("environment", {}).get("libraries", {})
+    if manifest["engine"] == "sklearn" and BOOSTERS.intersection(libraries):
+        return BOOSTER_REQUIREMENTS
+    return REQUIREMENTS[manifest["engine"]]
+
+
 def inputs(root: Path, model: str) -> dict[str, str]:
     """Verify one model's bundle and return the arguments of its image build."""
     if model not in models(root):
@@ -75,7 +86,7 @@ def inputs(root: Path, model: str) -> dict[str, str]:
     version = str(bundle.manifest["version"])
     commit = gitrepo.git(root, "rev-parse", "HEAD").strip()
     return {
-        "requirements": REQUIREMENTS[bundle.manifest["engine"]],
+        "requirements": requirements_of(bundle.manifest),
         "bundle": str(BUNDLES / model),
         "digest": bundle.digest,
         "version": version,

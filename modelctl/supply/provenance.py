@@ -9,7 +9,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from modelctl.repository import gitrepo
-from modelctl.supply.builds import REQUIREMENTS
+from modelctl.supply.builds import requirements_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ LOCAL_BUILDER = "urn:ml-model:local"
 
 def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[str, Any]:
     """The SLSA v1 predicate of a build from `root`; `environ` identifies the workflow run."""
-    locked = REQUIREMENTS[bundle.manifest["engine"]]
+    locked = requirements_of(bundle.manifest)
     commit = gitrepo.git(root, "rev-parse", "HEAD").strip()
     requirements = f"requirements/{locked}.txt"
     server = environ.get("GITHUB_SERVER_URL", "")

@@ -26,7 +26,7 @@ VARIANTS = {
     "runtime-serve": ("runtime", "serve", 150),
     "runtime-serve-sklearn": ("runtime", "serve-sklearn", 350),
     "fetch-fetch": ("fetch", "fetch", 50),
-    "trainer-train": ("trainer", "train", 650),
+    "trainer-train": ("trainer", "train", 950),
 }
 
 

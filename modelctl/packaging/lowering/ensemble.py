@@ -1,12 +1,13 @@
-"""Fitted trees -> the TreeEnsemble operator of ai.onnx.ml 5, with double thresholds and leaves.
+"""Fitted trees -> the TreeEnsemble operator of ai.onnx.ml 5, in double or single precision.
 
-Trees are plain arrays here; `trees` reads them from scikit-learn's estimators.
+Trees are plain arrays here; `trees` reads them from scikit-learn's estimators, `xgboost_trees`,
+`lightgbm_trees` and `catboost_trees` from those libraries' exports.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import numpy_helper
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 DOMAIN = "ai.onnx.ml"
 AGGREGATE_SUM = 1
 BRANCH_LEQ = 0
+BRANCH_LT = 1
 
 
 @dataclass(frozen=True)
 class TreeArrays:
-    """One binary tree by node: x[feature] <= threshold goes left; -1 as left child marks a leaf."""
+    """One binary tree by node: x[feature] <= threshold goes left; -1 as left child marks a leaf.
+
+    Trees summed with BRANCH_LT go left for x[feature] < threshold instead.
+    """
 
     left: NDArray[np.int64]
     right: NDArray[np.int64]
@@ -109,8 +114,27 @@ class _Nodes:
         self.false_leafs.append(false[1])
 
 
-def tree_sums(graph: Graph, rows: str, trees: list[WeightedTree], targets: int) -> str:
-    """[n, targets]: for every target the sum of what its trees' leaves add."""
+def constant_tree(target: int, value: float) -> WeightedTree:
+    """A single leaf: what a sum starts from, before the trees that follow."""
+    one = np.array([-1], dtype=np.int64)
+    tree = TreeArrays(one, one, one, np.zeros(1), np.zeros(1, dtype=bool))
+    return WeightedTree(tree, target, np.array([value], dtype=np.float64))
+
+
+def tree_sums(
+    graph: Graph,
+    rows: str,
+    trees: list[WeightedTree],
+    targets: int,
+    *,
+    mode: int = BRANCH_LEQ,
+    dtype: Any = np.float64,
+) -> str:
+    """[n, targets]: for every target the sum of what its trees' leaves add, in the trees' order.
+
+    `dtype` is that of `rows`, thresholds, leaves and the sum: onnxruntime adds in that precision,
+    one tree after the other.
+    """
     nodes = _Nodes()
     for entry in trees:
         nodes.append(entry)
@@ -123,16 +147,16 @@ def tree_sums(graph: Graph, rows: str, trees: list[WeightedTree], targets: int) 
         aggregate_function=AGGREGATE_SUM,
         post_transform=0,
         tree_roots=nodes.roots,
-        nodes_modes=numpy_helper.from_array(np.full(count, BRANCH_LEQ, dtype=np.uint8)),
+        nodes_modes=numpy_helper.from_array(np.full(count, mode, dtype=np.uint8)),
         nodes_featureids=nodes.features,
-        nodes_splits=numpy_helper.from_array(np.array(nodes.splits, dtype=np.float64)),
+        nodes_splits=numpy_helper.from_array(np.array(nodes.splits, dtype=dtype)),
         nodes_missing_value_tracks_true=nodes.missing,
         nodes_truenodeids=nodes.true_ids,
         nodes_trueleafs=nodes.true_leafs,
         nodes_falsenodeids=nodes.false_ids,
         nodes_falseleafs=nodes.false_leafs,
         leaf_targetids=nodes.targets,
-        leaf_weights=numpy_helper.from_array(np.array(nodes.weights, dtype=np.float64)),
+        leaf_weights=numpy_helper.from_array(np.array(nodes.weights, dtype=dtype)),
     )
 
 

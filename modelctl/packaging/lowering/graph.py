@@ -86,6 +86,10 @@ class Graph:
         """Cast to float64."""
         return self.add("Cast", source, to=TensorProto.DOUBLE)
 
+    def single(self, source: str) -> str:
+        """Round to float32."""
+        return self.add("Cast", source, to=TensorProto.FLOAT)
+
     def integer(self, source: str) -> str:
         """Cast to int64."""
         return self.add("Cast", source, to=TensorProto.INT64)
@@ -125,7 +129,7 @@ class Graph:
 
     def through_float32(self, source: str) -> str:
         """Round to float32 and back, as scikit-learn's trees do with their input."""
-        return self.double(self.add("Cast", source, to=TensorProto.FLOAT))
+        return self.double(self.single(source))
 
     def repeat(self, max_rounds: int, start: str, condition: str, step: Step) -> str:
         """Update a float64 tensor in a loop of at most `max_rounds` rounds.

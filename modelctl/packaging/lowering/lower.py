@@ -8,15 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.model.onnx_engine import output_names
+from app.model.sklearn_engine import fitted_names
 from modelctl.packaging.lowering import (
     anomalies,
     bayes,
     calibration,
+    catboost_trees,
     clusters,
     composite,
     encoders,
     functions,
     imputing,
+    lightgbm_trees,
     linear,
     neighbors,
     neural,
@@ -26,6 +29,7 @@ from modelctl.packaging.lowering import (
     svm,
     trees,
     walk,
+    xgboost_trees,
 )
 from modelctl.packaging.lowering.columns import Block, Column
 from modelctl.packaging.lowering.graph import INPUT, CannotLowerError, Graph
@@ -130,6 +134,17 @@ walk.PREDICTORS.update(
         "GradientBoostingRegressor": trees.gradient_boosting_regressor,
         "HistGradientBoostingClassifier": trees.hist_boosting_classifier,
         "HistGradientBoostingRegressor": trees.hist_boosting_regressor,
+        "XGBClassifier": xgboost_trees.classifier,
+        "XGBRFClassifier": xgboost_trees.classifier,
+        "XGBRegressor": xgboost_trees.regressor,
+        "XGBRFRegressor": xgboost_trees.regressor,
+        "XGBRanker": xgboost_trees.regressor,
+        "LGBMClassifier": lightgbm_trees.classifier,
+        "LGBMRegressor": lightgbm_trees.regressor,
+        "LGBMRanker": lightgbm_trees.regressor,
+        "CatBoostClassifier": catboost_trees.classifier,
+        "CatBoostRegressor": catboost_trees.regressor,
+        "CatBoostRanker": catboost_trees.ranker,
         "VotingClassifier": composite.voting_classifier,
         "VotingRegressor": composite.voting_regressor,
         "StackingClassifier": composite.stacking_classifier,
@@ -206,11 +221,11 @@ def _column(feature: Feature) -> Column:
 
 def _with_unused(graph: Graph, estimator: Any, contract: Contract, block: Block) -> Block:
     """The columns in fitted order, with a placeholder for each one that the first step drops."""
-    names = getattr(estimator, "feature_names_in_", None)
-    if names is None or list(map(str, names)) == list(contract.names):
+    names = fitted_names(estimator, contract.names)
+    if names is None or names == list(contract.names):
         return block
     places = {name: at for at, name in enumerate(contract.names)}
-    return block.pick(graph, [places.get(str(name), 0) for name in names])
+    return block.pick(graph, [places.get(name, 0) for name in names])
 
 
 def lower_numeric(estimator: Any, width: int, output: Output) -> onnx.ModelProto:

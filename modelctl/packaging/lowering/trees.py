@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelctl.packaging.lowering import histogram
+from modelctl.packaging.lowering import catboost_trees, histogram, lightgbm_trees, xgboost_trees
 from modelctl.packaging.lowering.ensemble import TreeArrays, WeightedTree, leaf_numbers, tree_sums
 from modelctl.packaging.lowering.graph import CannotLowerError, Graph
 from modelctl.packaging.lowering.scores import (
@@ -19,15 +19,31 @@ from modelctl.packaging.lowering.scores import (
     vector,
     with_complement,
 )
+from modelctl.packaging.lowering.walk import kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from numpy.typing import NDArray
 
     from modelctl.packaging.lowering.columns import Block
     from modelctl.packaging.lowering.walk import Outputs
 
+# Classes of other libraries: the module that reads them, and the float type of their comparisons.
+BOOSTERS: dict[str, tuple[ModuleType, type]] = {
+    **dict.fromkeys(
+        ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor"),
+        (xgboost_trees, np.float32),
+    ),
+    **dict.fromkeys(
+        ("LGBMClassifier", "LGBMRegressor", "LGBMRanker"), (lightgbm_trees, np.float64)
+    ),
+    **dict.fromkeys(
+        ("CatBoostClassifier", "CatBoostRegressor", "CatBoostRanker"),
+        (catboost_trees, np.float32),
+    ),
+}
 # Their members each see all columns.
 OF_MEMBERS = (
     *("MultiOutputRegressor", "MultiOutputClassifier", "RegressorChain", "ClassifierChain"),
@@ -101,6 +117,10 @@ def split_points(model: Any) -> tuple[list[int], list[float], type] | None:
 
     None for a model without trees.
     """
+    library = BOOSTERS.get(kind(model))
+    if library is not None:
+        module, float_type = library
+        return *module.split_points(model), float_type
     if type(model).__name__ in OF_MEMBERS:
         return _members_split_points(model)
     if hasattr(model, "_predictors"):

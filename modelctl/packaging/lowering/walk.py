@@ -124,13 +124,17 @@ def inside(name: str) -> Iterator[None]:
         raise
 
 
+# The libraries whose classes are known by their name alone. No two share a name that is in a table.
+LIBRARIES = frozenset({"sklearn", "xgboost", "lightgbm", "catboost"})
+
+
 def kind(estimator: Any) -> str:
-    """The class name of a scikit-learn class; for any other class, a name that is in no table.
+    """The class name of a class of LIBRARIES; for any other class, a name that is in no table.
 
     A user's subclass may behave differently, so it is never treated as the original.
     """
     owner = type(estimator)
-    if owner.__module__.split(".")[0] != "sklearn":
+    if owner.__module__.split(".")[0] not in LIBRARIES:
         return f"{owner.__module__}.{owner.__qualname__}"
     return owner.__name__
 

@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from app.errors import BundleRefusedError
-from app.model import bundle
+from app.model import bundle, sklearn_engine
 from app.model.contract import Contract
 from app.model.engine import load
 from tests import trained
@@ -162,7 +164,14 @@ def test_a_file_changed_after_verification_is_refused_when_read(tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("library", "other"),
-    [("scikit-learn", "1.8.0"), ("scikit-learn", "2.0.0"), ("numpy", "1.26.0")],
+    [
+        ("scikit-learn", "1.8.0"),
+        ("scikit-learn", "2.0.0"),
+        ("numpy", "1.26.0"),
+        ("xgboost", "3.1.0"),
+        ("lightgbm", "3.3.5"),
+        ("catboost", "1.2.9"),
+    ],
 )
 def test_the_sklearn_engine_refuses_other_library_versions(
     tmp_path: Path, library: str, other: str
@@ -176,3 +185,24 @@ def test_the_sklearn_engine_refuses_other_library_versions(
         load(accepted, Contract.from_manifest(accepted.manifest))
     assert refused.value.what == f"the bundle requires another version of {library}"
     assert refused.value.expected == other
+
+
+@pytest.mark.parametrize("library", ["catboost", "lightgbm", "xgboost"])
+def test_the_sklearn_engine_names_the_image_that_has_the_library(
+    tmp_path: Path, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        if name.startswith(library):
+            raise PackageNotFoundError(name)
+        return metadata.version(name)
+
+    copy = copy_of("sklearn", tmp_path)
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    manifest["environment"]["libraries"][library] = "1.0"
+    (copy / "manifest.json").write_bytes(bundle.canonical(manifest))
+    accepted = bundle.verify(copy)
+    monkeypatch.setattr(sklearn_engine, "version", version)
+    with pytest.raises(BundleRefusedError) as refused:
+        load(accepted, Contract.from_manifest(accepted.manifest))
+    assert refused.value.found == "not installed"
+    assert refused.value.fix == "build the image with REQUIREMENTS=serve-boosters"

@@ -11,6 +11,7 @@ import pytest
 from modelctl.errors import ModelctlError
 from modelctl.supply import builds
 from sandbox import images
+from sandbox.bundles import Bundle
 from tests.modelctl.conftest import commit_all, make_bundle
 
 
@@ -129,3 +130,24 @@ def test_what_changed_is_printed_as_the_list_that_a_workflow_reads(
 def test_the_sandbox_builds_with_the_same_requirements() -> None:
     """It may not import modelctl, so the table is there a second time."""
     assert builds.REQUIREMENTS == images.REQUIREMENTS
+    assert builds.BOOSTERS == images.BOOSTERS
+    assert builds.BOOSTER_REQUIREMENTS == images.BOOSTER_REQUIREMENTS
+
+
+@pytest.mark.parametrize(
+    ("engine", "libraries", "expected"),
+    [
+        ("onnx", {"scikit-learn": "1", "xgboost": "3"}, "serve"),
+        ("sklearn", {"scikit-learn": "1"}, "serve-sklearn"),
+        ("sklearn", {"scikit-learn": "1", "xgboost": "3"}, "serve-boosters"),
+        ("sklearn", {"scikit-learn": "1", "lightgbm": "4"}, "serve-boosters"),
+        ("sklearn", {"scikit-learn": "1", "catboost": "1"}, "serve-boosters"),
+    ],
+)
+def test_an_image_has_the_boosting_library_that_its_engine_needs(
+    engine: str, libraries: dict[str, str], expected: str
+) -> None:
+    manifest = {"engine": engine, "environment": {"libraries": libraries}}
+    assert builds.requirements_of(manifest) == expected
+    bundle = Bundle(Path("bundle"), "iris", "1.0.0", engine, "sha256:one", frozenset(libraries))
+    assert images.requirements_of(bundle) == expected

@@ -23,7 +23,7 @@ def test_a_family_gets_the_exact_onnx_engine(case: Case, monkeypatch: pytest.Mon
         # Iterative solvers stop early here on purpose.
         warnings.simplefilter("ignore")
         model, features, target = case.fitted()
-    onnx = try_engines(model, features, target, wanted="onnx", tolerance=1e-9)[0]
+    onnx = try_engines(model, features, target, wanted="onnx", tolerance=case.family.tolerance)[0]
     assert onnx.parity is not None
     assert onnx.parity.label_mismatches == 0
     assert ("thresholds" in onnx.parity.rows) == case.family.is_tree

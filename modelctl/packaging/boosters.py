@@ -1,0 +1,58 @@
+"""What a sample's columns are to a fitted model of XGBoost, LightGBM or CatBoost.
+
+They are fitted on pandas' `category` columns or, CatBoost, on strings. CSV has neither, and the
+models tell of their columns in ways of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from modelctl.packaging.lowering import catboost_trees
+from modelctl.packaging.lowering.native_categories import native_categories
+from modelctl.packaging.lowering.walk import kind, unwrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def with_categories(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of strings as the categories that the model knows, in its order."""
+    strings = [at for at, (_, column) in enumerate(frame.items()) if _holds_strings(column)]
+    columns: dict[str, Any] = {}
+    for index, categories in native_categories(estimator, strings).items():
+        if index in strings:
+            name = str(frame.columns[index])
+            columns[name] = _categorical(frame[name], categories)
+    return frame.assign(**columns)
+
+
+def known_texts(estimator: Any, frame: pd.DataFrame) -> dict[str, list[str]]:
+    """The texts of the sample that splits of a CatBoost model compare with, by column.
+
+    The model has hashes only. An unseen text is answered like one that no split names.
+    """
+    model = unwrapped(estimator)
+    if not kind(model).startswith("CatBoost"):
+        return {}
+    known: dict[str, list[str]] = {}
+    for index in map(int, model.get_cat_feature_indices()):
+        column = frame.iloc[:, index]
+        if _holds_strings(column):
+            texts = sorted({str(value) for value in column.dropna()})
+            known[str(frame.columns[index])] = catboost_trees.known_texts(model, index, texts)
+    return known
+
+
+def _categorical(column: pd.Series[Any], categories: Sequence[Any]) -> Any:
+    known = set(categories)
+    others = dict.fromkeys(value for value in column.dropna() if value not in known)
+    return pd.Categorical(column.astype(object), categories=[*categories, *others])
+
+
+def _holds_strings(column: pd.Series[Any]) -> bool:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return all(isinstance(value, str) for value in column.dtype.categories)
+    return bool(pd.api.types.is_string_dtype(column)) and bool(column.notna().any())
