@@ -156,7 +156,8 @@ def test_a_vector_is_not_captured_where_a_feature_is_excluded(
     body = {"instances": features.head(3).to_numpy().tolist()}
     assert service.client.post("/predict", json=body).status_code == 200
     assert service.terminate() == 0
-    rows = [json.loads(line) for path in folder.glob("*") for line in path.open()]
+    texts = [path.read_text() for path in folder.glob("*.jsonl")]
+    rows = [json.loads(line) for text in texts for line in text.splitlines()]
     assert len(rows) == 3
     assert all((row["prediction"] is not None) is is_kept for row in rows)
     assert all(("alcohol" in row["features"]) is is_kept for row in rows)
