@@ -141,3 +141,26 @@ def test_a_file_is_scored_with_a_column_for_every_number(live: Live, tmp_path: P
             assert is_close(one, type(one)(text)), (one, text)
     if live.targets:
         assert list(rows[0])[: len(live.targets)] == [f"prediction_{t}" for t in live.targets]
+
+
+@pytest.mark.parametrize(("excluded", "is_kept"), [("", True), ("alcohol", False)])
+def test_a_vector_is_not_captured_where_a_feature_is_excluded(
+    tmp_path: Path, start: Any, excluded: str, *, is_kept: bool
+) -> None:
+    """A scaled number is the number: what is excluded must not come back in the vector."""
+    _, features, _ = package_kind(KINDS["scaler"], tmp_path)
+    folder = tmp_path / "captured"
+    folder.mkdir()
+    environ = {"CAPTURE_RATIO": "1", "CAPTURE_DIR": str(folder), "CAPTURE_EXCLUDE": excluded}
+    service = start(tmp_path / BUNDLE, **environ)
+    body = {"instances": features.head(3).to_numpy().tolist()}
+    assert service.client.post("/predict", json=body).status_code == 200
+    assert service.terminate() == 0
+    texts = [path.read_text() for path in folder.glob("*.jsonl")]
+    rows = [json.loads(line) for text in texts for line in text.splitlines()]
+    assert len(rows) == 3
+    assert all((row["prediction"] is not None) is is_kept for row in rows)
+    assert all(("alcohol" in row["features"]) is is_kept for row in rows)
+    arguments = ("report", NAME, "--bundle", tmp_path / BUNDLE, "--rows", folder)
+    found = json.loads(run("drift", *arguments, "--output", "json"))
+    assert {one["rows"] for one in found["targets"]} == {3.0 if is_kept else 0.0}
