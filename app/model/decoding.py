@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from app.model.contract import Contract
@@ -45,6 +47,10 @@ def column(feature: Feature, numbers: NDArray[np.float64], texts: list[str | Non
         kind = object if feature.storage == OBJECT else "str"
         return pd.Series(_texts(feature, numbers, texts), dtype=kind)
     missing = np.isnan(numbers)
+    if feature.storage == CATEGORY:
+        whole = feature.dtype == "integer"
+        values = [None if v != v else int(v) if whole else v for v in numbers.tolist()]
+        return _categorical(feature, values)
     if feature.dtype == "datetime":
         return _times(feature, numbers, missing)
     if feature.dtype == "boolean":
@@ -85,13 +91,13 @@ def _texts(
     return [None if math.isnan(code) else categories[int(code)] for code in numbers.tolist()]
 
 
-def _categorical(feature: Feature, texts: list[str | None]) -> Any:
-    """A column of pandas categories: the fitted ones in their order, then any other text."""
+def _categorical(feature: Feature, values: Sequence[Any]) -> Any:
+    """A column of pandas categories: the fitted ones in their order, then any other value."""
     import pandas as pd
 
-    known = feature.categories or ()
-    others = dict.fromkeys(text for text in texts if text is not None and text not in feature.codes)
-    return pd.Categorical(texts, categories=[*known, *others])
+    known = dict.fromkeys(feature.categories or ())
+    others = dict.fromkeys(value for value in values if value is not None and value not in known)
+    return pd.Categorical(values, categories=[*known, *others])
 
 
 def _times(feature: Feature, numbers: NDArray[np.float64], missing: NDArray[np.bool_]) -> Any:

@@ -94,12 +94,10 @@ def listed(names: Iterable[Any]) -> str:
 def _values(column: pd.Series[Any]) -> pd.Series[Any]:
     """A column as scikit-learn accepts it: plain numbers and NaN instead of NA.
 
-    Categories stay categories if they are texts: boosters are fitted on them.
+    Categories stay categories: boosters are fitted on them.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
-        if all(isinstance(value, str) for value in column.dtype.categories):
-            return column
-        column = column.astype(column.dtype.categories.dtype)
+        return column
     if not pd.api.types.is_extension_array_dtype(column.dtype):
         return column
     missing = column.isna()

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def with_categories(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns of strings as the categories that the model knows, in its order."""
+    """The columns with native categories as those that the model knows, in its order."""
     strings = [at for at, (_, column) in enumerate(frame.items()) if _holds_strings(column)]
     columns: dict[str, Any] = {}
     for index, categories in native_categories(estimator, strings).items():
-        if index in strings:
+        if index in strings or not any(isinstance(value, str) for value in categories):
             name = str(frame.columns[index])
             columns[name] = _categorical(frame[name], categories)
     return frame.assign(**columns)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from app.model.decoding import CATEGORY
 from modelctl.packaging.lowering.trees import split_points
 from modelctl.packaging.probes import UNSEEN_TEXTS, with_values
 
@@ -195,6 +196,9 @@ def _choices(feature: Feature, source: pd.Series[Any]) -> list[Any] | None:
         return list(feature.closed)
     if feature.dtype == "boolean":
         return [False, True]
+    if feature.storage == CATEGORY and feature.dtype != "string":
+        known = list(feature.categories or ())
+        return [*known, max(known) + 1]
     if feature.dtype != "string":
         return None
     seen = [value for value in dict.fromkeys(_objects(source)) if value is not None]

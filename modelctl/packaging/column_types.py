@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def dtype_of(name: str, column: pd.Series[Any]) -> Dtype:
     """Raises ModelctlError for a column without a JSON equivalent."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = pd.Series(column.dtype.categories.to_numpy())
     present = column.dropna()
     types = set(map(type, present))
     if pd.api.types.is_bool_dtype(column) or (types and types == {bool}):

@@ -57,7 +57,14 @@ class _Evidence:
         if self.dtype in ("string", "datetime"):
             return []
         values = [v for v in self.use.categories if isinstance(v, bool | int | float)]
+        if self.is_category and not values:
+            values = self.column.dtype.categories.tolist()
         return [float(v) for v in values if v == v]
+
+    @property
+    def is_category(self) -> bool:
+        """Whether the column is one of pandas categories."""
+        return isinstance(self.column.dtype, pd.CategoricalDtype)
 
     @property
     def has_missing(self) -> bool:
@@ -87,7 +94,8 @@ def infer_features(
 
 
 def _is_unbounded(one: _Evidence) -> bool:
-    return one.dtype == "float" and one.rule.range is None and not one.use.encoder
+    is_number = one.dtype == "float" and not one.is_category
+    return is_number and one.rule.range is None and not one.use.encoder
 
 
 def _evidence(
@@ -96,7 +104,8 @@ def _evidence(
     rule = rules.inputs.get(name, InputRule())
     use = uses[name]
     dtype = rule.dtype or dtype_of(name, column)
-    if dtype == "integer" and rule.dtype is None and not use.custom:
+    is_category = isinstance(column.dtype, pd.CategoricalDtype)
+    if dtype == "integer" and rule.dtype is None and not use.custom and not is_category:
         # The steps calculate with it, so they take fractions; a closed list decides for itself.
         dtype = "float"
     return _Evidence(name, column, dtype, use, rule)
@@ -136,7 +145,7 @@ def _inferred(
         dtype = "integer" if whole and _is_whole(one.column) else dtype
         categories = tuple(map(int, categories)) if dtype == "integer" else categories
     low = high = None
-    present = one.column.dropna()
+    present = pd.Series(one.column.dropna().tolist())
     if dtype in ("float", "integer") and len(present):
         low, high = float(present.min()), float(present.max())
     feature = Feature(
@@ -176,7 +185,7 @@ def _categories(
 
 def _texts(one: _Evidence) -> tuple[str, ...]:
     """The texts that the steps know: those of a categorical column in its own order."""
-    if isinstance(one.column.dtype, pd.CategoricalDtype) and not one.use.texts:
+    if one.is_category and not one.use.texts:
         return tuple(map(str, one.column.dtype.categories))
     return tuple(sorted(one.use.texts))
 
@@ -197,6 +206,11 @@ def _number_list(
                 fix="give a range instead of `unseen: refuse`",
             )
         return tuple(listed), "refuse"
+    if one.numbers and one.is_category:
+        # In their own order: boosters take the position of a category for its code.
+        whole = one.dtype == "integer"
+        listed = [int(value) if whole else value for value in one.numbers]
+        return tuple(listed), "pass" if is_answered and one.rule.unseen != "refuse" else "refuse"
     if one.numbers and (one.rule.unseen == "refuse" or not is_answered):
         values = sorted(set(one.numbers))
         return tuple(map(bool, values)) if one.dtype == "boolean" else tuple(values), "refuse"
@@ -223,9 +237,9 @@ def _refused_by_model(name: str, rule: str, what: str) -> ModelctlError:
 
 
 def _storage(one: _Evidence) -> str:
+    if one.is_category and one.dtype != "boolean":
+        return CATEGORY
     if one.dtype == "string":
-        if isinstance(one.column.dtype, pd.CategoricalDtype):
-            return CATEGORY
         return OBJECT if one.column.dtype == object else ""
     if one.dtype == "float" and one.column.dtype in (np.float32, np.float16):
         return str(one.column.dtype)

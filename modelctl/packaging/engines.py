@@ -13,6 +13,7 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging.candidates import perturbed
 from modelctl.packaging.column_types import json_rows
 from modelctl.packaging.lowering import CannotLowerError, lower
+from modelctl.packaging.oracle import RefusedRowsError
 from modelctl.packaging.parity import Parity, compare, compare_splits, encode
 from modelctl.packaging.refusals import count_answered
 
@@ -189,6 +190,8 @@ def _try_onnx(subject: Subject, sample: Batch, rows: Perturbed, tolerance: float
     except AppError as error:
         reason = f"refuses rows that scikit-learn answers: {error}"
         return Attempt("onnx", None, reason[:300])
+    except RefusedRowsError as error:
+        return Attempt("onnx", None, f"cannot be compared: {error}"[:300])
     refused = subject.rows(rows.refused)
     parity.refused = len(refused)
     parity.answered = count_answered(refused, contract, engine)

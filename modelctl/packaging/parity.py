@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from app.model.decoding import CATEGORY
 from app.model.onnx_engine import OnnxEngine
 from app.model.validation import Batch, Validator
 from modelctl.packaging.candidates import frame_of, split_neighbours
@@ -172,7 +173,8 @@ def compare_splits(
         if steps and len(steps) > 1:
             inputs = estimator[:-1].transform(inputs)
         matrix = _dense(inputs)
-    if matrix is None:
+    takes_categories = any(feature.storage == CATEGORY for feature in contract.inputs)
+    if matrix is None or (not steps and takes_categories):
         if not steps:
             _compare_whole(parity, last, oracle, contract, onnx, frame)
         return

@@ -18,10 +18,12 @@ from app.model.bundle import verify
 from modelctl.cli import cli
 from modelctl.packaging import candidates
 from tests.app.conftest import make_client
-from tests.cases import columns, outputs, texts, wrapped
+from tests.cases import boosters, columns, outputs, texts, wrapped
 from tests.cases.case import Case, Fitted, json_rows, one_row
 
-CASES = list(itertools.chain(texts.CASES, columns.CASES, wrapped.CASES, outputs.CASES))
+CASES = list(
+    itertools.chain(boosters.CASES, texts.CASES, columns.CASES, wrapped.CASES, outputs.CASES)
+)
 TOLERANCE = 1e-6
 
 
@@ -55,7 +57,9 @@ def right_answers(fitted: Fitted, asked: Any) -> list[Any]:
         warnings.simplefilter("ignore")
         model = fitted.estimator
         found = model.predict(asked) if hasattr(model, "predict") else model.transform(asked)
-        answers: list[Any] = np.asarray(found).tolist()
+    array = np.asarray(found)
+    # CatBoost answers classes as a column.
+    answers: list[Any] = (array.ravel() if array.shape[1:] == (1,) else array).tolist()
     return answers
 
 
