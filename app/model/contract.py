@@ -22,6 +22,8 @@ Scores = Literal["decision_function", "score_samples"]
 SCORES = ("decision_function", "score_samples")
 Form = Literal["frame", "array", "texts", ""]
 Extra = Literal["refuse", "ignore"]
+# Of more targets, or of a longer vector, the first ones are counted in metrics and drift.
+MAX_PARTS = 50
 FORMS = ("frame", "array", "texts", "")
 
 

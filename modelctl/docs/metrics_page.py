@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.model.contract import Contract, Output
+from app.model.contract import MAX_PARTS, Contract, Output
 from app.observability.metrics import MAX_WAITING, REASONS, Metrics, ModelFacts, bins, families
 from app.observability.metrics.exposition import OPENMETRICS
 from app.observability.metrics.families import Family
@@ -68,7 +68,7 @@ def page() -> str:
         "- `prediction`: the class; for a regressor the range of the model's predictions on the",
         "  sample, `below`, `above`; `0` if the bundle has no prediction reference. Of several",
         "  targets `<target>=<class or range>`, of a vector `<position>=<range>`: each row counts",
-        f"  once for each, of at most the first {bins.MAX_PARTS}. Their drift is then the mean of",
+        f"  once for each, of at most the first {MAX_PARTS}. Their drift is then the mean of",
         "  the targets'; `modelctl drift report` tells them apart.",
         f"- The {bins.MAX_CATEGORIES} most frequent categories of a feature in the sample, and",
         f"  {bins.MAX_CATEGORIES} classes, have labels of their own; the rest is `other`. A text",

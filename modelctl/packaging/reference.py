@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from app.observability.metrics.bins import MAX_PARTS
+from app.model.contract import MAX_PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.model.contract import MAX_PARTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 # Labels must not grow without bound: categories and classes beyond these share `other`.
 MAX_CATEGORIES = 50
-# Of more targets, or of a longer vector, the first ones are counted.
-MAX_PARTS = 50
 MAX_LABEL = 100
 MISSING, UNSEEN, BELOW, ABOVE, OTHER = "missing", "unseen", "below", "above", "other"
 
