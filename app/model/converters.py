@@ -13,7 +13,7 @@ import numpy as np
 from app.model.feature import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from app.model.feature import Feature
 
@@ -73,6 +73,10 @@ def _by_dtype(feature: Feature) -> Converter:
     if feature.dtype == "datetime":
         return _time
     convert: Converter = {"float": _float, "integer": _integer, "boolean": _boolean}[feature.dtype]
+    if feature.dtype == "integer" and "int" in feature.storage.lower():
+        limits = np.iinfo(feature.storage.lower())
+        whole = (max(-MAX_INTEGER, int(limits.min)), min(MAX_INTEGER, int(limits.max)))
+        convert = _within(whole, convert)
     if feature.closed is not None:
         convert = _one_of(feature, convert)
     return convert if feature.range is None else _within(feature.range, convert)
@@ -133,19 +137,21 @@ def _time(value: Any) -> float:
 
 def _one_of(feature: Feature, convert: Converter) -> Converter:
     """Only the numbers (or booleans) that an encoder was fitted on, which refuses any other."""
-    allowed = frozenset(float(value) for value in feature.closed or ())
+    # In the precision of the column: 0.1 is another number as float32.
+    exact = np.dtype(feature.storage).type if feature.storage.startswith("float") else float
+    allowed = frozenset(float(exact(value)) for value in feature.closed or ())
     message = _unknown(feature)
 
     def member(value: Any) -> float:
         number: float = convert(value)
-        if number not in allowed:
+        if float(exact(number)) not in allowed:
             raise UnusableError(message, "unseen")
         return number
 
     return member
 
 
-def _within(bounds: tuple[float | None, float | None], convert: Converter) -> Converter:
+def _within(bounds: Sequence[float | None], convert: Converter) -> Converter:
     low = -MAX_FLOAT if bounds[0] is None else bounds[0]
     high = MAX_FLOAT if bounds[1] is None else bounds[1]
     if bounds[0] is None:

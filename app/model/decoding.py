@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # `Feature.storage` of a column of datetime.date, of pandas categories, and of objects of which a
 # missing one is None instead of NaN. That of numbers is their precision, such as float32.
 DATE, CATEGORY, OBJECT = "date", "category", "object"
+# pandas' own types, which have a missing value of their own.
+NULLABLE = frozenset(
+    ("boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
+)
 
 
 def decode(contract: Contract, batch: Batch) -> Any:
@@ -53,6 +57,9 @@ def column(feature: Feature, numbers: NDArray[np.float64], texts: list[str | Non
         return _categorical(feature, values)
     if feature.dtype == "datetime":
         return _times(feature, numbers, missing)
+    if feature.storage in NULLABLE:
+        values = [None if v != v else int(v) for v in numbers.tolist()]
+        return pd.array(values, dtype=feature.storage)
     if feature.dtype == "boolean":
         if not missing.any():
             return numbers.astype(bool)
@@ -60,8 +67,10 @@ def column(feature: Feature, numbers: NDArray[np.float64], texts: list[str | Non
         pairs = zip(numbers.tolist(), missing.tolist(), strict=True)
         flags = [math.nan if absent else bool(flag) for flag, absent in pairs]
         return pd.Series(flags, dtype=object)
-    if feature.dtype == "integer" and not missing.any():
-        return numbers.astype(np.int64)
+    if feature.dtype == "integer":
+        # pandas has no missing integer: such a column is one of floats.
+        kind = "float64" if missing.any() else feature.storage or "int64"
+        return numbers.astype(np.int64 if kind != "float64" else kind).astype(kind)
     return numbers.astype(feature.storage) if feature.storage else numbers
 
 
@@ -69,7 +78,8 @@ def _array(contract: Contract, batch: Batch) -> NDArray[Any]:
     """A matrix of numbers; one of objects if some of them are texts."""
     if all(feature.dtype in ("float", "integer") for feature in contract.inputs):
         (storage, *others) = {feature.storage for feature in contract.inputs}
-        return batch.matrix.astype(storage) if storage and not others else batch.matrix
+        is_plain = not storage or bool(others) or bool(np.isnan(batch.matrix).any())
+        return batch.matrix if is_plain else batch.matrix.astype(storage)
     rows = np.empty((len(batch), len(contract.inputs)), dtype=object)
     for index, feature in enumerate(contract.inputs):
         numbers = batch.matrix[:, index]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import BundleRefusedError
 from app.model.decoding import decode
+from app.model.gaps import by_gaps, gap_columns, joined, taken
 from app.model.sklearn_outputs import ask
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class SklearnEngine:
         warnings.filterwarnings("ignore", module=r"sklearn\.")
         self._estimator = estimator
         self._contract = contract if contract.form else replace(contract, form=_form(estimator))
+        self._gaps = gap_columns(contract)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, contract: Contract) -> SklearnEngine:
@@ -67,8 +69,11 @@ class SklearnEngine:
 
     def predict(self, batch: Batch) -> Prediction:
         """Predict validated rows; also raises RequestError 422 if scikit-learn rejects them."""
-        rows = self._as_fitted(decode(self._contract, batch))
-        return ask(self._estimator, rows, len(batch), self._contract.output)
+        groups = by_gaps(self._gaps, batch)
+        if groups is None:
+            rows = self._as_fitted(decode(self._contract, batch))
+            return ask(self._estimator, rows, len(batch), self._contract.output)
+        return joined([self.predict(taken(batch, rows)) for rows in groups], groups)
 
     def _as_fitted(self, rows: Any) -> Any:
         """A frame with the fitted columns in their order; those that no step reads are empty."""

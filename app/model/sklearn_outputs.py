@@ -66,6 +66,11 @@ def dense(answer: Any) -> NDArray[Any]:
     return np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
 
 
+def is_several(answer: Any) -> bool:
+    """Whether an answer is a list of matrices, one for each target, instead of a list of values."""
+    return isinstance(answer, list) and bool(answer) and getattr(answer[0], "ndim", 0) > 1
+
+
 def numbers(answer: Any) -> Numbers:
     """An answer as float64. Raises ModelOutputError if it is not numeric."""
     try:

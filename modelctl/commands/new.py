@@ -27,7 +27,9 @@ metrics: {{}}
 @click.option("--from", "place", default="", help="Fitted model: joblib or pickle file, or URL")
 @click.option("--sample", default="", help="Sample of its training data: .csv or .parquet, or URL")
 @click.option("--metrics", default="", help="JSON object with its evaluation metrics, or URL")
-@click.option("--target", default="", help="Target column of the sample")
+@click.option(
+    "--target", multiple=True, help="Target column of the sample; repeat it for several targets"
+)
 @click.option("--key", default="", help="Entry of a dict or list that holds the model")
 @click.option("--version", default="", help="Model version  [default: 0.1.0]")
 @click.option("--description", default="", help="What the model predicts")
@@ -39,7 +41,7 @@ def command(
     place: str,
     sample: str,
     metrics: str,
-    target: str,
+    target: tuple[str, ...],
     key: str,
     version: str,
     description: str,
@@ -68,7 +70,8 @@ def command(
         from modelctl.packaging.adoption import Wanted, plan
 
         _require(sample, "--sample", "the contract and the parity gate are based on it")
-        wanted = Wanted(model, place, sample, metrics, target, key, version, description, replace)
+        named = target[0] if len(target) == 1 else target
+        wanted = Wanted(model, place, sample, metrics, named, key, version, description, replace)
         with tempfile.TemporaryDirectory(prefix="modelctl-new-") as scratch:
             adopted = plan(repository, wanted, Path(scratch))
             quality, notes = _quality(repository.root, wanted, adopted)

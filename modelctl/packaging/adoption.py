@@ -16,7 +16,12 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging import build, sources
 from modelctl.packaging.remote_file import download
 from modelctl.packaging.sources import Pinned, Source
-from modelctl.packaging.training_output import Request, TrainingOutput, read_training_output
+from modelctl.packaging.training_output import (
+    Request,
+    TrainingOutput,
+    named_targets,
+    read_training_output,
+)
 from modelctl.repository import edits, scaffold, yamlfile
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ class Wanted:
     place: str
     sample: str
     metrics: str = ""
-    target: str = ""
+    target: str | tuple[str, ...] = ""
     key: str = ""
     version: str = ""
     description: str = ""
@@ -152,13 +157,14 @@ def _place_in_folder(name: str, place: str, home: build.Home) -> str:
 def _config(home: build.Home, wanted: Wanted, source: Source) -> edits.Edit:
     before = home.config.read_text(encoding="utf-8") if home.config.is_file() else ""
     content = yamlfile.parse(before, home.config)
+    target = wanted.target if isinstance(wanted.target, str) else list(wanted.target)
     defaults = {
         "name": wanted.model,
         "version": wanted.version or FIRST_VERSION,
         "description": wanted.description or f"What {wanted.model} predicts, in one sentence",
-        "target": wanted.target,
+        "target": target,
     }
-    given = {"version": wanted.version, "target": wanted.target, "description": wanted.description}
+    given = {"version": wanted.version, "target": target, "description": wanted.description}
     for name, value in defaults.items():
         if value and (name not in content or given.get(name)):
             content[name] = value
@@ -187,14 +193,15 @@ def _loaded(scratch: Path, wanted: Wanted, config: edits.Edit) -> TrainingOutput
             metrics=metrics if metrics.exists() else None,
             name=wanted.model,
             version=str(content["version"]),
-            target=str(content.get("target", "")),
+            target=named_targets(content.get("target", "")),
             key=wanted.key,
         )
     )
-    target = content.get("target", "")
-    if target and loaded.labels is None:
+    target = named_targets(content.get("target", ""))
+    absent = [name for name in loaded.absent_targets if name]
+    if target and absent:
         raise ModelctlError(
-            f"the sample has no column '{target}'",
+            f"the sample has no column '{', '.join(absent)}'",
             expected="the target column, beside those that the model was fitted on",
             found=", ".join(map(str, loaded.features.columns[:12])),
             fix="correct --target, or leave it out if the sample holds features only",

@@ -67,7 +67,12 @@ def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
             f"the sample has duplicate column names: {listed(duplicates)}",
             fix="rename the columns before fit",
         )
-    values = {str(name): _values(column) for name, column in frame.items()}
+    uses = uses_of(estimator, list(frame.columns))
+    # A user's own step sees the difference between nullable numbers and others.
+    values = {
+        str(name): column if use.custom else _values(column)
+        for (name, column), use in zip(frame.items(), uses, strict=True)
+    }
     return pd.DataFrame(values, index=frame.index).reset_index(drop=True)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from app.model.converters import MAX_INTEGER
 from app.model.decoding import CATEGORY
 from modelctl.packaging.lowering.trees import split_points
 from modelctl.packaging.probes import UNSEEN_TEXTS, with_values
@@ -207,6 +208,9 @@ def _choices(feature: Feature, source: pd.Series[Any]) -> list[Any] | None:
 
 def _bounds(feature: Feature, present: pd.Series[Any], *, is_within: bool) -> tuple[float, float]:
     low, high = feature.range or (None, None)
+    if feature.dtype == "integer" and feature.storage:
+        limits = np.iinfo(feature.storage.lower())
+        low, high = max(limits.min, -MAX_INTEGER), min(limits.max, MAX_INTEGER)
     if is_within and len(present):
         low = float(present.min()) if low is None else max(low, float(present.min()))
         high = float(present.max()) if high is None else min(high, float(present.max()))

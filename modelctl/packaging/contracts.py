@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from app.model.converters import MAX_INTEGER
 from app.model.decoding import CATEGORY, DATE, OBJECT
 from app.model.feature import Dtype, Feature, Rule, Unseen
 from modelctl.errors import ModelctlError
@@ -105,10 +106,16 @@ def _evidence(
     use = uses[name]
     dtype = rule.dtype or dtype_of(name, column)
     is_category = isinstance(column.dtype, pd.CategoricalDtype)
-    if dtype == "integer" and rule.dtype is None and not use.custom and not is_category:
+    if dtype == "integer" and rule.dtype is None:
         # The steps calculate with it, so they take fractions; a closed list decides for itself.
-        dtype = "float"
+        is_exact = use.custom or is_category or (use.encoder and _is_large(column))
+        dtype = "integer" if is_exact else "float"
     return _Evidence(name, column, dtype, use, rule)
+
+
+def _is_large(column: pd.Series[Any]) -> bool:
+    """Whether whole numbers come near those that float64 has no longer."""
+    return bool(column.dropna().abs().max() > MAX_INTEGER / 2)
 
 
 def _probes(one: _Evidence) -> list[Probe]:
@@ -118,7 +125,12 @@ def _probes(one: _Evidence) -> list[Probe]:
         wanted += UNSEEN_TEXTS
     elif one.numbers:
         wanted += _other_numbers(one)
-    asks_missing = one.may_be_missing or one.dtype == "string" or one.rule.missing == "allow"
+    asks_missing = (
+        one.may_be_missing
+        or one.dtype == "string"
+        or bool(one.numbers)
+        or one.rule.missing == "allow"
+    )
     if asks_missing and not one.has_missing:
         wanted.append(None)
     return [Probe(one.name, value) for value in wanted]
@@ -172,9 +184,16 @@ def _categories(
     if one.dtype != "string":
         return _number_list(one, accepted)
     is_answered = all(accepted[Probe(one.name, text)] for text in UNSEEN_TEXTS)
-    if one.rule.unseen == "pass" and not is_answered:
+    if one.rule.unseen == "pass" and not is_answered and not one.use.custom:
         raise _refused_by_model(one.name, "unseen: pass", "values that training has not seen")
     known = _texts(one)
+    if one.is_category and one.use.custom:
+        # A step that reads codes would number other texts by their order in a request.
+        return known, "refuse"
+    if one.rule.unseen != "refuse" and not is_answered and one.use.custom and not known:
+        # A user's own step reads texts of some form: it refuses others itself, and no list of
+        # training texts is told.
+        return None, "pass"
     if one.rule.unseen != "refuse" and is_answered:
         return (None if one.use.vectorizer or not known else known), "pass"
     listed = known or tuple(sorted({str(value) for value in one.column.dropna()}))
@@ -224,7 +243,8 @@ def _missing(one: _Evidence, accepted: dict[Probe, bool], unseen: Unseen) -> Rul
     if one.rule.missing is not None:
         return one.rule.missing
     # An encoder that answers any text answers none at all in the same way.
-    proposed = one.may_be_missing or (one.dtype == "string" and unseen == "pass")
+    takes_any = unseen == "pass" and (one.dtype == "string" or bool(one.numbers))
+    proposed = one.may_be_missing or takes_any
     return "allow" if proposed and is_answered else "refuse"
 
 
@@ -241,8 +261,14 @@ def _storage(one: _Evidence) -> str:
         return CATEGORY
     if one.dtype == "string":
         return OBJECT if one.column.dtype == object else ""
-    if one.dtype == "float" and one.column.dtype in (np.float32, np.float16):
-        return str(one.column.dtype)
+    kind = one.column.dtype
+    if one.dtype == "float" and kind in (np.float32, np.float16):
+        return str(kind)
+    if one.dtype == "integer" and pd.api.types.is_integer_dtype(kind) and kind != np.int64:
+        # Small integers overflow where larger ones do not; nullable ones have no NaN.
+        return str(kind)
+    if one.dtype == "boolean" and str(kind) == "boolean":
+        return "boolean"
     if one.dtype == "datetime":
         return DATE if one.column.dtype == object else str(one.column.dtype)
     return ""

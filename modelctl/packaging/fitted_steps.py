@@ -38,7 +38,7 @@ class Use:
 
     `categories`: what encoders that read the feature itself were fitted on, in their order.
     `encoder`, `imputer`, `vectorizer`: the first such step's class. `custom`: a step of unknown
-    behaviour reads it.
+    behaviour reads it. `none`: an imputer that takes None, and not NaN, for a missing value.
     """
 
     categories: list[Any] = field(default_factory=list)
@@ -46,6 +46,7 @@ class Use:
     imputer: str = ""
     vectorizer: str = ""
     custom: str = ""
+    none: str = ""
     is_read: bool = False
 
     @property
@@ -97,11 +98,17 @@ class _Walk:
             return [column for part in parts for column in part]
         members = _members(estimator)
         if members:
+            if getattr(estimator, "passthrough", False):
+                # The final estimator of a stack reads every column beside its members' answers.
+                self._read(columns)
             return self._meta(members, columns)
+        self._read(columns)
+        return self._transformer(estimator, name, columns)
+
+    def _read(self, columns: list[_Column]) -> None:
         for column in columns:
             for at in column.origins:
                 self.uses[at].is_read = True
-        return self._transformer(estimator, name, columns)
 
     def _meta(
         self, members: list[tuple[Any, list[int] | None]], columns: list[_Column]
@@ -147,9 +154,7 @@ class _Walk:
             if isinstance(inner, str) and inner == "drop":
                 continue
             picked = [columns[at] for at in indexes if at < len(columns)]
-            for column in picked:
-                for at in column.origins:
-                    self.uses[at].is_read = True
+            self._read(picked)
             passed += self.step(inner, picked)
         return passed
 
@@ -167,6 +172,8 @@ class _Walk:
     def _imputer(self, estimator: Any, name: str, columns: list[_Column]) -> list[_Column]:
         if is_missing(estimator.missing_values) or _is_na(estimator.missing_values):
             self._note(columns, "imputer", name)
+        if estimator.missing_values is None:
+            self._note(columns, "none", name)
         statistics = getattr(estimator, "statistics_", None)
         if name != "SimpleImputer" or statistics is None or len(statistics) != len(columns):
             return [_Column(column.origins, False) for column in columns]

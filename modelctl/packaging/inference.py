@@ -100,7 +100,7 @@ def _with_none(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
     uses = zip(frame.columns, uses_of(estimator, list(map(str, frame.columns))), strict=True)
     columns: dict[str, Any] = {}
     for name, use in uses:
-        if any(value is None for value in use.categories):
+        if use.none or any(value is None for value in use.categories):
             column = frame[name].astype(object)
             columns[str(name)] = column.where(column.notna(), None)
     return frame.assign(**columns)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEYS = ("inputs", "extra", "constant")
+# The keys that others read: `training_output` and `sources`.
+OTHER_KEYS = ("name", "version", "description", "target", "source")
 
 
 class Range(BaseModel):
@@ -58,6 +60,13 @@ class InputRules(BaseModel):
 
 def read_rules(config: Mapping[str, Any]) -> InputRules:
     """The rules in a model.yaml that was read. Raises ModelctlError with every fault."""
+    unknown = [str(key) for key in config if key not in (*KEYS, *OTHER_KEYS)]
+    if unknown:
+        raise ModelctlError(
+            f"model.yaml has unknown keys: {', '.join(unknown)}",
+            expected=", ".join((*OTHER_KEYS, *KEYS)),
+            fix="correct or remove them: a rule under a wrong name would not be kept",
+        )
     given = {key: config[key] for key in KEYS if config.get(key) is not None}
     inputs = given.get("inputs")
     if isinstance(inputs, dict):

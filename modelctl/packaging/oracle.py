@@ -15,7 +15,7 @@ import numpy as np
 from app.errors import RequestError
 from app.model.prediction import ModelOutputError, Prediction
 from app.model.sklearn_engine import fitted_names
-from app.model.sklearn_outputs import ask, dense
+from app.model.sklearn_outputs import ask, dense, is_several
 from modelctl.errors import ModelctlError
 from modelctl.packaging.fitted_steps import uses_of
 
@@ -82,7 +82,7 @@ class Oracle:
         try:
             answer = getattr(self.estimator, method)(rows)
             # Probabilities of several targets: a matrix for each.
-            parts = map(dense, answer if isinstance(answer, list) else [answer])
+            parts = map(dense, answer if is_several(answer) else [answer])
             return all(
                 len(part) == count and not (part.dtype.kind in "fc" and not np.isfinite(part).all())
                 for part in parts
@@ -118,7 +118,10 @@ def oracle_of(estimator: Any, frame: pd.DataFrame) -> tuple[Oracle, pd.DataFrame
     if fitted_names(estimator) is not None:
         return Oracle(estimator, "frame"), frame
     if getattr(estimator, "n_features_in_", None) is not None:
-        return Oracle(estimator, "array"), frame
+        array, named = Oracle(estimator, "array"), Oracle(estimator, "frame")
+        # A user's own first step may count its columns and still want them by name.
+        is_frame = not array.accepts(frame.head(2)) and named.accepts(frame.head(2))
+        return named if is_frame else array, frame
     if len(frame.columns) > 1 and _reads_texts(estimator):
         frame = _only_texts(frame)
     forms: list[Form] = ["frame", "array"]

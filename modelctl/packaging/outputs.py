@@ -16,7 +16,7 @@ from sklearn.utils import get_tags
 
 from app.model.contract import Label, Output, Target
 from app.model.prediction import ModelOutputError
-from app.model.sklearn_outputs import dense, numbers, plain
+from app.model.sklearn_outputs import dense, is_several, numbers, plain
 from modelctl.errors import ModelctlError
 from modelctl.packaging.lowering.walk import unwrapped
 
@@ -262,7 +262,7 @@ def _asked(estimator: Any, method: str, given: Any) -> NDArray[Any] | None:
             warnings.simplefilter("ignore")
             answer = getattr(estimator, method)(given[:ROWS])
             # Probabilities of several targets: a list of matrices of different widths.
-            return dense(answer[0] if isinstance(answer, list) else answer)
+            return dense(answer[0] if is_several(answer) else answer)
     except Exception:
         return None
 

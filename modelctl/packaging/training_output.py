@@ -53,6 +53,8 @@ class TrainingOutput:
     model_bytes: bytes
     features: pd.DataFrame
     labels: pd.Series[Any] | None
+    # Named targets that the sample does not have.
+    absent_targets: list[str]
     rules: InputRules
     metrics: dict[str, Any]
     training: dict[str, Any]
@@ -80,7 +82,7 @@ def read_training_output(request: Request) -> TrainingOutput:
     estimator = loaded.estimator
     ensure_answers(estimator, str(model))
     rules = read_rules(config)
-    target = request.target or _targets(config.get("target", ""))
+    target = request.target or named_targets(config.get("target", ""))
     columns = [target] if isinstance(target, str) else list(target)
     frame = read_sample(sample, lambda names: _texts(estimator, names, columns, rules))
     commit, created = origin(request.config.parent if request.config else folder)
@@ -93,6 +95,7 @@ def read_training_output(request: Request) -> TrainingOutput:
         model_bytes=loaded.data,
         features=frame.drop(columns=[name for name in columns if name in frame.columns]),
         labels=frame[target] if isinstance(target, str) and target in frame.columns else None,
+        absent_targets=[name for name in columns if name not in frame.columns],
         rules=rules,
         metrics=_metrics(request.metrics or folder / "evaluation.json", request.metrics),
         training={
@@ -115,7 +118,7 @@ def _texts(
     return {name: values for name, values in (texts | named).items() if name in columns}
 
 
-def _targets(value: Any) -> str | tuple[str, ...]:
+def named_targets(value: Any) -> str | tuple[str, ...]:
     """`target` of model.yaml: a name, or a list of the names of several targets."""
     if isinstance(value, list):
         return str(value[0]) if len(value) == 1 else tuple(map(str, value))

@@ -18,11 +18,13 @@ from app.model.bundle import verify
 from modelctl.cli import cli
 from modelctl.packaging import candidates
 from tests.app.conftest import make_client
-from tests.cases import boosters, columns, outputs, texts, wrapped
+from tests.cases import boosters, columns, custom, outputs, texts, wrapped
 from tests.cases.case import Case, Fitted, json_rows, one_row
 
 CASES = list(
-    itertools.chain(boosters.CASES, texts.CASES, columns.CASES, wrapped.CASES, outputs.CASES)
+    itertools.chain(
+        custom.CASES, boosters.CASES, texts.CASES, columns.CASES, wrapped.CASES, outputs.CASES
+    )
 )
 TOLERANCE = 1e-6
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from app.model.contract import Contract
+from app.model.examples import example_row
 from tests.app.browser import Browser
 from tests.app.conftest import browser as browser  # the fixtures, under their own names
 from tests.app.conftest import start as start
@@ -24,7 +27,7 @@ def texts(browser: Browser, selector: str) -> list[str]:
 
 
 class Opened:
-    """The page of one kind, after its first sample row was predicted."""
+    """The page of one kind, after its example was predicted."""
 
     def __init__(self, name: str, folder: Path, start: Any, browser: Browser) -> None:
         kind = KINDS[name]
@@ -34,7 +37,9 @@ class Opened:
         browser.js("document.getElementById('predict').click()")
         browser.wait(ANSWERED)
         targets = [target["name"] for target in planned.manifest["output"].get("targets", [])]
-        first = features.iloc[:1]
+        # The page opens with an example that is made from the contract.
+        row = example_row(Contract.from_manifest(planned.manifest))
+        first = pd.DataFrame([row], columns=features.columns)
         self.rights = [expected(model, first, method, targets)[0] for method in kind.methods]
         self.browser = browser
 

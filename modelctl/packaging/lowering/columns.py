@@ -18,6 +18,8 @@ class Column:
 
     categories: tuple[Any, ...] | None = None
     closed: frozenset[Any] | None = None
+    # Whole numbers in training: NumPy calculates with them in another way than with fractions.
+    is_whole: bool = False
 
     def code(self, value: Any) -> float | None:
         """The number that encodes a value; None for a value that this column cannot contain."""

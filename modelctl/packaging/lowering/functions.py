@@ -40,6 +40,8 @@ def function_transformer(graph: Graph, step: Any, block: Block) -> Block:
         return block
     if step.kw_args:
         raise CannotLowerError("FunctionTransformer(kw_args=...)")
+    if any(column.is_whole for column in block.columns):
+        raise CannotLowerError("FunctionTransformer on a column of whole numbers")
     result = apply(graph, step.func, block.numbers("FunctionTransformer"))
     return block.replaced(result).suspect()
 

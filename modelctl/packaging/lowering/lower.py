@@ -216,7 +216,8 @@ def _column(feature: Feature) -> Column:
     closed = None if feature.closed is None else frozenset(feature.closed)
     if feature.dtype == "boolean" and closed is None:
         closed = frozenset((False, True))
-    return Column(feature.categories if feature.dtype == "string" else None, closed)
+    categories = feature.categories if feature.dtype == "string" else None
+    return Column(categories, closed, is_whole=feature.dtype == "integer")
 
 
 def _with_unused(graph: Graph, estimator: Any, contract: Contract, block: Block) -> Block:

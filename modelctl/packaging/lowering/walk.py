@@ -109,7 +109,7 @@ WRAPPERS = {
 
 def unwrapped(estimator: Any) -> Any:
     """The estimator that predicts: that of a search or a frozen one; for any other, itself."""
-    while kind(estimator) in WRAPPERS:
+    while kind(estimator) in WRAPPERS and hasattr(estimator, WRAPPERS[kind(estimator)]):
         estimator = getattr(estimator, WRAPPERS[kind(estimator)])
     return estimator
 
