@@ -16,7 +16,7 @@ from app.admission import Deadline, InFlight
 from app.model import engine as engines
 from app.model.bundle import Bundle, verify
 from app.model.contract import Contract
-from app.model.examples import example_row
+from app.model.examples import example_row, without_example
 from app.model.validation import Validator
 from app.observability import capture, tracing
 from app.observability.logs import MAX_VALUES, RequestLog
@@ -72,7 +72,8 @@ class Service:
         row = example_row(self.contract)
         tensors = self.v2.describe_tensors()
         bodies = example_bodies(self.contract, row, tensors["inputs"])
-        self.examples = small_examples(bodies)
+        # A refusal shows a body that is right, or none.
+        self.examples = {} if without_example(self.contract) else small_examples(bodies)
         self.openapi = self._describe(row, tensors)
         self.docs = docs_page.load() if settings.docs_enabled else None
         identity = {"model": self.name, "version": self.version, "digest": bundle.digest}

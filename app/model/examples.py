@@ -34,6 +34,18 @@ def example_row(contract: Contract) -> list[Any]:
     return [_example(feature) for feature in contract.inputs]
 
 
+def without_example(contract: Contract) -> list[str]:
+    """The features of which no valid value may be shown: closed lists that are sensitive."""
+    return [
+        feature.name
+        for feature in contract.inputs
+        if feature.closed
+        and feature.sensitive
+        and feature.example is None
+        and feature.missing == "refuse"
+    ]
+
+
 def _example(feature: Feature) -> Any:
     """The user's own example, else the first of a closed list or the middle of the range."""
     if feature.example is not None:

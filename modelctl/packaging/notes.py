@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.model.examples import without_example
 from modelctl.packaging.alignment import listed
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def notes_on(
     ignored = [name for name in map(str, training_output.features.columns) if name not in known]
     if ignored:
         notes.append(f"ignored columns of the sample, which are not features: {listed(ignored)}")
+    hidden = without_example(contract)
+    if hidden:
+        notes.append(
+            f"refusals show no correct body, because the values of {listed(hidden)} are sensitive: "
+            "give an `example` in model.yaml that may be shown"
+        )
     if perturbed.within:
         notes.append(
             f"scikit-learn refuses other values of {listed(perturbed.within)} than those of the "

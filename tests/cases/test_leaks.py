@@ -84,6 +84,8 @@ def test_no_answer_tells_training_texts(
     for secret in secrets(training):
         told = [text[max(0, text.find(secret) - 60) :][:120] for text in texts if secret in text]
         assert not told, (secret, told[0])
+    # A right body cannot be shown without a value of the sensitive list.
+    assert "example" not in client.post("/predict", json={"instances": [{}]}).get_json()
     # The list that callers need is there.
     assert "tariff-small" in texts[0]
     assert "tariff-small" in texts[1]
