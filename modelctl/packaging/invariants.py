@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from modelctl.packaging.oracle import Oracle
 
 # Rows that are asked alone: evenly spread, with gaps, and columns whose extremes are asked.
-ALONE_ROWS = 20
-ALONE_GAPS = 5
-ALONE_EXTREMES = 5
+ALONE_ROWS = 6
+ALONE_GAPS = 3
+ALONE_EXTREMES = 2
 # Sums over another number of rows differ in the last digits.
 TOLERANCE = 1e-6
 
@@ -36,6 +36,11 @@ def ensure_row_by_row(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Pr
     for at in _telling_rows(frame):
         alone = _predict(oracle, frame.iloc[at : at + 1], output)
         _ensure_same(alone, expected, [at], "alone", output)
+    middle = len(frame) // 2
+    for part_rows in (range(middle), range(middle, len(frame))):
+        if part_rows:
+            part = _predict(oracle, frame.iloc[list(part_rows)], output)
+            _ensure_same(part, expected, list(part_rows), "among fewer rows", output)
     order = np.random.default_rng(0).permutation(len(frame))
     permuted = _predict(oracle, frame.iloc[order], output)
     _ensure_same(permuted, expected, order.tolist(), "in another order", output)
