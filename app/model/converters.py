@@ -73,13 +73,24 @@ def _by_dtype(feature: Feature) -> Converter:
     if feature.dtype == "datetime":
         return _time
     convert: Converter = {"float": _float, "integer": _integer, "boolean": _boolean}[feature.dtype]
-    if feature.dtype == "integer" and "int" in feature.storage.lower():
-        limits = np.iinfo(feature.storage.lower())
-        whole = (max(-MAX_INTEGER, int(limits.min)), min(MAX_INTEGER, int(limits.max)))
-        convert = _within(whole, convert)
+    if feature.dtype == "integer" and _has_width(feature):
+        convert = _within(integer_bounds(feature), convert)
     if feature.closed is not None:
         convert = _one_of(feature, convert)
     return convert if feature.range is None else _within(feature.range, convert)
+
+
+def integer_bounds(feature: Feature) -> tuple[int, int]:
+    """The whole numbers that the type of the column in training has, and float64 exactly."""
+    if not _has_width(feature):
+        return -MAX_INTEGER, MAX_INTEGER
+    limits = np.iinfo(feature.storage.lower())
+    return max(-MAX_INTEGER, int(limits.min)), min(MAX_INTEGER, int(limits.max))
+
+
+def _has_width(feature: Feature) -> bool:
+    """Whether the column in training was of integers narrower than int64, or nullable ones."""
+    return "int" in feature.storage.lower()
 
 
 def _float(value: Any) -> float:

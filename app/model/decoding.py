@@ -69,8 +69,8 @@ def column(feature: Feature, numbers: NDArray[np.float64], texts: list[str | Non
         return pd.Series(flags, dtype=object)
     if feature.dtype == "integer":
         # pandas has no missing integer: such a column is one of floats.
-        kind = "float64" if missing.any() else feature.storage or "int64"
-        return numbers.astype(np.int64 if kind != "float64" else kind).astype(kind)
+        is_whole = not missing.any()
+        return numbers.astype(np.int64).astype(feature.storage or "int64") if is_whole else numbers
     return numbers.astype(feature.storage) if feature.storage else numbers
 
 

@@ -54,7 +54,8 @@ def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
     sample = orjson.loads(bundle.read(SAMPLE))
     rows = sample["rows"]
     locs: list[tuple[str | int, ...]] = [("rows", index) for index in range(len(rows))]
-    batch = Validator(contract).batch(rows, locs, limit=len(rows))
+    validator = Validator(contract)
+    batch = validator.batch(rows, locs, limit=len(rows))
     values = engine.predict(batch).values
     for index, (expected, value) in enumerate(zip(sample["predictions"], values, strict=True)):
         if not _matches(expected, value):
@@ -65,21 +66,22 @@ def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
                 fix="use an image with the library versions that the manifest lists",
             )
     for index, row in enumerate(sample.get("refused", ())):
-        _ensure_refused(index, row, contract, engine)
+        if not refuses(validator, engine, row):
+            raise BundleRefusedError(
+                f"row {index} of those to refuse was answered",
+                expected="an error, as at packaging: the model itself refuses this row",
+                found="a prediction",
+                fix="use an image with the library versions that the manifest lists",
+            )
 
 
-def _ensure_refused(index: int, row: list[Any], contract: Contract, engine: Engine) -> None:
-    """Raise BundleRefusedError if a row gets an answer that was refused at packaging."""
+def refuses(validator: Validator, engine: Engine, row: list[Any]) -> bool:
+    """Whether the contract or the engine refuses a row, as a client's error."""
     try:
-        engine.predict(Validator(contract).batch([row], [("refused", index)], limit=1))
+        engine.predict(validator.batch([row], [("row",)], limit=1))
     except RequestError:
-        return
-    raise BundleRefusedError(
-        f"row {index} of those to refuse was answered",
-        expected="an error, as at packaging: the model itself refuses this row",
-        found="a prediction",
-        fix="use an image with the library versions that the manifest lists",
-    )
+        return True
+    return False
 
 
 def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> None:

@@ -197,11 +197,9 @@ def _loaded(scratch: Path, wanted: Wanted, config: edits.Edit) -> TrainingOutput
             key=wanted.key,
         )
     )
-    target = named_targets(content.get("target", ""))
-    absent = [name for name in loaded.absent_targets if name]
-    if target and absent:
+    if loaded.absent_targets:
         raise ModelctlError(
-            f"the sample has no column '{', '.join(absent)}'",
+            f"the sample has no column '{', '.join(loaded.absent_targets)}'",
             expected="the target column, beside those that the model was fitted on",
             found=", ".join(map(str, loaded.features.columns[:12])),
             fix="correct --target, or leave it out if the sample holds features only",

@@ -16,20 +16,11 @@ from modelctl.errors import ModelctlError
 from modelctl.packaging.fitted_steps import uses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
 MAX_SHOWN = 12
 # pandas' name for the index of a frame that was written with to_csv().
 INDEX_COLUMN = "Unnamed: 0"
-
-
-def read_names(estimator: Any, columns: Collection[str]) -> list[str] | None:
-    """The fitted columns that a step reads: requests need not have those that all steps drop."""
-    names = fitted_names(estimator, columns)
-    if names is None:
-        return None
-    uses = uses_of(estimator, names)
-    return [name for name, use in zip(names, uses, strict=True) if use.is_read] or names
 
 
 def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
@@ -38,9 +29,10 @@ def align(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
     Columns that every step drops may be absent.
     """
     frame = frame.rename(columns=str)
-    columns = list(frame.columns)
-    names, needed = fitted_names(estimator, columns), read_names(estimator, columns)
-    if names is not None and needed is not None:
+    names = fitted_names(estimator, list(frame.columns))
+    if names is not None:
+        uses = uses_of(estimator, names)
+        needed = [name for name, use in zip(names, uses, strict=True) if use.is_read] or names
         missing = [name for name in needed if name not in frame.columns]
         if missing:
             raise ModelctlError(
@@ -101,9 +93,8 @@ def _values(column: pd.Series[Any]) -> pd.Series[Any]:
 
     Categories stay categories: boosters are fitted on them.
     """
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column
-    if not pd.api.types.is_extension_array_dtype(column.dtype):
+    is_category = isinstance(column.dtype, pd.CategoricalDtype)
+    if is_category or not pd.api.types.is_extension_array_dtype(column.dtype):
         return column
     missing = column.isna()
     if pd.api.types.is_bool_dtype(column.dtype):

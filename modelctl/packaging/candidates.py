@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from app.model.converters import MAX_INTEGER
+from app.model.converters import integer_bounds
 from app.model.decoding import CATEGORY
 from modelctl.packaging.lowering.trees import split_points
 from modelctl.packaging.probes import UNSEEN_TEXTS, with_values
@@ -88,8 +88,8 @@ def _refusing(
     within: set[str] = set()
     refused: list[pd.DataFrame] = []
     for feature in contract.inputs:
-        tried = base.assign(**{feature.name: rows[feature.name].iloc[:count].to_numpy()})
-        tried[feature.name] = rows[feature.name].iloc[:count].reset_index(drop=True)
+        noisy = rows[feature.name].iloc[:count].reset_index(drop=True)
+        tried = base.assign(**{feature.name: noisy})
         if oracle.accepts(tried):
             continue
         within.add(feature.name)
@@ -207,14 +207,14 @@ def _choices(feature: Feature, source: pd.Series[Any]) -> list[Any] | None:
 
 
 def _bounds(feature: Feature, present: pd.Series[Any], *, is_within: bool) -> tuple[float, float]:
-    low, high = feature.range or (None, None)
-    if feature.dtype == "integer" and feature.storage:
-        limits = np.iinfo(feature.storage.lower())
-        low, high = max(limits.min, -MAX_INTEGER), min(limits.max, MAX_INTEGER)
+    bounds = [feature.range or (None, None)]
+    if feature.dtype == "integer":
+        bounds.append(integer_bounds(feature))
     if is_within and len(present):
-        low = float(present.min()) if low is None else max(low, float(present.min()))
-        high = float(present.max()) if high is None else min(high, float(present.max()))
-    return -np.inf if low is None else low, np.inf if high is None else high
+        bounds.append((float(present.min()), float(present.max())))
+    lows = [low for low, _ in bounds if low is not None]
+    highs = [high for _, high in bounds if high is not None]
+    return max(lows, default=-np.inf), min(highs, default=np.inf)
 
 
 def _moved_times(

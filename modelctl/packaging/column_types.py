@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from modelctl.errors import ModelctlError
+from modelctl.packaging.lowering.columns import is_missing
 
 if TYPE_CHECKING:
     from app.model.contract import Contract
@@ -52,6 +53,11 @@ def _no_equivalent(name: str, column: pd.Series[Any], types: list[str]) -> Model
         if is_mixed
         else "convert durations and objects to numbers before the pipeline, or drop the column",
     )
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a value means "no value", in any of the ways that pandas and Python have."""
+    return is_missing(value) or value is pd.NA
 
 
 def json_rows(frame: pd.DataFrame, contract: Contract) -> list[list[Any]]:

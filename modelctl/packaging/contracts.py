@@ -6,7 +6,6 @@ What the estimator itself accepts (`probes`) decides where the steps only propos
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 # A closed list that no encoder names is taken from the sample up to this many values.
 MAX_CATEGORIES = 1000
-MISSING = math.nan
 
 
 @dataclass(frozen=True)

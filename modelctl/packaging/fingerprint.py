@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from modelctl.packaging.origins import QUALITY_FILES, origin
+from modelctl.packaging.sources import sha256_of
 
 MODELS = "models"
 CONFIG = "model.yaml"
@@ -23,11 +24,10 @@ CACHES = frozenset(
 )
 BYTECODE = (".pyc", ".pyo")
 # The code that packages: a test compares this list with what `package` imports.
-CODE = ("app/__init__.py", "app/errors.py", "app/model", "app/observability", "app/urls.py")
+CODE = ("app/__init__.py", "app/errors.py", "app/model")
 CODE_OF_MODELCTL = ("modelctl/__init__.py", "modelctl/errors.py", "modelctl/packaging")
 LOCKS = ("requirements/dev.txt", "requirements/train.txt")
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "joblib", "onnx", "onnxruntime")
-READ_BYTES = 1024 * 1024
 MISSING = "missing"
 MAX_SHOWN = 3
 
@@ -102,10 +102,7 @@ def _name(root: Path, path: Path) -> str:
 
 def _sha256(path: Path) -> str:
     """The hash of a file's content; of a file that cannot be read, that it cannot."""
-    if not path.is_file():
-        return MISSING
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256_of(path) if path.is_file() else MISSING
 
 
 def of_locks(root: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from modelctl.packaging.column_types import is_absent
 from modelctl.packaging.lowering.columns import is_missing
 from modelctl.packaging.lowering.walk import kind, unwrapped
 
@@ -170,7 +171,7 @@ class _Walk:
         return _mixed(columns)
 
     def _imputer(self, estimator: Any, name: str, columns: list[_Column]) -> list[_Column]:
-        if is_missing(estimator.missing_values) or _is_na(estimator.missing_values):
+        if is_absent(estimator.missing_values):
             self._note(columns, "imputer", name)
         if estimator.missing_values is None:
             self._note(columns, "none", name)
@@ -257,10 +258,6 @@ def _name(estimator: Any) -> str:
 def _is_vectorizer(estimator: Any) -> bool:
     """Whether it reads texts, as scikit-learn's vectorizers do."""
     return callable(getattr(estimator, "build_analyzer", None))
-
-
-def _is_na(value: Any) -> bool:
-    return type(value).__name__ == "NAType"
 
 
 def _key(value: Any) -> Any:

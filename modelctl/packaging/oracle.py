@@ -1,7 +1,8 @@
 """The estimator itself, asked with rows as it was fitted: what every engine is compared with.
 
-It shares no code with the engines. A request is decoded by `app`; here the rows stay what was read
-from the file, so that a mistake in decoding cannot agree with itself.
+A request is decoded by `app`; here the rows stay what was read from the file, so that a mistake in
+decoding cannot agree with itself. What the estimator answers is read by the sklearn engine's own
+function; the onnx engine shares nothing with it.
 """
 
 from __future__ import annotations

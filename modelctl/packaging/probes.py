@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from modelctl.packaging.column_types import is_absent
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -36,18 +38,18 @@ def with_values(column: pd.Series[Any], values: Sequence[Any]) -> pd.Series[Any]
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         known = set(dtype.categories.tolist())
-        extra = [v for v in dict.fromkeys(values) if v not in known and not _absent(v)]
+        extra = [v for v in dict.fromkeys(values) if v not in known and not is_absent(v)]
         categories = pd.Index([*dtype.categories.tolist(), *extra])
         return pd.Series(pd.Categorical(values, categories=categories))
     if pd.api.types.is_object_dtype(dtype):
         # Texts that are objects have None for a missing one; CSV and Parquet give other types.
         present = column.dropna()
         absent = None if len(present) and all(isinstance(v, str) for v in present) else np.nan
-        return pd.Series([absent if _absent(value) else value for value in values], dtype=object)
+        return pd.Series([absent if is_absent(value) else value for value in values], dtype=object)
     try:
         return pd.Series(values, dtype=dtype)
     except (TypeError, ValueError, OverflowError):
-        return pd.Series([np.nan if _absent(value) else value for value in values])
+        return pd.Series([np.nan if is_absent(value) else value for value in values])
 
 
 def changed(row: pd.DataFrame, probes: Sequence[Probe]) -> pd.DataFrame:
@@ -69,16 +71,15 @@ def ask(oracle: Oracle, row: pd.DataFrame, probes: Sequence[Probe]) -> list[bool
     step = max(1, MAX_CELLS // max(1, len(row.columns)))
     answers: list[bool] = []
     for start in range(0, len(probes), step):
-        # Probes of one column at a time keep the types of all others.
         answers += _ask(oracle, row, probes[start : start + step])
     return answers
 
 
 def _ask(oracle: Oracle, row: pd.DataFrame, probes: Sequence[Probe]) -> list[bool]:
-    """All at once where the whole is answered, else one by one.
+    """All at once where the whole is answered, else by halves.
 
-    A value of another type changes the type of its column for the other probes too; a refusal
-    counts only where a probe is alone.
+    Each half is a frame of its own: a value of another type changes the type of its column for the
+    other probes too, so that a refusal counts only where a probe is alone.
     """
     if not probes:
         return []
@@ -99,7 +100,3 @@ def typical_row(oracle: Oracle, frame: pd.DataFrame) -> pd.DataFrame:
             if oracle.accepts(row):
                 return row
     return frame.head(1)
-
-
-def _absent(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.errors import RequestError
+from app.model.engine import refuses
+from app.model.validation import Validator
 from modelctl.packaging.column_types import json_rows
-from modelctl.packaging.parity import encode
 from modelctl.packaging.probes import UNSEEN_TEXTS, Probe, changed, typical_row
 
 if TYPE_CHECKING:
@@ -23,16 +23,8 @@ MAX_QUESTIONS = 60
 
 def count_answered(rows: list[list[Any]], contract: Contract, engine: Engine) -> int:
     """How many of these rows get an answer, each alone."""
-    return sum(not is_refused(row, contract, engine) for row in rows)
-
-
-def is_refused(row: list[Any], contract: Contract, engine: Engine) -> bool:
-    """Whether the contract or the engine refuses a row, as a client's error."""
-    try:
-        engine.predict(encode([row], contract))
-    except RequestError:
-        return True
-    return False
+    validator = Validator(contract)
+    return sum(not refuses(validator, engine, row) for row in rows)
 
 
 def refused_examples(
@@ -40,7 +32,7 @@ def refused_examples(
 ) -> list[list[Any]]:
     """Rows of the self-test that must not be answered: those that the estimator refuses.
 
-    One row with one value changed for each rule that refuses, then `more`.
+    The first of `more`, then one row with one value changed for each rule that refuses.
     """
     row = typical_row(oracle, frame)
     rows = json_rows(more.head(KEPT_ROWS // 2), contract)

@@ -18,6 +18,7 @@ from app.fetch.errors import RetryableError
 from app.fetch.settings import Settings
 from app.variables import read
 from modelctl.errors import ModelctlError
+from modelctl.packaging.sources import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ def download(url: str, sha256: str | None, cache: Path, environ: Mapping[str, st
     Without a `sha256` nothing is verified: the caller shows the hash, which is the file's name.
     """
     if sha256 is not None and (kept := cache / sha256).is_file():
-        if _sha256(kept) == sha256:
+        if sha256_of(kept) == sha256:
             return kept
         kept.unlink()
     settings = _settings(url, environ)
@@ -105,8 +106,3 @@ def _fetch(url: str, settings: Settings, part: Path) -> str:
 
 def _translated(error: AppRefusedError, fix: str) -> ModelctlError:
     return ModelctlError(error.what, expected=error.expected, found=error.found, fix=fix)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -83,7 +83,7 @@ def read_training_output(request: Request) -> TrainingOutput:
     ensure_answers(estimator, str(model))
     rules = read_rules(config)
     target = request.target or named_targets(config.get("target", ""))
-    columns = [target] if isinstance(target, str) else list(target)
+    columns = [name for name in ([target] if isinstance(target, str) else target) if name]
     frame = read_sample(sample, lambda names: _texts(estimator, names, columns, rules))
     commit, created = origin(request.config.parent if request.config else folder)
     return TrainingOutput(

@@ -5,9 +5,9 @@ The builder states what went into the image; the signature proves which builder 
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
+from modelctl.packaging.sources import sha256_of
 from modelctl.repository import gitrepo
 from modelctl.supply.builds import requirements_of
 
@@ -49,7 +49,7 @@ def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[st
             "resolvedDependencies": [
                 {"name": "source", **source},
                 {"name": "base image", "uri": _base_image(root)},
-                *({"name": name, "digest": {"sha256": _sha256(root / name)}} for name in files),
+                *({"name": name, "digest": {"sha256": sha256_of(root / name)}} for name in files),
                 {"name": "bundle", "digest": {"sha256": bundle.digest.removeprefix("sha256:")}},
                 {
                     "name": "training data",
@@ -69,7 +69,3 @@ def _base_image(root: Path) -> str:
     prefix = "ARG PYTHON_IMAGE="
     lines = (root / "Dockerfile").read_text(encoding="utf-8").splitlines()
     return next(line.removeprefix(prefix) for line in lines if line.startswith(prefix))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
