@@ -27,8 +27,12 @@ def run(
     timeout_seconds: float = 60,
     fix: str = "",
     stdin: str = "",
+    errors: str = "strict",
 ) -> str:
-    """Return the program's stdout; raises CommandError with the command and its stderr."""
+    """Return the program's stdout; raises CommandError with the command and its stderr.
+
+    `errors` is what happens to bytes that are not UTF-8, as in `bytes.decode`.
+    """
     command = shlex.join(argv)
     if shutil.which(argv[0]) is None:
         raise CommandError(f"{argv[0]} is not on PATH", fix=fix or f"install {argv[0]}")
@@ -40,6 +44,7 @@ def run(
             input=stdin,
             capture_output=True,
             text=True,
+            errors=errors,
             timeout=timeout_seconds,
         )
     except subprocess.TimeoutExpired as error:

@@ -117,6 +117,10 @@ CATALOG: tuple[Tool, ...] = (
         flags="-X helm.sh/helm/v4/internal/version.version={version}",
         alias="helm",
     ),
+    # Ours: what Helm and Argo CD read in a text, for the tests of modelctl's own reader.
+    Tool(
+        "yaml-reader", "helm.sh/helm/v4", (Binary("yaml-reader", "tools/yaml-reader"),), seconds=20
+    ),
     _command(
         "kustomize",
         "sigs.k8s.io/kustomize/kustomize/v5",

@@ -9,7 +9,7 @@ import click
 from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.commands._options import dry_run_option, output_option
 from modelctl.promotion import freeze
-from modelctl.repository.environments import Freeze, Repository
+from modelctl.repository.environments import TIME_FORMAT, Freeze, Repository
 
 
 @click.command()
@@ -37,5 +37,5 @@ def command(scope: str, until: str, reason: str, dry_run: bool, output: str) -> 
     edit = freeze.plan_freeze(
         repository, environment, model, Freeze(start=now, until=end, reason=reason)
     )
-    message = f"Freeze {scope} until {end.strftime(freeze.TIME_FORMAT)}: {reason}"
+    message = f"Freeze {scope} until {end.strftime(TIME_FORMAT)}: {reason}"
     show_and_apply(repository, [edit], message=message, display=DisplayOptions(dry_run, output))

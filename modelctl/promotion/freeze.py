@@ -13,12 +13,17 @@ from ruamel.yaml.comments import CommentedMap
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import edits, yamlfile
-from modelctl.repository.environments import ALL_MODELS, FILE, Environment, Freeze, Repository
+from modelctl.repository.environments import (
+    ALL_MODELS,
+    FILE,
+    TIME_FORMAT,
+    Environment,
+    Freeze,
+    Repository,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def parse_until(text: str, now: datetime) -> datetime:
@@ -105,7 +110,7 @@ def _plan(
 ) -> edits.Edit:
     path = repository.root / FILE
     before = path.read_text(encoding="utf-8")
-    content = yamlfile.parse(before, path)
+    content = yamlfile.parse_strict(before, path)
     index = repository.environments.index(environment)
     entry = content["environments"][index]
     freezes = entry.get("freezes", CommentedMap())
@@ -114,4 +119,4 @@ def _plan(
         entry["freezes"] = freezes
     else:
         entry.pop("freezes", None)
-    return edits.Edit(path, before, yamlfile.dump(content))
+    return edits.Edit(path, before, yamlfile.dump_strict(content, path))

@@ -79,7 +79,7 @@ class _Change:
         branch adds there has not run yet."""
         path = self.repository.version_file(source, self.model)
         text = gitrepo.text_at(self.repository.root, self.base, path)
-        return yamlfile.validate(Version, path, yamlfile.parse(text, path)) if text else None
+        return yamlfile.validate_strict(Version, path, text) if text else None
 
     def _evidence_violations(self, source: Environment, version: Version) -> list[str]:
         if self.live:

@@ -85,8 +85,8 @@ def plan_promotion(
     assert source is not None and version is not None  # noqa: S101, PT018 - refused above
     planned = [edits.set_version(repository.version_file(environment, model), version)]
     if with_settings:
-        settings = repository.folder(source, model) / "settings.yaml"
-        target = repository.folder(environment, model) / "settings.yaml"
+        settings = repository.value_file(source, model, "settings.yaml")
+        target = repository.value_file(environment, model, "settings.yaml")
         planned.append(edits.set_values(target, settings))
     # The rules apply to changes only: what is already there may stay.
     has_changes = any(edit.has_changes for edit in planned)

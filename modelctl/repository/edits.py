@@ -65,23 +65,23 @@ class Edit:
 def set_version(path: Path, version: Version) -> Edit:
     """Plan to write a version into a version file, keeping its comments and key order."""
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    content = yamlfile.parse(before, path)
+    content = yamlfile.parse_strict(before, path)
     _merge(content, version.model_dump(exclude_none=True))
     for key in content.keys() - version.model_dump(exclude_none=True).keys():
         del content[key]
-    return Edit(path, before, yamlfile.dump(content))
+    return Edit(path, before, yamlfile.dump_strict(content, path))
 
 
 def set_values(path: Path, source: Path) -> Edit:
     """Plan to copy the values of another value file, keeping the comments and key order here."""
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    content = yamlfile.parse(before, path)
-    wanted = yamlfile.read(source)
+    content = yamlfile.parse_strict(before, path)
+    wanted = yamlfile.parse_strict(source.read_text(encoding="utf-8"), source)
     if content == wanted:
         return Edit(path, before, before)
     _merge(content, wanted)
     _drop(content, wanted)
-    return Edit(path, before, yamlfile.dump(content))
+    return Edit(path, before, yamlfile.dump_strict(content, path))
 
 
 def copy(source: Path, path: Path) -> Edit:

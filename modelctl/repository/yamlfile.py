@@ -1,4 +1,7 @@
-"""Read and edit YAML, keeping comments and key order, with the line of every problem."""
+"""Validate and edit YAML, keeping comments and key order, with the line of every problem.
+
+What Helm and Argo CD read too is a strict subset of YAML (`strict_yaml`), before an edit and after.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,35 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from modelctl.errors import ModelctlError
+from modelctl.repository import scalars, strict_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from ruamel.yaml.nodes import ScalarNode
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class _Representer(RoundTripRepresenter):
+    """Quotes a text that some reader would take for another type; ruamel knows YAML 1.2 alone."""
+
+
+def _quoted(representer: _Representer, text: str) -> ScalarNode:
+    style = "'" if scalars.needs_quotes(text) else None
+    return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Representer.add_representer(str, _quoted)
+
+
 def _yaml() -> YAML:
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.preserve_quotes = True
     yaml.width = 4096  # a long value stays on its line
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -66,6 +86,30 @@ def dump(content: CommentedMap) -> str:
     return stream.getvalue()
 
 
+def parse_strict(text: str, path: Path) -> CommentedMap:
+    """The mapping in a file that Helm reads too, to be edited; see `strict_yaml.parse`."""
+    expected = strict_yaml.parse(text, path).content
+    content = parse(text, path)
+    _require_same(content, expected, path)
+    return content
+
+
+def dump_strict(content: CommentedMap, path: Path) -> str:
+    """The text of a mapping that Helm reads too, which reads it as it was meant."""
+    text = dump(content)
+    _require_same(content, strict_yaml.parse(text, path).content, path)
+    return text
+
+
+def _require_same(content: CommentedMap, read: dict[str, Any], path: Path) -> None:
+    """An edit may not change a value that it does not name, nor write one that reads otherwise."""
+    if content != read:
+        raise ModelctlError(
+            f"{path} cannot be edited: it would be read differently afterwards",
+            fix="simplify its notation: one value in a line, text in double quotes",
+        )
+
+
 def write(path: Path, text: str) -> None:
     """Replace a file atomically: a reader sees the old text or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,12 +144,38 @@ def validate(model: type[Model], path: Path, content: CommentedMap | None = None
     Raises ModelctlError with every problem, each as `file:line: key: message`.
     """
     content = read(path) if content is None else content
+    return _validated(model, path, content, lambda keys: line_of(content, keys))
+
+
+def validate_strict(
+    model: type[Model], path: Path, content: strict_yaml.Document | str | None = None
+) -> Model:
+    """As `validate`, for a file that Helm and Argo CD read too; `content` may be its text."""
+    if not isinstance(content, strict_yaml.Document):
+        content = strict_yaml.read(path) if content is None else strict_yaml.parse(content, path)
+    return _validated(model, path, content.content, content.line_of)
+
+
+def _validated(
+    model: type[Model],
+    path: Path,
+    content: dict[str, Any],
+    line: Callable[[Sequence[str | int]], int],
+) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
         problems = [
-            f"{path}:{line_of(content, item['loc'])}: "
+            f"{path}:{line(item['loc'])}: "
             f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
+            f"{_advice(item['type'], item['input'])}"
             for item in error.errors()
         ]
         raise ModelctlError("\n".join(problems), fix="correct these lines") from error
+
+
+def _advice(problem: str, value: object) -> str:
+    """A number where text belongs is usually a text without quotes."""
+    if problem != "string_type" or not isinstance(value, (bool, int, float)):
+        return ""
+    return f", found {str(value).lower()}; write quotes"
