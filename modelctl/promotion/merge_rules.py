@@ -67,11 +67,12 @@ class _Change:
             for entry in history.read(self.repository, self.environment, self.model, self.base)
             if entry.version is not None
         ]
-        source = self.repository.before(self.environment)
-        promoted = self._at_base(source) if source else None
+        sources = self.repository.previous(self.environment)
+        promoted = rules.common_version([self._at_base(source) for source in sources])
         violations += rules.change_violations(self.environment, version, promoted, earlier)
-        if source and version == promoted and version not in earlier:
-            violations += self._evidence_violations(source, version)
+        if version == promoted and version not in earlier:
+            for source in sources:
+                violations += self._evidence_violations(source, version)
         return violations
 
     def _at_base(self, source: Environment) -> Version | None:
