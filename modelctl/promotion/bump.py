@@ -68,6 +68,10 @@ def plan_bump(
     repository.require_model(environment, model)
     now = datetime.now(UTC)
     rules.ensure_allowed(
-        [*rules.bump_violations(environment), *rules.freeze_violations(model, environment, now)]
+        [
+            *rules.bump_violations(environment),
+            *rules.freeze_violations(model, environment, now),
+            *rules.window_violations(model, environment, now),
+        ]
     )
     return edits.set_version(repository.version_file(environment, model), version)

@@ -70,6 +70,8 @@ class _Change:
         sources = self.repository.previous(self.environment)
         promoted = rules.common_version([self._at_base(source) for source in sources])
         violations += rules.change_violations(self.environment, version, promoted, earlier)
+        if version not in earlier:
+            violations += rules.window_violations(self.model, self.environment, self.now)
         if version == promoted and version not in earlier:
             for source in sources:
                 violations += self._evidence_violations(source, version)

@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import graph, yamlfile
+from modelctl.repository.windows import Window  # noqa: TC001 - pydantic reads it at run time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,6 +106,13 @@ class Environment(_Strict):
         dict[Literal["*"] | DnsLabel, Freeze],
         Field(description="Freezes by model; `*` means all models. See `modelctl freeze`."),
     ] = {}
+    windows: Annotated[
+        list[Window],
+        Field(
+            description="Recurring windows, as Argo CD's sync windows. A `deny` window closes the "
+            "environment; with `allow` windows it is open in these only."
+        ),
+    ] = []
 
     def active_freeze(self, model: str, now: datetime) -> Freeze | None:
         """The freeze that applies to a model at `now`, if any."""
