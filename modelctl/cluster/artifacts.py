@@ -60,7 +60,8 @@ def check(
         location, image = f"{prefix.rstrip('/')}/{location}", f"{prefix.rstrip('/')}/{image}"
     checks = [_check_registry("image", location, version.image.digest, image)]
     if bundle := _value(values, "model.imageVolume.repository"):
-        tag = version.model.version
+        # As the chart does: no tag may contain the plus sign of build metadata.
+        tag = version.model.version.replace("+", "_")
         checks.append(_check_registry("bundle", bundle, tag, f"{bundle}:{tag}"))
     if url := _value(values, "model.download.url"):
         serving = repository.version(environment, model) or version
