@@ -17,7 +17,7 @@ import orjson
 from threadpoolctl import threadpool_limits
 
 from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
-from app.model.engine import SAMPLE
+from app.model.engine import NUMBERS, SAMPLE
 from app.model.sklearn_engine import installed_version
 from modelctl.errors import ModelctlError
 from modelctl.packaging.custom_code import find_boosters, find_custom_code
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from app.model.contract import Contract, Label
+    from app.model.contract import Contract
+    from app.model.prediction import Prediction
     from modelctl.packaging.contracts import Inferred
     from modelctl.packaging.training_output import TrainingOutput
 
@@ -92,9 +93,9 @@ def _plan(
     custom_code = find_custom_code(training_output.estimator)
     assert winner.engine is not None  # noqa: S101 - only a refused attempt has no engine
     rows = subject.rows(frame)
-    predictions = winner.engine.predict(encode(rows, contract)).values
+    predicted = winner.engine.predict(encode(rows, contract))
     refused = refused_examples(subject.oracle, frame, contract, perturbed.refused)
-    files = {SAMPLE: _sample(rows, predictions, refused)}
+    files = {SAMPLE: _sample(rows, predicted, refused)}
     if winner.model is not None:
         files["model.onnx"] = winner.model
     else:
@@ -118,7 +119,7 @@ def _plan(
         "training": training_output.training,
         "parity": None if winner.parity is None else winner.parity.as_manifest(),
         "reference": reference(frame, contract),
-        "prediction_reference": prediction_reference(predictions, contract.output),
+        "prediction_reference": prediction_reference(predicted.values, contract.output),
     }
     on_step("measuring the speed of each engine")
     report = _report(attempts, rows, contract)
@@ -175,14 +176,20 @@ def _replace(out: Path, staging: Path) -> None:
     shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _sample(rows: list[list[Any]], predictions: list[Label], refused: list[list[Any]]) -> bytes:
-    """The rows of the self-test: with their predictions, and those that must be refused."""
-    step = max(1, len(rows) // SAMPLE_ROWS)
+def _sample(rows: list[list[Any]], predicted: Prediction, refused: list[list[Any]]) -> bytes:
+    """The rows of the self-test: with what the engine answers, and those that must be refused."""
+    kept = slice(None, None, max(1, len(rows) // SAMPLE_ROWS))
+    arrays = {name: getattr(predicted, name) for name in NUMBERS}
     return canonical(
         {
-            "rows": rows[::step][:SAMPLE_ROWS],
-            "predictions": predictions[::step][:SAMPLE_ROWS],
+            "rows": rows[kept][:SAMPLE_ROWS],
+            "predictions": predicted.values[kept][:SAMPLE_ROWS],
             "refused": refused,
+        }
+        | {
+            name: array[kept][:SAMPLE_ROWS].tolist()
+            for name, array in arrays.items()
+            if array is not None
         }
     )
 
