@@ -26,6 +26,7 @@ from modelctl.packaging.inference import infer
 from modelctl.packaging.invariants import ensure_not_constant
 from modelctl.packaging.notes import notes_on
 from modelctl.packaging.outputs import type_name
+from modelctl.packaging.own_code import ensure_loads, packed
 from modelctl.packaging.parity import encode
 from modelctl.packaging.reference import prediction_reference, reference
 from modelctl.packaging.refusals import refused_examples
@@ -60,6 +61,12 @@ class Plan:
     def digest(self) -> str:
         """The digest of the bundle."""
         return digest_of(canonical(self.manifest))
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether the pod imports modules of no known library."""
+        modules = self.manifest["environment"]["foreign_modules"]
+        return self.manifest["engine"] == "sklearn" and bool(modules)
 
 
 def plan(
@@ -100,6 +107,7 @@ def _plan(
         files["model.onnx"] = winner.model
     else:
         files["model.joblib"] = training_output.model_bytes
+        files |= packed(custom_code)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": training_output.name,
@@ -153,13 +161,24 @@ def write(planned: Plan, out: Path) -> str:
         files = {**planned.files, MANIFEST: canonical(planned.manifest)}
         files[REPORT] = orjson.dumps(planned.report, option=orjson.OPT_INDENT_2)
         for name, data in files.items():
-            (staging / name).write_bytes(data)
-            (staging / name).chmod(0o644)
+            _write_file(staging, name, data)
         digest = verify(staging, planned.digest).digest
+        if planned.needs_code:
+            ensure_loads(staging)
         _replace(out, staging)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return digest
+
+
+def _write_file(staging: Path, name: str, data: bytes) -> None:
+    """Write a file readable by any user, and the folders around it."""
+    path = staging / name
+    for folder in reversed(path.relative_to(staging).parents[:-1]):
+        (staging / folder).mkdir(exist_ok=True)
+        (staging / folder).chmod(0o755)
+    path.write_bytes(data)
+    path.chmod(0o644)
 
 
 def _replace(out: Path, staging: Path) -> None:
