@@ -14,8 +14,8 @@ from modelctl.commands._options import (
     model_argument,
     output_option,
 )
-from modelctl.commands._propose import propose_or_write, pull_request_option
-from modelctl.promotion import promote, proposal
+from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
+from modelctl.promotion import promote, proposal, rollback
 from modelctl.promotion.pull_request import PullRequest, has_gh
 from modelctl.repository.environments import Repository
 
@@ -51,19 +51,23 @@ def command(
       modelctl promote iris --to staging
       modelctl promote iris --to production --pull-request
     """
-    repository = Repository.find()
-    planned = promote.plan_promotion(
-        repository, model, environment, live=live, with_settings=with_settings
-    )
-    now = datetime.now(UTC)
-    notes = planned.notes(now)
-    # Rendering the body is slow, and without `gh` nothing would use it.
-    needs_body = pull_request and planned.has_changes and (dry_run or has_gh())
-    request = PullRequest(
-        branch=f"promote/{environment}-{model}",
-        title=planned.message,
-        body=proposal.body(repository, planned, now, live=live) if needs_body else "",
-        edits=planned.edits,
-    )
-    display = DisplayOptions(dry_run, output)
-    propose_or_write(repository, request, wanted=pull_request, display=display, notes=notes)
+    promote.require_published(Repository.find(), model, environment, with_settings=with_settings)
+    with planning_checkout(for_pull_request=pull_request) as repository:
+        planned = promote.plan_promotion(
+            repository, model, environment, live=live, with_settings=with_settings
+        )
+        now = datetime.now(UTC)
+        notes = [*planned.notes(now)]
+        if planned.has_changes:
+            target = planned.environment
+            notes += rollback.withdrawal_notes(repository, target, model, planned.version)
+        # Rendering the body is slow, and without `gh` nothing would use it.
+        needs_body = pull_request and planned.has_changes and (dry_run or has_gh())
+        request = PullRequest(
+            branch=f"promote/{environment}-{model}",
+            title=planned.message,
+            body=proposal.body(repository, planned, now, live=live) if needs_body else "",
+            edits=planned.edits,
+        )
+        display = DisplayOptions(dry_run, output)
+        propose_or_write(repository, request, wanted=pull_request, display=display, notes=notes)

@@ -10,7 +10,7 @@ from modelctl import durations
 from modelctl.cluster import evidence
 from modelctl.promotion import rules
 from modelctl.rendering import charts
-from modelctl.repository import edits
+from modelctl.repository import edits, origin
 
 if TYPE_CHECKING:
     from modelctl.cluster.evidence import Evidence
@@ -74,6 +74,16 @@ def describe(source: Source, version: Version, now: datetime) -> str:
     health = evidence.health or evidence.note
     name = source.environment.name
     return f"{version.model.version} in {name}: {age}({evidence.record}); {health}"
+
+
+def require_published(
+    repository: Repository, model: str, environment_name: str, *, with_settings: bool = False
+) -> None:
+    """Raise ModelctlError if what would be promoted is not committed and pushed."""
+    names = ["version.yaml", *(["settings.yaml"] if with_settings else [])]
+    for source in repository.previous(repository.environment(environment_name)):
+        for name in names:
+            origin.require_published(repository.root, repository.folder(source, model) / name)
 
 
 def plan_promotion(
