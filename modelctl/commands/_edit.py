@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -12,18 +12,22 @@ import click
 from modelctl.repository import edits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from modelctl.repository.environments import Repository
 
 
 @dataclass(frozen=True)
 class DisplayOptions:
-    """How a plan is printed; `brief` lists the files instead of their diffs."""
+    """How a plan is printed; `brief` lists the files instead of their diffs.
+
+    `details` are more keys of the JSON document.
+    """
 
     dry_run: bool
     output: str = "table"
     brief: bool = False
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 def show_and_apply(
@@ -43,7 +47,7 @@ def show_and_apply(
     if writes:
         edits.apply(repository, *changing)
     if display.output == "json":
-        _print_json(repository, changing, writes, message, notes)
+        _print_json(repository, changing, writes, message, notes, display.details)
         return writes
     if not changing:
         names = " and ".join(_name(repository, edit) for edit in planned)
@@ -85,6 +89,7 @@ def _print_json(
     written: bool,
     message: str,
     notes: Sequence[str],
+    details: Mapping[str, object],
 ) -> None:
     changes = [
         {
@@ -95,4 +100,4 @@ def _print_json(
         for edit in changing
     ]
     document = {"changes": changes, "written": written, "message": message, "notes": list(notes)}
-    click.echo(json.dumps(document, indent=2))
+    click.echo(json.dumps({**document, **details}, indent=2))

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The models of the checkout, for the shell."""
     return _starting_with(incomplete, lambda repository: repository.models())
 
 
-def _environments(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_environments(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The environments of the checkout, for the shell."""
     return _starting_with(incomplete, lambda repository: [e.name for e in repository.environments])
 
 
@@ -35,7 +39,7 @@ def _starting_with(
     return [CompletionItem(name) for name in candidates if name.startswith(incomplete)]
 
 
-model_argument = click.argument("model", shell_complete=_models)
+model_argument = click.argument("model", shell_complete=complete_models)
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Preview without writing anything")
 
@@ -76,5 +80,5 @@ def html_option(help_text: str) -> Decorator:
 def environment_option(flag: str, help_text: str) -> Decorator:
     """A required option whose value is an environment, as the parameter `environment`."""
     return click.option(
-        flag, "environment", required=True, help=help_text, shell_complete=_environments
+        flag, "environment", required=True, help=help_text, shell_complete=complete_environments
     )

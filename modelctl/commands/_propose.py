@@ -47,7 +47,11 @@ def propose_or_write(
         click.echo(pull_request.open_request(repository, request))
         return
     written = show_and_apply(
-        repository, request.edits, message=request.title, display=display, notes=notes
+        repository,
+        request.edits,
+        message=request.message or request.title,
+        display=display,
+        notes=notes,
     )
     if wanted and has_changes and display.dry_run and display.output == "table":
         click.echo(f"pull request:\n\n{request.title}\n\n{request.body}")

@@ -28,12 +28,16 @@ GH_SECONDS = 60
 
 @dataclass(frozen=True)
 class PullRequest:
-    """The edits to propose, and their branch: one per command, model and environment."""
+    """The edits to propose, and their branch: one per command, models and environment.
+
+    `message` is that of the commit; default: the title.
+    """
 
     branch: str
     title: str
     body: str
     edits: Sequence[edits.Edit]
+    message: str = ""
 
 
 def has_gh() -> bool:
@@ -49,7 +53,7 @@ def manual_commands(repository: Repository, request: PullRequest) -> str:
     steps = [
         ["git", "switch", "--create", request.branch],
         ["git", "add", "--", *names],
-        ["git", "commit", "--message", request.title],
+        ["git", "commit", "--message", request.message or request.title],
         ["git", "push", "--set-upstream", REMOTE, request.branch],
     ]
     return "\n".join(f"  {shlex.join(step)}" for step in steps)
@@ -85,6 +89,11 @@ def open_request(repository: Repository, request: PullRequest) -> str:
         stdin=request.body,
     )
     return created.strip().splitlines()[-1]
+
+
+def merge_when_ready(repository: Repository, request: PullRequest) -> None:
+    """Let the forge merge the request once its required checks and reviews are there."""
+    _gh(repository.root, "pr", "merge", request.branch, "--auto", "--squash")
 
 
 def _update(root: Path, url: str, request: PullRequest) -> None:
@@ -125,8 +134,10 @@ def _commit(repository: Repository, request: PullRequest) -> None:
                 path = folder / edit.path.relative_to(root)
                 if edit.after is not None:
                     yamlfile.write(path, edit.after)
+                else:
+                    path.unlink(missing_ok=True)
             gitrepo.git(folder, "add", "--all")
-            gitrepo.git(folder, "commit", "--quiet", "--message", request.title)
+            gitrepo.git(folder, "commit", "--quiet", "--message", request.message or request.title)
         finally:
             gitrepo.git(root, "worktree", "remove", "--force", str(folder))
 
