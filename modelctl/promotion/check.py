@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import changes, codeowners, placement, yamlfile
+from modelctl.repository import changes, codeowners, overrides, placement, yamlfile
 from modelctl.repository.environments import (
     ALL_MODELS,
     CHART,
     COMMON,
     FILE,
+    OVERRIDE_FILE,
     VALUE_FILES,
     Environment,
     Repository,
@@ -99,7 +100,9 @@ def _owner_violations(repository: Repository) -> Iterator[str]:
     """Approvals are enforced only if CODEOWNERS, which the forge reads, contains them."""
     path = repository.root / codeowners.FILE
     current = path.read_text(encoding="utf-8") if path.is_file() else ""
-    has_approvals = any(environment.approvals for environment in repository.environments)
+    has_approvals = any(
+        environment.approvals or environment.overrides for environment in repository.environments
+    )
     if (has_approvals or current) and codeowners.text(current, repository.environments) != current:
         yield f"{codeowners.FILE}: stale: differs from `approvals` in {FILE}; run `make generate`"
 
@@ -116,7 +119,9 @@ def _model_violations(
     repository: Repository, folder: Path, markers: dict[placement.Keys, str], *, needs_chart: bool
 ) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
-        if path.name not in VALUE_FILES:
+        if path.name == OVERRIDE_FILE:
+            yield from _override_violations(repository, path)
+        elif path.name not in VALUE_FILES:
             name = path.relative_to(repository.root)
             yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
     for path in (folder / name for name in VALUE_FILES):
@@ -126,6 +131,13 @@ def _model_violations(
                 yield from _version_violations(repository, path, content, needs_chart=needs_chart)
         elif path.stem != "version":
             yield f"{path.relative_to(repository.root)}: missing; create it, it may be empty"
+
+
+def _override_violations(repository: Repository, path: Path) -> Iterator[str]:
+    try:
+        yamlfile.validate(overrides.Override, path)
+    except ModelctlError as error:
+        yield _relative(repository, error)
 
 
 def _value_violations(

@@ -42,6 +42,11 @@ SHORT_DIGITS = 12
 # Semantic: pre-release and build metadata are optional.
 CHART_VERSION = r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 VALUE_FILES = ("settings.yaml", "capacity.yaml", "version.yaml")
+OVERRIDE_FILE = "override.yaml"  # beside them; not a value file
+
+# A freeze is not among them: Argo CD would not apply the version, so it has to be ended in git.
+OverridableRule = Literal["order", "soak", "health", "verification", "window"]
+Check = Literal["sample", "captured"]
 
 
 class _Strict(BaseModel):
@@ -67,6 +72,23 @@ class Freeze(_Strict):
         return self
 
 
+class Overrides(_Strict):
+    """Which rules a promotion to an environment may leave out, and who has to approve that."""
+
+    rules: Annotated[
+        list[OverridableRule],
+        Field(min_length=1, description="Rules that `modelctl promote --override` may leave out."),
+    ]
+    approvers: Annotated[
+        list[Owner],
+        Field(
+            min_length=1,
+            description="Owners of the records of overrides; `make generate` writes them into "
+            ".github/CODEOWNERS.",
+        ),
+    ]
+
+
 class Environment(_Strict):
     """A namespace of a cluster, and how versions get into it."""
 
@@ -74,10 +96,12 @@ class Environment(_Strict):
     namespace: DnsLabel
     cluster: Annotated[Text, Field(description="Name of the cluster as Argo CD knows it.")]
     promotion: Annotated[
-        Literal["auto", "pull-request"],
+        Literal["auto", "pull-request", "automatic"],
         Field(
             description="auto: new builds are written here (first environment only). "
-            "pull-request: versions are promoted from the previous environments, by review."
+            "pull-request: versions are promoted from the previous environments, by review. "
+            "automatic: the same, but `modelctl promote --automatic` opens the pull requests of "
+            "new versions that the rules allow."
         ),
     ]
     after: Annotated[
@@ -108,6 +132,17 @@ class Environment(_Strict):
         dict[Literal["*"] | DnsLabel, Freeze],
         Field(description="Freezes by model; `*` means all models. See `modelctl freeze`."),
     ] = {}
+    verification: Annotated[
+        list[Check],
+        Field(
+            description="Checks that a version has to pass here before it is promoted further; "
+            "see `modelctl verify-release`."
+        ),
+    ] = []
+    overrides: Annotated[
+        Overrides | None,
+        Field(description="Rules that may be left out here in an emergency. Default: none."),
+    ] = None
     windows: Annotated[
         list[Window],
         Field(
