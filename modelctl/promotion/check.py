@@ -7,12 +7,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import changes, codeowners, placement, plain_files, strict_yaml, yamlfile
+from modelctl.repository import (
+    changes,
+    codeowners,
+    overrides,
+    placement,
+    plain_files,
+    strict_yaml,
+    yamlfile,
+)
 from modelctl.repository.environments import (
     ALL_MODELS,
     CHART,
     COMMON,
     FILE,
+    OVERRIDE_FILE,
     VALUE_FILES,
     Environment,
     Repository,
@@ -77,7 +86,7 @@ def _environment_violations(
     everything = bool(touched & {changes.EVERYTHING, environment.name})
     folder = repository.root / "environments" / environment.name
     common = folder / COMMON
-    needs_chart = repository.before(environment) is not None
+    needs_chart = not repository.is_first(environment)
     if not common.is_file():
         yield f"{common.relative_to(repository.root)}: missing; create it, it may be empty"
         return
@@ -95,14 +104,14 @@ def _environment_violations(
 def _source_violations(
     repository: Repository, environment: Environment, folder: Path
 ) -> Iterator[str]:
-    """A model without a folder in the previous environment can never be promoted here."""
-    before = repository.before(environment)
-    if before is not None and not repository.folder(before, folder.name).is_dir():
-        name = folder.relative_to(repository.root)
-        yield (
-            f"{name}: '{folder.name}' is not set up in the previous environment '{before.name}'; "
-            f"create environments/{before.name}/{folder.name}"
-        )
+    """A model without a folder in a previous environment can never be promoted here."""
+    for before in repository.previous(environment):
+        if not repository.folder(before, folder.name).is_dir():
+            name = folder.relative_to(repository.root)
+            yield (
+                f"{name}: '{folder.name}' is not set up in the previous environment "
+                f"'{before.name}'; create environments/{before.name}/{folder.name}"
+            )
 
 
 def _touched_models(folder: Path, touched: set[str]) -> Iterator[Path]:
@@ -117,7 +126,9 @@ def _owner_violations(repository: Repository) -> Iterator[str]:
     """Approvals are enforced only if CODEOWNERS, which the forge reads, contains them."""
     path = repository.root / codeowners.FILE
     current = path.read_text(encoding="utf-8") if path.is_file() else ""
-    has_approvals = any(environment.approvals for environment in repository.environments)
+    has_approvals = any(
+        environment.approvals or environment.overrides for environment in repository.environments
+    )
     if (has_approvals or current) and codeowners.text(current, repository.environments) != current:
         yield f"{codeowners.FILE}: stale: differs from `approvals` in {FILE}; run `make generate`"
 
@@ -134,7 +145,9 @@ def _model_violations(
     repository: Repository, folder: Path, chart: _ChartValues, *, needs_chart: bool
 ) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
-        if path.name not in VALUE_FILES:
+        if path.name == OVERRIDE_FILE:
+            yield from _override_violations(repository, path)
+        elif path.name not in VALUE_FILES:
             name = path.relative_to(repository.root)
             yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
     for path in (folder / name for name in VALUE_FILES):
@@ -144,6 +157,13 @@ def _model_violations(
                 yield from _version_violations(repository, path, document, needs_chart=needs_chart)
         elif path.stem != "version":
             yield f"{path.relative_to(repository.root)}: missing; create it, it may be empty"
+
+
+def _override_violations(repository: Repository, path: Path) -> Iterator[str]:
+    try:
+        yamlfile.validate_strict(overrides.Override, path)
+    except ModelctlError as error:
+        yield _relative(repository, error)
 
 
 def _value_violations(

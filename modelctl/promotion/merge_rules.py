@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.cluster import evidence
-from modelctl.promotion import rules
+from modelctl.promotion import gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import changes, gitrepo, history, yamlfile
+from modelctl.repository import changes, gitrepo, history, overrides, verifications, yamlfile
 from modelctl.repository.environments import CHART, Version
 
 if TYPE_CHECKING:
@@ -67,12 +67,19 @@ class _Change:
             for entry in history.read(self.repository, self.environment, self.model, self.base)
             if entry.version is not None
         ]
-        source = self.repository.before(self.environment)
-        promoted = self._at_base(source) if source else None
+        override = overrides.read(self.repository, self.environment, self.model, version)
+        overridden = override.rules if override else []
+        sources = self.repository.previous(self.environment)
+        if override and override.source and "order" in overridden:
+            sources = (self.repository.environment(override.source),)
+        promoted = rules.common_version([self._at_base(source) for source in sources])
         violations += rules.change_violations(self.environment, version, promoted, earlier)
-        if source and version == promoted and version not in earlier:
-            violations += self._evidence_violations(source, version)
-        return violations
+        if version in earlier:
+            return violations
+        violations += rules.override_violations(self.environment, overridden)
+        known = [self._known(source, version) for source in sources if version == promoted]
+        found = gates.violations(self.model, self.environment, version, known, self.now)
+        return list(dict.fromkeys([*violations, *rules.remaining(found, overridden)]))
 
     def _at_base(self, source: Environment) -> Version | None:
         """The version of the previous environment at the base commit: a version that the same
@@ -81,12 +88,12 @@ class _Change:
         text = gitrepo.text_at(self.repository.root, self.base, path)
         return yamlfile.validate_strict(Version, path, text) if text else None
 
-    def _evidence_violations(self, source: Environment, version: Version) -> list[str]:
+    def _known(self, source: Environment, version: Version) -> gates.Source:
         if self.live:
             known = evidence.from_cluster(self.repository, source, self.model, version)
         else:
             known = evidence.from_git(self.repository, source, self.model, version, self.base)
-        return [
-            *evidence.health_violations(self.model, source, version, known),
-            *rules.soak_violations(self.environment, source, version, known, self.now),
-        ]
+        checks: tuple[str, ...] = ()
+        if source.verification:
+            checks = verifications.passed(self.repository.root, source, self.model, version)
+        return gates.Source(source, known, checks)

@@ -48,7 +48,7 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
     """
     folder = repository.root / CHART
     plain_files.require_all(repository.root, folder)
-    if repository.before(environment) is None:
+    if repository.is_first(environment):
         return folder
     version_file = repository.version_file(environment, model)
     version = pinned_version(version_file)

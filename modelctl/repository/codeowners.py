@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modelctl.repository.environments import OVERRIDE_FILE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,14 +30,23 @@ def text(before: str, environments: Sequence[Environment]) -> str:
 
 
 def _lines(environments: Sequence[Environment]) -> list[str]:
-    lines = [
-        f"/environments/{environment.name}/ {' '.join(environment.approvals)}"
-        for environment in environments
-        if environment.approvals
-    ]
+    lines = []
+    for environment in environments:
+        folder = f"/environments/{environment.name}/"
+        if environment.approvals:
+            lines.append(f"{folder} {' '.join(environment.approvals)}")
+        if environment.overrides:
+            approvers = " ".join(environment.overrides.approvers)
+            lines.append(f"{folder}*/{OVERRIDE_FILE} {approvers}")
     if not lines:
         return ["# (no environment asks for approvals)"]
     # Without an owner of these two files, anyone could remove the approvals.
-    owners = sorted({owner for e in environments for owner in e.approvals})
+    owners = sorted({owner for e in environments for owner in _owners(e)})
     protected = ("/environments/environments.yaml", f"/{FILE}")
     return [*lines, *(f"{path} {' '.join(owners)}" for path in protected)]
+
+
+def _owners(environment: Environment) -> list[str]:
+    """Everybody whom an environment names: none of them may be removed by others."""
+    approvers = environment.overrides.approvers if environment.overrides else []
+    return [*environment.approvals, *approvers]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from modelctl import proc
 from modelctl.errors import RefusedError
+from modelctl.repository import gitrepo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,7 +90,7 @@ def _ignored(root: Path) -> set[str]:
 def _git(root: Path, *arguments: str) -> str:
     """The answer of git; empty outside of a repository, which has no modes to look at."""
     try:
-        return proc.run(["git", "-C", str(root), *arguments], errors="backslashreplace")
+        return gitrepo.git(root, *arguments)
     except proc.CommandError:
         return ""
 
@@ -103,7 +104,7 @@ def _walk(root: Path, ignored: set[str], *tops: str) -> Iterator[tuple[str, int]
         folder = folders.pop()
         with os.scandir(root / folder) as entries:
             for entry in entries:
-                name = os.fsencode(f"{folder}/{entry.name}").decode("utf-8", "backslashreplace")
+                name = os.fsencode(f"{folder}/{entry.name}").decode("utf-8", "replace")
                 if name in ignored:
                     continue
                 if entry.is_dir(follow_symlinks=False):

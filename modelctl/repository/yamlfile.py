@@ -1,6 +1,6 @@
 """Validate and edit YAML, keeping comments and key order, with the line of every problem.
 
-What Helm and Argo CD read too is a strict subset of YAML (`strict_yaml`), before an edit and after.
+What Helm and Argo CD read too is a strict subset of YAML (`strict_yaml`).
 """
 
 from __future__ import annotations
@@ -14,35 +14,19 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.representer import RoundTripRepresenter
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import scalars, strict_yaml
+from modelctl.repository import strict_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ruamel.yaml.nodes import ScalarNode
-
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class _Representer(RoundTripRepresenter):
-    """Quotes a text that some reader would take for another type; ruamel knows YAML 1.2 alone."""
-
-
-def _quoted(representer: _Representer, text: str) -> ScalarNode:
-    style = "'" if scalars.needs_quotes(text) else None
-    return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Representer.add_representer(str, _quoted)
 
 
 def _yaml() -> YAML:
     yaml = YAML()
-    yaml.Representer = _Representer
     yaml.preserve_quotes = True
     yaml.width = 4096  # a long value stays on its line
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -86,36 +70,12 @@ def dump(content: CommentedMap) -> str:
     return stream.getvalue()
 
 
-def parse_strict(text: str, path: Path) -> CommentedMap:
-    """The mapping in a file that Helm reads too, to be edited; see `strict_yaml.parse`."""
-    expected = strict_yaml.parse(text, path).content
-    content = parse(text, path)
-    _require_same(content, expected, path)
-    return content
-
-
-def dump_strict(content: CommentedMap, path: Path) -> str:
-    """The text of a mapping that Helm reads too, which reads it as it was meant."""
-    text = dump(content)
-    _require_same(content, strict_yaml.parse(text, path).content, path)
-    return text
-
-
-def _require_same(content: CommentedMap, read: dict[str, Any], path: Path) -> None:
-    """An edit may not change a value that it does not name, nor write one that reads otherwise."""
-    if content != read:
-        raise ModelctlError(
-            f"{path} cannot be edited: it would be read differently afterwards",
-            fix="simplify its notation: one value in a line, text in double quotes",
-        )
-
-
 def write(path: Path, text: str) -> None:
     """Replace a file atomically: a reader sees the old text or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
         os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp gave us a name, not a Path
         os.replace(temporary, path)  # noqa: PTH105

@@ -151,6 +151,7 @@ def test_no_command_follows_a_link(
     (released / STAGING / "version.yaml").write_text(VERSION)
     commit_all(released, "release in staging")
     change(released)
+    commit_all(released, "link")
     with pytest.raises(RefusedError, match="is a symbolic link"):
         run(*words)
 
@@ -166,6 +167,7 @@ def test_a_diff_refuses_a_link_whose_target_alone_changed(released: Path) -> Non
 def test_a_promotion_does_not_read_settings_through_a_link(released: Path) -> None:
     (released / "elsewhere.yaml").write_text("config:\n  logLevel: debug\n")
     link(released, "environments/dev/iris/settings.yaml", "../../../elsewhere.yaml")
+    commit_all(released, "link")
     with pytest.raises(RefusedError, match=r"iris/settings\.yaml is a symbolic link"):
         run("promote", "iris", "--to", "staging", "--with-settings")
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from ruamel.yaml.comments import CommentedMap
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import strict_yaml, yamlfile
+from modelctl.repository import strict_yaml, yamltext
 from tests.modelctl.repository import yaml_texts
 from tests.modelctl.repository.helm_reading import HelmReading, exact
 from tests.paths import ROOT
@@ -237,7 +236,7 @@ def test_what_modelctl_writes_is_read_as_it_was_meant(
     helm: HelmReading, content: dict[str, object]
 ) -> None:
     try:
-        text = yamlfile.dump_strict(CommentedMap(content), PATH)
+        text = yamltext.revise("", content, PATH)
     except ModelctlError:
         return  # it cannot be written within the subset, and is not written
     assert exact(helm(text)) == exact(content)
@@ -247,7 +246,7 @@ def test_what_modelctl_writes_is_read_as_it_was_meant(
 def test_a_text_that_needs_quotes_is_written_with_quotes(helm: HelmReading, text: str) -> None:
     printable = text.isprintable() and "\u00a0" not in text
     try:
-        written = yamlfile.dump_strict(CommentedMap({"tag": text}), PATH)
+        written = yamltext.revise("", {"tag": text}, PATH)
     except ModelctlError:
         assert not printable
         return
