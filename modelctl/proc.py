@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SHOWN_CHARACTERS = 2000
@@ -27,8 +28,13 @@ def run(
     timeout_seconds: float = 60,
     fix: str = "",
     stdin: str = "",
+    variables: Mapping[str, str] | None = None,
+    accepted: tuple[int, ...] = (0,),
 ) -> str:
-    """Return the program's stdout; raises CommandError with the command and its stderr."""
+    """Return the program's stdout; raises CommandError with the command and its stderr.
+
+    `variables` are added to the environment; `accepted` are the exit codes of success.
+    """
     command = shlex.join(argv)
     if shutil.which(argv[0]) is None:
         raise CommandError(f"{argv[0]} is not on PATH", fix=fix or f"install {argv[0]}")
@@ -36,15 +42,16 @@ def run(
         done = subprocess.run(
             list(argv),
             cwd=cwd,
-            check=True,
-            input=stdin,
+            check=False,
+            env={**os.environ, **variables} if variables else None,
+            input=stdin.encode(),
             capture_output=True,
-            text=True,
             timeout=timeout_seconds,
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"`{command}` timed out after {timeout_seconds:g} s", fix=fix) from error
-    except subprocess.CalledProcessError as error:
-        stderr = error.stderr.strip()[-SHOWN_CHARACTERS:]
-        raise CommandError(f"`{command}` failed", found=stderr, fix=fix) from error
-    return done.stdout
+    if done.returncode not in accepted:
+        stderr = done.stderr.decode(errors="replace").strip()[-SHOWN_CHARACTERS:]
+        raise CommandError(f"`{command}` failed", found=stderr, fix=fix)
+    # Not as text, which would turn CRLF into LF: a file in git is what it is.
+    return done.stdout.decode(errors="replace")

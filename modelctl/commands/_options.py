@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from modelctl.errors import ModelctlError
+from modelctl.repository import history
 from modelctl.repository.environments import Repository
 
 if TYPE_CHECKING:
@@ -18,15 +19,42 @@ if TYPE_CHECKING:
 
 
 def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The models of the checkout, for the shell."""
+    """The models of the checkout."""
     return _starting_with(incomplete, lambda repository: repository.models())
 
 
 def complete_environments(
     _: click.Context, __: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """The environments of the checkout, for the shell."""
+    """The environments of the checkout."""
     return _starting_with(incomplete, lambda repository: [e.name for e in repository.environments])
+
+
+def complete_scopes(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Environments, and behind a slash the models in them."""
+
+    def scopes(repository: Repository) -> list[str]:
+        names = [environment.name for environment in repository.environments]
+        if "/" not in incomplete:
+            return names
+        return [f"{name}/{model}" for name in names for model in repository.models()]
+
+    return _starting_with(incomplete, scopes)
+
+
+def complete_versions(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The earlier versions of the model and the environment that stand on the line already."""
+    model, name = context.params.get("model"), context.params.get("environment")
+
+    def versions(repository: Repository) -> list[str]:
+        if not model or not name:
+            return []
+        entries = history.read(repository, repository.environment(name), model)
+        return list(dict.fromkeys(e.version.model.version for e in entries if e.version))
+
+    return _starting_with(incomplete, versions)
 
 
 def _starting_with(

@@ -17,13 +17,15 @@ from modelctl.commands._options import (
     live_option,
     output_option,
 )
+from modelctl.commands._propose import planning_checkout
 from modelctl.errors import ModelctlError
 from modelctl.promotion import automatic, proposal, pull_request
-from modelctl.repository.environments import Repository
+from modelctl.promotion.batch import plan_all
+from modelctl.promotion.promote import Options
 
 if TYPE_CHECKING:
     from modelctl.promotion.automatic import Candidate
-    from modelctl.promotion.batch import Batch
+    from modelctl.repository.environments import Repository
 
 
 @click.command()
@@ -65,13 +67,14 @@ def command(
     """
     if merge and not pull_request:
         raise ModelctlError("--merge without --pull-request", expected="both, or neither")
-    repository = Repository.find()
-    candidates = automatic.plan(repository, models, environment, live=live)
-    if pull_request and not dry_run:
-        opened = _open(repository, candidates, live=live, merge=merge, output=output)
-    else:
+    proposes = pull_request and not dry_run
+    with planning_checkout(for_pull_request=proposes) as repository:
+        candidates = automatic.plan(repository, models, environment, live=live)
         opened = {}
-        _write(repository, candidates, DisplayOptions(dry_run, output))
+        if not proposes:
+            _write(repository, candidates, DisplayOptions(dry_run, output))
+    if proposes:
+        opened = _open(candidates, live=live, merge=merge, output=output)
     failed = [each for each in candidates if each.is_error]
     failed += [each for each in candidates if opened.get(_key(each), "").startswith("error: ")]
     if output == "json" and pull_request and not dry_run:
@@ -105,7 +108,7 @@ def _write(repository: Repository, candidates: list[Candidate], display: Display
     if not batches and display.output == "table":
         click.echo("nothing is ready")
         return
-    message = batches[0].message if len(batches) == 1 else f"Promote {len(batches)} versions"
+    message = batches[0].subject if len(batches) == 1 else f"Promote {len(batches)} versions"
     show_and_apply(
         repository,
         [edit for batch in batches for edit in batch.edits],
@@ -114,9 +117,7 @@ def _write(repository: Repository, candidates: list[Candidate], display: Display
     )
 
 
-def _open(
-    repository: Repository, candidates: list[Candidate], *, live: bool, merge: bool, output: str
-) -> dict[str, str]:
+def _open(candidates: list[Candidate], *, live: bool, merge: bool, output: str) -> dict[str, str]:
     """Open a pull request for each that is ready; the URL, or the error, of each."""
     if not pull_request.has_gh():
         raise ModelctlError(
@@ -128,7 +129,7 @@ def _open(
         if candidate.batch is None:
             continue
         try:
-            opened[_key(candidate)] = _open_one(repository, candidate.batch, live=live, merge=merge)
+            opened[_key(candidate)] = _open_one(candidate, live=live, merge=merge)
         except ModelctlError as error:
             # Somebody else's commits on one branch, say, must not stop the others.
             opened[_key(candidate)] = f"error: {error.what}: {error.found}".rstrip(": ")
@@ -139,19 +140,24 @@ def _open(
     return opened
 
 
-def _open_one(repository: Repository, batch: Batch, *, live: bool, merge: bool) -> str:
-    now = datetime.now(UTC)
-    request = pull_request.PullRequest(
-        branch=batch.branch,
-        title=batch.subject,
-        body=proposal.batch_body(repository, batch, now, live=live),
-        edits=batch.edits,
-        message=batch.message,
-    )
-    url = pull_request.open_request(repository, request)
-    if merge:
-        pull_request.merge_when_ready(repository, request)
-    return url
+def _open_one(candidate: Candidate, *, live: bool, merge: bool) -> str:
+    """Plan it once more, in a checkout of its own: each is a branch of its own."""
+    with planning_checkout(for_pull_request=True) as repository:
+        now = datetime.now(UTC)
+        options = Options(live=live, automatic=True)
+        batch = plan_all(repository, [candidate.model], candidate.environment.name, options)
+        request = pull_request.PullRequest(
+            branch=batch.branch,
+            title=batch.subject,
+            body=proposal.batch_body(repository, batch, now, live=live),
+            edits=batch.edits,
+            details=batch.details,
+            trailers=batch.trailers,
+        )
+        url = pull_request.open_request(repository, request)
+        if merge:
+            pull_request.merge_when_ready(repository, request)
+        return url
 
 
 def _print_refused(candidates: list[Candidate], output: str) -> None:

@@ -6,9 +6,9 @@ import json
 
 import click
 
-from modelctl.commands import _table
+from modelctl.commands import _notes, _table
 from modelctl.commands._options import environment_option, model_argument, output_option
-from modelctl.repository import history
+from modelctl.repository import history, origin
 from modelctl.repository.environments import Repository, short
 
 MINUTE = 16  # characters of an ISO date up to the minute
@@ -27,6 +27,7 @@ def command(model: str, environment: str, output: str) -> None:
     target = repository.environment(environment)
     repository.require_model(target, model)
     entries = history.read(repository, target, model)
+    _notes.echo(origin.staleness_notes(repository.root), output)
     if output == "json":
         click.echo(json.dumps([_as_json(entry) for entry in entries], indent=2))
     else:

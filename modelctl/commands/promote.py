@@ -15,10 +15,10 @@ from modelctl.commands._options import (
     live_option,
     output_option,
 )
-from modelctl.commands._propose import propose_or_write, pull_request_option
+from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.errors import ModelctlError
 from modelctl.promotion import batch as batches
-from modelctl.promotion import proposal
+from modelctl.promotion import promote, proposal, rollback
 from modelctl.promotion.promote import Options
 from modelctl.promotion.pull_request import PullRequest, has_gh
 from modelctl.repository.environments import OverridableRule, Repository
@@ -93,36 +93,52 @@ def command(
       modelctl promote iris --to production --from dev --override order --reason 'outage 17'
     """
     _require_consistent(models, overridden, reason, all_ready=all_ready)
-    repository = Repository.find()
     options = Options(
         live, with_settings, origin, tuple(sorted(set(overridden))), " ".join(reason.split())
     )
-    batch = (
-        batches.plan_ready(repository, environment, options)
-        if all_ready
-        else batches.plan_all(repository, models, environment, options)
-    )
-    now = datetime.now(UTC)
-    # Rendering the body is slow, and without `gh` nothing would use it.
-    needs_body = pull_request and bool(batch.changing) and (dry_run or has_gh())
-    request = PullRequest(
-        branch=batch.branch,
-        title=batch.subject,
-        body=proposal.batch_body(repository, batch, now, live=live) if needs_body else "",
-        edits=batch.edits,
-        message=batch.message,
-    )
-    display = DisplayOptions(dry_run, output, details={"models": as_json(batch)})
-    if output == "table":
-        for model, why in batch.refused.items():
-            click.echo(f"not ready: {model}: {why}")
-    if all_ready and not batch.promotions and output == "table":
-        click.echo(f"no model is ready for {environment}")
-        return
-    notes = [note for each in batch.promotions for note in each.notes(now)]
-    propose_or_write(
-        repository, request, wanted=pull_request, display=display, notes=list(dict.fromkeys(notes))
-    )
+    promote.require_published(Repository.find(), models, environment, options)
+    with planning_checkout(for_pull_request=pull_request) as repository:
+        batch = (
+            batches.plan_ready(repository, environment, options)
+            if all_ready
+            else batches.plan_all(repository, models, environment, options)
+        )
+        if all_ready and not pull_request:
+            ready = [each.model for each in batch.changing]
+            promote.require_published(repository, ready, environment, options)
+        now = datetime.now(UTC)
+        # Rendering the body is slow, and without `gh` nothing would use it.
+        needs_body = pull_request and bool(batch.changing) and (dry_run or has_gh())
+        request = PullRequest(
+            branch=batch.branch,
+            title=batch.subject,
+            body=proposal.batch_body(repository, batch, now, live=live) if needs_body else "",
+            edits=batch.edits,
+            details=batch.details,
+            trailers=batch.trailers,
+        )
+        display = DisplayOptions(dry_run, output, details={"models": as_json(batch)})
+        if output == "table":
+            for model, why in batch.refused.items():
+                click.echo(f"not ready: {model}: {why}")
+        if all_ready and not batch.promotions and output == "table":
+            click.echo(f"no model is ready for {environment}")
+            return
+        notes = dict.fromkeys(
+            note for each in batch.promotions for note in _notes(repository, each, now)
+        )
+        propose_or_write(
+            repository, request, wanted=pull_request, display=display, notes=list(notes)
+        )
+
+
+def _notes(repository: Repository, planned: promote.Promotion, now: datetime) -> list[str]:
+    """What to know before promoting, and whether the version was taken back once."""
+    notes = planned.notes(now)
+    if planned.has_changes:
+        target, version = planned.environment, planned.version
+        notes += rollback.withdrawal_notes(repository, target, planned.model, version)
+    return notes
 
 
 def as_json(batch: batches.Batch) -> list[dict[str, object]]:

@@ -53,14 +53,15 @@ class Batch:
         return f"Promote {' and '.join(names)} to {self.environment.name}"
 
     @property
-    def message(self) -> str:
-        """The whole commit message: the models if the subject cannot name them, and trailers."""
-        body = [f"- {each.model} {each.version.model.version}" for each in self.changing]
-        if len(body) <= MAX_SUBJECT_MODELS:
-            body = []
-        trailers = [line for each in self.changing for line in each.trailers]
-        parts = [self.subject, "\n".join(body), "\n".join(trailers)]
-        return "\n\n".join(part for part in parts if part)
+    def details(self) -> str:
+        """The models, for the commit message, if the subject cannot name them."""
+        lines = [f"- {each.model} {each.version.model.version}" for each in self.changing]
+        return "\n".join(lines) if len(lines) > MAX_SUBJECT_MODELS else ""
+
+    @property
+    def trailers(self) -> list[str]:
+        """The lines of the commit message that a machine reads."""
+        return [line for each in self.changing for line in each.trailers]
 
     @property
     def branch(self) -> str:

@@ -104,8 +104,7 @@ def _plan(
     repository: Repository, environment: Environment, change: Callable[[CommentedMap], None]
 ) -> edits.Edit:
     path = repository.root / FILE
-    before = path.read_text(encoding="utf-8")
-    content = yamlfile.parse(before, path)
+    content = yamlfile.read(path)
     index = repository.environments.index(environment)
     entry = content["environments"][index]
     freezes = entry.get("freezes", CommentedMap())
@@ -114,4 +113,4 @@ def _plan(
         entry["freezes"] = freezes
     else:
         entry.pop("freezes", None)
-    return edits.Edit(path, before, yamlfile.dump(content))
+    return edits.set_content(path, content)

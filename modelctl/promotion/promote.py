@@ -11,9 +11,11 @@ from modelctl.cluster import evidence
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import edits, history, overrides, verifications
+from modelctl.repository import edits, history, origin, overrides, verifications
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelctl.promotion.gates import Source
     from modelctl.repository.environments import Environment, OverridableRule, Repository, Version
     from modelctl.repository.overrides import Override
@@ -107,6 +109,18 @@ def describe(source: Source, version: Version, now: datetime) -> str:
     name = source.environment.name
     health = known.health or known.note
     return f"{version.model.version} in {name}: {age}({known.record}); {health}{verified}"
+
+
+def require_published(
+    repository: Repository, models: Sequence[str], environment_name: str, options: Options
+) -> None:
+    """Raise ModelctlError if what would be promoted is not committed and pushed."""
+    names = ["version.yaml", *(["settings.yaml"] if options.with_settings else [])]
+    environment = repository.environment(environment_name)
+    for source in _sources(repository, environment, options):
+        for model in models:
+            for name in names:
+                origin.require_published(repository.root, repository.folder(source, model) / name)
 
 
 def plan_promotion(

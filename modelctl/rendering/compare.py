@@ -77,10 +77,24 @@ def proposed(
     helm = render.find_helm(repository.root)
     with _checkout(repository, "HEAD") as files:
         before = _objects(files, environment, model, helm)
-        for edit in planned:
-            if files is not None and edit.after is not None:
-                yamlfile.write(files.root / edit.path.relative_to(repository.root), edit.after)
+        _write(repository, files, planned)
         return diff.changes(before, _objects(files, environment, model, helm))
+
+
+def ensure_rendered(
+    repository: Repository, environment: str, model: str, planned: Sequence[Edit]
+) -> None:
+    """Raise CommandError if Helm cannot render a release of the commit HEAD with planned edits."""
+    helm = render.find_helm(repository.root)
+    with _checkout(repository, "HEAD") as files:
+        _write(repository, files, planned)
+        _objects(files, environment, model, helm)
+
+
+def _write(repository: Repository, files: Repository | None, planned: Sequence[Edit]) -> None:
+    for edit in planned:
+        if files is not None and edit.after is not None:
+            yamlfile.write(files.root / edit.path.relative_to(repository.root), edit.after)
 
 
 def _objects(

