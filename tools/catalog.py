@@ -142,6 +142,13 @@ CATALOG: tuple[Tool, ...] = (
             Asset("manifests/base/config", "manifests/base/config"),
         ),
     ),
+    # Ours: whether Argo CD's own code would sync at a time, for the tests of modelctl's windows.
+    Tool(
+        "sync-windows",
+        "github.com/argoproj/argo-cd/v3",
+        (Binary("sync-windows", "tools/sync-windows"),),
+        seconds=110,
+    ),
     _command(
         "coredns",
         "github.com/coredns/coredns",
@@ -336,7 +343,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),
         *("helm-schema", "helm-docs", "kube-score", "chart-testing"),
         *("crds-external-secrets", "crds-gateway-api", "crds-istio", "crds-keda"),
-        *("crds-prometheus", "crds-vpa"),
+        *("crds-prometheus", "crds-vpa", "sync-windows"),
     ),
 }
 
