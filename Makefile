@@ -319,6 +319,16 @@ test: $(VENV) ## run the tests without a cluster, then on the sandbox the core l
 test-fast: $(VENV) ## run the tests that need no sandbox
 	$(BIN)/python -m tests.run --fast
 
+# The one list of what reads environments/; tests/github compares it with the tests themselves.
+RELEASE_TESTS := tests/environments tests/argocd tests/chart/test_baselines.py tests/chart/test_compare.py \
+  tests/chart/test_releases.py tests/modelctl/docs/test_generated.py
+
+.PHONY: test-environments
+test-environments: $(VENV) ## run the tests of environments/, which a release or a freeze can break
+	$(PYTHON) -m tools build helm3 helm4 kubeconform kustomize
+	$(BIN)/yamllint --strict environments
+	$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=loadfile $(RELEASE_TESTS)
+
 .PHONY: test-all
 test-all: $(VENV) ## run every test; fail on flaky ones too
 	$(BIN)/python -m tests.run --all

@@ -226,6 +226,14 @@ CATALOG: tuple[Tool, ...] = (
         prints="{bare}",
         flags="-X github.com/rhysd/actionlint.version={bare}",
     ),
+    # Runs workflows on this machine, for the tests of what GitHub would do.
+    _command(
+        "act",
+        "github.com/nektos/act",
+        seconds=40,
+        version=("--version",),
+        prints="act version {bare}",
+    ),
     _command(
         "traefik",
         "github.com/traefik/traefik/v3",
@@ -333,6 +341,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     # Object stores for the tests of bundle downloads.
     "stores": ("minio", "fake-gcs-server"),
+    # What the unit tests run.
+    "unit": ("prometheus", "helm4", "kustomize", "act"),
     # Prometheus for `make observe`, promtool for the tests of the rules, and what renders the rules
     # and the dashboards.
     "monitoring": ("prometheus", "helm4", "kustomize"),
