@@ -24,69 +24,69 @@ NUMBERS = pd.DataFrame({"a": RANDOM.uniform(1, 9, 60), "b": RANDOM.uniform(1, 9,
 TARGET = NUMBERS["a"] * 2 + NUMBERS["b"]
 
 
-class Step(TransformerMixin, BaseEstimator):
+class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The base of the steps here."""
 
-    def fit(self, X: Any, y: Any = None) -> Step:
-        self.n_features_in_ = X.shape[1]
+    def fit(self, features: Any, _: Any = None) -> Step:
+        self.n_features_in_ = features.shape[1]
         return self
 
 
 class DropOutliers(Step):
     """A row that is far away has no answer."""
 
-    def transform(self, X: Any) -> Any:
-        return X[(X["a"] < 9.2).to_numpy()]
+    def transform(self, features: Any) -> Any:
+        return features[(features["a"] < 9.2).to_numpy()]
 
 
 class DropDuplicates(Step):
-    def transform(self, X: Any) -> Any:
-        return X.drop_duplicates()
+    def transform(self, features: Any) -> Any:
+        return features.drop_duplicates()
 
 
 class DropMissing(Step):
-    def transform(self, X: Any) -> Any:
-        return X.dropna()
+    def transform(self, features: Any) -> Any:
+        return features.dropna()
 
 
 class Repeat(Step):
-    def transform(self, X: Any) -> Any:
-        return pd.concat([X, X.tail(1)])
+    def transform(self, features: Any) -> Any:
+        return pd.concat([features, features.tail(1)])
 
 
 class Noise(Step):
-    def transform(self, X: Any) -> Any:
-        return X + np.random.default_rng().normal(size=X.shape)
+    def transform(self, features: Any) -> Any:
+        return features + np.random.default_rng().normal(size=features.shape)
 
 
 class Raises(Step):
-    def fit(self, X: Any, y: Any = None) -> Raises:
-        self.columns_ = list(X.columns)
+    def fit(self, features: Any, _: Any = None) -> Raises:
+        self.columns_ = list(features.columns)
         return self
 
-    def transform(self, X: Any) -> Any:
-        return X[["a", "c"]] if hasattr(self, "is_broken_") else X[["a"]]
+    def transform(self, features: Any) -> Any:
+        return features[["a", "c"]] if hasattr(self, "is_broken_") else features[["a"]]
 
 
-class Coin(ClassifierMixin, BaseEstimator):
+class Coin(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier by chance."""
 
-    def fit(self, X: Any, y: Any) -> Coin:
+    def fit(self, features: Any, y: Any) -> Coin:
         self.classes_ = np.unique(y)
-        self.n_features_in_ = X.shape[1]
+        self.n_features_in_ = features.shape[1]
         return self
 
-    def predict(self, X: Any) -> Any:
-        return np.random.default_rng().choice(self.classes_, size=len(X))
+    def predict(self, features: Any) -> Any:
+        return np.random.default_rng().choice(self.classes_, size=len(features))
 
 
-class Dice(RegressorMixin, Coin):
-    def fit(self, X: Any, y: Any) -> Dice:
-        self.n_features_in_ = X.shape[1]
+class Dice(RegressorMixin, Coin):  # type: ignore[misc]
+    def fit(self, features: Any, _: Any) -> Dice:
+        self.n_features_in_ = features.shape[1]
         return self
 
-    def predict(self, X: Any) -> Any:
-        return np.random.default_rng().random(len(X))
+    def predict(self, features: Any) -> Any:
+        return np.random.default_rng().random(len(features))
 
 
 def refusal(model: Any, sample: pd.DataFrame, folder: Path, target: str = "") -> ModelctlError:
@@ -131,7 +131,7 @@ def test_a_step_that_drops_gaps_is_refused_for_a_sample_with_gaps(tmp_path: Path
     ],
 )
 def test_a_random_model_is_called_one(model: Any, tmp_path: Path) -> None:
-    labels = (TARGET > TARGET.median()).astype(int) if isinstance(model, Coin) else TARGET
+    labels = TARGET.gt(TARGET.median()).astype(int) if isinstance(model, Coin) else TARGET
     error = refusal(model.fit(NUMBERS, labels), NUMBERS, tmp_path)
     assert error.what == "the model answers the same rows differently each time"
 
