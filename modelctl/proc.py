@@ -29,6 +29,21 @@ def run(
     stdin: str = "",
 ) -> str:
     """Return the program's stdout; raises CommandError with the command and its stderr."""
+    output = run_bytes(
+        argv, cwd=cwd, timeout_seconds=timeout_seconds, fix=fix, stdin=stdin.encode()
+    )
+    return output.decode().replace("\r\n", "\n")
+
+
+def run_bytes(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    timeout_seconds: float = 60,
+    fix: str = "",
+    stdin: bytes = b"",
+) -> bytes:
+    """Like `run`, for output that is not text, or whose line ends matter."""
     command = shlex.join(argv)
     if shutil.which(argv[0]) is None:
         raise CommandError(f"{argv[0]} is not on PATH", fix=fix or f"install {argv[0]}")
@@ -39,12 +54,11 @@ def run(
             check=True,
             input=stdin,
             capture_output=True,
-            text=True,
             timeout=timeout_seconds,
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"`{command}` timed out after {timeout_seconds:g} s", fix=fix) from error
     except subprocess.CalledProcessError as error:
-        stderr = error.stderr.strip()[-SHOWN_CHARACTERS:]
+        stderr = error.stderr.decode(errors="replace").strip()[-SHOWN_CHARACTERS:]
         raise CommandError(f"`{command}` failed", found=stderr, fix=fix) from error
     return done.stdout

@@ -27,14 +27,19 @@ if TYPE_CHECKING:
 CHART_VALUES = f"{CHART}/values.yaml"
 
 
-def file_violations(repository: Repository, changed: changes.Changes | None = None) -> list[str]:
+def file_violations(
+    repository: Repository,
+    changed: changes.Changes | None = None,
+    chart_values: str | None = None,
+) -> list[str]:
     """All violations in all environments.
 
     With `changed` only changed files are read, so that the time does not depend on the number of
-    models.
+    models. `chart_values` is the text of the chart's values whose markers apply, by default those
+    of the checkout.
     """
     touched = changed.touched if changed else {changes.EVERYTHING}
-    markers = placement.read_markers(repository.root / CHART_VALUES)
+    markers = placement.read_markers(repository.root / CHART_VALUES, chart_values)
     folder = repository.root / "environments"
     known = {environment.name for environment in repository.environments}
     violations = [
@@ -43,7 +48,7 @@ def file_violations(repository: Repository, changed: changes.Changes | None = No
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name not in known
     ]
-    violations.extend(_owner_violations(repository))
+    violations.extend(codeowners.violations(repository.root, repository.environments))
     for environment in repository.environments:
         violations.extend(_environment_violations(repository, environment, markers, touched))
         violations.extend(_freeze_violations(environment, datetime.now(UTC)))
@@ -93,15 +98,6 @@ def _touched_models(folder: Path, touched: set[str]) -> Iterator[Path]:
         environment, _, model = scope.partition("/")
         if model and environment == folder.name and (folder / model).is_dir():
             yield folder / model
-
-
-def _owner_violations(repository: Repository) -> Iterator[str]:
-    """Approvals are enforced only if CODEOWNERS, which the forge reads, contains them."""
-    path = repository.root / codeowners.FILE
-    current = path.read_text(encoding="utf-8") if path.is_file() else ""
-    has_approvals = any(environment.approvals for environment in repository.environments)
-    if (has_approvals or current) and codeowners.text(current, repository.environments) != current:
-        yield f"{codeowners.FILE}: stale: differs from `approvals` in {FILE}; run `make generate`"
 
 
 def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]:

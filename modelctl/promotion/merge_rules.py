@@ -1,92 +1,230 @@
-"""The promotion rules for a branch: manual edits have to pass the same rules as commands."""
+"""The promotion rules for a branch: manual edits have to pass the same rules as commands.
+
+Rules, freezes and history are those of the target branch, never those of the change.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelctl.cluster import evidence
-from modelctl.promotion import rules
+from modelctl.cluster import evidence, kube
+from modelctl.errors import ModelctlError
+from modelctl.promotion import branch_rules, freeze_rules, rules
 from modelctl.rendering import charts
-from modelctl.repository import changes, gitrepo, history, yamlfile
-from modelctl.repository.environments import CHART, Version
+from modelctl.repository import runs, trees, yamlfile
+from modelctl.repository.branch import VERSION_FILE
+from modelctl.repository.environments import Repository, Version
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterator
 
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.cluster.evidence import Evidence
+    from modelctl.repository.branch import Branch
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.trees import Entry
 
 
-def merge_violations(
-    repository: Repository, changed: changes.Changes, now: datetime, *, live: bool = False
-) -> list[str]:
-    """Why the changed version files may not be merged.
+def merge_violations(branch: Branch, now: datetime, *, live: bool = False) -> list[str]:
+    """Why a branch may not be merged into its target.
 
     Reads changed files only, so that the time does not depend on the number of models. `live`
-    reads the health of promoted versions from the cluster.
+    reads the health of promoted versions from the cluster; raises ModelctlError if none is
+    reachable.
     """
-    violations: list[str] = []
-    if any(name.startswith(f"{CHART}/") for name in changed.names):
-        violations += charts.release_violations(repository.root, changed.base)
-    environments = {environment.name: environment for environment in repository.environments}
-    for name in changed.names:
-        parts = Path(name).parts
-        if len(parts) == changes.VERSION_FILE_PARTS and parts[-1] == "version.yaml":
-            environment = environments.get(parts[1])
-            if environment is not None and parts[0] == "environments":
-                change = _Change(repository, changed.base, environment, parts[2], now, live)
-                violations.extend(f"{name}: {violation}" for violation in change.violations())
-    return violations
+    if live:
+        _require_cluster()
+    broken = freeze_rules.broken_freeze(branch)
+    violations = [
+        *branch_rules.outdated_violations(branch),
+        *([] if broken else branch_rules.mixed_violations(branch)),
+        *charts.release_violations(
+            branch.changed,
+            branch.text_before(charts.DEFINITION),
+            branch.text_after(charts.DEFINITION),
+        ),
+        *freeze_rules.violations(branch, now, broken),
+        *_Versions(branch, now, live, broken).violations(),
+    ]
+    return list(dict.fromkeys(violations))
+
+
+def _require_cluster() -> None:
+    try:
+        kube.application("any")
+    except kube.UnreachableError as error:
+        raise ModelctlError(
+            "--live: no cluster reachable",
+            expected="a cluster that knows the health of promoted versions",
+            found=error.reason,
+            fix="check `kubectl config current-context`, or leave out --live: soak time then "
+            "goes by git, health is not checked",
+        ) from error
 
 
 @dataclass(frozen=True)
-class _Change:
-    """One version file that differs from the base commit."""
+class _Versions:
+    """The version files that a branch changes."""
 
-    repository: Repository
-    base: str
-    environment: Environment
-    model: str
+    branch: Branch
     now: datetime
     live: bool
+    broken: freeze_rules.BrokenFreeze | None
+    _versions: dict[Entry, Version | None] = field(default_factory=dict)
 
-    def violations(self) -> list[str]:
-        """Why it may not be merged."""
-        version = self.repository.version(self.environment, self.model)
-        violations = rules.freeze_violations(self.model, self.environment, self.now)
-        if version is None:
+    def violations(self) -> Iterator[str]:
+        """Why they may not be merged."""
+        environments = {e.name: e for e in self._judge.environments}
+        self.branch.preload(run.entry for log in self._runs.values() for run in log)
+        self.branch.preload(entry for path in self._paths if (entry := self.branch.after(path)))
+        for path in self._paths:
+            match = VERSION_FILE.fullmatch(path)
+            assert match is not None  # noqa: S101 - it is how they were chosen
+            environment = environments.get(match[1])
+            if environment is not None:
+                violations = self._change_violations(path, environment, match[2])
+                yield from (f"{path}: {violation}" for violation in violations)
+        yield from self._passing_violations(environments)
+
+    @cached_property
+    def _judge(self) -> Repository:
+        return self.branch.judge
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return sorted(filter(VERSION_FILE.fullmatch, self.branch.changed))
+
+    @cached_property
+    def _passing(self) -> list[tuple[str, str, Entry]]:
+        """Every version that a commit of the branch has, in the end or only for a while."""
+        pathspecs = [runs.VERSION_FILES]
+        log = trees.log_between(self.branch.root, self.branch.target, self.branch.head, pathspecs)
+        return [(commit, path, entry) for commit, path, entry in log if entry is not None]
+
+    @cached_property
+    def _runs(self) -> dict[str, list[runs.Run]]:
+        """What ran in the environments of the changed files, and in those before them."""
+        paths = {*self._paths, *(path for _, path, _ in self._passing)}
+        for path in tuple(paths):
+            source = self._source(path)
+            if source:
+                paths.add(source[1])
+        return runs.read(self.branch.root, self.branch.target, sorted(paths))
+
+    def _source(self, path: str) -> tuple[Environment, str] | None:
+        """The previous environment, and its version file of the same model."""
+        match = VERSION_FILE.fullmatch(path)
+        for environment in self._judge.environments:
+            if match and environment.name == match[1]:
+                before = self._judge.before(environment)
+                return (before, _version_file(before, match[2])) if before else None
+        return None
+
+    def _change_violations(self, path: str, environment: Environment, model: str) -> Iterator[str]:
+        entry = self.branch.after(path)
+        if entry is None:
             later = [
                 other
-                for other in self.repository.after(self.environment)
-                if self.repository.version_file(other, self.model).is_file()
+                for other in self._judge.after(environment)
+                if self.branch.after(_version_file(other, model)) is not None
             ]
-            return [*violations, *rules.retirement_violations(self.model, self.environment, later)]
-        earlier = [
-            entry.version
-            for entry in history.read(self.repository, self.environment, self.model, self.base)
-            if entry.version is not None
-        ]
-        source = self.repository.before(self.environment)
-        promoted = self._at_base(source) if source else None
-        violations += rules.change_violations(self.environment, version, promoted, earlier)
-        if source and version == promoted and version not in earlier:
-            violations += self._evidence_violations(source, version)
-        return violations
-
-    def _at_base(self, source: Environment) -> Version | None:
-        """The version of the previous environment at the base commit: a version that the same
-        branch adds there has not run yet."""
-        path = self.repository.version_file(source, self.model)
-        text = gitrepo.text_at(self.repository.root, self.base, path)
-        return yamlfile.validate(Version, path, yamlfile.parse(text, path)) if text else None
-
-    def _evidence_violations(self, source: Environment, version: Version) -> list[str]:
-        if self.live:
-            known = evidence.from_cluster(self.repository, source, self.model, version)
+            yield from rules.retirement_violations(model, environment, later)
+            return
+        ran = self._ran(path, entry)
+        if self.broken and not ran:
+            yield "only a rollback to a version that ran here may end a freeze in the same change"
+        elif self.broken and not self.broken.reason:
+            yield (
+                "this ends a freeze, and no commit says why; use `modelctl rollback --break-freeze "
+                f"--reason ...`, or begin the message of the commit with `Roll back {model} to "
+                f"VERSION in {environment.name}: REASON`"
+            )
+        if ran or environment.promotion == "auto":
+            return
+        version = self._version(entry)
+        source = self._source(path)
+        if version is None:
+            yield "not a version; use `modelctl promote` or `modelctl rollback`"
+        elif source and self._same(entry, self.branch.before.get(source[1])):
+            yield from self._evidence_violations(environment, source, model, version)
         else:
-            known = evidence.from_git(self.repository, source, self.model, version, self.base)
-        return [
-            *evidence.health_violations(self.model, source, version, known),
-            *rules.soak_violations(self.environment, source, version, known, self.now),
-        ]
+            yield from rules.change_violations(environment, version, None, [])
+
+    def _passing_violations(self, environments: dict[str, Environment]) -> Iterator[str]:
+        """A merge may keep the commits of the branch, so that each of their versions would count as
+        one that ran."""
+        for commit, path, entry in self._passing:
+            match = VERSION_FILE.fullmatch(path)
+            environment = environments.get(match[1]) if match else None
+            if environment is None or environment.promotion == "auto":
+                continue
+            source = self._source(path)
+            if (
+                entry == self.branch.after(path)
+                or self._version(entry) is None
+                or self._ran(path, entry)
+                or (source and self._same(entry, self.branch.before.get(source[1])))
+            ):
+                continue
+            yield (
+                f"{path}: commit {commit} has a version that the promotion rules refuse, even if a "
+                "later commit replaces it; leave that commit out, with `git rebase --interactive`"
+            )
+
+    def _ran(self, path: str, entry: Entry) -> bool:
+        """Whether the target branch once had this version here."""
+        return any(self._same(entry, run.entry) for run in self._runs.get(path, ()))
+
+    def _same(self, one: Entry, other: Entry | None) -> bool:
+        """Whether two files have the same version, whatever their comments."""
+        if other is None:
+            return False
+        if one.oid and one.oid == other.oid:
+            return True
+        version = self._version(one)
+        return version is not None and version == self._version(other)
+
+    def _version(self, entry: Entry) -> Version | None:
+        """The version in a file; None if there is none that could run."""
+        if entry not in self._versions:
+            text, file = self.branch.text(entry), Path("version.yaml")
+            try:
+                version = yamlfile.validate(Version, file, yamlfile.parse(text or "", file))
+            except ModelctlError:
+                version = None
+            self._versions[entry] = version
+        return self._versions[entry]
+
+    def _evidence_violations(
+        self,
+        environment: Environment,
+        source: tuple[Environment, str],
+        model: str,
+        version: Version,
+    ) -> Iterator[str]:
+        before, path = source
+        if self.live:
+            known = evidence.from_cluster(self._judge, before, model, version)
+            if known.note:
+                yield f"--live: {known.note}"
+        else:
+            known = self._evidence_from_git(path)
+        yield from evidence.health_violations(model, before, version, known)
+        yield from rules.soak_violations(environment, before, version, known, self.now)
+
+    def _evidence_from_git(self, path: str) -> Evidence:
+        """Since which commit the source's version has been there without interruption."""
+        since = None
+        current = self.branch.before[path]
+        for run in self._runs.get(path, ()):
+            if not self._same(current, run.entry):
+                break
+            since = datetime.fromisoformat(run.when)
+        return evidence.Evidence(since, "since its commit", note="health not checked")
+
+
+def _version_file(environment: Environment, model: str) -> str:
+    return f"environments/{environment.name}/{model}/version.yaml"
