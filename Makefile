@@ -183,9 +183,14 @@ release-notes: ## print the changelog of the latest chart version
 
 ## --- Inputs of workflows, printed without other output (after `make venv`)
 
+# In the environment make does not expand a name that somebody typed; in its arguments it would.
 .PHONY: changed-models
-changed-models: ## print the models whose image changed since the commit BASE=...
-	@$(BIN)/python -m modelctl.supply.builds changed '$(BASE)'
+changed-models: ## print the models whose image changed since the commit BASE=...; ONLY="..." for some
+	@$(BIN)/python -m modelctl.supply.builds changed --since "$${BASE-}" --only "$${ONLY-}"
+
+.PHONY: registry
+registry: ## print the lower-case name and the host of NAME=host/path, a repository in a registry
+	@$(BIN)/python -m modelctl.supply.builds registry --name "$${NAME-}"
 
 .PHONY: build-inputs
 build-inputs: ## print the build arguments of the image of MODEL=..., from build/bundles

@@ -138,9 +138,8 @@ class Delivery:
         builds = {model: (self.bundles[model], image) for model, image in self.images.items()}
         environments = read_environments(self.gitops.worktree)
         display = rollout.RolloutDisplay(is_tty=sys.stdout.isatty())
-        before = None
         for environment in environments:
-            committed = releases.deliver(self.layout, self.gitops, environment, builds, before)
+            committed = releases.deliver(self.layout, self.gitops, environment, builds)
             for subject in committed:
                 print(f"  committed: {subject}", flush=True)
             self.gitops.push()
@@ -150,7 +149,6 @@ class Delivery:
                 reached = environments[: environments.index(environment) + 1]
                 expected = rollout.expectations(reached, read_releases(self.gitops.worktree))
                 rollout.wait_for(self.layout, self.gitops, expected, display=display)
-            before = environment
         return _TOOK
 
     def open_addresses(self) -> str:

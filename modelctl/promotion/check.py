@@ -64,7 +64,7 @@ def _environment_violations(
     everything = bool(touched & {changes.EVERYTHING, environment.name})
     folder = repository.root / "environments" / environment.name
     common = folder / COMMON
-    needs_chart = repository.before(environment) is not None
+    needs_chart = not repository.is_first(environment)
     if not common.is_file():
         yield f"{common.relative_to(repository.root)}: missing; create it, it may be empty"
         return
@@ -82,14 +82,14 @@ def _environment_violations(
 def _source_violations(
     repository: Repository, environment: Environment, folder: Path
 ) -> Iterator[str]:
-    """A model without a folder in the previous environment can never be promoted here."""
-    before = repository.before(environment)
-    if before is not None and not repository.folder(before, folder.name).is_dir():
-        name = folder.relative_to(repository.root)
-        yield (
-            f"{name}: '{folder.name}' is not set up in the previous environment '{before.name}'; "
-            f"create environments/{before.name}/{folder.name}"
-        )
+    """A model without a folder in a previous environment can never be promoted here."""
+    for before in repository.previous(environment):
+        if not repository.folder(before, folder.name).is_dir():
+            name = folder.relative_to(repository.root)
+            yield (
+                f"{name}: '{folder.name}' is not set up in the previous environment "
+                f"'{before.name}'; create environments/{before.name}/{folder.name}"
+            )
 
 
 def _touched_models(folder: Path, touched: set[str]) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from modelctl.promotion import rules
 from modelctl.rendering import charts
 from modelctl.repository import trees, yamlfile
 from modelctl.repository.branch import RULES, VERSION_FILE
-from modelctl.repository.environments import ALL_MODELS, COMMON, Environments
+from modelctl.repository.environments import ALL_MODELS, COMMON, Environments, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,8 +145,9 @@ def _is_shared(branch: Branch, path: str, environment: Environment) -> bool:
     if path.startswith((f"{BASELINE}/base/", f"{BASELINE}/components/", *APPLICATIONS)):
         return True
     if path == RULES:
-        return _target(branch.rules, environment.name) != _target(_after(branch), environment.name)
-    return branch.judge.before(environment) is None and charts.is_packaged(path)
+        before, after = branch.rules, _after(branch)
+        return _target(branch, before, environment.name) != _target(branch, after, environment.name)
+    return charts.is_packaged(path) and branch.judge.is_first(environment)
 
 
 def _after(branch: Branch) -> Environments | None:
@@ -158,10 +159,12 @@ def _after(branch: Branch) -> Environments | None:
         return None
 
 
-def _target(environments: Environments | None, name: str) -> tuple[str, ...] | None:
-    """Where an environment runs, and which chart renders it."""
-    for index, environment in enumerate(environments.environments if environments else ()):
-        if environment.name == name:
-            chart = environments.chart_registry if environments and index else ""
-            return environment.cluster, environment.namespace, str(bool(index)), chart
+def _target(branch: Branch, environments: Environments | None, name: str) -> object:
+    """Where an environment runs, and which chart renders it; None if it is gone."""
+    repository = Repository(branch.root, tuple(environments.environments if environments else ()))
+    for environment in repository.environments:
+        if environment.name == name and environments:
+            is_first = repository.is_first(environment)
+            registry = "" if is_first else environments.chart_registry
+            return environment.cluster, environment.namespace, is_first, registry
     return None

@@ -108,20 +108,18 @@ class _Versions:
     def _runs(self) -> dict[str, list[runs.Run]]:
         """What ran in the environments of the changed files, and in those before them."""
         paths = {*self._paths, *(path for _, path, _ in self._passing)}
-        for path in tuple(paths):
-            source = self._source(path)
-            if source:
-                paths.add(source[1])
-        return runs.read(self.branch.root, self.branch.target, sorted(paths))
+        sources = (source for path in tuple(paths) for _, source in self._sources(path))
+        return runs.read(self.branch.root, self.branch.target, sorted({*paths, *sources}))
 
-    def _source(self, path: str) -> tuple[Environment, str] | None:
-        """The previous environment, and its version file of the same model."""
+    @cached_property
+    def _previous(self) -> dict[str, tuple[Environment, ...]]:
+        return {e.name: self._judge.previous(e) for e in self._judge.environments}
+
+    def _sources(self, path: str) -> list[tuple[Environment, str]]:
+        """The previous environments, each with its version file of the same model."""
         match = VERSION_FILE.fullmatch(path)
-        for environment in self._judge.environments:
-            if match and environment.name == match[1]:
-                before = self._judge.before(environment)
-                return (before, _version_file(before, match[2])) if before else None
-        return None
+        previous = self._previous.get(match[1], ()) if match else ()
+        return [(source, _version_file(source, match[2])) for source in previous if match]
 
     def _change_violations(self, path: str, environment: Environment, model: str) -> Iterator[str]:
         entry = self.branch.after(path)
@@ -145,11 +143,11 @@ class _Versions:
         if ran or environment.promotion == "auto":
             return
         version = self._version(entry)
-        source = self._source(path)
         if version is None:
             yield "not a version; use `modelctl promote` or `modelctl rollback`"
-        elif source and self._same(entry, self.branch.before.get(source[1])):
-            yield from self._evidence_violations(environment, source, model, version)
+        elif self._is_promoted(path, entry):
+            for source in self._sources(path):
+                yield from self._evidence_violations(environment, source, model, version)
         else:
             yield from rules.change_violations(environment, version, None, [])
 
@@ -161,12 +159,11 @@ class _Versions:
             environment = environments.get(match[1]) if match else None
             if environment is None or environment.promotion == "auto":
                 continue
-            source = self._source(path)
             if (
                 entry == self.branch.after(path)
                 or self._version(entry) is None
                 or self._ran(path, entry)
-                or (source and self._same(entry, self.branch.before.get(source[1])))
+                or self._is_promoted(path, entry)
             ):
                 continue
             yield (
@@ -177,6 +174,14 @@ class _Versions:
     def _ran(self, path: str, entry: Entry) -> bool:
         """Whether the target branch once had this version here."""
         return any(self._same(entry, run.entry) for run in self._runs.get(path, ()))
+
+    def _is_promoted(self, path: str, entry: Entry) -> bool:
+        """Whether every previous environment has this version in the target branch: one that the
+        same change adds there has not run yet."""
+        sources = self._sources(path)
+        return bool(sources) and all(
+            self._same(entry, self.branch.before.get(source)) for _, source in sources
+        )
 
     def _same(self, one: Entry, other: Entry | None) -> bool:
         """Whether two files have the same version, whatever their comments."""

@@ -1,4 +1,4 @@
-"""Plan a promotion: copy the version of the previous environment."""
+"""Plan a promotion: copy the version of the previous environments."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A previous environment, and the evidence for the version in it."""
+
+    environment: Environment
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
 class Promotion:
-    """A version to promote from `source` to `environment`, and the evidence for it in `source`."""
+    """A version to promote to `environment`, and the sources, which all have it."""
 
     model: str
-    source: Environment
+    sources: tuple[Source, ...]
     environment: Environment
     version: Version
-    evidence: Evidence
     edits: tuple[edits.Edit, ...]
     folder_chart: str  # the version of the chart that the first environment renders
 
@@ -41,8 +48,8 @@ class Promotion:
 
     def notes(self, now: datetime) -> list[str]:
         """What to know before promoting."""
-        summary = describe(self.source, self.version, self.evidence, now)
-        return [summary, *self._approval_notes(), *self._chart_notes()]
+        summaries = [describe(source, self.version, now) for source in self.sources]
+        return [*summaries, *self._approval_notes(), *self._chart_notes()]
 
     def _approval_notes(self) -> list[str]:
         owners = ", ".join(self.environment.approvals)
@@ -51,20 +58,22 @@ class Promotion:
     def _chart_notes(self) -> list[str]:
         """The first environment renders the checkout's chart, whatever its version file pins."""
         pinned = self.version.chart.version if self.version.chart else ""
-        if self.source.promotion != "auto" or pinned == self.folder_chart:
-            return []
         return [
-            f"warning: {self.source.name} renders chart {self.folder_chart}, but chart {pinned} is "
+            f"warning: {source.name} renders chart {self.folder_chart}, but chart {pinned} is "
             f"promoted; to pin {self.folder_chart}: `modelctl bump {self.model} --env "
-            f"{self.source.name}`"
+            f"{source.name}`"
+            for source in (each.environment for each in self.sources)
+            if source.promotion == "auto" and pinned != self.folder_chart
         ]
 
 
-def describe(source: Environment, version: Version, evidence: Evidence, now: datetime) -> str:
+def describe(source: Source, version: Version, now: datetime) -> str:
     """The evidence for a version in one line."""
+    evidence = source.evidence
     age = f"for {durations.span(now - evidence.since)} " if evidence.since else ""
     health = evidence.health or evidence.note
-    return f"{version.model.version} in {source.name}: {age}({evidence.record}); {health}"
+    name = source.environment.name
+    return f"{version.model.version} in {name}: {age}({evidence.record}); {health}"
 
 
 def plan_promotion(
@@ -75,31 +84,40 @@ def plan_promotion(
     live: bool = True,
     with_settings: bool = False,
 ) -> Promotion:
-    """Plan to copy the version of the previous environment; settings on request, capacity never."""
+    """Plan to copy the version that all previous environments have.
+
+    Settings on request, from the first of them; capacity never.
+    """
     environment = repository.environment(environment_name)
     repository.require_model(environment, model)
-    source = repository.before(environment)
-    version = repository.version(source, model) if source else None
+    previous = repository.previous(environment)
+    versions = [repository.version(source, model) for source in previous]
     now = datetime.now(UTC)
-    rules.ensure_allowed(rules.promotion_violations(model, environment, source, version))
-    assert source is not None and version is not None  # noqa: S101, PT018 - refused above
+    rules.ensure_allowed(
+        rules.promotion_violations(model, environment, list(zip(previous, versions, strict=True)))
+    )
+    version = rules.common_version(versions)
+    assert version is not None  # noqa: S101 - refused above
     planned = [edits.set_version(repository.version_file(environment, model), version)]
     if with_settings:
-        settings = repository.folder(source, model) / "settings.yaml"
+        settings = repository.folder(previous[0], model) / "settings.yaml"
         target = repository.folder(environment, model) / "settings.yaml"
         planned.append(edits.set_values(target, settings))
     # The rules apply to changes only: what is already there may stay.
     has_changes = any(edit.has_changes for edit in planned)
     collect = evidence.from_cluster if live and has_changes else evidence.from_git
-    known = collect(repository, source, model, version)
+    sources = tuple(
+        Source(source, collect(repository, source, model, version)) for source in previous
+    )
     chart = charts.folder_version(repository.root)
-    promotion = Promotion(model, source, environment, version, known, tuple(planned), chart)
+    promotion = Promotion(model, sources, environment, version, tuple(planned), chart)
     if has_changes:
-        rules.ensure_allowed(
-            [
-                *rules.freeze_violations(model, environment, now),
-                *evidence.health_violations(model, source, version, known),
-                *rules.soak_violations(environment, source, version, known, now),
+        violations = rules.freeze_violations(model, environment, now)
+        for source in sources:
+            known = source.evidence
+            violations += [
+                *evidence.health_violations(model, source.environment, version, known),
+                *rules.soak_violations(environment, source.environment, version, known, now),
             ]
-        )
+        rules.ensure_allowed(violations)
     return promotion

@@ -16,7 +16,7 @@ from modelctl.rendering import compare, markdown
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelctl.promotion.promote import Promotion
+    from modelctl.promotion.promote import Promotion, Source
     from modelctl.promotion.version_metrics import VersionMetrics
     from modelctl.repository.environments import Repository, Version
 
@@ -56,7 +56,8 @@ def _version_changes(repository: Repository, promotion: Promotion, current: Vers
         if edit.has_changes
     )
     target = promotion.environment.name
-    table = markdown.table(("", f"{target} now", f"after, as in {promotion.source.name}"), rows)
+    sources = " and ".join(source.environment.name for source in promotion.sources)
+    table = markdown.table(("", f"{target} now", f"after, as in {sources}"), rows)
     return f"{table}\n\nFiles: {files or NONE}. Capacity is not changed."
 
 
@@ -77,7 +78,8 @@ def _parts(version: Version | None) -> list[tuple[str, str]]:
 def _metrics(
     repository: Repository, promotion: Promotion, current: Version | None, *, live: bool
 ) -> str:
-    model, source, target = promotion.model, promotion.source, promotion.environment
+    model, target = promotion.model, promotion.environment
+    source = promotion.sources[0].environment
     new = version_metrics.of_version(repository, source, model, promotion.version, live=live)
     sources = [f"- {promotion.version.model.version} (to be promoted): {new.source}"]
     old = None
@@ -144,12 +146,7 @@ def _rendered(repository: Repository, promotion: Promotion, room: int) -> str:
 
 
 def _checklist(promotion: Promotion, current: Version | None, now: datetime) -> str:
-    model, source, target = promotion.model, promotion.source.name, promotion.environment
-    version = promotion.version.model.version
-    evidence = promotion.evidence
-    is_healthy = evidence.health == "Healthy"
-    age = f"for {durations.span(now - evidence.since)} " if evidence.since else ""
-    soak = f"{target.name} requires {target.soak_minutes} min"
+    model, target = promotion.model, promotion.environment
     rollback = (
         f"rollback to {current.model.version} is possible: `modelctl rollback {model} --env "
         f"{target.name} --pull-request --reason '...'`, or the workflow `rollback`"
@@ -158,9 +155,7 @@ def _checklist(promotion: Promotion, current: Version | None, now: datetime) -> 
     )
     owners = ", ".join(target.approvals)
     steps = [
-        (is_healthy, f"{version} is healthy in {source}: {evidence.health or evidence.note}"),
-        # A shorter time would have been refused.
-        (True, f"{version} has soaked in {source} {age}({evidence.record}); {soak}"),
+        *(step for source in promotion.sources for step in _evidence(promotion, source, now)),
         (False, "no metric is worse than the current version's, or the change is intended"),
         (False, "the rendered changes are intended and complete"),
         (False, f"approved by {owners}" if owners else "approved as your forge requires"),
@@ -168,3 +163,18 @@ def _checklist(promotion: Promotion, current: Version | None, now: datetime) -> 
         (False, f"after the merge: `modelctl wait {model} --env {target.name}`"),
     ]
     return "\n".join(f"- [{'x' if done else ' '}] {' '.join(text.split())}" for done, text in steps)
+
+
+def _evidence(promotion: Promotion, source: Source, now: datetime) -> list[tuple[bool, str]]:
+    """What is known of the version in one previous environment, and whether it is verified."""
+    version, name, known = promotion.version.model.version, source.environment.name, source.evidence
+    age = f"for {durations.span(now - known.since)} " if known.since else ""
+    soak = f"{promotion.environment.name} requires {promotion.environment.soak_minutes} min"
+    return [
+        (
+            known.health == "Healthy",
+            f"{version} is healthy in {name}: {known.health or known.note}",
+        ),
+        # A shorter time would have been refused.
+        (True, f"{version} has soaked in {name} {age}({known.record}); {soak}"),
+    ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.durations import span
 from modelctl.errors import RefusedError
+from modelctl.repository.environments import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,25 +28,54 @@ def bump_violations(environment: Environment) -> list[str]:
 
 
 def promotion_violations(
-    model: str, environment: Environment, source: Environment | None, version: Version | None
+    model: str, environment: Environment, sources: Sequence[tuple[Environment, Version | None]]
 ) -> list[str]:
-    """Why the version of `source` may not be promoted to `environment`."""
-    if source is None:
+    """Why what the previous environments have may not be promoted to `environment`.
+
+    All of them must have the same version.
+    """
+    if not sources:
         return [
             f"'{environment.name}' is the first environment, which has nothing to promote from; "
             f"use `modelctl bump {model} --env {environment.name}`"
         ]
-    if version is None:
+    missing = [source.name for source, version in sources if version is None]
+    if missing:
         return [
-            f"'{model}' is not released in '{source.name}', the previous environment of "
+            f"'{model}' is not released in '{name}', the previous environment of "
             f"'{environment.name}'; release it there first"
+            for name in missing
         ]
-    if version.chart is None:
+    if common_version([version for _, version in sources]) is None:
+        versions = ", ".join(f"{_name(version)} in '{source.name}'" for source, version in sources)
+        return [
+            f"'{model}' differs between the previous environments of '{environment.name}': "
+            f"{versions}; promote the same version to all of them first"
+        ]
+    source, version = sources[0]
+    if version is not None and version.chart is None:
         return [
             f"'{model}' in '{source.name}' pins no chart version, which '{environment.name}' "
             f"requires; use `modelctl bump {model} --env {source.name}`"
         ]
     return []
+
+
+def common_version(versions: Sequence[Version | None]) -> Version | None:
+    """The version that all previous environments have; None if one lacks it, or there are none."""
+    first, *others = versions or (None,)
+    return first if all(other == first for other in others) else None
+
+
+def _name(version: Version | None) -> str:
+    """All that tells a version from another with the same number."""
+    if version is None:
+        return "none"
+    chart = version.chart.version if version.chart else "not pinned"
+    return (
+        f"{version.model.version} (bundle {short(version.model.digest)}, image "
+        f"{short(version.image.digest)}, chart {chart})"
+    )
 
 
 def soak_violations(
@@ -89,7 +119,7 @@ def change_violations(
 ) -> list[str]:
     """Why a version file may not change to `version` (None: retired), however it was edited.
 
-    Later environments accept the previous environment's version, or an earlier one of their own.
+    Later environments accept the previous environments' version, or an earlier one of their own.
     """
     if version is None or environment.promotion == "auto":
         return []

@@ -50,7 +50,7 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
     Raises ModelctlError if the version file pins none, or the pinned one is not available.
     """
     folder = repository.root / CHART
-    if repository.before(environment) is None:
+    if repository.is_first(environment):
         return folder
     version_file = repository.version_file(environment, model)
     version = pinned_version(version_file)

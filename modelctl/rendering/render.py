@@ -60,7 +60,7 @@ def release_text(
             fix=f"modelctl bump {model} or modelctl promote {model} --to {environment.name}",
         )
     arguments = [part for file in files for part in ("--values", str(file))]
-    if repository.before(environment) is None:
+    if repository.is_first(environment):
         # The first environment renders the checkout's chart, whatever its version file pins.
         arguments += ["--set-string", "chart.version="]
     helm = helm or find_helm(repository.root)

@@ -91,7 +91,7 @@ class Branch:
         path = self.root / RULES
         return yamlfile.validate(Environments, path, yamlfile.parse(text, path))
 
-    @property
+    @cached_property
     def judge(self) -> Repository:
         """The repository with the environments of the target branch."""
         return Repository(self.root, tuple(self.rules.environments))

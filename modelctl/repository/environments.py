@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import yamlfile
+from modelctl.repository import graph, yamlfile
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,15 +74,23 @@ class Environment(_Strict):
         Literal["auto", "pull-request"],
         Field(
             description="auto: new builds are written here (first environment only). "
-            "pull-request: versions are promoted from the previous environment, by review."
+            "pull-request: versions are promoted from the previous environments, by review."
         ),
     ]
+    after: Annotated[
+        list[DnsLabel] | None,
+        Field(
+            description="The previous environments, from which versions are promoted: names of "
+            "environments listed above. A version has to be in all of them. Default: the "
+            "environment listed just above."
+        ),
+    ] = None
     soak_minutes: Annotated[
         int,
         Field(
             alias="soakMinutes",
             ge=0,
-            description="Soak time: minutes a version has to run in the previous environment "
+            description="Soak time: minutes a version has to run in each previous environment "
             "before it may be promoted to this one.",
         ),
     ] = 0
@@ -110,6 +127,25 @@ class Environments(_Strict):
             "pull the chart version that their version file pins.",
         ),
     ] = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Environments:
+        """Each problem of the order of promotion with its own keys, so that it has a line."""
+        entries = [(environment.name, environment.after) for environment in self.environments]
+        problems = list(graph.problems(entries))
+        if problems:
+            raise ValidationError.from_exception_data(
+                type(self).__name__,
+                [
+                    InitErrorDetails(
+                        type=PydanticCustomError("order", "{text}", {"text": text}),
+                        loc=("environments", *keys),
+                        input=None,
+                    )
+                    for keys, text in problems
+                ],
+            )
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Environments:
@@ -170,10 +206,6 @@ class Repository:
     root: Path
     environments: tuple[Environment, ...]
 
-    def after(self, environment: Environment) -> tuple[Environment, ...]:
-        """The environments after this one in promotion order."""
-        return self.environments[self.environments.index(environment) + 1 :]
-
     @classmethod
     def find(cls, start: Path | None = None) -> Repository:
         """The repository that contains `start` (default: the current folder)."""
@@ -195,10 +227,21 @@ class Repository:
         known = ", ".join(environment.name for environment in self.environments)
         raise ModelctlError(f"unknown environment '{name}'", expected=f"one of {known}")
 
-    def before(self, environment: Environment) -> Environment | None:
-        """The previous environment in promotion order; None for the first."""
-        index = self.environments.index(environment)
-        return self.environments[index - 1] if index else None
+    def is_first(self, environment: Environment) -> bool:
+        """Whether new builds enter here: it has no previous environment."""
+        return not self.previous(environment)
+
+    def previous(self, environment: Environment) -> tuple[Environment, ...]:
+        """The environments from which versions are promoted to this one; none for the first."""
+        return tuple(self.environment(name) for name in self._before()[environment.name])
+
+    def after(self, environment: Environment) -> tuple[Environment, ...]:
+        """Every environment that a version reaches by way of this one, in promotion order."""
+        names = graph.following(self._before(), environment.name)
+        return tuple(self.environment(name) for name in names)
+
+    def _before(self) -> dict[str, tuple[str, ...]]:
+        return graph.previous([(each.name, each.after) for each in self.environments])
 
     def folder(self, environment: Environment, model: str) -> Path:
         """The folder of the model's value files in that environment."""

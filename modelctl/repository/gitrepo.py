@@ -93,13 +93,26 @@ def text_at(root: Path, commit: str, path: Path) -> str | None:
 def changed_since(root: Path, commit: str, paths: tuple[str, ...]) -> list[str]:
     """The files below `paths` that differ from a commit, untracked files included."""
     queries = (
-        ("diff", "--name-only", "--relative", commit, "--", *paths),
-        ("ls-files", "--others", "--exclude-standard", "--", *paths),
+        # A rename would name the new place alone, and quote what is not ASCII.
+        ("diff", "-z", "--no-renames", "--name-only", "--relative", commit, "--", *paths),
+        ("ls-files", "-z", "--others", "--exclude-standard", "--", *paths),
     )
     # Each visits every file, which is slow in a large checkout: run both in parallel.
     with ThreadPoolExecutor() as pool:
         answers = pool.map(lambda arguments: git(root, *arguments), queries)
-        return sorted({name for answer in answers for name in answer.splitlines()})
+        return sorted({name for answer in answers for name in answer.split("\0") if name})
+
+
+def find_commit(root: Path, name: str) -> str | None:
+    """The full name of a commit that is in this clone, else None."""
+    try:
+        # What begins with a dash would be an option.
+        found = git(
+            root, "rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"
+        )
+    except proc.CommandError:
+        return None
+    return found.strip()
 
 
 def merge_base(root: Path, commit: str) -> str:
