@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sandbox import addresses, argocd, process
+from sandbox import addresses, argocd, kube, process
 from sandbox.components import argocd as processes
 from sandbox.components import prometheus
 from sandbox.components.redis import redis
@@ -40,6 +40,7 @@ def steps(layout: Layout) -> list[Step]:
         start_step(layout, registry(layout)),
         Step("Argo CD CRDs and settings", lambda: argocd.install(layout)),
         *(start_step(layout, component) for component in processes.components(layout)),
+        Step("admission policy", delivery.admit),
         Step("Argo CD root Application", delivery.follow),
         Step("base image", delivery.make_base),
         Step("models trained and packaged", delivery.make_bundles),
@@ -83,6 +84,11 @@ class Delivery:
     def follow(self) -> str:
         """Let Argo CD follow the branch."""
         return argocd.follow(self.layout, self.gitops.worktree, self.gitops.url, BRANCH)
+
+    def admit(self) -> None:
+        """Refuse pods in namespaces whose baseline is not there yet."""
+        policy = self.gitops.worktree / "deploy/admission/baseline-first.yaml"
+        kube.apply_file(self.layout, policy)
 
     def make_base(self) -> str:
         """Build the base image unless it exists."""

@@ -140,7 +140,10 @@ class _Versions:
                 f"--reason ...`, or begin the message of the commit with `Roll back {model} to "
                 f"VERSION in {environment.name}: REASON`"
             )
-        if ran or environment.promotion == "auto":
+        if ran:
+            return
+        yield from rules.window_violations(model, environment, self.now)
+        if environment.promotion == "auto":
             return
         version = self._version(entry)
         if version is None:

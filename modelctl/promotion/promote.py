@@ -113,6 +113,7 @@ def plan_promotion(
     promotion = Promotion(model, sources, environment, version, tuple(planned), chart)
     if has_changes:
         violations = rules.freeze_violations(model, environment, now)
+        violations += rules.window_violations(model, environment, now)
         for source in sources:
             known = source.evidence
             violations += [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.durations import span
 from modelctl.errors import RefusedError
+from modelctl.repository import windows
 from modelctl.repository.environments import short
 
 if TYPE_CHECKING:
@@ -140,6 +141,16 @@ def freeze_violations(model: str, environment: Environment, now: datetime) -> li
     return [
         f"'{environment.name}' is frozen for '{model}' until {freeze.until.isoformat()}: "
         f"{freeze.reason}"
+    ]
+
+
+def window_violations(model: str, environment: Environment, now: datetime) -> list[str]:
+    """Why a new version may not enter an environment at `now`; a rollback may at any time."""
+    return [
+        f"'{environment.name}' is closed for '{model}' in the window {window}"
+        if window.kind == "deny"
+        else f"'{environment.name}' is open for '{model}' in the window {window} only"
+        for window in windows.closing(environment.windows, model, now)
     ]
 
 

@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import graph, yamlfile
+from modelctl.repository.windows import Window  # noqa: TC001 - pydantic reads it at run time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,6 +39,8 @@ FILE = Path("environments/environments.yaml")
 COMMON = "common.yaml"
 ALL_MODELS = "*"
 SHORT_DIGITS = 12
+# Semantic: pre-release and build metadata are optional.
+CHART_VERSION = r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 VALUE_FILES = ("settings.yaml", "capacity.yaml", "version.yaml")
 
 
@@ -105,6 +108,13 @@ class Environment(_Strict):
         dict[Literal["*"] | DnsLabel, Freeze],
         Field(description="Freezes by model; `*` means all models. See `modelctl freeze`."),
     ] = {}
+    windows: Annotated[
+        list[Window],
+        Field(
+            description="Recurring windows, as Argo CD's sync windows. A `deny` window closes the "
+            "environment; with `allow` windows it is open in these only."
+        ),
+    ] = []
 
     def active_freeze(self, model: str, now: datetime) -> Freeze | None:
         """The freeze that applies to a model at `now`, if any."""
@@ -185,7 +195,7 @@ class ModelVersion(_Strict):
 class ChartVersion(_Strict):
     """The chart version that renders the release, unless it is the checkout's own chart."""
 
-    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
+    version: Annotated[str, StringConstraints(pattern=CHART_VERSION)]
 
 
 class Version(_Strict):
@@ -282,6 +292,17 @@ _IMAGE = re.compile(
     r"(?P<repository>[a-z0-9.:-]+(?:/[a-z0-9._-]+)+):(?P<tag>[\w][\w.-]{0,127})"
     r"@(?P<digest>sha256:[0-9a-f]{64})"
 )
+
+
+def parse_chart_version(version: str) -> ChartVersion:
+    """Parse a chart version. Raises ModelctlError."""
+    if not re.match(CHART_VERSION, version):
+        raise ModelctlError(
+            f"'{version}' is not a chart version",
+            expected="MAJOR.MINOR.PATCH, such as 0.2.0, 0.2.0-rc.1 or 0.2.0+b5",
+            fix="correct --chart-version, or `version` in charts/ml-model/Chart.yaml",
+        )
+    return ChartVersion(version=version)
 
 
 def parse_image(reference: str) -> ImageVersion:
