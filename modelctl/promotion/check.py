@@ -45,23 +45,28 @@ class _ChartValues:
     types: ValueTypes
 
     @classmethod
-    def read(cls, root: Path) -> _ChartValues:
-        """The markers and the schema in a checkout."""
-        markers = placement.read_markers(root / CHART_VALUES)
+    def read(cls, root: Path, values: str | None) -> _ChartValues:
+        """The markers in the text of the values, or in a checkout, and the schema there."""
+        markers = placement.read_markers(root / CHART_VALUES, values)
         return cls(markers, ValueTypes.read(root / CHART_SCHEMA))
 
 
-def file_violations(repository: Repository, changed: changes.Changes | None = None) -> list[str]:
+def file_violations(
+    repository: Repository,
+    changed: changes.Changes | None = None,
+    chart_values: str | None = None,
+) -> list[str]:
     """All violations in all environments.
 
     With `changed` only changed files are read, so that the time does not depend on the number of
-    models.
+    models. `chart_values` is the text of the chart's values whose markers apply, by default those
+    of the checkout.
     """
     touched = changed.touched if changed else {changes.EVERYTHING}
     # What lies elsewhere than it seems is not read at all.
     if irregular := plain_files.violations(repository.root, changed.names if changed else None):
         return irregular
-    chart = _ChartValues.read(repository.root)
+    chart = _ChartValues.read(repository.root, chart_values)
     folder = repository.root / "environments"
     known = {environment.name for environment in repository.environments}
     violations = [
@@ -70,7 +75,7 @@ def file_violations(repository: Repository, changed: changes.Changes | None = No
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name not in known
     ]
-    violations.extend(_owner_violations(repository))
+    violations.extend(codeowners.violations(repository.root, repository.environments))
     for environment in repository.environments:
         violations.extend(_environment_violations(repository, environment, chart, touched))
         violations.extend(_freeze_violations(environment, datetime.now(UTC)))
@@ -120,17 +125,6 @@ def _touched_models(folder: Path, touched: set[str]) -> Iterator[Path]:
         environment, _, model = scope.partition("/")
         if model and environment == folder.name and (folder / model).is_dir():
             yield folder / model
-
-
-def _owner_violations(repository: Repository) -> Iterator[str]:
-    """Approvals are enforced only if CODEOWNERS, which the forge reads, contains them."""
-    path = repository.root / codeowners.FILE
-    current = path.read_text(encoding="utf-8") if path.is_file() else ""
-    has_approvals = any(
-        environment.approvals or environment.overrides for environment in repository.environments
-    )
-    if (has_approvals or current) and codeowners.text(current, repository.environments) != current:
-        yield f"{codeowners.FILE}: stale: differs from `approvals` in {FILE}; run `make generate`"
 
 
 def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]:
