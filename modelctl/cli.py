@@ -23,7 +23,7 @@ COMMANDS = {
     "auto-promote": "Promote every version that is ready to automatic environments.",
     "verify-release": "Verify that a release answers as packaged, for its next promotion.",
     "rollback": "Roll back a model to an earlier version from git history.",
-    "history": "List the versions of a model in an environment.",
+    "history": "List the versions of a model in an environment, or every change of all.",
     "retire": "Remove a model from an environment: its version file and its Application.",
     "freeze": "Freeze an environment, or one model in it, until a date.",
     "unfreeze": "End a freeze.",
