@@ -42,7 +42,9 @@ class PullRequest:
     @property
     def message(self) -> str:
         """The commit message."""
-        return "\n".join([self.title, *(["", *self.trailers] if self.trailers else [])]) + "\n"
+        # One line: the title may end in a reason, which a user may have wrapped.
+        subject = " ".join(self.title.split())
+        return "\n".join([subject, *(["", *self.trailers] if self.trailers else [])]) + "\n"
 
     def full_body(self, notes: Sequence[str]) -> str:
         """The body with notes, and the trailers at its end."""
