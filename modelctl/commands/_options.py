@@ -46,7 +46,9 @@ def complete_versions(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """The earlier versions of the model and the environment that stand on the line already."""
-    model, name = context.params.get("model"), context.params.get("environment")
+    # An option without its value ends click's parsing: what came before it is left over.
+    model = context.params.get("model") or next(iter(context.args), None)
+    name = context.params.get("environment")
 
     def versions(repository: Repository) -> list[str]:
         if not model or not name:

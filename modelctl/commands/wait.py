@@ -7,7 +7,8 @@ import time
 import click
 
 from modelctl.cluster import wait
-from modelctl.commands._options import environment_option, model_argument
+from modelctl.commands import _result
+from modelctl.commands._options import environment_option, model_argument, output_option
 from modelctl.repository.environments import Repository, short
 
 
@@ -21,7 +22,8 @@ from modelctl.repository.environments import Repository, short
     show_default=True,
     help="Timeout in seconds",
 )
-def command(model: str, environment: str, seconds: float) -> None:
+@output_option
+def command(model: str, environment: str, seconds: float, output: str) -> None:
     """Wait until MODEL's version in git is Synced, Healthy and served.
 
     Requests a refresh from Argo CD, so that you do not wait for its next poll. Exit code 1 on
@@ -37,4 +39,6 @@ def command(model: str, environment: str, seconds: float) -> None:
     elapsed = time.monotonic() - started
     name = f"{environment}-{model}"
     digest = short(version.model.digest)
-    click.echo(f"{name} serves {version.model.version} {digest} after {elapsed:.0f} s")
+    text = f"{name} serves {version.model.version} {digest} after {elapsed:.0f} s"
+    served = {"release": name, "version": version.model.version, "digest": version.model.digest}
+    _result.echo(output, text, {**served, "seconds": round(elapsed, 1)})
