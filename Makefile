@@ -178,6 +178,11 @@ package-chart: $(VENV) ## package the chart reproducibly as build/charts/ml-mode
 
 .PHONY: push-chart
 push-chart: package-chart ## push the packaged chart to REGISTRY=host/path; write its digest to build/charts/pushed
+	@rm -rf build/charts/published && mkdir -p build/charts/published
+	@if .tools/bin/helm4 pull $(PUSH_ARGS) 'oci://$(REGISTRY)/ml-model' --version '$(CHART_VERSION)' \
+	    --destination build/charts/published > build/charts/published/log 2>&1; \
+	then cmp --silent build/charts/published/*.tgz 'build/charts/ml-model-$(CHART_VERSION).tgz' \
+	  || { echo 'error: $(CHART_VERSION) is published with other content in $(REGISTRY): raise `version` in Chart.yaml'; exit 1; }; fi
 	.tools/bin/helm4 push $(PUSH_ARGS) build/charts/ml-model-$(CHART_VERSION).tgz 'oci://$(REGISTRY)' 2>&1 \
 	  | tee /dev/stderr | sed -n 's/^Digest: //p' > build/charts/pushed
 	test -s build/charts/pushed
