@@ -143,6 +143,11 @@ observe: $(VENV) ## start Prometheus for the running sandbox, with the rules of 
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m sandbox observe
 
+# Refuses to run with KUBE_CONTEXT: it destroys.
+.PHONY: drill
+drill: $(VENV) ## save, destroy and bring back the sandbox: a disaster drill (DRILL_ARGS="--dry-run", "--case etcd")
+	$(BIN)/python -m sandbox drill $(DRILL_ARGS)
+
 .PHONY: down
 down: ## stop the sandbox and remove it; keep logs and caches
 	$(PYTHON) -m sandbox down
@@ -183,9 +188,14 @@ release-notes: ## print the changelog of the latest chart version
 
 ## --- Inputs of workflows, printed without other output (after `make venv`)
 
+# In the environment make does not expand a name that somebody typed; in its arguments it would.
 .PHONY: changed-models
-changed-models: ## print the models whose image changed since the commit BASE=...
-	@$(BIN)/python -m modelctl.supply.builds changed '$(BASE)'
+changed-models: ## print the models whose image changed since the commit BASE=...; ONLY="..." for some
+	@$(BIN)/python -m modelctl.supply.builds changed --since "$${BASE-}" --only "$${ONLY-}"
+
+.PHONY: registry
+registry: ## print the lower-case name and the host of NAME=host/path, a repository in a registry
+	@$(BIN)/python -m modelctl.supply.builds registry --name "$${NAME-}"
 
 .PHONY: build-inputs
 build-inputs: ## print the build arguments of the image of MODEL=..., from build/bundles
@@ -313,6 +323,16 @@ test: $(VENV) ## run the tests without a cluster, then on the sandbox the core l
 .PHONY: test-fast
 test-fast: $(VENV) ## run the tests that need no sandbox
 	$(BIN)/python -m tests.run --fast
+
+# The one list of what reads environments/; tests/github compares it with the tests themselves.
+RELEASE_TESTS := tests/environments tests/argocd tests/chart/test_baselines.py tests/chart/test_compare.py \
+  tests/chart/test_releases.py tests/modelctl/docs/test_generated.py
+
+.PHONY: test-environments
+test-environments: $(VENV) ## run the tests of environments/, which a release or a freeze can break
+	$(PYTHON) -m tools build helm3 helm4 kubeconform kustomize
+	$(BIN)/yamllint --strict environments
+	$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=loadfile $(RELEASE_TESTS)
 
 .PHONY: test-all
 test-all: $(VENV) ## run every test; fail on flaky ones too

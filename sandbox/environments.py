@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment; with `direct` new builds are deployed to it without promotion."""
+    """An environment, and the names of those from which versions are promoted to it.
+
+    With `direct` new builds are deployed to it without promotion.
+    """
 
     name: str
     namespace: str
     direct: bool
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,16 @@ class Release:
 def read_environments(root: Path) -> list[Environment]:
     """Return the environments in the order of promotion. Raises SandboxError."""
     entries = _read(root / "environments" / "environments.yaml")["environments"]
+    above = [None, *(entry["name"] for entry in entries)]
     return [
-        Environment(entry["name"], entry["namespace"], entry["promotion"] == "auto")
-        for entry in entries
+        Environment(
+            entry["name"],
+            entry["namespace"],
+            entry["promotion"] == "auto",
+            # By default the one listed just above.
+            tuple(entry.get("after", [name] if name else [])),
+        )
+        for entry, name in zip(entries, above, strict=False)
     ]
 
 

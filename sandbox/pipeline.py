@@ -84,11 +84,9 @@ class Pipeline:
         self.timeline.step("push", self._push)
         self.timeline.step("sign", self._sign)
         self.timeline.step("verify signature", lambda: signing.verify(self.layout, self.image))
-        before = None
         for environment in read_environments(self.gitops.worktree):
             if self.model in models_of(self.gitops.worktree, environment.name):
-                self._enter(environment, before)
-                before = environment
+                self._enter(environment)
 
     def build(self) -> None:
         """Train, check data and metrics, build."""
@@ -158,9 +156,9 @@ class Pipeline:
 
     # --- the environments
 
-    def _enter(self, environment: Environment, before: Environment | None) -> None:
+    def _enter(self, environment: Environment) -> None:
         known = self._release(environment)
-        action = "bump" if before is None else "promote to"
+        action = "bump" if environment.direct else "promote to"
         self.timeline.step(f"{action} {environment.name}", lambda: self._commit(environment))
         changed = self._release(environment) != known
         release = releases.release_of(self.gitops, environment.name, self.model)

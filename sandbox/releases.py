@@ -11,7 +11,7 @@ from sandbox.bundles import Bundle, run_modelctl
 from sandbox.environments import Environment, Release, chart_version, models_of, read_releases
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sandbox.gitops import GitOps
     from sandbox.images import Image
@@ -23,12 +23,11 @@ def deliver(
     gitops: GitOps,
     environment: Environment,
     builds: Mapping[str, tuple[Bundle, Image]],
-    before: Environment | None,
 ) -> list[str]:
     """Bump or promote every model in `environment`, one commit each; return their subjects.
 
-    Builds go directly to an environment with `direct`; others promote from the environment
-    `before`. A version that was there before is not committed again, so that a rollback stays.
+    Builds go directly to an environment with `direct`; others promote what all environments before
+    them have. A version that was there before is not committed again, so that a rollback stays.
     The chart's version is part of it: a new chart is a new version too.
     Does not push. Raises CommandError when modelctl refuses.
     """
@@ -40,11 +39,17 @@ def deliver(
             bundle, image = builds[model]
             if _is_new(gitops, path, image.digest, chart_version(gitops.worktree)):
                 done += bump(layout, gitops, environment.name, bundle, image)
-        elif before is not None and (before.name, model) in known:
-            source = known[before.name, model]
-            if _is_new(gitops, path, source.image.rpartition("@")[2], source.chart):
+        elif not environment.direct:
+            source = _common([known.get((name, model)) for name in environment.after])
+            if source and _is_new(gitops, path, source.image.rpartition("@")[2], source.chart):
                 done += promote(layout, gitops, environment.name, model)
     return done
+
+
+def _common(sources: Sequence[Release | None]) -> Release | None:
+    """Return one of the releases if all have the same version, else None."""
+    versions = {(each.digest, each.image, each.chart) if each else None for each in sources}
+    return sources[0] if len(versions) == 1 else None
 
 
 def _is_new(gitops: GitOps, path: str, image: str, chart: str) -> bool:

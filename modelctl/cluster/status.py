@@ -35,7 +35,7 @@ class Release:
 
     `since` is the commit's time in ISO 8601, `previous` the version that a rollback would return to
     and `target` whether its artifacts exist (`there`, `gone`, `unknown`; empty if not checked).
-    `behind` names the previous environment's version if it differs.
+    `behind` names the versions of previous environments that differ.
     """
 
     environment: str
@@ -145,11 +145,12 @@ def _in_git(
             break
         since = entry.commit.when
     previous = _previous(entries, version)
-    source = repository.before(environment)
-    before = repository.version(source, model) if source else None
-    behind = ""
-    if source and before and before != version:
-        behind = f"{source.name} has {before.model.version} {short(before.model.digest)}"
+    sources = [(each, repository.version(each, model)) for each in repository.previous(environment)]
+    behind = ", ".join(
+        f"{source.name} has {before.model.version} {short(before.model.digest)}"
+        for source, before in sources
+        if before not in (None, version)
+    )
     return Release(
         environment.name,
         model,
@@ -166,7 +167,7 @@ def _in_git(
 
 def _previous(entries: list[history.Entry], version: Version) -> Version | None:
     """The version that `modelctl rollback` would return to."""
-    return next((e.version for e in entries if e.version not in (None, version)), None)
+    return next((v for v in reversed(history.standing(entries)) if v != version), None)
 
 
 def _frozen(environment: Environment, model: str, now: datetime) -> str:

@@ -1,17 +1,19 @@
 """The inputs of image builds: the models that a change rebuilds, and the build arguments of each.
 
-For workflows; run by `make changed-models` and `make build-inputs`:
+For workflows; run by `make changed-models`, `make build-inputs` and `make registry`:
 
-    python -m modelctl.supply.builds changed COMMIT
+    python -m modelctl.supply.builds changed [--since COMMIT] [--only "MODEL ..."]
     python -m modelctl.supply.builds inputs MODEL
+    python -m modelctl.supply.builds registry --name HOST/PATH
 
-Independent of registries and environments.
+Contacts no registry; independent of environments.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +21,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelctl.errors import ModelctlError
+from modelctl.packaging import fingerprint
 from modelctl.packaging.bundles import verify_bundle
 from modelctl.repository import gitrepo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# In the image of every model; `models/<model>` is in one image only.
-SHARED = ("app", "requirements", "Dockerfile", ".dockerignore")
 MODELS = "models"
 BUNDLES = Path("build/bundles")
 # The locked requirements of each engine's image.
@@ -34,7 +35,27 @@ REQUIREMENTS = {"onnx": "serve", "sklearn": "serve-sklearn"}
 # The sklearn engine's, where the manifest records one of these libraries.
 BOOSTERS = frozenset({"catboost", "lightgbm", "xgboost"})
 BOOSTER_REQUIREMENTS = "serve-boosters"
+# In the image of every model, or in every bundle; `models/<model>` is in one image only.
+SHARED = (
+    *("app", "Dockerfile", ".dockerignore", "requirements/uv.txt"),
+    *(f"requirements/{name}.txt" for name in (*REQUIREMENTS.values(), BOOSTER_REQUIREMENTS)),
+    *fingerprint.CODE_OF_MODELCTL,
+    *fingerprint.LOCKS,
+)
 SHORT_COMMIT = 12
+# The jobs that GitHub starts of one matrix.
+MAX_BUILDS = 256
+MAX_TAG = 128
+_NOT_IN_A_TAG = re.compile(r"[^A-Za-z0-9_.-]")
+# A full object name: what a forge sends, other than what somebody types.
+_OBJECT_NAME = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SCHEME = re.compile(r"(?:oci|https?)://")
+# A registry as Docker recognises it, with a dot, a port or `localhost`, then lower-case parts.
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(
+    rf"(?P<host>localhost(?::\d+)?|[a-z0-9-]+(?:\.[a-z0-9-]+)*(?:\.[a-z0-9-]+|:\d+)(?::\d+)?)"
+    rf"(?:/{_PART})+"
+)
 
 
 def models(root: Path) -> list[str]:
@@ -42,18 +63,62 @@ def models(root: Path) -> list[str]:
     return sorted(path.parent.name for path in (root / MODELS).glob("*/model.yaml"))
 
 
+def planned(root: Path, since: str, only: str) -> list[str]:
+    """The models that one run of the image workflow builds: the named ones, else the changed ones.
+
+    Raises ModelctlError for a name that is no model, and for more images than one run may build.
+    """
+    names = sorted(set(only.split()))
+    for name in names:
+        _require_model(root, name)
+    names = names or changed(root, since)
+    if len(names) > MAX_BUILDS:
+        raise ModelctlError(
+            f"{len(names)} images to build",
+            expected=f"at most {MAX_BUILDS} in one run of the workflow",
+            fix="build them in parts: `gh workflow run image -f models='...'`; models: "
+            + " ".join(names),
+        )
+    return names
+
+
 def changed(root: Path, commit: str) -> list[str]:
-    """The models whose image changed since that commit.
+    """The models whose image changed since that commit; all of them without one, with a note.
 
     At the tip of the main branch, with the commit of a finished build: a listed model will be
     rebuilt, so the finished build is outdated and must not be released.
     """
-    names = gitrepo.changed_since(root, commit, (*SHARED, MODELS))
     known = models(root)
+    if missing := _why_missing(root, commit):
+        click.echo(f"{missing}: every model is built", err=True)
+        return known
+    names = gitrepo.changed_since(root, commit, (*SHARED, MODELS))
     folders = {_folder(name) for name in names}
     # What is below models/ and in no model's folder may be shared; a removed model is not.
     shared = folders - set(known) - _removed(root, commit)
     return [model for model in known if shared or model in folders]
+
+
+def _why_missing(root: Path, commit: str) -> str:
+    """Why the commit before a push is not here; empty if it is. Raises ModelctlError for a typo."""
+    if not commit:
+        return "no commit to compare with"
+    if _OBJECT_NAME.fullmatch(commit) and set(commit) == {"0"}:
+        return "no commit before this push, the first of its branch"
+    if gitrepo.find_commit(root, commit):
+        return ""
+    if not _OBJECT_NAME.fullmatch(commit):
+        raise ModelctlError(f"unknown commit '{commit}'", fix="check the spelling; `git fetch`")
+    if gitrepo.git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
+        return f"commit {commit} is not in this shallow clone"
+    return f"commit {commit} is not in this clone: a force push removed it"
+
+
+def _require_model(root: Path, model: str) -> None:
+    if model not in models(root):
+        raise ModelctlError(
+            f"unknown model '{model}'", expected=f"one of {', '.join(models(root))}"
+        )
 
 
 def _folder(name: str) -> str:
@@ -78,10 +143,7 @@ def requirements_of(manifest: dict[str, Any]) -> str:
 
 def inputs(root: Path, model: str) -> dict[str, str]:
     """Verify one model's bundle and return the arguments of its image build."""
-    if model not in models(root):
-        raise ModelctlError(
-            f"unknown model '{model}'", expected=f"one of {', '.join(models(root))}"
-        )
+    _require_model(root, model)
     bundle = verify_bundle(root / BUNDLES / model)
     version = str(bundle.manifest["version"])
     commit = gitrepo.git(root, "rev-parse", "HEAD").strip()
@@ -91,25 +153,57 @@ def inputs(root: Path, model: str) -> dict[str, str]:
         "digest": bundle.digest,
         "version": version,
         # Informational: images are pulled by digest.
-        "tag": f"{version}-{commit[:SHORT_COMMIT]}",
+        "tag": tag_of(version, commit),
         "commit": commit,
     }
+
+
+def tag_of(version: str, commit: str) -> str:
+    """An image tag of a version and a commit, with `_` for what no tag may contain, such as `+`."""
+    suffix = f"-{commit[:SHORT_COMMIT]}"
+    tag = _NOT_IN_A_TAG.sub("_", version)[: MAX_TAG - len(suffix)]
+    return f"{re.sub('^[.-]', '_', tag)}{suffix}"
+
+
+def registry(name: str) -> dict[str, str]:
+    """The name of a repository as its registry takes it, in lower case, and the registry's host.
+
+    Raises ModelctlError for a name that does not begin with a registry.
+    """
+    repository = _SCHEME.sub("", name.strip(), count=1).rstrip("/").lower()
+    match = _REPOSITORY.fullmatch(repository)
+    if match is None:
+        raise ModelctlError(
+            "not a repository in a registry",
+            expected="HOST/PATH, such as ghcr.io/owner/models",
+            found=f"'{name}'",
+            fix="correct the variable IMAGE_REPOSITORY or CHART_REGISTRY of the repository",
+        )
+    return {"name": repository, "host": match["host"]}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one line of JSON, or one `name=value` line for each input."""
     parser = argparse.ArgumentParser(prog="python -m modelctl.supply.builds")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("changed").add_argument("commit")
+    since = commands.add_parser("changed")
+    since.add_argument("--since", default="", metavar="COMMIT")
+    since.add_argument("--only", default="", metavar="MODELS")
     commands.add_parser("inputs").add_argument("model")
+    commands.add_parser("registry").add_argument("--name", required=True)
     arguments = parser.parse_args(argv)
     root = Path.cwd()
     try:
         if arguments.command == "changed":
-            click.echo(json.dumps(changed(root, arguments.commit)))
-        else:
-            for name, value in inputs(root, arguments.model).items():
-                click.echo(f"{name}={value}")
+            click.echo(json.dumps(planned(root, arguments.since, arguments.only)))
+            return 0
+        named = (
+            inputs(root, arguments.model)
+            if arguments.command == "inputs"
+            else registry(arguments.name)
+        )
+        for name, value in named.items():
+            click.echo(f"{name}={value}")
     except ModelctlError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_code

@@ -34,6 +34,15 @@ def snapshot(layout: Layout) -> dict[str, list[str]]:
     }
 
 
+def added(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What `after` has and `before` has not, by kind.
+
+    What is gone is nobody's loss: `make up` also removes what a killed sandbox has left behind.
+    """
+    new = {kind: sorted(set(after[kind]) - set(before[kind])) for kind in after}
+    return {kind: lines for kind, lines in new.items() if lines}
+
+
 def command_lines() -> list[str]:
     """The command line of every process."""
     lines = []

@@ -18,7 +18,7 @@ from pathlib import Path
 from sandbox import netns, process
 from sandbox.layout import find_layout
 
-from .leftovers import snapshot
+from .leftovers import added, snapshot
 from .loop import measured
 
 VARIABLE = "E2E_SANDBOX"
@@ -46,9 +46,8 @@ def down(before: Path) -> None:
     if not before.exists():
         return
     measured("make down", make("down"), target=20)
-    left = snapshot(find_layout())
-    there = json.loads(before.read_text(encoding="utf-8"))
-    assert left == there, f"make down left something behind: {left} instead of {there}"
+    left = added(json.loads(before.read_text(encoding="utf-8")), snapshot(find_layout()))
+    assert not left, f"make down left something behind: {left}"
 
 
 def main() -> None:

@@ -11,12 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.bundles import Bundle, read_bundle
-from sandbox.environments import (
-    Environment,
-    models_with_folder,
-    read_environments,
-    read_releases,
-)
+from sandbox.environments import models_with_folder, read_environments, read_releases
 from sandbox.gitops import GitOps, open_gitops
 from sandbox.images import Image
 from sandbox.layout import Layout
@@ -78,10 +73,8 @@ def build(layout: Layout, gitops: GitOps, tmp_path: Path, version: str) -> tuple
 def travel(layout: Layout, gitops: GitOps, made: tuple[Bundle, Image]) -> list[str]:
     """One whole run of the pipeline, without waiting for Argo CD."""
     done: list[str] = []
-    before: Environment | None = None
     for environment in read_environments(gitops.worktree):
-        done += deliver(layout, gitops, environment, {"iris": made}, before)
-        before = environment
+        done += deliver(layout, gitops, environment, {"iris": made})
     gitops.push()
     return done
 
@@ -149,7 +142,7 @@ def test_a_run_that_was_killed_is_continued_where_it_stopped(
 ) -> None:
     made = build(layout, gitops, tmp_path, "1.0.0")
     dev = read_environments(gitops.worktree)[0]
-    deliver(layout, gitops, dev, {"iris": made}, None)
+    deliver(layout, gitops, dev, {"iris": made})
     assert travel(layout, gitops, made) == [
         "Promote iris 1.0.0 to staging",
         "Promote iris 1.0.0 to production",
@@ -158,7 +151,7 @@ def test_a_run_that_was_killed_is_continued_where_it_stopped(
 
 def test_nothing_is_promoted_that_is_not_released_before(layout: Layout, gitops: GitOps) -> None:
     environments = read_environments(gitops.worktree)
-    assert deliver(layout, gitops, environments[1], {}, environments[0]) == []
+    assert deliver(layout, gitops, environments[1], {}) == []
     assert read_releases(gitops.worktree) == []
 
 
@@ -168,3 +161,15 @@ def test_models_with_folder_are_those_that_an_environment_is_set_up_for(tmp_path
         (tmp_path / "models" / model).mkdir(parents=True)
         (tmp_path / "models" / model / "model.yaml").touch()
     assert models_with_folder(tmp_path) == ["iris"]
+
+
+def test_a_build_reaches_both_of_two_environments_after_one(
+    layout: Layout, gitops: GitOps, tmp_path: Path
+) -> None:
+    path = gitops.worktree / "environments" / "environments.yaml"
+    text = path.read_text().replace("name: production\n", "name: production\n    after: [dev]\n")
+    path.write_text(text)
+    gitops.commit(["environments/environments.yaml"], "Two after dev")
+    travel(layout, gitops, build(layout, gitops, tmp_path, "1.0.0"))
+    assert versions(gitops) == {"dev": "1.0.0", "staging": "1.0.0", "production": "1.0.0"}
+    assert [each.after for each in read_environments(gitops.worktree)] == [(), ("dev",), ("dev",)]

@@ -49,14 +49,37 @@ def test_builds_enter_the_first_environment_only() -> None:
 
 
 def test_a_version_is_promoted_from_the_environment_before() -> None:
-    assert rules.promotion_violations("iris", STAGING, DEV, PRESENT) == []
-    (first,) = rules.promotion_violations("iris", DEV, None, None)
+    assert rules.promotion_violations("iris", STAGING, [(DEV, PRESENT)]) == []
+    (first,) = rules.promotion_violations("iris", DEV, [])
     assert "modelctl bump iris --env dev" in first
-    assert rules.promotion_violations("iris", DEV, None, PRESENT) == [first]
-    (missing,) = rules.promotion_violations("iris", STAGING, DEV, None)
+    (missing,) = rules.promotion_violations("iris", STAGING, [(DEV, None)])
     assert all(f"'{name}'" in missing for name in ("iris", "dev", "staging"))
-    (unpinned,) = rules.promotion_violations("iris", STAGING, DEV, version("1.1.0", chart=None))
+    unpinned_version = version("1.1.0", chart=None)
+    (unpinned,) = rules.promotion_violations("iris", STAGING, [(DEV, unpinned_version)])
     assert "modelctl bump iris --env dev" in unpinned
+
+
+def test_a_version_has_to_be_in_all_previous_environments() -> None:
+    both = [(DEV, PRESENT), (STAGING, PRESENT)]
+    assert rules.promotion_violations("iris", PRODUCTION, both) == []
+    (missing,) = rules.promotion_violations("iris", PRODUCTION, [(DEV, PRESENT), (STAGING, None)])
+    assert "not released in 'staging'" in missing
+    newer_chart = version("1.1.0", chart="0.2.0")
+    for other, shown in ((OLD, "1.0.0"), (newer_chart, "chart 0.2.0")):
+        (differs,) = rules.promotion_violations(
+            "iris", PRODUCTION, [(DEV, PRESENT), (STAGING, other)]
+        )
+        assert "differs between the previous environments of 'production'" in differs
+        assert shown in differs
+
+
+def test_what_previous_environments_have_in_common() -> None:
+    assert rules.common_version([]) is None
+    assert rules.common_version([PRESENT]) == PRESENT
+    assert rules.common_version([PRESENT, PRESENT]) == PRESENT
+    assert rules.common_version([PRESENT, OLD]) is None
+    assert rules.common_version([PRESENT, None]) is None
+    assert rules.common_version([None, PRESENT]) is None
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_span_is_told_in_one_unit(seconds: int, text: str) -> None:
 
 
 def test_a_version_without_a_chart_stays_in_the_first_environment() -> None:
-    (refusal,) = rules.promotion_violations("iris", PRODUCTION, STAGING, VERSION)
+    (refusal,) = rules.promotion_violations("iris", PRODUCTION, [(STAGING, VERSION)])
     assert "'iris' in 'staging' pins no chart version" in refusal
     pinned = VERSION.model_copy(update={"chart": ChartVersion(version="0.1.0")})
-    assert rules.promotion_violations("iris", PRODUCTION, STAGING, pinned) == []
+    assert rules.promotion_violations("iris", PRODUCTION, [(STAGING, pinned)]) == []
