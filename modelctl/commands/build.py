@@ -80,8 +80,6 @@ def _package(home: Home, state: State) -> None:
         from modelctl.packaging.training_output import Request, read_training_output
 
         status.update("reading the model and the sample")
-        # Helper modules beside the training code, as Python itself does for a script.
-        sys.path.insert(0, str(home.folder))
         source = home.source()
         key = source.key if source is not None else ""
         training_output = read_training_output(Request(home.training, config=home.config, key=key))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.cluster import status, status_page
+<<<<<<< HEAD
 from modelctl.cluster.live import Live
 from modelctl.commands import _table
 from modelctl.commands._options import (
@@ -21,6 +22,11 @@ from modelctl.commands._options import (
     output_option,
 )
 from modelctl.repository import yamlfile
+=======
+from modelctl.commands import _notes, _table
+from modelctl.commands._options import html_option, live_option, output_option
+from modelctl.repository import gitrepo, origin, yamlfile
+>>>>>>> main
 from modelctl.repository.environments import Repository, short
 
 if TYPE_CHECKING:
@@ -68,6 +74,7 @@ def command(
       modelctl status --env production --output json
       modelctl status --registry --html status.html
     """
+<<<<<<< HEAD
     if watch and (page or output == "json"):
         raise click.UsageError("--watch prints text: expected no --html and no --output json")
 
@@ -83,6 +90,15 @@ def command(
         )
 
     current = read()
+=======
+    now = datetime.now(UTC)
+    repository = Repository.find()
+    notes = origin.staleness_notes(repository.root)
+    if gitrepo.is_shallow(repository.root):
+        notes.append(f"shallow clone: ages and rollback targets are unknown; {gitrepo.UNSHALLOW}")
+    _notes.echo(notes, output)
+    current = status.read(repository, now, live=live, ask_registry=registry)
+>>>>>>> main
     if page:
         yamlfile.write(page, status_page.render(current))
         note = f" ({'; '.join(current.notes)})" if current.notes else ""

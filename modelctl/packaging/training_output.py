@@ -13,6 +13,7 @@ from modelctl.packaging.alignment import text_columns
 from modelctl.packaging.input_rules import read_rules
 from modelctl.packaging.origins import origin, sample_in
 from modelctl.packaging.outputs import ensure_answers
+from modelctl.packaging.own_code import look_in
 from modelctl.packaging.samples import read_sample
 from modelctl.packaging.sources import read_config
 
@@ -39,6 +40,8 @@ class Request:
     # The name of the target's column, or of several targets'.
     target: str | tuple[str, ...] = ""
     key: str = ""
+    # A folder with modules that the model's file needs, beside that of the file and of --config.
+    code: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ def read_training_output(request: Request) -> TrainingOutput:
             found=f"name {name!r}, version {version!r}",
             fix="pass --name and --version, or --config models/<name>/model.yaml",
         )
+    for place in (request.code, request.config and request.config.parent, folder):
+        if place is not None:
+            look_in(place)
     loaded = model_file.load(model, request.key)
     estimator = loaded.estimator
     ensure_answers(estimator, str(model))
