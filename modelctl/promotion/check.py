@@ -39,6 +39,8 @@ def file_violations(
     of the checkout.
     """
     touched = changed.touched if changed else {changes.EVERYTHING}
+    # A changed chart or list of environments concerns every file.
+    names = set(changed.names) if changed and changes.EVERYTHING not in touched else None
     markers = placement.read_markers(repository.root / CHART_VALUES, chart_values)
     folder = repository.root / "environments"
     known = {environment.name for environment in repository.environments}
@@ -50,7 +52,7 @@ def file_violations(
     ]
     violations.extend(codeowners.violations(repository.root, repository.environments))
     for environment in repository.environments:
-        violations.extend(_environment_violations(repository, environment, markers, touched))
+        violations.extend(_environment_violations(repository, environment, markers, touched, names))
         violations.extend(_freeze_violations(environment, datetime.now(UTC)))
     return violations
 
@@ -60,6 +62,7 @@ def _environment_violations(
     environment: Environment,
     markers: dict[placement.Keys, str],
     touched: set[str],
+    names: set[str] | None,
 ) -> Iterator[str]:
     everything = bool(touched & {changes.EVERYTHING, environment.name})
     folder = repository.root / "environments" / environment.name
@@ -74,7 +77,7 @@ def _environment_violations(
     for path in sorted(paths):
         if path.is_dir():
             yield from _source_violations(repository, environment, path)
-            yield from _model_violations(repository, path, markers, needs_chart=needs_chart)
+            yield from _model_violations(repository, path, markers, names, needs_chart=needs_chart)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
 
@@ -109,14 +112,22 @@ def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]
 
 
 def _model_violations(
-    repository: Repository, folder: Path, markers: dict[placement.Keys, str], *, needs_chart: bool
+    repository: Repository,
+    folder: Path,
+    markers: dict[placement.Keys, str],
+    names: set[str] | None,
+    *,
+    needs_chart: bool,
 ) -> Iterator[str]:
+    """`names`: the files to read; the others need only be there."""
     for path in sorted(folder.iterdir()):
         if path.name not in VALUE_FILES:
             name = path.relative_to(repository.root)
             yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
     for path in (folder / name for name in VALUE_FILES):
         if path.is_file():
+            if names is not None and path.relative_to(repository.root).as_posix() not in names:
+                continue
             content = yield from _value_violations(repository, path, path.stem, markers)
             if path.stem == "version" and content is not None:
                 yield from _version_violations(repository, path, content, needs_chart=needs_chart)
