@@ -117,6 +117,10 @@ CATALOG: tuple[Tool, ...] = (
         flags="-X helm.sh/helm/v4/internal/version.version={version}",
         alias="helm",
     ),
+    # Ours: what Helm and Argo CD read in a text, for the tests of modelctl's own reader.
+    Tool(
+        "yaml-reader", "helm.sh/helm/v4", (Binary("yaml-reader", "tools/yaml-reader"),), seconds=20
+    ),
     _command(
         "kustomize",
         "sigs.k8s.io/kustomize/kustomize/v5",
@@ -226,6 +230,14 @@ CATALOG: tuple[Tool, ...] = (
         prints="{bare}",
         flags="-X github.com/rhysd/actionlint.version={bare}",
     ),
+    # Runs workflows on this machine, for the tests of what GitHub would do.
+    _command(
+        "act",
+        "github.com/nektos/act",
+        seconds=40,
+        version=("--version",),
+        prints="act version {bare}",
+    ),
     _command(
         "traefik",
         "github.com/traefik/traefik/v3",
@@ -333,6 +345,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     # Object stores for the tests of bundle downloads.
     "stores": ("minio", "fake-gcs-server"),
+    # What the unit tests run.
+    "unit": ("prometheus", "helm4", "kustomize", "act", "yaml-reader"),
     # Prometheus for `make observe`, promtool for the tests of the rules, and what renders the rules
     # and the dashboards.
     "monitoring": ("prometheus", "helm4", "kustomize"),

@@ -143,8 +143,8 @@ def plan_promotion(
     assert version is not None  # noqa: S101 - refused above
     planned, override = _edits(repository, environment, model, version, options)
     if options.with_settings:
-        settings = repository.folder(sources[0], model) / "settings.yaml"
-        target = repository.folder(environment, model) / "settings.yaml"
+        settings = repository.value_file(sources[0], model, "settings.yaml")
+        target = repository.value_file(environment, model, "settings.yaml")
         planned.append(edits.set_values(target, settings))
     # The rules apply to changes only: what is already there may stay.
     has_changes = any(edit.has_changes for edit in planned)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from ruamel.yaml.comments import CommentedMap
 
 from modelctl.repository import edits, yamlfile
 from modelctl.repository.environments import OVERRIDE_FILE, OverridableRule, Version
@@ -29,7 +28,7 @@ class Override(BaseModel):
     ones.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_by_name=True)
 
     rules: Annotated[list[OverridableRule], Field(min_length=1)]
     reason: Reason
@@ -49,7 +48,7 @@ def read(
     file = path(repository, environment, model)
     if not file.is_file():
         return None
-    override = yamlfile.validate(Override, file)
+    override = yamlfile.validate_strict(Override, file)
     return override if override.version == version else None
 
 
@@ -57,9 +56,7 @@ def plan(file: Path, override: Override | None) -> edits.Edit:
     """Plan to write the record, or to remove the one of an earlier version."""
     if override is None:
         return edits.remove(file)
-    before = file.read_text(encoding="utf-8") if file.is_file() else ""
-    content = CommentedMap(override.model_dump(by_alias=True, exclude_none=True))
-    return edits.Edit(file, before, yamlfile.dump(content))
+    return edits.set_content(file, override.model_dump(by_alias=True, exclude_none=True))
 
 
 def trailers(environment: Environment, model: str, override: Override) -> list[str]:

@@ -88,7 +88,7 @@ def test_it_is_names_or_all_ready(three: Path, words: tuple[str, ...]) -> None:
 
 def test_a_set_has_one_branch_whatever_the_order(forge: Forge) -> None:  # noqa: F811
     add(forge.checkout, "churn", "fraud")
-    git(forge.checkout, "push", "-q", "origin", "HEAD")
+    git(forge.checkout, "push", "--quiet", "origin", "HEAD")
     words = ("--to", "staging", "--no-live", "--pull-request")
     run("promote", "fraud", "churn", *words)
     run("promote", "churn", "fraud", *words)
@@ -104,7 +104,7 @@ def test_a_set_has_one_branch_whatever_the_order(forge: Forge) -> None:  # noqa:
 def test_many_models_have_a_short_branch_and_subject(forge: Forge) -> None:  # noqa: F811
     many = [f"model-with-a-long-name-{number}" for number in range(12)]
     add(forge.checkout, *many)
-    git(forge.checkout, "push", "-q", "origin", "HEAD")
+    git(forge.checkout, "push", "--quiet", "origin", "HEAD")
     run("promote", *many, "--to", "staging", "--no-live", "--pull-request")
     (branch,) = git(
         forge.remote, "branch", "--format=%(refname:short)", "--list", "promote/*"

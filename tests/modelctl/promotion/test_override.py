@@ -90,7 +90,7 @@ def test_check_accepts_what_is_on_record_and_nothing_else(hurried: Path) -> None
         ("rules:\n  - soak", "rules:\n  - window", "requires a soak time"),
         ("rules:\n  - soak", "rules:\n  - soak\n  - health", "allows no override of health"),
         ("  - soak", "  - freeze", r"override\.yaml:2: rules\.0"),
-        ("reason: outage 17", "reason: ''", r"override\.yaml:3: reason"),
+        ("reason: 'outage 17'", "reason: ''", r"override\.yaml:3: reason"),
     ],
 )
 def test_a_record_counts_for_its_version_and_its_rules(
