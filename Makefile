@@ -331,11 +331,12 @@ test-fast: $(VENV) ## run the tests that need no sandbox
 
 # The one list of what reads environments/; tests/github compares it with the tests themselves.
 RELEASE_TESTS := tests/environments tests/argocd tests/chart/test_baselines.py tests/chart/test_compare.py \
-  tests/chart/test_releases.py tests/modelctl/docs/test_generated.py
+  tests/chart/test_releases.py tests/modelctl/docs/test_generated.py \
+  tests/modelctl/repository/test_strict_yaml.py
 
 .PHONY: test-environments
 test-environments: $(VENV) ## run the tests of environments/, which a release or a freeze can break
-	$(PYTHON) -m tools build helm3 helm4 kubeconform kustomize
+	$(PYTHON) -m tools build helm3 helm4 kubeconform kustomize yaml-reader
 	$(BIN)/yamllint --strict environments
 	$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=loadfile $(RELEASE_TESTS)
 
