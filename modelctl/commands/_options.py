@@ -69,7 +69,7 @@ def _starting_with(
 
 model_argument = click.argument("model", shell_complete=complete_models)
 
-models_argument = click.argument("models", nargs=-1, shell_complete=_models)
+models_argument = click.argument("models", nargs=-1, shell_complete=complete_models)
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Preview without writing anything")
 
@@ -115,5 +115,9 @@ def environment_option(flag: str, help_text: str) -> Decorator:
 
 
 environment_filter_option = click.option(
-    "--env", "environment", default="", help="Only this environment", shell_complete=_environments
+    "--env",
+    "environment",
+    default="",
+    help="Only this environment",
+    shell_complete=complete_environments,
 )

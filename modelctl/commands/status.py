@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.cluster import status, status_page
-<<<<<<< HEAD
 from modelctl.cluster.live import Live
-from modelctl.commands import _table
+from modelctl.commands import _notes, _table
 from modelctl.commands._options import (
     environment_filter_option,
     html_option,
@@ -21,12 +20,7 @@ from modelctl.commands._options import (
     models_argument,
     output_option,
 )
-from modelctl.repository import yamlfile
-=======
-from modelctl.commands import _notes, _table
-from modelctl.commands._options import html_option, live_option, output_option
 from modelctl.repository import gitrepo, origin, yamlfile
->>>>>>> main
 from modelctl.repository.environments import Repository, short
 
 if TYPE_CHECKING:
@@ -74,15 +68,18 @@ def command(
       modelctl status --env production --output json
       modelctl status --registry --html status.html
     """
-<<<<<<< HEAD
     if watch and (page or output == "json"):
         raise click.UsageError("--watch prints text: expected no --html and no --output json")
+    repository = Repository.find()
+    notes = origin.staleness_notes(repository.root)
+    if gitrepo.is_shallow(repository.root):
+        notes.append(f"shallow clone: ages and rollback targets are unknown; {gitrepo.UNSHALLOW}")
+    _notes.echo(notes, output)
 
     def read() -> status.Status:
-        now = datetime.now(UTC)
         return status.read(
             Repository.find(),
-            now,
+            datetime.now(UTC),
             live=live,
             ask_registry=registry,
             models=models,
@@ -90,15 +87,6 @@ def command(
         )
 
     current = read()
-=======
-    now = datetime.now(UTC)
-    repository = Repository.find()
-    notes = origin.staleness_notes(repository.root)
-    if gitrepo.is_shallow(repository.root):
-        notes.append(f"shallow clone: ages and rollback targets are unknown; {gitrepo.UNSHALLOW}")
-    _notes.echo(notes, output)
-    current = status.read(repository, now, live=live, ask_registry=registry)
->>>>>>> main
     if page:
         yamlfile.write(page, status_page.render(current))
         note = f" ({'; '.join(current.notes)})" if current.notes else ""
