@@ -11,7 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from modelctl.cli import cli
 from modelctl.cluster import argocd, wait
 from modelctl.errors import ModelctlError, RefusedError
 from tests.modelctl import kubectl
@@ -52,9 +54,14 @@ def change(root: Path, name: str, text: str = "config:\n  logLevel: debug\n") ->
     return git(root, "rev-parse", "HEAD")
 
 
+def shown() -> Any:
+    """What `status` says."""
+    return json.loads(CliRunner().invoke(cli, ["status", "--output", "json"]).stdout)
+
+
 def dev() -> dict[str, Any]:
     """The release of iris in dev, as `status` has it."""
-    found = json.loads(run("status", "--output", "json"))["releases"]
+    found: list[dict[str, Any]] = shown()["releases"]
     return next(release for release in found if release["name"] == "dev-iris")
 
 
@@ -284,12 +291,12 @@ def test_commits_that_this_clone_lacks_are_said_and_fetched(
     commit = change(colleague, "README.md")
     git(colleague, "push", "-q")
     serve(tmp_path, commit)
-    note = json.loads(run("status", "--output", "json"))["note"]
+    note = shown()["note"]
     assert note == (
         f"Argo CD is at {commit[:9]}, which origin/main of this clone lacks; run `git fetch`"
     )
     assert "serves 1.0.0" in run(*WAIT)
-    assert json.loads(run("status", "--output", "json"))["note"] == ""
+    assert shown()["note"] == ""
 
 
 def test_a_baseline_that_differs_from_git_is_said_once(pushed: Path, tmp_path: Path) -> None:
@@ -302,7 +309,7 @@ def test_a_baseline_that_differs_from_git_is_said_once(pushed: Path, tmp_path: P
     ]
     kubectl.answer(tmp_path / "bin", "applications", {"items": items})
     note = f"dev-baseline: commit {commit[:9]} (0 min ago) is not synced yet"
-    assert json.loads(run("status", "--output", "json"))["note"] == note
+    assert shown()["note"] == note
     assert f"note: {note}" in run(*WAIT)
 
 
