@@ -37,9 +37,9 @@ ignoreApplicationDifferences:
 {{/* Elements of the list generator: one for each environment. */}}
 {{- define "argocd.environments" -}}
 {{- range . }}
-- environment: {{ .name }}
-  namespace: {{ .namespace }}
-  cluster: {{ .cluster }}
+- environment: {{ .name | quote }}
+  namespace: {{ .namespace | quote }}
+  cluster: {{ .cluster | quote }}
 {{- end }}
 {{- end -}}
 

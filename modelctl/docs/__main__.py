@@ -22,6 +22,7 @@ def files(repository: Repository) -> dict[Path, str]:
     before = owners.read_text(encoding="utf-8") if owners.is_file() else ""
     return {
         repository.root / environments_schema.FILE: environments_schema.text(),
+        repository.root / environments_schema.CHART_FILE: environments_schema.chart_text(),
         owners: codeowners.text(before, repository.environments),
         repository.root / cli_reference.FILE: cli_reference.text(),
         repository.root / log_schema.FILE: log_schema.text(),

@@ -66,7 +66,7 @@ class Adopted:
 
 def plan(repository: Repository, wanted: Wanted, scratch: Path) -> Adopted:
     """Plan every file; `scratch` is an empty folder for copies. Raises ModelctlError."""
-    scaffold.require_valid_name(wanted.model)
+    scaffold.require_valid_name(repository, wanted.model)
     home = build.Home(repository.root, wanted.model)
     _require_free(home, wanted)
     places = {"model": wanted.place, "sample": wanted.sample, "metrics": wanted.metrics}

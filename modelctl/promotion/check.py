@@ -10,6 +10,7 @@ from modelctl.errors import ModelctlError
 from modelctl.repository import (
     changes,
     codeowners,
+    names,
     overrides,
     placement,
     plain_files,
@@ -77,11 +78,23 @@ def file_violations(
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name not in known
     ]
+    violations.extend(_name_violations(repository))
     violations.extend(codeowners.violations(repository.root, repository.environments))
     for environment in repository.environments:
         violations.extend(_environment_violations(repository, environment, chart, touched, names))
         violations.extend(_freeze_violations(environment, datetime.now(UTC)))
     return violations
+
+
+def _name_violations(repository: Repository) -> Iterator[str]:
+    """Names are few bytes of a listing: all of them, whatever changed."""
+    releases = repository.releases()
+    for environment, model in releases:
+        if problem := names.model_violation(model):
+            yield f"environments/{environment}/{model}: {problem}; rename the folder"
+    environments = [environment.name for environment in repository.environments]
+    for (environment, model), problem in names.application_violations(environments, releases):
+        yield f"environments/{environment}/{model}: {problem}; rename the model"
 
 
 def _environment_violations(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,10 +30,15 @@ from modelctl.repository import graph, plain_files, yamlfile
 from modelctl.repository.windows import Window  # noqa: TC001 - pydantic reads it at run time
 
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$")]
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+# As contexts are called, from `in-cluster` to `arn:aws:eks:eu-west-1:1234:cluster/ml`.
+Cluster = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9@:/._-]{0,252}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 # As in CODEOWNERS: @user, @organisation/team or an email address.
-Owner = Annotated[str, StringConstraints(pattern=r"^(@[\w.-]+(/[\w.-]+)?|[^@\s]+@[^@\s]+)$")]
+Owner = Annotated[
+    str, StringConstraints(pattern=r"^(@[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?|[^@\s]+@[^@\s]+)$")
+]
 
 CHART = "charts/ml-model"
 FILE = Path("environments/environments.yaml")
@@ -49,6 +55,8 @@ OverridableRule = Literal["order", "soak", "health", "verification", "window"]
 Check = Literal["sample", "captured"]
 
 
+MAX_SOAK_MINUTES = 366 * 24 * 60
+REGISTRY = r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)*"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
 
@@ -111,8 +119,8 @@ class Environment(_Strict):
     """A namespace of a cluster, and how versions get into it."""
 
     name: DnsLabel
-    namespace: DnsLabel
-    cluster: Annotated[Text, Field(description="Name of the cluster as Argo CD knows it.")]
+    namespace: Namespace
+    cluster: Annotated[Cluster, Field(description="Name of the cluster as Argo CD knows it.")]
     promotion: Annotated[
         Literal["auto", "pull-request", "automatic"],
         Field(
@@ -135,6 +143,7 @@ class Environment(_Strict):
         Field(
             alias="soakMinutes",
             ge=0,
+            le=MAX_SOAK_MINUTES,
             description="Soak time: minutes a version has to run in each previous environment "
             "before it may be promoted to this one.",
         ),
@@ -184,6 +193,7 @@ class Environments(_Strict):
     environments: Annotated[list[Environment], Field(min_length=1)]
     chart_registry: Annotated[
         str,
+        StringConstraints(pattern=f"^({REGISTRY})?$"),
         Field(
             alias="chartRegistry",
             description="Registry of released charts, `host/path`: environments after the first "
@@ -341,14 +351,15 @@ class Repository:
 
     def models(self) -> list[str]:
         """Every model that has a folder in some environment, sorted."""
-        return sorted(
-            {
-                folder.name
-                for environment in self.environments
-                for folder in (self.root / "environments" / environment.name).glob("*/")
-                if folder.is_dir()
-            }
-        )
+        return sorted({model for _, model in self.releases()})
+
+    def releases(self) -> list[tuple[str, str]]:
+        """Environment and model of each folder of a model, released or not, in order."""
+        return [
+            (environment.name, model)
+            for environment in self.environments
+            for model in _folders(self.root / "environments" / environment.name)
+        ]
 
     def require_model(self, environment: Environment, model: str) -> None:
         """Raise ModelctlError for a model without settings in that environment (often a typo)."""
@@ -359,6 +370,14 @@ class Repository:
                 fix=f"create {self.folder(environment, model).relative_to(self.root)}/"
                 "{settings,capacity}.yaml",
             )
+
+
+def _folders(path: Path) -> list[str]:
+    """The folders in a folder, sorted; none if it is missing."""
+    if not path.is_dir():
+        return []
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 _IMAGE = re.compile(

@@ -10,19 +10,17 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.repository import edits
+from modelctl.repository import edits, names
 
 if TYPE_CHECKING:
     from modelctl.repository.environments import Repository
 
-# The name of a Service, and part of the Application name `<environment>-<model>`.
-NAME = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
 TRAINING_FILES = ("train.py", "model.yaml")
 
 
 def plan(repository: Repository, model: str) -> list[edits.Edit]:
     """Plan every file of a new model. Raises ModelctlError for an invalid or existing name."""
-    require_valid_name(model)
+    require_valid_name(repository, model)
     training = repository.root / "models" / model
     # Someone packaged a model of that name by hand; a build would put the template's in its place.
     bundle = repository.root / "build" / "bundles" / model
@@ -40,13 +38,24 @@ def plan(repository: Repository, model: str) -> list[edits.Edit]:
     return planned + value_files(repository, model)
 
 
-def require_valid_name(model: str) -> None:
-    """Raise ModelctlError for a name that Kubernetes would refuse."""
-    if NAME.fullmatch(model) is None:
+def require_valid_name(repository: Repository, model: str) -> None:
+    """Raise ModelctlError for a name that Kubernetes would refuse, or that is another's there."""
+    if names.MODEL.fullmatch(model) is None:
         raise ModelctlError(
             f"invalid model name '{model}'",
-            expected="at most 53 of a-z, 0-9 and -, starting with a letter, not ending with -",
+            expected=names.EXPECTED,
             fix=f"modelctl new {_suggestion(model)}",
+        )
+    environments = [environment.name for environment in repository.environments]
+    planned = [(environment, model) for environment in environments]
+    releases = [release for release in repository.releases() if release[1] != model]
+    found = names.application_violations(environments, [*releases, *planned])
+    problems = [problem for (_, name), problem in found if name == model]
+    if problems:
+        raise ModelctlError(
+            f"the model name '{model}' cannot be used",
+            found="; ".join(problems),
+            fix="choose another name",
         )
 
 

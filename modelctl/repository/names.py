@@ -1,0 +1,51 @@
+"""Names of models and of the Applications that Argo CD makes of them.
+
+An Application is called `<environment>-<model>`, so that two pairs may give one name, and a model
+may take the name of an environment's own Applications. A name is a label, a Service and a Helm
+release at once: the strictest rule counts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MODEL = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
+EXPECTED = "at most 53 of a-z, 0-9 and -, starting with a letter, not ending with -"
+# Argo CD's label of the Application on each object, where it tracks by label.
+MAX_APPLICATION = 63
+# What the argocd/ chart makes for each environment, beside the models.
+RESERVED = ("baseline", "namespace")
+
+Release = tuple[str, str]
+
+
+def model_violation(model: str) -> str:
+    """What is wrong with a model's name by itself; empty if nothing is."""
+    if MODEL.fullmatch(model) is None:
+        return f"invalid model name '{model}'; expected {EXPECTED}"
+    if model in RESERVED:
+        return f"the model name '{model}' is that of an Application of each environment"
+    return ""
+
+
+def application_violations(
+    environments: Iterable[str], releases: Iterable[Release]
+) -> Iterator[tuple[Release, str]]:
+    """Each release whose Application would be that of another, or have too long a name."""
+    owners = {
+        f"{environment}-{part}": f"the {part} of {environment}"
+        for environment in environments
+        for part in RESERVED
+    }
+    for environment, model in releases:
+        name = f"{environment}-{model}"
+        owner = owners.setdefault(name, f"{environment}/{model}")
+        if owner != f"{environment}/{model}":
+            yield (environment, model), f"its Application {name} is that of {owner} too"
+        if len(name) > MAX_APPLICATION:
+            problem = f"its Application {name} has {len(name)} characters, at most"
+            yield (environment, model), f"{problem} {MAX_APPLICATION} are allowed"

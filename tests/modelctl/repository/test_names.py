@@ -1,0 +1,87 @@
+"""A model's name is a label, a release, and part of an Application's name that is its own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from modelctl.errors import ModelctlError, RefusedError
+from tests.modelctl.conftest import ENVIRONMENTS, run
+
+PRODUCTION = "  - name: production\n"
+
+
+def set_up(root: Path, environment: str, model: str) -> None:
+    shutil.copytree(root / "environments/dev/iris", root / "environments" / environment / model)
+
+
+def rename(root: Path, old: str, new: str) -> None:
+    """Rename an environment."""
+    (root / "environments" / old).rename(root / "environments" / new)
+    text = ENVIRONMENTS.replace(f"- name: {old}\n", f"- name: {new}\n")
+    (root / "environments/environments.yaml").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        ("Iris_Big", "invalid model name 'Iris_Big'"),
+        ("1st", "invalid model name '1st'"),
+        ("a.b", "invalid model name 'a.b'"),
+        ("a-", "invalid model name 'a-'"),
+        ("a" * 54, "invalid model name"),
+        ("baseline", "the model name 'baseline' is that of an Application of each environment"),
+        ("namespace", "the model name 'namespace' is that of an Application of each environment"),
+    ],
+)
+def test_a_folder_whose_name_is_no_models_name_is_refused(
+    repo: Path, model: str, problem: str
+) -> None:
+    set_up(repo, "dev", model)
+    for words in ((), ("--base", "HEAD")):
+        with pytest.raises(RefusedError) as refused:
+            run("check", *words)
+        assert f"environments/dev/{model}: {problem}" in str(refused.value)
+    with pytest.raises(ModelctlError, match=r"invalid model name|cannot be used"):
+        run("new", model)
+
+
+def test_two_models_with_one_application_are_refused(repo: Path) -> None:
+    rename(repo, "staging", "dev-a")
+    set_up(repo, "dev", "b")
+    set_up(repo, "dev", "a-b")
+    set_up(repo, "dev-a", "b")
+    with pytest.raises(RefusedError) as refused:
+        run("check")
+    assert str(refused.value).splitlines() == [
+        "1 problem",
+        "environments/dev-a/b: its Application dev-a-b is that of dev/a-b too; rename the model",
+    ]
+
+
+def test_a_model_with_the_application_of_another_environments_baseline_is_refused(
+    repo: Path,
+) -> None:
+    rename(repo, "staging", "dev-a")
+    set_up(repo, "dev", "a-baseline")
+    with pytest.raises(RefusedError, match="dev-a-baseline is that of the baseline of dev-a too"):
+        run("check")
+    shutil.rmtree(repo / "environments/dev/a-baseline")
+    with pytest.raises(ModelctlError, match="dev-a-baseline is that of the baseline of dev-a too"):
+        run("new", "a-baseline")
+
+
+def test_a_new_model_may_not_take_the_application_of_another(repo: Path) -> None:
+    rename(repo, "staging", "dev-a")
+    set_up(repo, "dev", "a-b")
+    with pytest.raises(ModelctlError, match="dev-a-b is that of dev/a-b too"):
+        run("new", "b")
+
+
+def test_a_name_too_long_for_a_label_of_its_application_is_refused(repo: Path) -> None:
+    longest = "a" * (63 - len("production-"))
+    run("new", longest)
+    with pytest.raises(ModelctlError, match="has 64 characters, at most 63 are allowed"):
+        run("new", f"{longest}a")
