@@ -29,6 +29,23 @@ def ensure_answers(estimator: Any, what: str) -> None:
     )
 
 
+def ensure_takes_columns(estimator: Any) -> None:
+    """Raise ModelctlError for a first step that reads dicts or pairs, not columns."""
+    first = unwrapped(estimator)
+    while getattr(first, "steps", None):
+        first = unwrapped(first.steps[0][1])
+    name = type(first).__name__
+    if name == "DictVectorizer" or (name == "FeatureHasher" and first.input_type != "string"):
+        raise ModelctlError(
+            f"the model starts with {name}, which reads dicts instead of columns",
+            expected="a pipeline that was fitted on a DataFrame, an array or texts",
+            found=name,
+            fix="put `FunctionTransformer(to_records)` before it, where `to_records(frame)` "
+            "returns `frame.to_dict('records')` in a module beside the model; or use a "
+            "ColumnTransformer with OneHotEncoder",
+        )
+
+
 def holds(predicate: Any, estimator: Any) -> bool:
     """What a predicate of scikit-learn says; False for an object that it does not know."""
     try:

@@ -12,6 +12,7 @@ from app.model.converters import converter
 from app.model.sklearn_engine import fitted_names
 from modelctl.errors import ModelctlError
 from modelctl.packaging.alignment import align
+from modelctl.packaging.answerable import ensure_takes_columns
 from modelctl.packaging.boosters import known_texts, with_categories
 from modelctl.packaging.contracts import Inferred, in_order, infer_features
 from modelctl.packaging.engines import Subject
@@ -34,6 +35,7 @@ def infer(
     rules: InputRules = NO_RULES,
 ) -> tuple[Subject, list[Inferred]]:
     """Ask the fitted steps, the estimator and the sample. Raises ModelctlError."""
+    ensure_takes_columns(estimator)
     frame = with_categories(estimator, _with_types(align(estimator, features), rules))
     frame = _with_none(estimator, frame)
     oracle, frame = oracle_of(estimator, frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging.package import plan
@@ -134,6 +136,29 @@ def test_a_random_model_is_called_one(model: Any, tmp_path: Path) -> None:
     labels = TARGET.gt(TARGET.median()).astype(int) if isinstance(model, Coin) else TARGET
     error = refusal(model.fit(NUMBERS, labels), NUMBERS, tmp_path)
     assert error.what == "the model answers the same rows differently each time"
+
+
+def to_records(frame: pd.DataFrame) -> Any:
+    return frame.to_dict("records")
+
+
+@pytest.mark.parametrize("first", [DictVectorizer(), FeatureHasher(16)], ids=["dicts", "hashes"])
+def test_a_step_that_reads_dicts_names_the_step_before_it_that_helps(
+    first: Any, tmp_path: Path
+) -> None:
+    rows = NUMBERS.assign(city=["Oslo", "Rome", "Lima"] * 20)
+    model = make_pipeline(first, LinearRegression()).fit(to_records(rows), TARGET)
+    error = refusal(model, rows, tmp_path)
+    name = type(first).__name__
+    assert error.what == f"the model starts with {name}, which reads dicts instead of columns"
+    helped = make_pipeline(FunctionTransformer(to_records), first, LinearRegression())
+    helped.fit(rows, TARGET)
+    joblib.dump(helped, tmp_path / "model.joblib")
+    request = Request(tmp_path, name="m", version="1.0.0")
+    planned = plan(read_training_output(request), engine="auto", tolerance=1e-6)
+    sample = json.loads(planned.files["sample.json"])
+    asked = pd.DataFrame(sample["rows"], columns=rows.columns)
+    assert sample["predictions"] == pytest.approx(helped.predict(asked).tolist())
 
 
 def test_a_step_of_ones_own_that_raises_is_named(tmp_path: Path) -> None:

@@ -57,9 +57,10 @@ def test_rows_on_the_grid_of_the_training_are_answered_as_scikit_learn_does(
     assert served(planned, asked) == pytest.approx(model.predict(asked).tolist())
 
 
-def test_neighbors_that_are_never_equally_far_stay_on_onnx(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+def test_neighbors_that_are_never_equally_far_stay_on_onnx(weights: str, tmp_path: Path) -> None:
     features = pd.DataFrame(RANDOM.normal(size=(200, 3)), columns=["a", "b", "c"])
-    model = KNeighborsClassifier(5).fit(features, RANDOM.integers(0, 2, 200))
+    model = KNeighborsClassifier(5, weights=weights).fit(features, RANDOM.integers(0, 2, 200))
     assert packaged(model, features, tmp_path).manifest["engine"] == "onnx"
 
 

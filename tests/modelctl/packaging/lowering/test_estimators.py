@@ -99,11 +99,6 @@ EXACT: dict[str, tuple[Callable[[], Any], str, list[str]]] = {
         "species",
         NUMBERS,
     ),
-    "neighbours-by-distance": (
-        lambda: KNeighborsRegressor(weights="distance"),
-        "mass",
-        NUMBERS,
-    ),
     "categories": (lambda: HistGradientBoostingClassifier(**BOOSTING), "species", MIXED),
     "categories-regressor": (lambda: HistGradientBoostingRegressor(**BOOSTING), "mass", MIXED),
     "categories-by-mask": (
@@ -199,9 +194,16 @@ def test_an_option_or_wrapper_gets_the_exact_onnx_engine(name: str) -> None:
     assert ("thresholds" in onnx.parity.rows) == (name.startswith(WITH_TREES))
 
 
-def test_weights_of_equally_far_neighbours_are_left_to_the_gate() -> None:
+@pytest.mark.parametrize(
+    ("new", "target"),
+    [
+        (lambda: KNeighborsClassifier(p=1), "species"),
+        (lambda: KNeighborsRegressor(weights="distance"), "mass"),
+    ],
+)
+def test_weights_of_equally_far_neighbours_are_left_to_the_gate(new: Any, target: str) -> None:
     # Bill lengths to a tenth of a millimetre: some fifth and sixth neighbour are equally far.
-    model, features = fitted(lambda: KNeighborsClassifier(p=1), "species", NUMBERS)
+    model, features = fitted(new, target, NUMBERS)
     first, second = attempts(model, features, "auto")
     assert (second.name, second.reason) == ("sklearn", "")
     assert "differ" in first.reason
