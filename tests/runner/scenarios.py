@@ -137,6 +137,14 @@ SCENARIOS = (
         ("cosign",),
         group=RELEASES,
     ),
+    Scenario(
+        "test_truth.py", 180,
+        (
+            "modelctl/cluster/live.py", "modelctl/cluster/argocd.py",
+            "modelctl/cluster/workload.py", "modelctl/cluster/wait.py",
+            "modelctl/repository/followed.py",
+        ),
+    ),
     Scenario("test_upgrade.py", 90, (CHART, VALUES), group=RELEASES),
     Scenario("test_walkthroughs.py", 160, ("docs/tutorial/*", "docs/how-to/add-an-environment.md")),
 )  # fmt: skip

@@ -367,3 +367,26 @@ def test_all_of_an_environment_is_waited_for(pushed: Path, tmp_path: Path) -> No
     kubectl.answer(tmp_path / "bin", "applications", {"items": items})
     lines = run("wait", "--env", "dev", "--seconds", "0").splitlines()
     assert [line.split()[0] for line in lines] == list(names)
+
+
+def test_the_cluster_is_asked_the_same_few_questions_for_many_models(
+    pushed: Path, tmp_path: Path
+) -> None:
+    asked = tmp_path / "bin/asked"
+    few = []
+    for count in (1, 6):
+        names = [f"model-{index}" for index in range(count)]
+        for name in names:
+            for kind in ("settings", "capacity"):
+                change(pushed, f"environments/dev/{name}/{kind}.yaml", f"# {count}\n")
+            change(pushed, f"environments/dev/{name}/version.yaml", f"# {count}\n{VERSION}")
+        git(pushed, "push", "-q")
+        head = git(pushed, "rev-parse", "HEAD")
+        apps = [kubectl.application(f"dev-{n}", image=IMAGE, revision=head) for n in names]
+        pods = [kubectl.deployment(f"dev-{n}", image=IMAGE, digest=DIGEST_B) for n in names]
+        kubectl.answer(tmp_path / "bin", "applications", {"items": apps})
+        kubectl.answer(tmp_path / "bin", "deployments", {"items": pods})
+        asked.unlink(missing_ok=True)
+        assert sum(release["current"] for release in shown()["releases"]) == count
+        few.append(len(asked.read_text().splitlines()))
+    assert few[0] == few[1]
