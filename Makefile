@@ -143,6 +143,11 @@ observe: $(VENV) ## start Prometheus for the running sandbox, with the rules of 
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m sandbox observe
 
+# Refuses to run with KUBE_CONTEXT: it destroys.
+.PHONY: drill
+drill: $(VENV) ## save, destroy and bring back the sandbox: a disaster drill (DRILL_ARGS="--dry-run", "--case etcd")
+	$(BIN)/python -m sandbox drill $(DRILL_ARGS)
+
 .PHONY: down
 down: ## stop the sandbox and remove it; keep logs and caches
 	$(PYTHON) -m sandbox down
@@ -318,6 +323,16 @@ test: $(VENV) ## run the tests without a cluster, then on the sandbox the core l
 .PHONY: test-fast
 test-fast: $(VENV) ## run the tests that need no sandbox
 	$(BIN)/python -m tests.run --fast
+
+# The one list of what reads environments/; tests/github compares it with the tests themselves.
+RELEASE_TESTS := tests/environments tests/argocd tests/chart/test_baselines.py tests/chart/test_compare.py \
+  tests/chart/test_releases.py tests/modelctl/docs/test_generated.py
+
+.PHONY: test-environments
+test-environments: $(VENV) ## run the tests of environments/, which a release or a freeze can break
+	$(PYTHON) -m tools build helm3 helm4 kubeconform kustomize
+	$(BIN)/yamllint --strict environments
+	$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=loadfile $(RELEASE_TESTS)
 
 .PHONY: test-all
 test-all: $(VENV) ## run every test; fail on flaky ones too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SHOWN_CHARACTERS = 2000
@@ -27,12 +28,24 @@ def run(
     timeout_seconds: float = 60,
     fix: str = "",
     stdin: str = "",
+    variables: Mapping[str, str] | None = None,
+    accepted: tuple[int, ...] = (0,),
 ) -> str:
-    """Return the program's stdout; raises CommandError with the command and its stderr."""
+    """Return the program's stdout; raises CommandError with the command and its stderr.
+
+    `variables` are added to the environment; `accepted` are the exit codes of success.
+    """
     output = run_bytes(
-        argv, cwd=cwd, timeout_seconds=timeout_seconds, fix=fix, stdin=stdin.encode()
+        argv,
+        cwd=cwd,
+        timeout_seconds=timeout_seconds,
+        fix=fix,
+        stdin=stdin.encode(),
+        variables=variables,
+        accepted=accepted,
     )
-    return output.decode().replace("\r\n", "\n")
+    # Not as text, which would turn CRLF into LF: a file in git is what it is.
+    return output.decode(errors="replace")
 
 
 def run_bytes(
@@ -42,8 +55,10 @@ def run_bytes(
     timeout_seconds: float = 60,
     fix: str = "",
     stdin: bytes = b"",
+    variables: Mapping[str, str] | None = None,
+    accepted: tuple[int, ...] = (0,),
 ) -> bytes:
-    """Like `run`, for output that is not text, or whose line ends matter."""
+    """Like `run`, for output that is not text."""
     command = shlex.join(argv)
     if shutil.which(argv[0]) is None:
         raise CommandError(f"{argv[0]} is not on PATH", fix=fix or f"install {argv[0]}")
@@ -51,14 +66,15 @@ def run_bytes(
         done = subprocess.run(
             list(argv),
             cwd=cwd,
-            check=True,
+            check=False,
+            env={**os.environ, **variables} if variables else None,
             input=stdin,
             capture_output=True,
             timeout=timeout_seconds,
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"`{command}` timed out after {timeout_seconds:g} s", fix=fix) from error
-    except subprocess.CalledProcessError as error:
-        stderr = error.stderr.decode(errors="replace").strip()[-SHOWN_CHARACTERS:]
-        raise CommandError(f"`{command}` failed", found=stderr, fix=fix) from error
+    if done.returncode not in accepted:
+        stderr = done.stderr.decode(errors="replace").strip()[-SHOWN_CHARACTERS:]
+        raise CommandError(f"`{command}` failed", found=stderr, fix=fix)
     return done.stdout

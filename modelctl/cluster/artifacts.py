@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from app.model.bundle import digest_of
 from modelctl.cluster import registry
 from modelctl.cluster.registry import Presence
-from modelctl.repository import yamlfile
-from modelctl.repository.environments import COMMON, VALUE_FILES, short
+from modelctl.repository import strict_yaml
+from modelctl.repository.environments import short
 
 if TYPE_CHECKING:
     from modelctl.repository.environments import Environment, Repository, Version
@@ -154,11 +154,10 @@ def _values(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> dict[str, Any]:
     """The values of a release, as Helm merges them, with `version` instead of the current one."""
-    folder = repository.folder(environment, model)
     merged: dict[str, Any] = {}
-    for path in (folder.parent / COMMON, *(folder / name for name in VALUE_FILES[:-1])):
+    for path in repository.value_files(environment, model)[:-1]:
         if path.is_file():
-            _merge(merged, yamlfile.read(path))
+            _merge(merged, strict_yaml.read(path).content)
     _merge(merged, version.model_dump())
     return merged
 

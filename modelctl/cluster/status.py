@@ -167,7 +167,7 @@ def _in_git(
 
 def _previous(entries: list[history.Entry], version: Version) -> Version | None:
     """The version that `modelctl rollback` would return to."""
-    return next((e.version for e in entries if e.version not in (None, version)), None)
+    return next((v for v in reversed(history.standing(entries)) if v != version), None)
 
 
 def _frozen(environment: Environment, model: str, now: datetime) -> str:

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from modelctl.errors import ModelctlError
+from modelctl.repository import history
 from modelctl.repository.environments import Repository
 
 if TYPE_CHECKING:
@@ -17,12 +18,43 @@ if TYPE_CHECKING:
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The models of the checkout."""
     return _starting_with(incomplete, lambda repository: repository.models())
 
 
-def _environments(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_environments(
+    _: click.Context, __: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The environments of the checkout."""
     return _starting_with(incomplete, lambda repository: [e.name for e in repository.environments])
+
+
+def complete_scopes(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Environments, and behind a slash the models in them."""
+
+    def scopes(repository: Repository) -> list[str]:
+        names = [environment.name for environment in repository.environments]
+        if "/" not in incomplete:
+            return names
+        return [f"{name}/{model}" for name in names for model in repository.models()]
+
+    return _starting_with(incomplete, scopes)
+
+
+def complete_versions(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The earlier versions of the model and the environment that stand on the line already."""
+    model, name = context.params.get("model"), context.params.get("environment")
+
+    def versions(repository: Repository) -> list[str]:
+        if not model or not name:
+            return []
+        entries = history.read(repository, repository.environment(name), model)
+        return list(dict.fromkeys(e.version.model.version for e in entries if e.version))
+
+    return _starting_with(incomplete, versions)
 
 
 def _starting_with(
@@ -35,7 +67,7 @@ def _starting_with(
     return [CompletionItem(name) for name in candidates if name.startswith(incomplete)]
 
 
-model_argument = click.argument("model", shell_complete=_models)
+model_argument = click.argument("model", shell_complete=complete_models)
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Preview without writing anything")
 
@@ -76,5 +108,5 @@ def html_option(help_text: str) -> Decorator:
 def environment_option(flag: str, help_text: str) -> Decorator:
     """A required option whose value is an environment, as the parameter `environment`."""
     return click.option(
-        flag, "environment", required=True, help=help_text, shell_complete=_environments
+        flag, "environment", required=True, help=help_text, shell_complete=complete_environments
     )

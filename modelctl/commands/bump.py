@@ -14,10 +14,10 @@ from modelctl.commands._options import (
     model_argument,
     output_option,
 )
-from modelctl.commands._propose import propose_or_write, pull_request_option
-from modelctl.promotion import bump
+from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
+from modelctl.promotion import bump, rollback
 from modelctl.promotion.pull_request import PullRequest
-from modelctl.repository.environments import Repository, parse_image
+from modelctl.repository.environments import parse_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,23 +53,26 @@ def command(
       modelctl bump iris --env dev
       modelctl bump iris --env dev --image IMAGE --bundle build/bundles/iris --pull-request
     """
-    repository = Repository.find()
-    version = bump.next_version(
-        repository,
-        model,
-        environment,
-        image=parse_image(image) if image else None,
-        bundle=bump.read_bundle_version(model, folder) if folder else None,
-        chart=chart_version,
-    )
-    edit = bump.plan_bump(repository, model, environment, version)
-    message = f"Bump {model} to {version.model.version} in {environment}"
-    request = PullRequest(
-        # One branch per model and environment: a newer build replaces an older proposal.
-        branch=f"bump/{environment}-{model}",
-        title=message,
-        body=f"Image `{version.image}`\nBundle `{version.model.digest}`",
-        edits=[edit],
-    )
-    display = DisplayOptions(dry_run, output)
-    propose_or_write(repository, request, wanted=pull_request, display=display)
+    with planning_checkout(for_pull_request=pull_request) as repository:
+        version = bump.next_version(
+            repository,
+            model,
+            environment,
+            image=parse_image(image) if image else None,
+            bundle=bump.read_bundle_version(model, folder) if folder else None,
+            chart=chart_version,
+        )
+        edit = bump.plan_bump(repository, model, environment, version)
+        target = repository.environment(environment)
+        notes = []
+        if edit.has_changes:
+            notes = rollback.withdrawal_notes(repository, target, model, version)
+        request = PullRequest(
+            # One branch per model and environment: a newer build goes on top of an older proposal.
+            branch=f"bump/{environment}-{model}",
+            title=f"Bump {model} to {version.model.version} in {environment}",
+            body=f"Image `{version.image}`\nBundle `{version.model.digest}`",
+            edits=[edit],
+        )
+        display = DisplayOptions(dry_run, output)
+        propose_or_write(repository, request, wanted=pull_request, display=display, notes=notes)

@@ -6,14 +6,16 @@ from datetime import UTC, datetime
 
 import click
 
-from modelctl.commands._edit import DisplayOptions, show_and_apply
-from modelctl.commands._options import dry_run_option, output_option
+from modelctl.commands._edit import DisplayOptions
+from modelctl.commands._options import complete_scopes, dry_run_option, output_option
+from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.promotion import freeze
-from modelctl.repository.environments import Freeze, Repository
+from modelctl.promotion.pull_request import PullRequest
+from modelctl.repository.environments import TIME_FORMAT, Freeze
 
 
 @click.command()
-@click.argument("scope", metavar="ENV[/MODEL]")
+@click.argument("scope", metavar="ENV[/MODEL]", shell_complete=complete_scopes)
 @click.option(
     "--until",
     required=True,
@@ -21,9 +23,12 @@ from modelctl.repository.environments import Freeze, Repository
     "2026-12-24T18:00:00Z",
 )
 @click.option("--reason", required=True, help="Reason, shown whenever a change is refused")
+@pull_request_option
 @dry_run_option
 @output_option
-def command(scope: str, until: str, reason: str, dry_run: bool, output: str) -> None:
+def command(
+    scope: str, until: str, reason: str, pull_request: bool, dry_run: bool, output: str
+) -> None:
     """Refuse bumps, promotions, rollbacks and retirements in an environment or of one model.
 
     Argo CD does not sync a frozen release either, self-heal included. Both end at the given time.
@@ -31,11 +36,15 @@ def command(scope: str, until: str, reason: str, dry_run: bool, output: str) -> 
     Example: modelctl freeze production --until 2026-12-24 --reason 'inventory'
     """
     now = datetime.now(UTC).replace(microsecond=0)
-    repository = Repository.find()
-    environment, model = freeze.parse_scope(repository, scope)
-    end = freeze.parse_until(until, now)
-    edit = freeze.plan_freeze(
-        repository, environment, model, Freeze(start=now, until=end, reason=reason)
-    )
-    message = f"Freeze {scope} until {end.strftime(freeze.TIME_FORMAT)}: {reason}"
-    show_and_apply(repository, [edit], message=message, display=DisplayOptions(dry_run, output))
+    with planning_checkout(for_pull_request=pull_request) as repository:
+        environment, model = freeze.parse_scope(repository, scope)
+        end = freeze.parse_until(until, now)
+        edit = freeze.plan_freeze(
+            repository, environment, model, Freeze(start=now, until=end, reason=reason)
+        )
+        title = f"Freeze {scope} until {end.strftime(TIME_FORMAT)}: {reason}"
+        request = PullRequest(
+            branch=f"freeze/{scope.replace('/', '-')}", title=title, body=title, edits=[edit]
+        )
+        display = DisplayOptions(dry_run, output)
+        propose_or_write(repository, request, wanted=pull_request, display=display)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from modelctl.cluster import kube
-from modelctl.commands._edit import DisplayOptions, show_and_apply
+from modelctl.commands._edit import DisplayOptions
 from modelctl.commands._options import (
     dry_run_option,
     environment_option,
@@ -15,7 +15,9 @@ from modelctl.commands._options import (
     model_argument,
     output_option,
 )
+from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.promotion import retire
+from modelctl.promotion.pull_request import PullRequest
 from modelctl.repository.environments import Environment, Repository
 
 
@@ -24,6 +26,7 @@ from modelctl.repository.environments import Environment, Repository
 @environment_option("--env", "Environment to retire the model from; later environments first")
 @click.option("--files", is_flag=True, help="Settings and capacity files as well")
 @click.option("--keep-running", is_flag=True, help="Orphan the pods instead of deleting them")
+@pull_request_option
 @live_option
 @dry_run_option
 @output_option
@@ -32,6 +35,7 @@ def command(
     environment: str,
     files: bool,
     keep_running: bool,
+    pull_request: bool,
     live: bool,
     dry_run: bool,
     output: str,
@@ -43,16 +47,24 @@ def command(
 
     Example: modelctl retire iris --env production
     """
+    with planning_checkout(for_pull_request=pull_request) as repository:
+        target = repository.environment(environment)
+        planned = retire.plan(repository, target, model, datetime.now(UTC), files=files)
+        if any(edit.has_changes for edit in planned):
+            title = f"Retire {model} from {environment}"
+            request = PullRequest(
+                branch=f"retire/{environment}-{model}", title=title, body=title, edits=planned
+            )
+            display = DisplayOptions(dry_run, output)
+            done = propose_or_write(repository, request, wanted=pull_request, display=display)
+            if done and output == "table":
+                then = "once it is merged" if pull_request else "then push, and"
+                click.echo(f"{then} run this command again to delete the Application")
+                if not pull_request:
+                    _print_return(repository, target, model)
+            return
     repository = Repository.find()
     target = repository.environment(environment)
-    planned = retire.plan(repository, target, model, datetime.now(UTC), files=files)
-    display = DisplayOptions(dry_run, output)
-    if any(edit.has_changes for edit in planned):
-        message = f"Retire {model} from {environment}"
-        written = show_and_apply(repository, planned, message=message, display=display)
-        if written and output == "table":
-            click.echo("then push, and run this command again to delete the Application")
-        return
     name = f"{environment}-{model}"
     if not live:
         click.echo(f"{name} is not in git; cluster not queried (--no-live)")
@@ -74,6 +86,15 @@ def command(
         missing = retire.missing_files(repository, target, model)
         retire.delete_application(application, missing, keep_running=keep_running)
         click.echo(f"Application {name} deleted" + (", pods orphaned" if keep_running else ""))
+        _print_return(repository, target, model)
+
+
+def _print_return(repository: Repository, environment: Environment, model: str) -> None:
+    """How to undo it, with the commit that still has the files."""
+    commands = retire.return_commands(repository, environment, model)
+    if commands:
+        click.echo("to bring it back as it was, then push:")
+        click.echo("\n".join(f"  {command}" for command in commands))
 
 
 def _require_known(repository: Repository, environment: Environment, model: str) -> None:

@@ -9,21 +9,29 @@ import click
 from modelctl.cluster import artifacts
 from modelctl.commands._edit import DisplayOptions
 from modelctl.commands._options import (
+    complete_versions,
     dry_run_option,
     environment_option,
     model_argument,
     output_option,
 )
-from modelctl.commands._propose import propose_or_write, pull_request_option
+from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.promotion import rollback
 from modelctl.promotion.pull_request import PullRequest
+from modelctl.repository import origin
 from modelctl.repository.environments import Repository
 
 
 @click.command()
 @model_argument
 @environment_option("--env", "Environment to roll back")
-@click.option("--to", "wanted", help="Version to return to; default: the previous one")
+@click.option(
+    "--to",
+    "wanted",
+    shell_complete=complete_versions,
+    help="Version, digest of image or bundle, or commit to return to; default: the version before "
+    "that was not rolled back itself",
+)
 @click.option("--reason", required=True, help="Reason, for the commit message")
 @click.option(
     "--break-freeze", is_flag=True, help="End of a freeze for this model, in the same commit"
@@ -33,7 +41,7 @@ from modelctl.repository.environments import Repository
     "check_artifacts",
     default=True,
     show_default=True,
-    help="Check that image and bundle still exist where pods pull them from",
+    help="Check that image, bundle and chart still exist, and that the settings fit the chart",
 )
 @pull_request_option
 @dry_run_option
@@ -51,25 +59,36 @@ def command(
 ) -> None:
     """Roll back MODEL in an environment to an earlier version from git history.
 
-    A freeze also keeps Argo CD from syncing a rollback; --break-freeze ends it for this model.
+    A rollback after a rollback goes further back, never to a version that was rolled back itself
+    unless --to names it. A freeze also keeps Argo CD from syncing a rollback; --break-freeze ends
+    it for this model.
 
-    Example: modelctl rollback iris --env production --reason 'wrong labels for class 2'
+    \b
+    Examples:
+      modelctl rollback iris --env production --reason 'wrong labels for class 2'
+      modelctl rollback iris --env production --to 1.0.0 --reason 'as before the fix'
     """
-    repository = Repository.find()
-    target = repository.environment(environment)
-    planned, version = rollback.plan_rollback(
-        repository, target, model, wanted, datetime.now(UTC), break_freeze=break_freeze
-    )
-    message = f"Roll back {model} to {version.model.version} in {environment}: {reason}"
-    checks = artifacts.check(repository, target, model, version) if check_artifacts else []
-    notes = [check.note for check in checks if check.note]
-    request = PullRequest(
-        branch=f"rollback/{environment}-{model}",
-        title=message,
-        body="\n".join(
-            [f"Image `{version.image}`", f"Bundle `{version.model.digest}`", reason, *notes]
-        ),
-        edits=planned,
-    )
-    display = DisplayOptions(dry_run, output)
-    propose_or_write(repository, request, wanted=pull_request, display=display, notes=notes)
+    if pull_request:
+        here = Repository.find()
+        path = here.version_file(here.environment(environment), model)
+        origin.require_published(here.root, path)
+    with planning_checkout(for_pull_request=pull_request) as repository:
+        target = repository.environment(environment)
+        planned, version = rollback.plan_rollback(
+            repository, target, model, wanted, datetime.now(UTC), break_freeze=break_freeze
+        )
+        current = repository.version(target, model)
+        notes = rollback.withdrawal_notes(repository, target, model, version)
+        if check_artifacts:
+            checks = artifacts.check(repository, target, model, version)
+            notes += [check.note for check in checks if check.note]
+            notes += rollback.chart_notes(repository, target, model, version, planned)
+        request = PullRequest(
+            branch=f"rollback/{environment}-{model}",
+            title=f"Roll back {model} to {version.model.version} in {environment}: {reason}",
+            body=f"Image `{version.image}`\nBundle `{version.model.digest}`\n{reason}",
+            edits=planned,
+            trailers=rollback.trailers(current, reason) if current else (),
+        )
+        display = DisplayOptions(dry_run, output)
+        propose_or_write(repository, request, wanted=pull_request, display=display, notes=notes)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.cluster import status, status_page
-from modelctl.commands import _table
+from modelctl.commands import _notes, _table
 from modelctl.commands._options import html_option, live_option, output_option
-from modelctl.repository import yamlfile
+from modelctl.repository import gitrepo, origin, yamlfile
 from modelctl.repository.environments import Repository, short
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ def command(live: bool, registry: bool, page: Path | None, output: str) -> None:
       modelctl status --registry --html status.html
     """
     now = datetime.now(UTC)
-    current = status.read(Repository.find(), now, live=live, ask_registry=registry)
+    repository = Repository.find()
+    notes = origin.staleness_notes(repository.root)
+    if gitrepo.is_shallow(repository.root):
+        notes.append(f"shallow clone: ages and rollback targets are unknown; {gitrepo.UNSHALLOW}")
+    _notes.echo(notes, output)
+    current = status.read(repository, now, live=live, ask_registry=registry)
     if page:
         yamlfile.write(page, status_page.render(current, now))
         click.echo(f"wrote {page}" + (f" ({current.note})" if current.note else ""))

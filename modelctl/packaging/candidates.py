@@ -14,6 +14,7 @@ import pandas as pd
 
 from app.model.converters import integer_bounds
 from app.model.decoding import CATEGORY
+from modelctl.packaging.failures import ensure_rows_kept
 from modelctl.packaging.lowering.trees import split_points
 from modelctl.packaging.probes import UNSEEN_TEXTS, with_values
 
@@ -61,11 +62,12 @@ def perturbed(oracle: Oracle, frame: pd.DataFrame, contract: Contract) -> Pertur
     """Seeded copies of the rows: noise on numbers, other categories, missing values.
 
     Rows that the estimator refuses never stop packaging: a logarithm or a Box-Cox transform takes
-    no negative number. They are told apart, and counted.
+    no negative number. They are told apart, and counted. Raises ModelctlError if a step drops rows.
     """
     rows = _copies(frame, contract, set())
     if oracle.accepts(rows):
         return Perturbed(rows, rows.head(0))
+    ensure_rows_kept(oracle, rows)
     within, refused = _refusing(oracle, frame, rows, contract)
     rows = _copies(frame, contract, within)
     answers = oracle.accepted(rows)
@@ -92,6 +94,7 @@ def _refusing(
         tried = base.assign(**{feature.name: noisy})
         if oracle.accepts(tried):
             continue
+        ensure_rows_kept(oracle, tried)
         within.add(feature.name)
         answers = oracle.accepted(tried, calls=TRIED_ROWS)
         wrong = [at for at, answer in enumerate(answers) if answer is False]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.errors import AppError, RequestError
+from app.model.decoding import decode
 from app.model.onnx_engine import OnnxEngine
 from app.model.sklearn_engine import SklearnEngine
 from modelctl.errors import ModelctlError, RefusedError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 TIMING_SECONDS = 0.05
 # Perturbed rows with which the sklearn engine's decoding of requests is compared.
 DECODED_ROWS = 500
+MAX_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -143,18 +145,37 @@ def _ensure_decoded(
             batch = encode(subject.rows(some), subject.contract)
             compare(parity, "perturbed", expected, engine.predict(batch))
     except Exception as error:  # a pipeline runs whatever its steps do
-        raise _not_reproduced(f"{type(error).__name__}: {error}"[:500]) from error
+        found = f"{type(error).__name__}: {error}"[:500]
+        raise _not_reproduced(found, subject, sample) from error
     if parity.refusal:
-        raise _not_reproduced(parity.refusal)
+        raise _not_reproduced(parity.refusal, subject, sample)
 
 
-def _not_reproduced(found: str) -> ModelctlError:
+def _not_reproduced(found: str, subject: Subject, sample: Batch) -> ModelctlError:
+    others = _other_types(subject, sample)
+    if others:
+        fix = "a step sees the difference: convert these columns in the pipeline's first step"
+    else:
+        fix = "take out the step that reads more than the values of a row, such as the index"
     return ModelctlError(
         "predictions of the sample change when its rows are sent as JSON",
-        expected="sample columns with the fitted types",
-        found=found,
-        fix="write the sample from the frame that was passed to fit (Parquet keeps types)",
+        expected="the same prediction from the values alone",
+        found="; ".join([found, *others[:MAX_SHOWN]]),
+        fix=fix,
     )
+
+
+def _other_types(subject: Subject, sample: Batch) -> list[str]:
+    """The columns that have another type in a request than in the sample, in words."""
+    if subject.oracle.form != "frame":
+        return []
+    decoded = decode(subject.contract, sample).dtypes
+    given = subject.frame.dtypes
+    return [
+        f"{name!r} is {given[name]} in the sample and {decoded[name]} in a request"
+        for name in subject.contract.names
+        if given[name] != decoded[name]
+    ]
 
 
 def _invalid_cells(error: RequestError, contract: Contract) -> str:

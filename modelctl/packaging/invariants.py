@@ -13,6 +13,7 @@ import numpy as np
 
 from app.model.prediction import ModelOutputError, RowCountError
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.packaging.failures import cannot_predict, ensure_rows_kept, not_row_by_row
 from modelctl.packaging.oracle import RefusedRowsError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ALONE_ROWS = 6
 ALONE_GAPS = 3
 ALONE_EXTREMES = 2
+# Rows that are asked twice: a random answer shows itself there.
+REPEATED_ROWS = 50
 # Sums over another number of rows differ in the last digits.
 TOLERANCE = 1e-6
 
@@ -33,6 +36,9 @@ TOLERANCE = 1e-6
 def ensure_row_by_row(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
     """The prediction of the sample. Raises ModelctlError if the estimator cannot be served."""
     expected = _predict(oracle, frame, output)
+    _ensure_repeated(oracle, frame, output, expected)
+    # A client may send one row twice.
+    ensure_rows_kept(oracle, frame.iloc[[0, 0]])
     for at in _telling_rows(frame):
         alone = _predict(oracle, frame.iloc[at : at + 1], output)
         _ensure_same(alone, expected, [at], "alone", output)
@@ -45,6 +51,26 @@ def ensure_row_by_row(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Pr
     permuted = _predict(oracle, frame.iloc[order], output)
     _ensure_same(permuted, expected, order.tolist(), "in another order", output)
     return expected
+
+
+def _ensure_repeated(
+    oracle: Oracle, frame: pd.DataFrame, output: Output, expected: Prediction
+) -> None:
+    """Raise ModelctlError if the estimator answers the same rows in another way."""
+    again = _predict(oracle, frame.head(REPEATED_ROWS), output)
+    pairs = zip(again.values, expected.values, strict=False)
+    if all(_equal(one, other) for one, other in pairs):
+        return
+    whole = _predict(oracle, frame, output)
+    if all(map(_equal, whole.values, expected.values)):
+        # Not by chance: it depends on the other rows, which is asked below.
+        return
+    raise ModelctlError(
+        "the model answers the same rows differently each time",
+        expected="one answer for one row: engines are compared, and clients rely on it",
+        found="random numbers in its prediction",
+        fix="take out the step that draws random numbers when it predicts",
+    )
 
 
 def _telling_rows(frame: pd.DataFrame) -> list[int]:
@@ -83,12 +109,7 @@ def _predict(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
     try:
         return oracle.predict(frame, output)
     except RowCountError as error:
-        raise ModelctlError(
-            "the model does not answer row by row",
-            expected=f"{len(frame)} answers for {len(frame)} rows of the sample",
-            found=str(error),
-            fix="write the sample as the model was fitted: for texts, one column of strings",
-        ) from error
+        raise not_row_by_row(str(error), oracle, frame) from error
     except ModelOutputError as error:
         raise ModelctlError(
             "the model answers something else than its fitted attributes say",
@@ -97,14 +118,7 @@ def _predict(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
             fix="look at `classes_`, `predict` and `predict_proba` of its last step",
         ) from error
     except RefusedRowsError as error:
-        raise ModelctlError(
-            "the model cannot predict its own sample",
-            expected="a sample with the fitted columns and types",
-            found=error.cause,
-            fix="call fit before joblib.dump"
-            if "NotFittedError" in error.cause
-            else "write the sample from the frame that was passed to fit (Parquet keeps types)",
-        ) from error
+        raise cannot_predict(error, frame) from error
 
 
 def _ensure_same(

@@ -33,6 +33,7 @@ class RefusedRowsError(Exception):
     """The estimator raised an error; `cause` is its first line."""
 
     def __init__(self, error: Exception) -> None:
+        self.original = error
         text = str(error).strip().splitlines()
         self.cause = f"{type(error).__name__}: {text[0] if text else ''}"[:500]
         super().__init__(self.cause)
@@ -91,6 +92,17 @@ class Oracle:
         except Exception:  # the answer to the question
             return False
 
+    def row_count(self, frame: pd.DataFrame) -> int | None:
+        """How many answers these rows get; None if the estimator raises anything."""
+        method = "predict" if hasattr(self.estimator, "predict") else "transform"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                answer = getattr(self.estimator, method)(self.given(frame))
+                return int(np.shape(dense(answer))[0])
+            except Exception:  # refused: asked elsewhere
+                return None
+
     def accepted(self, frame: pd.DataFrame, calls: int = MAX_CALLS) -> list[bool | None]:
         """For each row whether it is answered; None if that would take more calls."""
         answers: list[bool | None] = [None] * len(frame)
@@ -121,7 +133,12 @@ def oracle_of(estimator: Any, frame: pd.DataFrame) -> tuple[Oracle, pd.DataFrame
     if getattr(estimator, "n_features_in_", None) is not None:
         array, named = Oracle(estimator, "array"), Oracle(estimator, "frame")
         # A user's own first step may count its columns and still want them by name.
-        is_frame = not array.accepts(frame.head(2)) and named.accepts(frame.head(2))
+        rows = frame.head(2)
+        is_frame = not array.accepts(rows) and (
+            named.accepts(rows)
+            # It may answer another number of rows, which is said later.
+            or (array.row_count(rows) is None and named.row_count(rows) is not None)
+        )
         return named if is_frame else array, frame
     if len(frame.columns) > 1 and _reads_texts(estimator):
         frame = _only_texts(frame)

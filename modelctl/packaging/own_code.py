@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PROOF_SECONDS = 300
+MAX_TEXT = 600
 # As the service loads it, without the folders that were on the path here.
 PROOF = """
 import sys
@@ -75,7 +76,7 @@ def libraries_of(modules: Iterable[str]) -> list[str]:
 def ensure_loads(bundle: Path) -> None:
     """Raise ModelctlError unless the bundle predicts its sample without the modules here."""
     home = Path(__file__).parents[2]
-    own = [path for path in sys.path if path and not _is_installed(Path(path))]
+    own = [path for path in sys.path if path and not is_installed(Path(path))]
     argv = [sys.executable, "-c", PROOF, str(bundle), str(home), *own, str(home)]
     done = subprocess.run(
         argv,
@@ -92,7 +93,7 @@ def ensure_loads(bundle: Path) -> None:
     raise ModelctlError(
         "the bundle does not load without the files of this machine",
         expected="the model's own modules, and what they import, as Python files in one folder",
-        found=(lines[-1] if lines else f"exit code {done.returncode}")[:300],
+        found=(lines[-1] if lines else f"exit code {done.returncode}")[:MAX_TEXT],
         fix="import at the top of each module what it needs, and keep values in the fitted object "
         "instead of files beside the code",
     )
@@ -112,10 +113,10 @@ def _root(name: str) -> Path | None:
     path = Path(origin).resolve()
     depth = name.count(".") + (path.name == "__init__.py")
     root = path.parents[depth]
-    return None if _is_installed(path) else root
+    return None if is_installed(path) else root
 
 
-def _is_installed(path: Path) -> bool:
+def is_installed(path: Path) -> bool:
     """Whether it belongs to Python or to an installed library."""
     places = (sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib"))
     parts = {"site-packages", "dist-packages"}.intersection(path.parts)

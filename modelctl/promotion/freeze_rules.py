@@ -154,7 +154,7 @@ def _after(branch: Branch) -> Environments | None:
     text = branch.text_after(RULES)
     path = branch.root / RULES
     try:
-        return yamlfile.validate(Environments, path, yamlfile.parse(text or "", path))
+        return yamlfile.validate_strict(Environments, path, text or "")
     except ModelctlError:  # reported by the structural checks
         return None
 

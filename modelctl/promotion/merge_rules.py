@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from modelctl.cluster import evidence, kube
 from modelctl.errors import ModelctlError
-from modelctl.promotion import branch_rules, freeze_rules, rules
+from modelctl.promotion import branch_rules, freeze_rules, gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import runs, trees, yamlfile
+from modelctl.repository import overrides, runs, trees, verifications, yamlfile
 from modelctl.repository.branch import VERSION_FILE
-from modelctl.repository.environments import Repository, Version
+from modelctl.repository.environments import OVERRIDE_FILE, Repository, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,20 +106,29 @@ class _Versions:
 
     @cached_property
     def _runs(self) -> dict[str, list[runs.Run]]:
-        """What ran in the environments of the changed files, and in those before them."""
+        """What ran in the environments of the changed files, and in all others: an override may
+        take a version from any."""
         paths = {*self._paths, *(path for _, path, _ in self._passing)}
-        sources = (source for path in tuple(paths) for _, source in self._sources(path))
+        matches = [match for path in paths if (match := VERSION_FILE.fullmatch(path))]
+        sources = {_version_file(e, m[2]) for m in matches for e in self._judge.environments}
         return runs.read(self.branch.root, self.branch.target, sorted({*paths, *sources}))
 
     @cached_property
     def _previous(self) -> dict[str, tuple[Environment, ...]]:
         return {e.name: self._judge.previous(e) for e in self._judge.environments}
 
-    def _sources(self, path: str) -> list[tuple[Environment, str]]:
-        """The previous environments, each with its version file of the same model."""
+    def _sources(
+        self, path: str, override: overrides.Override | None = None
+    ) -> list[tuple[Environment, str]]:
+        """The environments that a version comes from, each with its version file of the model: the
+        previous ones, or the one that an override of the order names."""
         match = VERSION_FILE.fullmatch(path)
-        previous = self._previous.get(match[1], ()) if match else ()
-        return [(source, _version_file(source, match[2])) for source in previous if match]
+        if match is None:
+            return []
+        previous = self._previous.get(match[1], ())
+        if override and override.source and "order" in override.rules:
+            previous = (self._judge.environment(override.source),)
+        return [(source, _version_file(source, match[2])) for source in previous]
 
     def _change_violations(self, path: str, environment: Environment, model: str) -> Iterator[str]:
         entry = self.branch.after(path)
@@ -142,17 +151,25 @@ class _Versions:
             )
         if ran:
             return
-        yield from rules.window_violations(model, environment, self.now)
-        if environment.promotion == "auto":
-            return
         version = self._version(entry)
         if version is None:
             yield "not a version; use `modelctl promote` or `modelctl rollback`"
-        elif self._is_promoted(path, entry):
-            for source in self._sources(path):
-                yield from self._evidence_violations(environment, source, model, version)
-        else:
+            return
+        if environment.promotion == "auto":
+            yield from rules.window_violations(model, environment, self.now)
+            return
+        override = self._override(environment, model, version)
+        overridden = override.rules if override else []
+        yield from rules.override_violations(environment, overridden)
+        sources = self._sources(path, override)
+        if not self._is_promoted(entry, sources):
             yield from rules.change_violations(environment, version, None, [])
+            return
+        known = [self._known(source, model, version) for source in sources]
+        found = gates.violations(model, environment, version, known, self.now)
+        # A freeze covers more files than this one; `freeze_rules` looks at all of them.
+        found.pop("freeze")
+        yield from rules.remaining(found, overridden)
 
     def _passing_violations(self, environments: dict[str, Environment]) -> Iterator[str]:
         """A merge may keep the commits of the branch, so that each of their versions would count as
@@ -166,7 +183,7 @@ class _Versions:
                 entry == self.branch.after(path)
                 or self._version(entry) is None
                 or self._ran(path, entry)
-                or self._is_promoted(path, entry)
+                or self._is_promoted(entry, self._sources(path))
             ):
                 continue
             yield (
@@ -178,10 +195,9 @@ class _Versions:
         """Whether the target branch once had this version here."""
         return any(self._same(entry, run.entry) for run in self._runs.get(path, ()))
 
-    def _is_promoted(self, path: str, entry: Entry) -> bool:
-        """Whether every previous environment has this version in the target branch: one that the
-        same change adds there has not run yet."""
-        sources = self._sources(path)
+    def _is_promoted(self, entry: Entry, sources: list[tuple[Environment, str]]) -> bool:
+        """Whether every source has this version in the target branch: one that the same change adds
+        there has not run yet."""
         return bool(sources) and all(
             self._same(entry, self.branch.before.get(source)) for _, source in sources
         )
@@ -200,28 +216,36 @@ class _Versions:
         if entry not in self._versions:
             text, file = self.branch.text(entry), Path("version.yaml")
             try:
-                version = yamlfile.validate(Version, file, yamlfile.parse(text or "", file))
+                version = yamlfile.validate_strict(Version, file, text or "")
             except ModelctlError:
                 version = None
             self._versions[entry] = version
         return self._versions[entry]
 
-    def _evidence_violations(
-        self,
-        environment: Environment,
-        source: tuple[Environment, str],
-        model: str,
-        version: Version,
-    ) -> Iterator[str]:
+    def _override(
+        self, environment: Environment, model: str, version: Version
+    ) -> overrides.Override | None:
+        """The record beside the version file, if it is one for this version."""
+        file = Path(f"environments/{environment.name}/{model}/{OVERRIDE_FILE}")
+        text = self.branch.text_after(str(file))
+        if text is None:
+            return None
+        override = yamlfile.validate_strict(overrides.Override, file, text)
+        return override if override.version == version else None
+
+    def _known(self, source: tuple[Environment, str], model: str, version: Version) -> gates.Source:
+        """What is known of a version in an environment that it is promoted from."""
         before, path = source
         if self.live:
             known = evidence.from_cluster(self._judge, before, model, version)
             if known.note:
-                yield f"--live: {known.note}"
+                raise ModelctlError(f"--live: {known.note}", fix="leave out --live")
         else:
             known = self._evidence_from_git(path)
-        yield from evidence.health_violations(model, before, version, known)
-        yield from rules.soak_violations(environment, before, version, known, self.now)
+        checks: tuple[str, ...] = ()
+        if before.verification:
+            checks = verifications.passed(self.branch.root, before, model, version)
+        return gates.Source(before, known, checks)
 
     def _evidence_from_git(self, path: str) -> Evidence:
         """Since which commit the source's version has been there without interruption."""

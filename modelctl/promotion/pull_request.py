@@ -1,7 +1,6 @@
-"""Opens a pull request for planned edits, from a temporary git worktree.
+"""Opens a pull request for planned edits, on a branch of its own.
 
-The user's checkout is not touched: the branch starts at its HEAD. Without `gh` (GitHub's CLI) the
-equivalent commands are printed instead.
+Without `gh` (GitHub's CLI) the command that pushes the branch is printed instead.
 """
 
 from __future__ import annotations
@@ -9,31 +8,49 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl import proc
-from modelctl.repository import edits, gitrepo, yamlfile
+from modelctl.promotion import branch
+from modelctl.repository import origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from modelctl.repository import edits
     from modelctl.repository.environments import Repository
 
-REMOTE = "origin"
 GH_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class PullRequest:
-    """The edits to propose, and their branch: one per command, model and environment."""
+    """The edits to propose, and their branch: one per command, models and environment.
+
+    `details` are lines below the subject of the commit message. `trailers` are lines such as
+    `Key: value` for its end and for the end of the body, which a forge may use as the message of
+    the merge.
+    """
 
     branch: str
     title: str
     body: str
     edits: Sequence[edits.Edit]
+    details: str = ""
+    trailers: Sequence[str] = ()
+
+    @property
+    def message(self) -> str:
+        """The commit message."""
+        parts = [self.title, self.details, "\n".join(self.trailers)]
+        return "\n\n".join(filter(None, parts)) + "\n"
+
+    def full_body(self, notes: Sequence[str]) -> str:
+        """The body with notes, and the trailers at its end."""
+        parts = [self.body.strip(), "\n".join(f"- {note}" for note in notes)]
+        return "\n\n".join([*filter(None, parts), "\n".join(self.trailers)]).strip() + "\n"
 
 
 def has_gh() -> bool:
@@ -42,52 +59,47 @@ def has_gh() -> bool:
 
 
 def manual_commands(repository: Repository, request: PullRequest) -> str:
-    """The git commands that push the written files as a branch, one per line."""
-    names = [
-        str(edit.path.relative_to(repository.root)) for edit in request.edits if edit.has_changes
-    ]
-    steps = [
-        ["git", "switch", "--create", request.branch],
-        ["git", "add", "--", *names],
-        ["git", "commit", "--message", request.title],
-        ["git", "push", "--set-upstream", REMOTE, request.branch],
-    ]
-    return "\n".join(f"  {shlex.join(step)}" for step in steps)
+    """Commit the edits of a `branch.target_checkout`; the command that pushes them."""
+    commit = branch.commit(repository, request.branch, request.message, request.edits)
+    if not commit:
+        return f"  # {request.branch} is up to date on {origin.REMOTE}"
+    step = ["git", "push", origin.REMOTE, f"{commit}:{origin.HEADS}{request.branch}"]
+    return f"  {shlex.join(step)}"
 
 
-def open_request(repository: Repository, request: PullRequest) -> str:
-    """Push the branch and open or update its pull request; return the URL.
+def open_request(repository: Repository, request: PullRequest, notes: Sequence[str] = ()) -> str:
+    """Push the edits of a `branch.target_checkout`, open or update a pull request; its URL.
 
-    Idempotent. The branch of an earlier proposal is replaced, and its pull request gets the new
+    Idempotent. A branch that is there already gets a commit on top, and its pull request the new
     title and body. Raises CommandError with git's or gh's stderr.
     """
     root = repository.root
-    for edit in request.edits:
-        gitrepo.require_clean(root, edit.path)
-    is_new = not _is_pushed(repository, request)
-    if is_new:
-        _commit(repository, request)
-        # With a lease: overwrites only what this checkout has fetched, never others' commits.
-        gitrepo.git(
-            root, "push", "--quiet", "--force-with-lease", "--set-upstream", REMOTE, request.branch
-        )
+    commit = branch.commit(repository, request.branch, request.message, request.edits)
+    if commit:
+        branch.push(repository, request.branch, commit)
+    body = request.full_body(notes)
     urls = _gh(root, "pr", "list", "--head", request.branch, "--json", "url", "--jq", ".[].url")
     if urls.strip():
         url = urls.strip().splitlines()[0]
-        if is_new:
-            _update(root, url, request)
+        if commit:
+            _update(root, url, request.title, body)
         return url
     created = _gh(
         root,
-        *("pr", "create", "--head", request.branch),
+        *("pr", "create", "--head", request.branch, "--base", origin.ask(root).target),
         # On stdin: too long for an argument.
         *("--title", request.title, "--body-file", "-"),
-        stdin=request.body,
+        stdin=body,
     )
     return created.strip().splitlines()[-1]
 
 
-def _update(root: Path, url: str, request: PullRequest) -> None:
+def merge_when_ready(repository: Repository, request: PullRequest) -> None:
+    """Let the forge merge the request once its required checks and reviews are there."""
+    _gh(repository.root, "pr", "merge", request.branch, "--auto", "--squash")
+
+
+def _update(root: Path, url: str, title: str, body: str) -> None:
     """Replace title and body: the ticks of an earlier proposal do not apply to this one.
 
     Through the API: `gh pr edit` requires a project scope that a bot's token lacks.
@@ -97,38 +109,8 @@ def _update(root: Path, url: str, request: PullRequest) -> None:
         root,
         *("api", "--method", "PATCH", f"repos/{{owner}}/{{repo}}/pulls/{number}"),
         *("--silent", "--input", "-"),
-        stdin=json.dumps({"title": request.title, "body": request.body}),
+        stdin=json.dumps({"title": title, "body": body}),
     )
-
-
-def _is_pushed(repository: Repository, request: PullRequest) -> bool:
-    """Whether the remote branch is exactly this change on top of HEAD."""
-    root = repository.root
-    reference = f"refs/remotes/{REMOTE}/{request.branch}"
-    if not gitrepo.git(root, "for-each-ref", reference):
-        return False
-    if gitrepo.git(root, "merge-base", reference, "HEAD") != gitrepo.git(root, "rev-parse", "HEAD"):
-        return False
-    return all(gitrepo.text_at(root, reference, edit.path) == edit.after for edit in request.edits)
-
-
-def _commit(repository: Repository, request: PullRequest) -> None:
-    """Commit the edits to the branch, on top of HEAD."""
-    root = repository.root
-    with tempfile.TemporaryDirectory(prefix="modelctl-") as name:
-        folder = Path(name) / "tree"
-        gitrepo.git(
-            root, "worktree", "add", "--quiet", "--force", "-B", request.branch, str(folder), "HEAD"
-        )
-        try:
-            for edit in request.edits:
-                path = folder / edit.path.relative_to(root)
-                if edit.after is not None:
-                    yamlfile.write(path, edit.after)
-            gitrepo.git(folder, "add", "--all")
-            gitrepo.git(folder, "commit", "--quiet", "--message", request.title)
-        finally:
-            gitrepo.git(root, "worktree", "remove", "--force", str(folder))
 
 
 def _gh(root: Path, *arguments: str, stdin: str = "") -> str:

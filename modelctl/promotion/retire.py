@@ -8,6 +8,7 @@ here, and only after Argo CD itself reports the file as missing.
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from modelctl import proc
 from modelctl.cluster import kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules
-from modelctl.repository import edits
+from modelctl.repository import edits, gitrepo
 from modelctl.repository.environments import VALUE_FILES
 
 if TYPE_CHECKING:
@@ -53,6 +54,25 @@ def plan(
             ]
         )
     return planned
+
+
+def return_commands(repository: Repository, environment: Environment, model: str) -> list[str]:
+    """The commands that bring a retired model back as it was; none if git never had it."""
+    root = repository.root
+    path = repository.version_file(environment, model)
+    query = ("log", "-1", "--diff-filter=d", "--format=%H", "--", str(path.relative_to(root)))
+    commit = gitrepo.git(root, *query).strip()
+    if not commit:
+        return []
+    folder = path.parent.relative_to(root)
+    names = [str(folder / name) for name in VALUE_FILES if not (root / folder / name).is_file()]
+    names = [name for name in names if gitrepo.text_at(root, commit, root / name) is not None]
+    message = f"Release {model} in {environment.name} again"
+    return [
+        shlex.join(["git", "restore", f"--source={commit}", "--", *names]),
+        shlex.join(["git", "add", "--", *names]),
+        shlex.join(["git", "commit", "-m", message]),
+    ]
 
 
 def missing_files(repository: Repository, environment: Environment, model: str) -> re.Pattern[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelctl import proc
 from modelctl.errors import ModelctlError
-from modelctl.repository import yamlfile
+from modelctl.repository import plain_files, strict_yaml
 from modelctl.repository.environments import CHART, FILE
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ PULL_SECONDS = 60
 
 def folder_version(root: Path) -> str:
     """The version of the chart in a checkout."""
-    return str(yamlfile.read(root / DEFINITION)["version"])
+    return str(strict_yaml.read(root / DEFINITION).content["version"])
 
 
 def pinned_version(version_file: Path) -> str:
     """The chart version that a version file pins; empty if it pins none."""
-    pinned = yamlfile.read(version_file).get("chart")
+    pinned = strict_yaml.read(version_file).content.get("chart")
     return str(pinned.get("version", "")) if isinstance(pinned, dict) else ""
 
 
@@ -50,6 +50,7 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
     Raises ModelctlError if the version file pins none, or the pinned one is not available.
     """
     folder = repository.root / CHART
+    plain_files.require_all(repository.root, folder)
     if repository.is_first(environment):
         return folder
     version_file = repository.version_file(environment, model)
@@ -79,9 +80,9 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
 
 def registry_of(repository: Repository) -> str:
     """The registry of released charts, `host/path`, or empty; `$CHART_REGISTRY` overrides."""
-    registry = os.environ.get(REGISTRY_VARIABLE) or yamlfile.read(repository.root / FILE).get(
-        REGISTRY_KEY, ""
-    )
+    registry = os.environ.get(REGISTRY_VARIABLE)
+    if not registry:
+        registry = strict_yaml.read(repository.root / FILE).content.get(REGISTRY_KEY, "")
     return str(registry).removeprefix("oci://").rstrip("/")
 
 
@@ -107,7 +108,9 @@ def release_violations(changed: Iterable[str], before: str | None, after: str | 
     if not count or before is None or after is None:
         return []
     path = Path(DEFINITION)
-    version, released = (str(yamlfile.parse(text, path)["version"]) for text in (after, before))
+    version, released = (
+        str(strict_yaml.parse(text, path).content["version"]) for text in (after, before)
+    )
     if version != released:
         return []
     return [

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelctl.errors import RefusedError
 from modelctl.rendering import diff, render
-from modelctl.repository import changes, gitrepo, yamlfile
+from modelctl.repository import changes, gitrepo, plain_files, yamlfile
 from modelctl.repository.environments import FILE, Environment, Repository
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ def against(repository: Repository, base: str) -> list[ReleaseChange]:
 
     Renders only releases whose files changed; all of them if the chart changed.
     """
-    touched = changes.since(repository, base).touched
+    changed_files = changes.since(repository, base)
+    touched = changed_files.touched
+    if irregular := plain_files.violations(repository.root, changed_files.names):
+        raise RefusedError("\n".join(irregular))
     if not touched:
         return []
     helm = render.find_helm(repository.root)
@@ -77,10 +81,24 @@ def proposed(
     helm = render.find_helm(repository.root)
     with _checkout(repository, "HEAD") as files:
         before = _objects(files, environment, model, helm)
-        for edit in planned:
-            if files is not None and edit.after is not None:
-                yamlfile.write(files.root / edit.path.relative_to(repository.root), edit.after)
+        _write(repository, files, planned)
         return diff.changes(before, _objects(files, environment, model, helm))
+
+
+def ensure_rendered(
+    repository: Repository, environment: str, model: str, planned: Sequence[Edit]
+) -> None:
+    """Raise CommandError if Helm cannot render a release of the commit HEAD with planned edits."""
+    helm = render.find_helm(repository.root)
+    with _checkout(repository, "HEAD") as files:
+        _write(repository, files, planned)
+        _objects(files, environment, model, helm)
+
+
+def _write(repository: Repository, files: Repository | None, planned: Sequence[Edit]) -> None:
+    for edit in planned:
+        if files is not None and edit.after is not None:
+            yamlfile.write(files.root / edit.path.relative_to(repository.root), edit.after)
 
 
 def _objects(

@@ -89,7 +89,7 @@ class Branch:
                 fix=f"merge {RULES} first, in a pull request of its own",
             )
         path = self.root / RULES
-        return yamlfile.validate(Environments, path, yamlfile.parse(text, path))
+        return yamlfile.validate_strict(Environments, path, text)
 
     @cached_property
     def judge(self) -> Repository:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from modelctl.repository import rule_files
+from modelctl.repository.environments import OVERRIDE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ def violations(root: Path, environments: Sequence[Environment]) -> Iterator[str]
     path = root / FILE
     content = path.read_bytes() if path.is_file() else b""
     current = content.decode(errors="replace").replace("\r\n", "\n")
-    has_approvals = any(environment.approvals for environment in environments)
+    has_approvals = any(each.approvals or each.overrides for each in environments)
     if (has_approvals or current) and text(current, environments) != current:
         yield (
             f"{FILE}: stale: the generated part differs from `approvals` in environments/"
@@ -59,11 +60,16 @@ def _lines(environments: Sequence[Environment]) -> list[str]:
     # could remove their approval.
     deciding: list[str] = []
     for environment in environments:
+        folder = f"/environments/{environment.name}/"
         if environment.approvals:
             deciding = environment.approvals
             owners = " ".join(deciding)
-            lines.append(f"/environments/{environment.name}/ {owners}")
+            lines.append(f"{folder} {owners}")
             lines.append(f"/kustomize/environments/overlays/{environment.name}/ {owners}")
+        if environment.overrides:
+            approvers = environment.overrides.approvers
+            deciding = environment.approvals or approvers
+            lines.append(f"{folder}*/{OVERRIDE_FILE} {' '.join(approvers)}")
     if not lines:
         return ["# (no environment asks for approvals)"]
     return [*(f"/{pattern} {' '.join(deciding)}" for pattern in rule_files.PATTERNS), *lines]

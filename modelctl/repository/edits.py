@@ -8,19 +8,20 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelctl.repository import gitrepo, yamlfile
+from modelctl.repository import gitrepo, strict_yaml, yamlfile, yamltext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ruamel.yaml.comments import CommentedMap
-
     from modelctl.repository.environments import Repository, Version
+
+NO_NEWLINE = "\\ No newline at end of file"
 
 
 @dataclass(frozen=True)
@@ -48,40 +49,34 @@ class Edit:
         return "edit" if self.before else "create"
 
     def diff(self, root: Path) -> str:
-        """The change as a unified diff with paths relative to `root`."""
+        """The change as a unified diff that `git apply` accepts, with paths relative to `root`."""
         name = str(self.path.relative_to(root))
         if self.source is not None:
             size = self.source.stat().st_size
             return f"copy {self.source} -> {name} ({size:,} bytes, SHA-256 {self.after})\n"
         lines = difflib.unified_diff(
-            self.before.splitlines(keepends=True),
-            (self.after or "").splitlines(keepends=True),
+            _lines(self.before),
+            _lines(self.after or ""),
             fromfile=f"a/{name}" if self.before else "/dev/null",
             tofile="/dev/null" if self.after is None else f"b/{name}",
         )
-        return "".join(lines)
+        return "".join(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}\n" for line in lines)
 
 
 def set_version(path: Path, version: Version) -> Edit:
-    """Plan to write a version into a version file, keeping its comments and key order."""
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    content = yamlfile.parse(before, path)
-    _merge(content, version.model_dump(exclude_none=True))
-    for key in content.keys() - version.model_dump(exclude_none=True).keys():
-        del content[key]
-    return Edit(path, before, yamlfile.dump(content))
+    """Plan to write a version into a version file; nothing else in it changes."""
+    return set_content(path, version.model_dump(exclude_none=True))
 
 
 def set_values(path: Path, source: Path) -> Edit:
-    """Plan to copy the values of another value file, keeping the comments and key order here."""
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    content = yamlfile.parse(before, path)
-    wanted = yamlfile.read(source)
-    if content == wanted:
-        return Edit(path, before, before)
-    _merge(content, wanted)
-    _drop(content, wanted)
-    return Edit(path, before, yamlfile.dump(content))
+    """Plan to copy the values of another value file; comments and key order here stay."""
+    return set_content(path, strict_yaml.read(source).content)
+
+
+def set_content(path: Path, wanted: Mapping[str, object]) -> Edit:
+    """Plan to change the values in a YAML file, which may be missing, to those of `wanted`."""
+    before = _text(path) if path.is_file() else ""
+    return Edit(path, before, yamltext.revise(before, wanted, path))
 
 
 def copy(source: Path, path: Path) -> Edit:
@@ -93,7 +88,7 @@ def remove(path: Path) -> Edit:
     """Plan to remove a text file; a missing file is an edit without changes."""
     if not path.is_file():
         return Edit(path, "", "")
-    return Edit(path, path.read_text(encoding="utf-8"), None)
+    return Edit(path, _text(path), None)
 
 
 def apply(repository: Repository, *planned: Edit) -> None:
@@ -132,20 +127,11 @@ def _remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _drop(target: CommentedMap, wanted: CommentedMap) -> None:
-    """Remove the keys that `wanted` lacks."""
-    for key in list(target):
-        if key not in wanted:
-            del target[key]
-        elif isinstance(target[key], dict) and isinstance(wanted[key], dict):
-            _drop(target[key], wanted[key])
+def _text(path: Path) -> str:
+    """The text with the line endings that are in the file."""
+    return path.read_bytes().decode("utf-8")
 
 
-def _merge(target: CommentedMap, values: Mapping[str, object]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            if not isinstance(target.get(key), dict):
-                target[key] = type(target)()
-            _merge(target[key], value)
-        elif target.get(key) != value:
-            target[key] = value
+def _lines(text: str) -> list[str]:
+    """The lines as git counts them: a form feed or a lone carriage return ends none."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelctl import proc
 from modelctl.errors import ModelctlError
@@ -25,11 +25,41 @@ class Commit:
     when: str
     author: str
     subject: str
+    parents: str = ""  # separated by spaces
 
 
-def git(root: Path, *arguments: str) -> str:
-    """Run git in `root` and return its stdout; raises CommandError with its stderr."""
-    return proc.run(["git", "-C", str(root), *arguments])
+# What a user may have configured for reading: colours, quoted names, signatures, other formats.
+PLAIN = (
+    *("-c", "color.ui=never", "-c", "core.quotePath=false"),
+    *("-c", "log.showSignature=false", "-c", "diff.noprefix=false"),
+)
+FORMAT = "%H%x1f%cI%x1f%an%x1f%s%x1f%P"
+
+
+def git(root: Path, *arguments: str, **options: Any) -> str:
+    """Run git in `root` and return its stdout; raises CommandError with its stderr.
+
+    `options` are those of `proc.run`.
+    """
+    return proc.run(["git", "-C", str(root), *PLAIN, *arguments], **options)
+
+
+def is_shallow(root: Path) -> bool:
+    """Whether the history of the clone is cut off: what is missing looks as if it never was."""
+    return git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
+
+
+def require_full_history(root: Path) -> None:
+    """Raise ModelctlError in a shallow clone: an answer from a part of history may be wrong."""
+    if is_shallow(root):
+        raise ModelctlError(
+            "this clone is shallow: its git history is cut off",
+            expected="the whole history, which says what was released where, and since when",
+            fix=UNSHALLOW,
+        )
+
+
+UNSHALLOW = "git fetch --unshallow (in a workflow: `fetch-depth: 0` of checkout, or `GIT_DEPTH: 0`)"
 
 
 def require_clean(root: Path, path: Path) -> None:
@@ -46,26 +76,49 @@ def commits_of(root: Path, path: Path, until: str = "HEAD") -> list[Commit]:
     """The commits up to `until` that changed a file, newest first, following first parents."""
     text = git(
         root,
-        *("log", "--first-parent", "--format=%H%x1f%cI%x1f%an%x1f%s", until),
+        *("log", "--first-parent", f"--format={FORMAT}", until),
         *("--", str(path.relative_to(root))),
     )
-    return [Commit(*line.split("\x1f")) for line in text.splitlines()]
+    return [Commit(*line.split("\x1f")) for line in text.split("\n") if line]
 
 
-def commits_of_each(root: Path, pattern: str) -> dict[str, list[Commit]]:
-    """The commits that changed each file matching a pattern, newest first, by one git process."""
+def commits_of_each(root: Path, pattern: str) -> dict[str, list[tuple[Commit, str]]]:
+    """The commits that changed each file matching a pattern, newest first, by one git process.
+
+    Each with `A`, `M` or `D` for a file that it adds, changes or removes.
+    """
     text = git(
         root,
-        *("log", "--first-parent", "--diff-merges=first-parent", "--name-only", "--relative"),
-        *("--format=%x1e%H%x1f%cI%x1f%an%x1f%s", "HEAD", "--", f":(glob){pattern}"),
+        *("log", "--first-parent", "--diff-merges=first-parent", "--name-status", "--relative"),
+        *("--no-renames", f"--format=%x1e{FORMAT}", "HEAD", "--", f":(glob){pattern}"),
     )
-    commits: dict[str, list[Commit]] = {}
+    commits: dict[str, list[tuple[Commit, str]]] = {}
     for record in text.split("\x1e")[1:]:
-        head, *names = record.splitlines()
+        head, *lines = record.split("\n")
         commit = Commit(*head.split("\x1f"))
-        for name in filter(None, names):
-            commits.setdefault(name, []).append(commit)
+        for line in filter(None, lines):
+            status, _, name = line.partition("\t")
+            commits.setdefault(name, []).append((commit, status))
     return commits
+
+
+def removed_files(root: Path, commit: Commit, pattern: str) -> list[str]:
+    """The files matching a pattern that a commit removes, compared with its first parent."""
+    if not commit.parents:
+        return []
+    text = git(
+        root,
+        *("diff-tree", "-r", "--no-renames", "--name-only", "--diff-filter=D", "--relative"),
+        *(f"{commit.id}^1", commit.id, "--", f":(glob){pattern}"),
+    )
+    return text.splitlines()
+
+
+def trailer(root: Path, commit: Commit, key: str) -> str:
+    """The value of a trailer in a commit's message, or in those that a merge brought; or empty."""
+    commits = f"{commit.id}^1..{commit.id}" if commit.parents else commit.id
+    text = git(root, "log", f"--format=%(trailers:key={key},valueonly,unfold)", commits)
+    return next(filter(None, map(str.strip, text.splitlines())), "")
 
 
 def texts_at(root: Path, revisions: list[tuple[str, str]]) -> list[str | None]:
@@ -87,7 +140,7 @@ def text_at(root: Path, commit: str, path: Path) -> str | None:
     name = str(path.relative_to(root))
     if not git(root, "ls-tree", "--name-only", commit, "--", name):
         return None
-    return git(root, "show", f"{commit}:{name}")
+    return git(root, "show", f"{commit}:./{name}")
 
 
 def changed_since(root: Path, commit: str, paths: tuple[str, ...]) -> list[str]:
@@ -116,8 +169,36 @@ def find_commit(root: Path, name: str) -> str | None:
 
 
 def merge_base(root: Path, commit: str) -> str:
-    """The merge base of HEAD and `commit`: later changes on that branch are not part of ours."""
+    """The merge base of HEAD and `commit`: later changes on that branch are not part of ours.
+
+    Raises ModelctlError in a shallow clone, where the nearest one may be missing.
+    """
+    require_full_history(root)
     return git(root, "merge-base", commit, "HEAD").strip()
+
+
+def resolve(root: Path, name: str) -> str:
+    """The id of the commit that a name, a tag or the first digits stand for; empty if none."""
+    if name.startswith("-"):
+        return ""
+    try:
+        return git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
+    except proc.CommandError:
+        return ""
+
+
+def contains(root: Path, commit: str, other: str) -> bool:
+    """Whether `other` is a commit of this clone, and `commit` is based on it."""
+    try:
+        git(root, "merge-base", "--is-ancestor", other, commit)
+    except proc.CommandError:
+        return False
+    return True
+
+
+def ancestors_of(root: Path, commit: str) -> set[str]:
+    """A commit and all before it."""
+    return set(git(root, "rev-list", commit).split())
 
 
 def export(root: Path, commit: str, paths: tuple[str, ...], archive: Path) -> None:

@@ -34,7 +34,7 @@ MAX_YEARS = 5
 class Window(BaseModel):
     """A recurring time: `deny` closes an environment in it, `allow` outside of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_by_name=True)
 
     kind: Literal["allow", "deny"]
     schedule: Annotated[

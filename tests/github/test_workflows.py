@@ -117,7 +117,7 @@ def test_a_checkout_leaves_no_token_behind(path: Path) -> None:
 
 @each
 def test_every_job_ends_and_every_workflow_queues(path: Path) -> None:
-    assert read(path)["concurrency"].keys() == {"group", "cancel-in-progress"}
+    assert read(path)["concurrency"].keys() >= {"group", "cancel-in-progress"}
     for name, job in jobs(path).items():
         # The end-to-end tests have a runner of the user's own, and take longer.
         limit = 60 if str(job.get("runs-on", "")).startswith("ubuntu-") else 150
@@ -144,7 +144,8 @@ def test_a_step_is_one_command_that_runs_anywhere(path: Path) -> None:
 @each
 def test_every_make_target_in_it_exists(path: Path) -> None:
     for call in calls(path, "make"):
-        named = {word for word in call.split() if re.fullmatch(r"[a-z][a-z-]*", word)}
+        words = call.replace(")", " ").split()
+        named = {word for word in words if re.fullmatch(r"[a-z][a-z-]*", word)}
         assert named <= TARGETS, call
         assert named or "build/bundles/$MODEL/manifest.json" in call
     assert "\nbuild/bundles/%/manifest.json:" in MAKEFILE
@@ -168,20 +169,6 @@ def test_every_module_it_takes_its_go_from_exists(path: Path) -> None:
     options = [step.get("with", {}) for step in steps(path)]
     files = [found["go-version-file"] for found in options if "go-version-file" in found]
     assert [name for name in files if not (ROOT / name).is_file()] == []
-
-
-@each
-def test_a_job_with_the_bots_key_is_in_a_protected_environment(path: Path) -> None:
-    for name, job in jobs(path).items():
-        if "BOT_PRIVATE_KEY" in json.dumps(job):
-            assert job.get("environment"), name
-
-
-def test_a_promotion_waits_for_its_environments_approval_and_a_rollback_for_nobodys() -> None:
-    (promotion,) = jobs(ROOT / ".github/workflows/promote.yml").values()
-    assert promotion["environment"] == "${{ inputs.environment }}"
-    (rollback,) = jobs(ROOT / ".github/workflows/rollback.yml").values()
-    assert rollback["environment"] == "bot"
 
 
 @each
@@ -215,17 +202,6 @@ def test_who_is_told_of_a_degraded_release_is_told_the_way_back() -> None:
     assert {"--env", "--reason", "--pull-request"} == set(re.findall(r"--[a-z-]+", call)) & known
     (workflow,) = re.findall(r"/actions/workflows/([\w.]+)", template)
     assert (ROOT / ".github/workflows" / workflow).is_file()
-
-
-def test_a_bump_does_not_start_the_build_again() -> None:
-    watched = read(ROOT / ".github/workflows/image.yml")["on"]["push"]["paths"]
-    assert not [pattern for pattern in watched if pattern.startswith(("environments", "*"))]
-
-
-def test_no_commits_build_is_dropped_for_that_of_a_later_one() -> None:
-    """GitHub keeps one waiting run of a group; what only a dropped one changed would be lost."""
-    group = read(ROOT / ".github/workflows/image.yml")["concurrency"]["group"]
-    assert "github.sha" in group
 
 
 def test_what_may_write_the_comment_runs_nothing_of_the_pull_request() -> None:

@@ -125,7 +125,7 @@ def test_status_asks_git_the_same_few_questions_for_many_models(
     commit_all(released, "more")
     asked.clear()
     run("status", "--no-live")
-    assert len(asked) == few == 2
+    assert len(asked) == few == 5
 
 
 def test_status_of_a_cluster_shows_what_runs(

@@ -56,7 +56,7 @@ def with_(line: str) -> str:
         pytest.param(with_("soakMinutes: -1"), False, id="negative-soak"),
         pytest.param(with_("soak: 60"), False, id="unknown-key"),
         pytest.param(with_("approvals: [acme]"), False, id="no-owner"),
-        pytest.param(ENVIRONMENTS.replace("auto", "automatic"), False, id="unknown-way"),
+        pytest.param(ENVIRONMENTS.replace("auto", "manual"), False, id="unknown-way"),
         pytest.param(ENVIRONMENTS.replace("name: dev", "name: De_v"), False, id="bad-name"),
         pytest.param("environments: []\n", False, id="none"),
     ],

@@ -92,6 +92,7 @@ def test_promote_names_what_is_unknown(
 def test_promote_refuses_a_damaged_version_file_with_its_line(released: Path) -> None:
     source = released / "environments/dev/iris/version.yaml"
     source.write_text(VERSION.replace(DIGEST_A, "sha256:short"))
+    commit_all(released, "damaged")
     with pytest.raises(ModelctlError, match=r"version\.yaml:4: image\.digest"):
         run("promote", "iris", "--to", "staging")
 
@@ -152,10 +153,12 @@ def test_two_people_who_promote_at_once_end_in_a_conflict_of_git(
     monkeypatch.chdir(one)
     run("promote", "iris", "--to", "staging")
     commit_all(one, "one's")
-    git("-C", str(one), "push", "--quiet")
     monkeypatch.chdir(two)
     (two / "environments/dev/iris/version.yaml").write_text(VERSION.replace("1.0.0", "1.1.0"))
     commit_all(two, "two's bump")
+    git("-C", str(two), "push", "--quiet")
+    git("-C", str(one), "pull", "--quiet", "--rebase")
+    git("-C", str(one), "push", "--quiet")
     run("promote", "iris", "--to", "staging")
     commit_all(two, "two's promotion")
     with pytest.raises(subprocess.CalledProcessError):

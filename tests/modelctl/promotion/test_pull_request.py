@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from modelctl.errors import ModelctlError
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, make_bundle, run
 
 TARGET = "environments/staging/iris/version.yaml"
@@ -52,6 +51,11 @@ class Forge:
     def body(self) -> str:
         """What the latest call brought beside its arguments."""
         return (self.log.parent / "body").read_text()
+
+    def publish(self, message: str) -> None:
+        """Commit everything and push it to the branch that pull requests go to."""
+        commit_all(self.checkout, message)
+        git("-C", str(self.checkout), "push", "--quiet", "origin", "HEAD")
 
     def show(self, revision: str) -> str:
         """An object of the remote."""
@@ -115,7 +119,7 @@ def test_a_newer_version_replaces_the_branch_and_what_its_request_says(forge: Fo
     run(*WORDS)
     newer = VERSION.replace("1.0.0", "1.1.0")
     (forge.checkout / "environments/dev/iris/version.yaml").write_text(newer)
-    commit_all(forge.checkout, "newer")
+    forge.publish("newer")
     run(*WORDS)
     assert forge.show(f"{BRANCH}:{TARGET}") == newer
     assert [words[1] for words in forge.told()[:-1]] == ["list", "create", "list"]
@@ -134,10 +138,12 @@ def test_somebody_elses_work_on_the_branch_is_not_overwritten(forge: Forge, tmp_
     git("-C", str(other), "push", "--quiet")
     newer = VERSION.replace("1.0.0", "1.1.0")
     (forge.checkout / "environments/dev/iris/version.yaml").write_text(newer)
-    commit_all(forge.checkout, "newer")
-    with pytest.raises(ModelctlError, match="stale info"):
-        run(*WORDS)
+    forge.publish("newer")
+    theirs = git("-C", str(forge.remote), "rev-parse", BRANCH).strip()
+    run(*WORDS)
     assert forge.show(f"{BRANCH}:fix") == "theirs\n"
+    assert forge.show(f"{BRANCH}:{TARGET}") == newer
+    git("-C", str(forge.remote), "merge-base", "--is-ancestor", theirs, BRANCH)
 
 
 def test_with_dry_run_nobody_is_told(forge: Forge) -> None:
@@ -153,7 +159,8 @@ def test_without_gh_the_printed_commands_do_the_same(
     remote = with_remote(released, tmp_path)
     monkeypatch.setattr("shutil.which", lambda name: None if name == "gh" else f"/usr/bin/{name}")
     lines = run(*WORDS).splitlines()
-    start = lines.index("or, as a pull request (`gh` is not on PATH):") + 1
+    assert git("status", "--porcelain") == ""
+    start = lines.index("to open a pull request (`gh` is not on PATH), push its branch:") + 1
     for line in lines[start:]:
         subprocess.run(shlex.split(line), check=True, capture_output=True)
     assert git("-C", str(remote), "show", f"{BRANCH}:{TARGET}") == VERSION
@@ -179,7 +186,7 @@ def test_a_bump_is_proposed_and_the_newer_of_two_builds_wins(forge: Forge, tmp_p
 def test_a_rollback_is_proposed_with_its_reason(forge: Forge) -> None:
     target = forge.checkout / "environments/dev/iris/version.yaml"
     target.write_text(VERSION.replace("1.0.0", "1.1.0"))
-    commit_all(forge.checkout, "newer")
+    forge.publish("newer")
     run(
         *("rollback", "iris", "--env", "dev", "--no-registry"),
         *("--reason", "wrong labels", "--pull-request"),
