@@ -146,6 +146,8 @@ def _open_one(candidate: Candidate, *, live: bool, merge: bool) -> str:
         now = datetime.now(UTC)
         options = Options(live=live, automatic=True)
         batch = plan_all(repository, [candidate.model], candidate.environment.name, options)
+        if not batch.changing:  # merged since it was planned
+            return "already up to date"
         request = pull_request.PullRequest(
             branch=batch.branch,
             title=batch.subject,

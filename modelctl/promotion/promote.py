@@ -162,7 +162,10 @@ def plan_promotion(
     if has_changes:
         violations = gates.violations(model, environment, version, known, now)
         if options.automatic:
-            violations["automatic"] = _automatic_violations(repository, environment, model, version)
+            violations["automatic"] = [
+                *_automatic_violations(repository, environment, model, version),
+                *_record_violations(model, version, known),
+            ]
         _ensure_allowed(violations, environment, options)
     chart = charts.folder_version(repository.root)
     return Promotion(model, known, environment, version, tuple(planned), chart, override)
@@ -229,6 +232,16 @@ def _automatic_violations(
     earlier = [entry.version for entry in history.read(repository, environment, model)]
     known = [each for each in earlier if each is not None]
     return rules.automatic_violations(environment, version, current, known)
+
+
+def _record_violations(model: str, version: Version, sources: tuple[Source, ...]) -> list[str]:
+    return [
+        text
+        for source in sources
+        for text in rules.record_violations(
+            model, source.environment, version, source.evidence.health, source.passed
+        )
+    ]
 
 
 def _ensure_allowed(

@@ -31,23 +31,19 @@ SAME = "unchanged"
 def batch_body(repository: Repository, batch: Batch, now: datetime, *, live: bool) -> str:
     """The text for one model or several, in Markdown; never longer than a forge accepts.
 
-    `live` reads metrics from the running service where the checkout has no bundle. Trailers come
-    last, for forges that make the text the commit message of a squash merge.
+    `live` reads metrics from the running service where the checkout has no bundle.
     """
     promotions = batch.changing
-    trailers = "\n".join(line for each in promotions for line in each.trailers)
-    room = markdown.MAX_CHARACTERS - len(trailers) - 2
+    room = markdown.MAX_CHARACTERS - sum(len(line) + 1 for line in batch.trailers)
     if len(promotions) == 1:
-        text = body(repository, promotions[0], now, live=live, limit=room)
-    elif len(promotions) <= MAX_WHOLE:
-        limit = room // len(promotions) - MAX_TITLE
-        text = "\n".join(
-            f"# {each.model}\n{body(repository, each, now, live=live, limit=limit)}"
-            for each in promotions
-        )
-    else:
-        text = _overview(repository, batch, room)
-    return f"{text}\n{trailers}\n" if trailers else text
+        return body(repository, promotions[0], now, live=live, limit=room)
+    if len(promotions) > MAX_WHOLE:
+        return _overview(repository, batch, room)
+    limit = room // max(1, len(promotions)) - MAX_TITLE
+    return "\n".join(
+        f"# {each.model}\n{body(repository, each, now, live=live, limit=limit)}"
+        for each in promotions
+    )
 
 
 def _overview(repository: Repository, batch: Batch, room: int) -> str:

@@ -146,6 +146,23 @@ def automatic_violations(
     ]
 
 
+def record_violations(
+    model: str, source: Environment, version: Version, health: str, passed: Sequence[str]
+) -> list[str]:
+    """Why nobody knows that a version works in `source`: that decides if no person does.
+
+    A cluster, or the record of a verification, has to say so.
+    """
+    is_verified = bool(source.verification) and set(source.verification) <= set(passed)
+    if health == "Healthy" or is_verified:
+        return []
+    return [
+        f"no record that {version.model.version} of '{model}' works in '{source.name}': expected a "
+        f"cluster that says Healthy, or `verification` of '{source.name}'; found "
+        f"{health or 'no cluster that answers'}"
+    ]
+
+
 def override_violations(environment: Environment, overridden: Sequence[str]) -> list[str]:
     """Why rules may not be left out in an environment."""
     allowed = environment.overrides.rules if environment.overrides else []

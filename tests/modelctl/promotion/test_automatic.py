@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.repository import verifications
+from modelctl.repository.environments import Repository
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B, ENVIRONMENTS, VERSION, commit_all, run
 from tests.modelctl.promotion.test_pull_request import Forge, forge  # noqa: F401 - a fixture
 
 TARGET = "environments/staging/iris/version.yaml"
-AUTOMATIC = ENVIRONMENTS.replace("promotion: pull-request", "promotion: automatic", 1)
+AUTOMATIC = ENVIRONMENTS.replace("promotion: pull-request", "promotion: automatic", 1).replace(
+    "name: dev\n", "name: dev\n    verification: [sample]\n"
+)
 NEWER = VERSION.replace("1.0.0", "1.1.0").replace(DIGEST_A, DIGEST_B)
 BRANCH = "promote/staging-iris"
 
@@ -29,10 +33,20 @@ def release(root: Path, text: str, *environments: str) -> None:
         commit_all(root, f"{environment} changes")
 
 
+def verify(root: Path) -> None:
+    """Record that what is in dev works; test_verification does it with a service."""
+    repository = Repository.find(root)
+    dev = repository.environment("dev")
+    version = repository.version(dev, "iris")
+    assert version is not None
+    verifications.record(repository, dev, "iris", version, {"sample": 10})
+
+
 @pytest.fixture
 def automatic(released: Path) -> Path:
     """iris 1.0.0 in dev; staging takes versions automatically, production does not."""
     write(released, AUTOMATIC)
+    verify(released)
     return released
 
 
@@ -71,11 +85,28 @@ def test_a_version_that_was_rolled_back_is_not_promoted_again(automatic: Path) -
     release(automatic, NEWER.replace("0.1.0", "0.2.0"), "dev")
     assert words in run("auto-promote")
     release(automatic, VERSION.replace("0.1.0", "0.2.0"), "dev")
+    verify(automatic)
     assert "Promote iris 1.0.0 to staging" in run("auto-promote")
     # A person may.
     subprocess.run(["git", "checkout", "-q", "."], check=True)
     release(automatic, NEWER, "dev")
+    verify(automatic)
     assert "Promote iris 1.1.0 to staging" in run("promote", "iris", "--to", "staging")
+
+
+def test_nothing_is_promoted_on_no_evidence(automatic: Path) -> None:
+    release(automatic, NEWER, "dev")
+    assert "1.1.0 of 'iris' is not verified in 'dev'" in run("auto-promote")
+    write(automatic, AUTOMATIC.replace("    verification: [sample]\n", ""))
+    assert (
+        "no record that 1.1.0 of 'iris' works in 'dev': expected a cluster that says Healthy, or "
+        "`verification` of 'dev'; found no cluster that answers"
+    ) in run("auto-promote")
+    assert not (automatic / TARGET).exists()
+    # A person may decide that.
+    assert "Promote iris 1.1.0" in run(
+        "promote", "iris", "--to", "staging", "--dry-run", "--no-live", "--output", "json"
+    )
 
 
 def test_an_environment_that_is_not_automatic_is_refused(automatic: Path) -> None:
@@ -98,6 +129,8 @@ def test_an_unreadable_file_stops_only_its_model(automatic: Path) -> None:
 
 def test_a_pull_request_is_opened_and_merged_once_its_checks_pass(forge: Forge) -> None:  # noqa: F811
     write(forge.checkout, AUTOMATIC)
+    verify(forge.checkout)
+    subprocess.run(["git", "push", "-q", "origin", "HEAD"], cwd=forge.checkout, check=True)
     words = ("auto-promote", "--no-live", "--pull-request", "--merge")
     assert "staging/iris: https://forge.example/pull/1\n" in run(*words)
     assert forge.show(f"{BRANCH}:{TARGET}") == VERSION
