@@ -28,6 +28,9 @@ def kind_violations(branch: Branch) -> Iterator[str]:
     for path, entry in sorted(branch.changed.items()):
         if entry is None:
             continue
+        if trees.leaves_folder(path):
+            yield f"{_shown(path)}: leaves its folder; git itself makes no such name"
+            continue
         is_value = path.startswith("environments/")
         if is_value and path not in _TOP and not _VALUES.fullmatch(path):
             yield (
@@ -39,7 +42,8 @@ def kind_violations(branch: Branch) -> Iterator[str]:
         ):
             continue
         elif is_value or entry.mode != trees.EXECUTABLE_MODE:
-            yield f"{_shown(path)}: {trees.KINDS[entry.mode]}; expected a plain file (mode 644)"
+            kind = trees.KINDS.get(entry.mode, f"of git mode {entry.mode}")
+            yield f"{_shown(path)}: {kind}; expected a plain file (mode 644)"
 
 
 def outdated_violations(branch: Branch) -> Iterator[str]:

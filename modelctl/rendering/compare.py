@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.errors import RefusedError
 from modelctl.rendering import diff, render
-from modelctl.repository import changes, gitrepo, plain_files, yamlfile
+from modelctl.repository import changes, plain_files, trees, yamlfile
 from modelctl.repository.environments import FILE, Environment, Repository
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def _checkout(repository: Repository, commit: str) -> Iterator[Repository | None
     """The files of a commit in a temporary folder; None if it has no environments."""
     with tempfile.TemporaryDirectory(prefix="modelctl-") as name:
         folder = Path(name)
-        gitrepo.export(repository.root, commit, changes.READ_PATHS, folder / "files.tar")
-        with tarfile.open(folder / "files.tar") as archive:
-            archive.extractall(folder, filter="data")
+        # Not `git archive`, which leaves out what .gitattributes says.
+        files = trees.files(repository.root, commit, changes.READ_PATHS)
+        trees.export(repository.root, files, folder)
         yield Repository.find(folder) if (folder / FILE).is_file() else None

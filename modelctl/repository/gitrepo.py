@@ -199,9 +199,3 @@ def contains(root: Path, commit: str, other: str) -> bool:
 def ancestors_of(root: Path, commit: str) -> set[str]:
     """A commit and all before it."""
     return set(git(root, "rev-list", commit).split())
-
-
-def export(root: Path, commit: str, paths: tuple[str, ...], archive: Path) -> None:
-    """Write those of `paths` that exist in a commit as a tar archive."""
-    existing = git(root, "ls-tree", "--name-only", commit, "--", *paths).splitlines()
-    git(root, "archive", f"--output={archive}", commit, "--", *existing)

@@ -174,11 +174,21 @@ def contents(root: Path, oids: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
+def leaves_folder(path: str) -> bool:
+    """Whether a name means another place than it seems, which git refuses to check out."""
+    return any(part.lower() in ("", ".", "..", ".git") for part in path.split("/"))
+
+
 def export(root: Path, entries: Mapping[str, Entry], folder: Path) -> None:
-    """Write regular files as they are stored; anything else of a tree is left out."""
+    """Write regular files as they are stored; anything else of a tree is left out.
+
+    Raises ModelctlError for a name that leaves `folder`.
+    """
     regular = {path: entry for path, entry in entries.items() if entry.mode.startswith("100")}
     stored = contents(root, (entry.oid for entry in regular.values() if entry.oid))
     for path, entry in regular.items():
+        if leaves_folder(path):
+            raise ModelctlError(f"{path!r} leaves its folder", fix="remove it from the commit")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(stored[entry.oid] if entry.oid else (root / entry.here).read_bytes())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -495,6 +497,64 @@ def test_no_program_of_the_change_or_of_the_clone_runs(target: Path, tmp_path: P
     trace.unlink(missing_ok=True)
     assert "no problems" in judge()
     assert not trace.exists()
+
+
+def crafted(path: str) -> None:
+    """Commit a tree that git itself would never make, as somebody with another program could."""
+    oid = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"],
+        input=EVIL.encode(), check=True, capture_output=True,
+    ).stdout.decode().strip()  # fmt: skip
+    (*folders, name) = path.split("/")
+    kind, entry = "100644", name
+    for depth in range(len(folders), -1, -1):
+        above = "/".join(part for part in folders[:depth] if part != "..")
+        is_real = not {"..", ".git"} & set(folders[:depth])
+        listing = git("ls-tree", f"change:{above}") if is_real else ""
+        tree = b""
+        rows = [line.split(maxsplit=3) for line in listing.splitlines()]
+        kept = {row[3]: (row[0].lstrip("0"), row[2]) for row in rows if row[3] != entry}
+        kept[entry] = (kind, oid)
+        for key, (kept_mode, kept_oid) in sorted(kept.items()):
+            tree += f"{kept_mode} {key}\0".encode() + bytes.fromhex(kept_oid)
+        oid = subprocess.run(
+            ["git", "hash-object", "-w", "-t", "tree", "--literally", "--stdin"],
+            input=tree, check=True, capture_output=True,
+        ).stdout.decode().strip()  # fmt: skip
+        kind, entry = "40000", folders[depth - 1] if depth else ""
+    commit_oid = git("commit-tree", oid, "-p", "change", "-m", "crafted")
+    git("update-ref", "refs/heads/change", commit_oid)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("charts/ml-model/../../../escaped", id="above-the-repository"),
+        pytest.param("charts/ml-model/.git/config", id="a-repository-in-the-chart"),
+    ],
+)
+def test_a_tree_that_git_would_not_make_is_refused(target: Path, path: str) -> None:
+    crafted(path)
+    assert path in git("ls-tree", "-r", "--name-only", "--full-tree", "change")
+    with pytest.raises(RefusedError, match="leaves its folder"):
+        judge()
+    assert not (Path(tempfile.gettempdir()) / "escaped").exists()
+
+
+def test_a_replaced_object_deceives_nobody(target: Path) -> None:
+    """Whoever can put a reference there shows another commit under the same name."""
+    good = git("rev-parse", "change")
+    commit(target, "evil", **{PRODUCTION: EVIL})
+    git("replace", git("rev-parse", "change"), good)
+    with pytest.raises(RefusedError, match=NEITHER):
+        judge()
+
+
+def test_a_change_without_environments_is_an_error(target: Path) -> None:
+    (target / RULES).unlink()
+    commit_all(target, "no rules")
+    with pytest.raises(ModelctlError, match=f"no {RULES}"):
+        judge()
 
 
 @pytest.mark.parametrize("base", ["", " ", "0" * 40, "nowhere", "--output=x", "main:environments"])
