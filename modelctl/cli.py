@@ -6,6 +6,8 @@ import importlib
 
 import click
 
+from modelctl import names
+
 COMMANDS = {
     "new": "Create a model: its training code or finished file, and its value files.",
     "build": "Train and package models whose inputs changed.",
@@ -35,6 +37,7 @@ COMMANDS = {
     "render": "Print the manifests of a release as Argo CD applies them.",
     "check": "Check every file under environments/.",
     "bootstrap": "Set up an existing Argo CD to follow this repository.",
+    "completion": "Print the script for completion in a shell.",
 }
 
 
@@ -54,6 +57,16 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"modelctl.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a line; an unknown one is refused with the nearest names."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = " or ".join(names.nearest(name, COMMANDS))
+            ctx.fail(f"No such command '{name}'." + (f" Did you mean {near}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list from COMMANDS without importing any of them."""

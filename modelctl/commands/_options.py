@@ -46,7 +46,9 @@ def complete_versions(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """The earlier versions of the model and the environment that stand on the line already."""
-    model, name = context.params.get("model"), context.params.get("environment")
+    # An option without its value ends click's parsing: what came before it is left over.
+    model = context.params.get("model") or next(iter(context.args), None)
+    name = context.params.get("environment")
 
     def versions(repository: Repository) -> list[str]:
         if not model or not name:
@@ -68,6 +70,8 @@ def _starting_with(
 
 
 model_argument = click.argument("model", shell_complete=complete_models)
+
+models_argument = click.argument("models", nargs=-1, shell_complete=complete_models)
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Preview without writing anything")
 
@@ -110,3 +114,12 @@ def environment_option(flag: str, help_text: str) -> Decorator:
     return click.option(
         flag, "environment", required=True, help=help_text, shell_complete=complete_environments
     )
+
+
+environment_filter_option = click.option(
+    "--env",
+    "environment",
+    default="",
+    help="Only this environment",
+    shell_complete=complete_environments,
+)

@@ -6,6 +6,8 @@ import click
 
 from modelctl.cluster import bootstrap
 from modelctl.cluster.context import Cluster
+from modelctl.commands import _result
+from modelctl.commands._options import output_option
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository.environments import Repository
 
@@ -31,6 +33,7 @@ ARGOCD_KINDS = ("applications", "applicationsets", "appprojects")
 @click.option("--poll-seconds", default=180, show_default=True, help="Polling interval")
 @click.option("--settings", is_flag=True, help="Settings from argocd/install as well")
 @click.option("--dry-run", is_flag=True, help="Server-side dry run: validation without changes")
+@output_option
 def command(
     context: str,
     repo: str,
@@ -46,6 +49,7 @@ def command(
     poll_seconds: int,
     settings: bool,
     dry_run: bool,
+    output: str,
 ) -> None:
     """Set up an existing Argo CD: projects, ApplicationSets, repository and registry.
 
@@ -77,11 +81,9 @@ def command(
         lines += cluster.apply(objects, dry_run=dry_run, force=True)
     # No other field manager owns these; Argo CD itself writes to its Application.
     lines += cluster.apply(plan.objects(), dry_run=dry_run, force=True)
-    click.echo("\n".join(lines))
-    if dry_run:
-        click.echo("dry run: nothing changed")
-    else:
-        click.echo(f"next: kubectl -n {namespace} get applications --watch")
+    after = f"next: kubectl -n {namespace} get applications --watch"
+    text = "\n".join([*lines, "dry run: nothing changed" if dry_run else after])
+    _result.echo(output, text, {"objects": lines, "dryRun": dry_run})
 
 
 def _ensure_ready(repository: Repository, cluster: Cluster, plan: bootstrap.Plan) -> None:

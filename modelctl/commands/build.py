@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from modelctl.commands import _result
+from modelctl.commands._options import complete_models, output_option
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from modelctl.packaging.build import Home, State
 
 
 @click.command()
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", shell_complete=complete_models)
 @click.option("--force", is_flag=True, help="Train and package again what is up to date")
 @click.option("--replace", is_flag=True, help="Replace a bundle that comes from elsewhere")
-def command(models: tuple[str, ...], force: bool, replace: bool) -> None:
+@output_option
+def command(models: tuple[str, ...], force: bool, replace: bool, output: str) -> None:
     """Train and package MODEL into build/bundles/MODEL, unless that is up to date; default: all.
 
     A model without training code is packaged from the files in `source:` of its model.yaml, whose
@@ -31,20 +40,36 @@ def command(models: tuple[str, ...], force: bool, replace: bool) -> None:
       modelctl build iris
       modelctl build --force
     """
+    from app.model.bundle import MANIFEST, digest_of
     from modelctl.packaging import build
 
     root = _root()
     names = list(models) or build.models(root)
     options = [*(["--force"] if force else []), *(["--replace"] if replace else [])]
     if len(names) == 1:
-        _build(build.Home(root, names[0]), force=force, replace=replace)
+        home = build.Home(root, names[0])
+        with _stdout_for_the_result(output):
+            is_built = _build(home, force=force, replace=replace)
+        if output == "json":
+            digest = digest_of((home.bundle / MANIFEST).read_bytes())
+            document = {"model": home.model, "built": is_built, "bundle": home.bundle}
+            _result.echo(output, "", [{**document, "digest": digest}])
         return
     failed = []
+    documents: list[object] = []
     for name in names:
         # Each in a process of its own: their helper modules may have the same names.
         argv = [sys.executable, "-m", "modelctl", "build", name, *options]
-        if subprocess.run(argv, check=False, cwd=root).returncode != 0:
+        if output == "json":
+            argv.append("--output=json")
+        pipe = subprocess.PIPE if output == "json" else None
+        done = subprocess.run(argv, check=False, cwd=root, stdout=pipe)
+        if done.returncode != 0:
             failed.append(name)
+        elif output == "json":
+            documents += json.loads(done.stdout)
+    if output == "json":
+        _result.echo(output, "", documents)
     if failed:
         from modelctl.errors import ModelctlError
 
@@ -53,19 +78,38 @@ def command(models: tuple[str, ...], force: bool, replace: bool) -> None:
         )
 
 
-def _build(home: Home, *, force: bool, replace: bool) -> None:
+@contextmanager
+def _stdout_for_the_result(output: str) -> Iterator[None]:
+    """With `--output json` everything printed meanwhile, by training code too, is on stderr."""
+    if output != "json":
+        yield
+        return
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
+def _build(home: Home, *, force: bool, replace: bool) -> bool:
+    """Build unless it is up to date; whether it was built."""
     from modelctl.packaging import build, fingerprint
 
     state = build.inspect(home)
     if not state.changed and not force:
         click.echo(f"{home.model}: build/bundles/{home.model} is up to date")
-        return
+        return False
     if not replace:
         build.require_own_bundle(home)
     reason = fingerprint.in_words(state.changed) or "--force"
     click.echo(f"{home.model}: building ({reason})")
     build.train(home, state, force=force)
     _package(home, state)
+    return True
 
 
 def _package(home: Home, state: State) -> None:
@@ -74,7 +118,6 @@ def _package(home: Home, state: State) -> None:
     started = time.monotonic()
     with Console(stderr=True).status("loading scikit-learn") as status:
         from modelctl.packaging import build
-        from modelctl.packaging.evaluation import with_metrics
         from modelctl.packaging.package import plan, write
         from modelctl.packaging.table import print_attempts, print_inputs
         from modelctl.packaging.training_output import Request, read_training_output
@@ -83,9 +126,13 @@ def _package(home: Home, state: State) -> None:
         source = home.source()
         key = source.key if source is not None else ""
         training_output = read_training_output(Request(home.training, config=home.config, key=key))
-        if source is not None:
-            training_output = with_metrics(training_output)
-        planned = plan(training_output, engine="auto", tolerance=1e-6, on_step=status.update)
+        planned = plan(
+            training_output,
+            engine="auto",
+            tolerance=1e-6,
+            on_step=status.update,
+            score=source is not None,
+        )
         planned.report[build.BUILT] = build.record_of(home, state, planned.digest)
         digest = write(planned, home.bundle)
     print_inputs(planned)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands._options import output_option
+from modelctl.commands import _colour
+from modelctl.commands._options import complete_environments, complete_models, output_option
 from modelctl.rendering import compare
 from modelctl.rendering import markdown as forge
 from modelctl.repository import gitrepo
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", required=False)
-@click.argument("first", required=False)
-@click.argument("second", required=False)
+@click.argument("model", required=False, shell_complete=complete_models)
+@click.argument("first", required=False, shell_complete=complete_environments)
+@click.argument("second", required=False, shell_complete=complete_environments)
 @click.option("--base", help="Commit to compare the checkout with, release by release")
 @click.option("--markdown", is_flag=True, help="Markdown for a pull-request comment")
 @output_option
@@ -64,7 +65,7 @@ def command(
         click.echo(forge.comment(by_release), nl=False)
         return
     for name, changes in by_release.items():
-        click.echo(_plain(name, changes))
+        _colour.echo_diff(_plain(name, changes))
 
 
 def _plain(name: str, changes: list[Change]) -> str:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from modelctl.commands import _result
+from modelctl.commands._options import output_option
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -41,6 +44,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     is_flag=True,
     help="Append the rules that were found to --config, to edit them",
 )
+@output_option
 def command(
     path: Path,
     sample: Path | None,
@@ -54,6 +58,7 @@ def command(
     engine: str,
     tolerance: float,
     write_inputs: bool,
+    output: str,
 ) -> None:
     """Package PATH as a verified bundle.
 
@@ -93,8 +98,11 @@ def command(
         from modelctl.packaging.inputs_block import write_inputs as append_inputs
 
         append_inputs(config, planned.inferred)
-    print_inputs(planned)
-    print_attempts(planned)
+    if output == "table":
+        print_inputs(planned)
+        print_attempts(planned)
     seconds = time.monotonic() - started
-    click.echo(f"{training_output.name} {training_output.version} -> {out} in {seconds:.1f} s")
-    click.echo(digest)
+    name, version = training_output.name, training_output.version
+    text = f"{name} {version} -> {out} in {seconds:.1f} s\n{digest}"
+    document = {"name": name, "version": version, "out": out, "digest": digest}
+    _result.echo(output, text, {**document, "seconds": round(seconds, 1)})

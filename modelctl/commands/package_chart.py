@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from modelctl.commands import _result
+from modelctl.commands._options import output_option
 from modelctl.rendering import chart_package
 from modelctl.rendering.render import find_helm
 from modelctl.repository.environments import CHART, Repository
@@ -19,7 +21,8 @@ from modelctl.repository.environments import CHART, Repository
     show_default=True,
     help="Folder to write",
 )
-def command(out: Path) -> None:
+@output_option
+def command(out: Path, output: str) -> None:
     """Package charts/ml-model and print the archive's path and digest.
 
     The same content gives the same bytes: files get the time of the last commit that changed the
@@ -29,4 +32,5 @@ def command(out: Path) -> None:
     """
     root = Repository.find().root
     package = chart_package.package(root / CHART, out, find_helm(root))
-    click.echo(f"{package.path}  {package.digest}")
+    document = {"path": package.path, "digest": package.digest}
+    _result.echo(output, f"{package.path}  {package.digest}", document)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from modelctl.commands import _result
+from modelctl.commands._options import output_option
+
 
 @click.command()
 @click.argument("url")
@@ -36,7 +39,10 @@ import click
     show_default=True,
     help="Parallel connections",
 )
-def command(url: str, path: Path, out: Path | None, batch_rows: int, connections: int) -> None:
+@output_option
+def command(
+    url: str, path: Path, out: Path | None, batch_rows: int, connections: int, output: str
+) -> None:
     """Score every row of a file with the service at URL and write the predictions as CSV.
 
     \b
@@ -56,10 +62,15 @@ def command(url: str, path: Path, out: Path | None, batch_rows: int, connections
         predictions = run(
             client, job, connections=connections, on_batch=lambda n: progress.advance(task, n)
         )
+    summary = {"model": job.model, "rows": len(predictions), "retries": client.retries}
+    if out is None and output == "json":
+        _result.echo(output, "", {**summary, "predictions": predictions})
+        return
     if out is None:
         write_csv(predictions, job.output, sys.stdout)
         return
     with out.open("w", newline="", encoding="utf-8") as stream:
         write_csv(predictions, job.output, stream)
     retried = f", {client.retries} retries" if client.retries else ""
-    click.echo(f"{job.model}: {len(predictions):,} rows -> {out}{retried}")
+    text = f"{job.model}: {len(predictions):,} rows -> {out}{retried}"
+    _result.echo(output, text, {**summary, "out": out})

@@ -6,25 +6,32 @@ from pathlib import Path
 
 import click
 
+from modelctl.commands import _result
+from modelctl.commands._options import complete_environments, complete_models
 from modelctl.errors import RefusedError
 from modelctl.rendering import manifests, render
 from modelctl.repository.environments import Repository
 
 
 @click.command()
-@click.argument("model", required=False, default="")
+@click.argument("model", required=False, default="", shell_complete=complete_models)
 @click.option(
-    "--env", "environment", default="", help="Environment to render; default with --output: all"
+    "--env",
+    "environment",
+    default="",
+    shell_complete=complete_environments,
+    help="Environment to render; default with a folder: all",
 )
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write instead, as ENVIRONMENT-MODEL/KIND-NAME.yaml",
+    metavar="[json|FOLDER]",
+    help="JSON list of the objects, or a folder to write, as ENVIRONMENT-MODEL/KIND-NAME.yaml",
 )
 def command(model: str, environment: str, output: Path | None) -> None:
     """Print the manifests of MODEL in an environment, rendered with its four value files.
 
-    With --output, write one folder per release; MODEL and --env limit which.
+    With --output FOLDER, write one folder per release; MODEL and --env limit which.
 
     \b
     Examples:
@@ -33,10 +40,15 @@ def command(model: str, environment: str, output: Path | None) -> None:
     """
     repository = Repository.find()
     target = repository.environment(environment) if environment else None
-    if output is None:
+    is_json = output == Path("json")
+    if output is None or is_json:
         if not (model and target):
-            raise click.UsageError("pass MODEL and --env, or --output")
-        click.echo(render.release_text(repository, target, model), nl=False)
+            raise click.UsageError("pass MODEL and --env, or --output FOLDER")
+        text = render.release_text(repository, target, model)
+        if is_json:
+            _result.echo("json", "", render.parse(text))
+        else:
+            click.echo(text, nl=False)
         return
     releases = manifests.releases(repository, target, model)
     if not releases:

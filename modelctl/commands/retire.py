@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from modelctl.cluster import kube
+from modelctl.commands import _result
 from modelctl.commands._edit import DisplayOptions
 from modelctl.commands._options import (
     dry_run_option,
@@ -66,27 +67,35 @@ def command(
     repository = Repository.find()
     target = repository.environment(environment)
     name = f"{environment}-{model}"
+
+    def report(text: str, state: str) -> None:
+        _result.echo(output, text, {"release": name, "state": state})
+
     if not live:
-        click.echo(f"{name} is not in git; cluster not queried (--no-live)")
+        report(f"{name} is not in git; cluster not queried (--no-live)", "unknown")
         return
     try:
         application = kube.application(name)
     except kube.UnreachableError as error:
-        click.echo(f"{name} is not in git; no cluster reachable: {error.reason}")
         command = retire.manual_command(name, keep_running=keep_running)
-        click.echo(f"to delete its Application: {command}")
+        report(
+            f"{name} is not in git; no cluster reachable: {error.reason}\n"
+            f"to delete its Application: {command}",
+            "unknown",
+        )
         return
     if application is None:
         _require_known(repository, target, model)
-        click.echo(f"{name} is neither in git nor in Argo CD: nothing to retire")
+        report(f"{name} is neither in git nor in Argo CD: nothing to retire", "retired")
     elif dry_run:
-        click.echo(f"dry run: Application {name} would be deleted")
+        report(f"dry run: Application {name} would be deleted", "to be deleted")
     else:
-        click.echo(f"{name} is not in git; deleting its Application ...")
+        click.echo(f"{name} is not in git; deleting its Application ...", err=True)
         missing = retire.missing_files(repository, target, model)
         retire.delete_application(application, missing, keep_running=keep_running)
-        click.echo(f"Application {name} deleted" + (", pods orphaned" if keep_running else ""))
-        _print_return(repository, target, model)
+        report(f"Application {name} deleted{', pods orphaned' * keep_running}", "retired")
+        if output == "table":
+            _print_return(repository, target, model)
 
 
 def _print_return(repository: Repository, environment: Environment, model: str) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from modelctl.commands import _result
+from modelctl.commands._options import output_option
+
 
 @click.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -20,7 +23,8 @@ import click
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=None, help="Number of worker processes"
 )
-def command(bundle: Path, host: str, port: int, workers: int | None) -> None:
+@output_option
+def command(bundle: Path, host: str, port: int, workers: int | None, output: str) -> None:
     """Serve BUNDLE until Ctrl-C, with the code that the container runs.
 
     \b
@@ -30,5 +34,7 @@ def command(bundle: Path, host: str, port: int, workers: int | None) -> None:
     from modelctl.service.serve import become_server, environment
 
     variables = environment(bundle, host=host, port=port, workers=workers)
-    click.echo(f"serving {bundle} ({variables['MODEL_DIGEST'][:19]}...) on http://{host}:{port}")
+    digest, url = variables["MODEL_DIGEST"], f"http://{host}:{port}"
+    text = f"serving {bundle} ({digest[:19]}...) on {url}"
+    _result.echo(output, text, {"url": url, "digest": digest})
     become_server(variables)

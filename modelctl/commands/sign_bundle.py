@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from modelctl.commands import _result
+from modelctl.commands._options import output_option
+
 
 @click.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -21,7 +24,8 @@ import click
     show_default=True,
     help="Environment variable with the key's password",
 )
-def command(bundle: Path, key: Path, password_env: str) -> None:
+@output_option
+def command(bundle: Path, key: Path, password_env: str, output: str) -> None:
     """Verify and sign BUNDLE, and write model.sig beside its manifest.
 
     The signature follows OpenSSF model signing: the pod verifies it, and so does `model_signing
@@ -37,4 +41,5 @@ def command(bundle: Path, key: Path, password_env: str) -> None:
 
     from modelctl.supply.signing import sign
 
-    click.echo(sign(bundle, key, os.environ.get(password_env)))
+    signature = sign(bundle, key, os.environ.get(password_env))
+    _result.echo(output, str(signature), {"signature": signature})

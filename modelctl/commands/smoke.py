@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands._options import bundle_option
+from modelctl.commands import _result
+from modelctl.commands._options import bundle_option, output_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("url")
 @bundle_option("folder", "Bundle that the service has to serve")
-def command(url: str, folder: Path) -> None:
+@output_option
+def command(url: str, folder: Path, output: str) -> None:
     """Smoke-test the service at URL with every row of the bundle's sample.
 
     Exit code 3 if it serves another bundle, or its predictions differ from the recorded ones.
@@ -41,4 +43,7 @@ def command(url: str, folder: Path) -> None:
             fix="check the service's log and /model/info",
         )
     rows = len(smoke.sample_rows(bundle)[0])
-    click.echo(f"{name}: {rows} predictions match the recorded ones, {bundle.digest}")
+    text = f"{name}: {rows} predictions match the recorded ones, {bundle.digest}"
+    manifest = bundle.manifest
+    document = {"name": manifest["name"], "version": manifest["version"], "rows": rows}
+    _result.echo(output, text, {**document, "digest": bundle.digest})

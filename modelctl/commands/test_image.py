@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands._options import bundle_option
+from modelctl.commands import _result
+from modelctl.commands._options import bundle_option, output_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Memory limit in MiB",
 )
-def command(image: str, folder: Path, socket: str, memory: int) -> None:
+@output_option
+def command(image: str, folder: Path, socket: str, memory: int, output: str) -> None:
     """Run IMAGE unprivileged with a read-only root filesystem, and smoke-test it.
 
     Checks that it predicts its bundle's sample as recorded, does not run as root, cannot write to
@@ -57,10 +59,14 @@ def command(image: str, folder: Path, socket: str, memory: int) -> None:
             f"{program} is not on PATH", fix="install it, or pass --containerd SOCKET"
         )
     checks = image_test.examine(engine, image_test.Subject(image, verify_bundle(folder), memory))
-    rows = table("THE IMAGE", "", last="FOUND")
-    for check in checks:
-        rows.add_row(check.claim, "yes" if check.passes else "NO", escape(check.seen))
-    console().print(rows)
+    if output == "json":
+        seen = [{"claim": c.claim, "passes": c.passes, "found": c.seen} for c in checks]
+        _result.echo(output, "", {"checks": seen})
+    else:
+        rows = table("THE IMAGE", "", last="FOUND")
+        for check in checks:
+            rows.add_row(check.claim, "yes" if check.passes else "NO", escape(check.seen))
+        console().print(rows)
     failed = [check for check in checks if not check.passes]
     if failed:
         raise RefusedError(

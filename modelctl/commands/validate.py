@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from modelctl.commands import _result
 from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.commands._options import dry_run_option, model_argument, output_option
 
@@ -61,4 +62,6 @@ def command(model: str, sample: Path | None, update: bool, dry_run: bool, output
             fix="correct the data; if the change is intended, edit that file or run "
             f"`modelctl validate {model} --update`, and commit it",
         )
-    click.echo(f"{model}: {len(frame)} rows with {len(frame.columns)} columns, valid")
+    text = f"{model}: {len(frame)} rows with {len(frame.columns)} columns, valid"
+    document = {"model": model, "rows": len(frame), "columns": len(frame.columns)}
+    _result.echo(output, text, document)

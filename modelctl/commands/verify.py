@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from modelctl.commands import _result
+from modelctl.commands._options import output_option
+
 
 @click.command()
 @click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -16,7 +19,8 @@ import click
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Public key (PEM) to verify the signature of `modelctl sign-bundle` with",
 )
-def command(bundle: Path, digest: str | None, public_key: Path | None) -> None:
+@output_option
+def command(bundle: Path, digest: str | None, public_key: Path | None, output: str) -> None:
     """Verify every hash of BUNDLE and print its digest; exit code 3 if verification fails.
 
     \b
@@ -30,4 +34,6 @@ def command(bundle: Path, digest: str | None, public_key: Path | None) -> None:
         from modelctl.supply.signing import ensure_signed
 
         ensure_signed(verified, public_key)
-    click.echo(verified.digest)
+    manifest = verified.manifest
+    document = {"digest": verified.digest, "name": manifest["name"], "version": manifest["version"]}
+    _result.echo(output, verified.digest, document)

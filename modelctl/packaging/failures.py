@@ -20,6 +20,7 @@ from modelctl.packaging.lowering.walk import unwrapped
 from modelctl.packaging.own_code import is_installed
 
 if TYPE_CHECKING:
+    from app.model.prediction import ModelOutputError
     from modelctl.packaging.oracle import Oracle, RefusedRowsError
 
 FRAME = "write the sample from the frame that was passed to fit"
@@ -49,6 +50,16 @@ def not_row_by_row(found: str, oracle: Oracle, frame: pd.DataFrame) -> ModelctlE
         expected=f"{len(frame)} answers for {len(frame)} rows",
         found=found,
         fix=fix,
+    )
+
+
+def breaks_contract(error: ModelOutputError) -> ModelctlError:
+    """The estimator answered what its fitted attributes do not have."""
+    return ModelctlError(
+        "the model answers something else than its fitted attributes say",
+        expected="one of the model's classes for each target, a number for each class",
+        found=str(error),
+        fix="look at `classes_`, `predict` and `predict_proba` of its last step",
     )
 
 

@@ -13,11 +13,17 @@ import numpy as np
 
 from app.model.prediction import ModelOutputError, RowCountError
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.packaging.failures import cannot_predict, ensure_rows_kept, not_row_by_row
+from modelctl.packaging.failures import (
+    breaks_contract,
+    cannot_predict,
+    ensure_rows_kept,
+    not_row_by_row,
+)
 from modelctl.packaging.oracle import RefusedRowsError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from app.model.contract import Output
     from app.model.prediction import Prediction
@@ -40,12 +46,12 @@ def ensure_row_by_row(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Pr
     # A client may send one row twice.
     ensure_rows_kept(oracle, frame.iloc[[0, 0]])
     for at in _telling_rows(frame):
-        alone = _predict(oracle, frame.iloc[at : at + 1], output)
+        alone = _predict(oracle, frame.iloc[at : at + 1], output, tell=True)
         _ensure_same(alone, expected, [at], "alone", output)
     middle = len(frame) // 2
     for part_rows in (range(middle), range(middle, len(frame))):
         if part_rows:
-            part = _predict(oracle, frame.iloc[list(part_rows)], output)
+            part = _predict(oracle, frame.iloc[list(part_rows)], output, tell=True)
             _ensure_same(part, expected, list(part_rows), "among fewer rows", output)
     order = np.random.default_rng(0).permutation(len(frame))
     permuted = _predict(oracle, frame.iloc[order], output)
@@ -105,18 +111,15 @@ def ensure_not_constant(expected: Prediction, labels: pd.Series[Any] | None, las
     )
 
 
-def _predict(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
+def _predict(
+    oracle: Oracle, frame: pd.DataFrame, output: Output, *, tell: bool = False
+) -> Prediction:
     try:
-        return oracle.predict(frame, output)
+        return oracle.tell(frame, output) if tell else oracle.predict(frame, output)
     except RowCountError as error:
         raise not_row_by_row(str(error), oracle, frame) from error
     except ModelOutputError as error:
-        raise ModelctlError(
-            "the model answers something else than its fitted attributes say",
-            expected="one of the model's classes for each target, a number for each class",
-            found=str(error),
-            fix="look at `classes_`, `predict` and `predict_proba` of its last step",
-        ) from error
+        raise breaks_contract(error) from error
     except RefusedRowsError as error:
         raise cannot_predict(error, frame) from error
 
@@ -125,12 +128,17 @@ def _ensure_same(
     actual: Prediction, expected: Prediction, rows: list[int], circumstance: str, output: Output
 ) -> None:
     """Raise ModelctlError unless `actual` are the answers of these rows of the sample."""
-    wrong = [
-        at
-        for at, value in zip(rows, actual.values, strict=True)
-        if not _equal(value, expected.values[at])
-    ]
-    if not wrong or _are_ties(expected, wrong, output):
+    wrong = _differing(actual.probabilities, expected.probabilities, rows)
+    wrong += _differing(actual.scores, expected.scores, rows)
+    if not wrong and actual.values:
+        wrong = [
+            at
+            for at, value in zip(rows, actual.values, strict=True)
+            if not _equal(value, expected.values[at])
+        ]
+        if not wrong or _are_ties(expected, wrong, output):
+            return
+    if not wrong:
         return
     raise ModelctlError(
         "the model's answer for a row depends on the other rows of a request",
@@ -138,6 +146,17 @@ def _ensure_same(
         found=f"row {wrong[0]} differs",
         fix="take out the step that calculates over the rows of a request (ranks, means, shifts)",
     )
+
+
+def _differing(
+    actual: NDArray[np.float64] | None, expected: NDArray[np.float64] | None, rows: list[int]
+) -> list[int]:
+    """The rows whose probabilities or scores are others."""
+    if actual is None or expected is None:
+        return []
+    right = expected[rows]
+    is_wrong = np.abs(actual - right) > TOLERANCE * np.maximum(1.0, np.abs(right))
+    return [rows[at] for at in np.flatnonzero(is_wrong.reshape(len(rows), -1).any(axis=1))]
 
 
 def _are_ties(expected: Prediction, rows: list[int], output: Output) -> bool:

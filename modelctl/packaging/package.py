@@ -20,12 +20,13 @@ from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, ver
 from app.model.engine import NUMBERS, SAMPLE
 from app.model.sklearn_engine import installed_version
 from modelctl.errors import ModelctlError
+from modelctl.packaging.answerable import type_name
 from modelctl.packaging.custom_code import find_boosters, find_custom_code
 from modelctl.packaging.engines import Attempt, attempt_all, chosen, seconds_per_call
+from modelctl.packaging.evaluation import sample_metrics
 from modelctl.packaging.inference import infer
 from modelctl.packaging.invariants import ensure_not_constant
 from modelctl.packaging.notes import notes_on
-from modelctl.packaging.outputs import type_name
 from modelctl.packaging.own_code import ensure_loads, packed
 from modelctl.packaging.parity import encode
 from modelctl.packaging.reference import prediction_reference, reference
@@ -75,18 +76,25 @@ def plan(
     engine: str,
     tolerance: float,
     on_step: Callable[[str], None] = lambda _: None,
+    score: bool = False,
 ) -> Plan:
     """Infer the contract and choose the engine by the parity gate. Raises ModelctlError.
 
-    `on_step` is called with the name of each step, since a large forest takes a while.
+    `on_step` is called with the name of each step, since a large forest takes a while. `score`: a
+    model without metrics gets those of its own sample.
     """
     # One thread, as in a worker, and for reproducible timings.
     with threadpool_limits(1):
-        return _plan(training_output, engine, tolerance, on_step)
+        return _plan(training_output, engine, tolerance, on_step, score=score)
 
 
 def _plan(
-    training_output: TrainingOutput, engine: str, tolerance: float, on_step: Callable[[str], None]
+    training_output: TrainingOutput,
+    engine: str,
+    tolerance: float,
+    on_step: Callable[[str], None],
+    *,
+    score: bool,
 ) -> Plan:
     on_step("inferring the contract")
     output = training_output
@@ -123,7 +131,7 @@ def _plan(
         },
         "files": {name: _entry(data) for name, data in files.items()},
         **contract.as_manifest(),
-        "metrics": training_output.metrics,
+        "metrics": sample_metrics(output, subject.expected) if score else output.metrics,
         "training": training_output.training,
         "parity": None if winner.parity is None else winner.parity.as_manifest(),
         "reference": reference(frame, contract),

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from modelctl.errors import ModelctlError
 from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
+from modelctl.packaging.answerable import ensure_answers
+from modelctl.packaging.codes import ensure_no_codes
 from modelctl.packaging.input_rules import read_rules
 from modelctl.packaging.origins import origin, sample_in
-from modelctl.packaging.outputs import ensure_answers
 from modelctl.packaging.own_code import look_in
 from modelctl.packaging.samples import read_sample
 from modelctl.packaging.sources import read_config
@@ -91,6 +92,8 @@ def read_training_output(request: Request) -> TrainingOutput:
     target = request.target or named_targets(config.get("target", ""))
     columns = [name for name in ([target] if isinstance(target, str) else target) if name]
     frame = read_sample(sample, lambda names: _texts(estimator, names, columns, rules))
+    features = frame.drop(columns=[name for name in columns if name in frame.columns])
+    ensure_no_codes(sample, features, estimator, rules)
     commit, created = origin(request.config.parent if request.config else folder)
     return TrainingOutput(
         name=name,
@@ -99,7 +102,7 @@ def read_training_output(request: Request) -> TrainingOutput:
         target=target or "prediction",
         estimator=estimator,
         model_bytes=loaded.data,
-        features=frame.drop(columns=[name for name in columns if name in frame.columns]),
+        features=features,
         labels=frame[target] if isinstance(target, str) and target in frame.columns else None,
         absent_targets=[name for name in columns if name not in frame.columns],
         rules=rules,

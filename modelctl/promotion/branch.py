@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.repository import gitrepo, origin, yamlfile
+from modelctl.repository import gitrepo, origin, yamlfile, yamltext
 from modelctl.repository.environments import Repository
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def target_checkout(repository: Repository) -> Iterator[Repository]:
         words = ("worktree", "add", "--quiet", "--detach", "--no-checkout", str(tree), reference)
         gitrepo.git(root, *NO_HOOKS, *words)
         try:
+            gitrepo.git(tree, "read-tree", "HEAD")
             files = prefix or "."
             gitrepo.git(
                 tree, *NO_HOOKS, "checkout", "--quiet", "HEAD", "--", files, variables=NO_SMUDGE
@@ -114,8 +115,8 @@ def _texts_on_top(
 ) -> dict[Path, str | None] | None:
     """The edited files on top of a branch, with what others changed in them.
 
-    None if the branch has these edits already. The target branch wins over the branch, and an edit
-    over both, line by line.
+    None if the branch has these edits already. The target branch wins over the branch line by
+    line, and the values of an edit over both.
     """
     fork = gitrepo.git(root, "merge-base", tip, base, accepted=(0, 1)).strip()
     if not fork:
@@ -128,9 +129,7 @@ def _texts_on_top(
         text = edit.after
         if text is not None and theirs is not None:
             ours = _merge(theirs, common or "", edit.before)
-            text = _merge(ours, edit.before, text)
-            if yamlfile.parse(text, edit.path) != yamlfile.parse(edit.after or "", edit.path):
-                text = edit.after
+            text = yamltext.revise(ours, yamlfile.parse(text, edit.path), edit.path)
         texts[edit.path] = text
         is_proposed &= text == theirs and (common or "") == edit.before
     return None if is_proposed else texts

@@ -63,6 +63,8 @@ def file_violations(
     of the checkout.
     """
     touched = changed.touched if changed else {changes.EVERYTHING}
+    # A changed chart or list of environments concerns every file.
+    names = set(changed.names) if changed and changes.EVERYTHING not in touched else None
     # What lies elsewhere than it seems is not read at all.
     if irregular := plain_files.violations(repository.root, changed.names if changed else None):
         return irregular
@@ -77,7 +79,7 @@ def file_violations(
     ]
     violations.extend(codeowners.violations(repository.root, repository.environments))
     for environment in repository.environments:
-        violations.extend(_environment_violations(repository, environment, chart, touched))
+        violations.extend(_environment_violations(repository, environment, chart, touched, names))
         violations.extend(_freeze_violations(environment, datetime.now(UTC)))
     return violations
 
@@ -87,6 +89,7 @@ def _environment_violations(
     environment: Environment,
     chart: _ChartValues,
     touched: set[str],
+    names: set[str] | None,
 ) -> Iterator[str]:
     everything = bool(touched & {changes.EVERYTHING, environment.name})
     folder = repository.root / "environments" / environment.name
@@ -101,7 +104,7 @@ def _environment_violations(
     for path in sorted(paths):
         if path.is_dir():
             yield from _source_violations(repository, environment, path)
-            yield from _model_violations(repository, path, chart, needs_chart=needs_chart)
+            yield from _model_violations(repository, path, chart, names, needs_chart=needs_chart)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
 
@@ -136,8 +139,14 @@ def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]
 
 
 def _model_violations(
-    repository: Repository, folder: Path, chart: _ChartValues, *, needs_chart: bool
+    repository: Repository,
+    folder: Path,
+    chart: _ChartValues,
+    names: set[str] | None,
+    *,
+    needs_chart: bool,
 ) -> Iterator[str]:
+    """`names`: the files to read; the others need only be there."""
     for path in sorted(folder.iterdir()):
         if path.name == OVERRIDE_FILE:
             yield from _override_violations(repository, path)
@@ -146,6 +155,8 @@ def _model_violations(
             yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
     for path in (folder / name for name in VALUE_FILES):
         if path.is_file():
+            if names is not None and path.relative_to(repository.root).as_posix() not in names:
+                continue
             document = yield from _value_violations(repository, path, path.stem, chart)
             if path.stem == "version" and document is not None:
                 yield from _version_violations(repository, path, document, needs_chart=needs_chart)

@@ -44,7 +44,8 @@ class PullRequest:
     @property
     def message(self) -> str:
         """The commit message."""
-        parts = [self.title, self.details, "\n".join(self.trailers)]
+        # One line: the title may end in a reason, which a user may have wrapped.
+        parts = [" ".join(self.title.split()), self.details, "\n".join(self.trailers)]
         return "\n\n".join(filter(None, parts)) + "\n"
 
     def full_body(self, notes: Sequence[str]) -> str:

@@ -60,10 +60,12 @@ def return_commands(repository: Repository, environment: Environment, model: str
     """The commands that bring a retired model back as it was; none if git never had it."""
     root = repository.root
     path = repository.version_file(environment, model)
-    query = ("log", "-1", "--diff-filter=d", "--format=%H", "--", str(path.relative_to(root)))
-    commit = gitrepo.git(root, *query).strip()
-    if not commit:
+    commits = gitrepo.commits_of(root, path)
+    if not commits:
         return []
+    # Before the commit that removed it, or now if that one is still to be made.
+    is_removed = gitrepo.text_at(root, "HEAD", path) is None
+    commit = gitrepo.resolve(root, f"{commits[0].id}^1" if is_removed else "HEAD")
     folder = path.parent.relative_to(root)
     names = [str(folder / name) for name in VALUE_FILES if not (root / folder / name).is_file()]
     names = [name for name in names if gitrepo.text_at(root, commit, root / name) is not None]

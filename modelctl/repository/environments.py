@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from modelctl import names
 from modelctl.errors import ModelctlError
 from modelctl.repository import graph, plain_files, yamlfile
 from modelctl.repository.windows import Window  # noqa: TC001 - pydantic reads it at run time
@@ -287,8 +288,10 @@ class Repository:
         for environment in self.environments:
             if environment.name == name:
                 return environment
-        known = ", ".join(environment.name for environment in self.environments)
-        raise ModelctlError(f"unknown environment '{name}'", expected=f"one of {known}")
+        known = [environment.name for environment in self.environments]
+        raise ModelctlError(
+            f"unknown environment '{name}'", expected=names.expectation(name, known)
+        )
 
     def is_first(self, environment: Environment) -> bool:
         """Whether new builds enter here: it has no previous environment."""
@@ -352,7 +355,7 @@ class Repository:
         if not self.value_file(environment, model, "settings.yaml").is_file():
             raise ModelctlError(
                 f"model '{model}' is not set up in environment '{environment.name}'",
-                expected=f"one of {', '.join(self.models()) or '(none)'}",
+                expected=names.expectation(model, self.models()),
                 fix=f"create {self.folder(environment, model).relative_to(self.root)}/"
                 "{settings,capacity}.yaml",
             )

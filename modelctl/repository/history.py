@@ -104,7 +104,7 @@ def standing(entries: list[Entry]) -> list[Version]:
 
 def same_artifacts(one: Version, other: Version) -> bool:
     """Whether two versions run the same image and bundle, whatever renders them."""
-    return (one.image.digest, one.model.digest) == (other.image.digest, other.model.digest)
+    return (one.image.digest, one.model) == (other.image.digest, other.model)
 
 
 def _chain(
