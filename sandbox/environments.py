@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 class Environment:
     """An environment, and the names of those from which versions are promoted to it.
 
-    With `direct` new builds are deployed to it without promotion.
+    With `direct` new builds are deployed to it without promotion; with `verified` a version has to
+    be verified here before it is promoted further.
     """
 
     name: str
     namespace: str
     direct: bool
     after: tuple[str, ...] = ()
+    verified: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def read_environments(root: Path) -> list[Environment]:
             entry["promotion"] == "auto",
             # By default the one listed just above.
             tuple(entry.get("after", [name] if name else [])),
+            bool(entry.get("verification")),
         )
         for entry, name in zip(entries, above, strict=False)
     ]

@@ -168,6 +168,8 @@ class Pipeline:
             if changed:
                 self._roll_back(environment, known, error)
             raise
+        if environment.verified and release.digest == self.bundle.digest:
+            self.timeline.step(f"verify {environment.name}", lambda: self._record(release))
 
     def _commit(self, environment: Environment) -> str:
         if environment.direct:
@@ -196,6 +198,17 @@ class Pipeline:
                 self.bundle if release.digest == self.bundle.digest else None,
             ),
         )
+
+    def _record(self, release: Release) -> str:
+        """Record that the release answers as packaged: the next promotion asks for it."""
+        from sandbox import addresses
+
+        target = addresses.service_target(release.namespace, release.model)
+        url = addresses.read_addresses(self.layout)[target].url
+        return self._modelctl(
+            *("verify-release", self.model, "--env", release.environment, "--record"),
+            *("--bundle", self.bundle.folder.absolute(), "--url", url),
+        ).splitlines()[0]
 
     def _roll_back(
         self, environment: Environment, known: Release | None, error: SandboxError

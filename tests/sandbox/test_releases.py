@@ -75,7 +75,8 @@ def travel(layout: Layout, gitops: GitOps, made: tuple[Bundle, Image]) -> list[s
     done: list[str] = []
     for environment in read_environments(gitops.worktree):
         done += deliver(layout, gitops, environment, {"iris": made})
-    gitops.push()
+        # As `make up` does: what is not pushed cannot run, and is not promoted further.
+        gitops.push()
     return done
 
 

@@ -168,7 +168,12 @@ def test_the_approvers_own_the_records_and_nobody_can_remove_them(hurried: Path)
     folder = lines.index("/environments/production/ @you/ml")
     record = lines.index("/environments/production/*/override.yaml @you/oncall")
     assert folder < record
-    assert "/environments/environments.yaml @you/ml @you/oncall" in lines
+    # Who guards the environment decides on the rules, and so on the approvers.
+    assert "/environments/environments.yaml @you/ml" in lines
+    text = (ENVIRONMENTS + ALLOWED).replace('    approvals: ["@you/ml"]\n', "")
+    (hurried / "environments/environments.yaml").write_text(text)
+    unguarded = codeowners.text("", Repository.find(hurried).environments)
+    assert "/environments/environments.yaml @you/oncall\n" in unguarded
 
 
 @pytest.mark.parametrize(
