@@ -143,6 +143,11 @@ observe: $(VENV) ## start Prometheus for the running sandbox, with the rules of 
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m sandbox observe
 
+# Refuses to run with KUBE_CONTEXT: it destroys.
+.PHONY: drill
+drill: $(VENV) ## save, destroy and bring back the sandbox: a disaster drill (DRILL_ARGS="--dry-run", "--case etcd")
+	$(BIN)/python -m sandbox drill $(DRILL_ARGS)
+
 .PHONY: down
 down: ## stop the sandbox and remove it; keep logs and caches
 	$(PYTHON) -m sandbox down
