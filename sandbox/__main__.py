@@ -72,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
             entry.add_argument(
                 "--case", choices=CASES, action="append", help="default: all of them"
             )
-            entry.add_argument("--dry-run", action="store_true", help="print the plan only")
+            only = entry.add_mutually_exclusive_group()
+            only.add_argument("--dry-run", action="store_true", help="print the plan only")
+            only.add_argument("--restore", action="store_true", help="bring back the last copy")
         if command is _packages:
             entry.add_argument(
                 "names", metavar="NAME", nargs="*", help="default: all that the sandbox needs"
@@ -132,6 +134,9 @@ def _drill(arguments: argparse.Namespace) -> int:
     from sandbox import drill, preflight
 
     preflight.require_root()
+    if arguments.restore:
+        drill.restore(find_layout(), os.environ)
+        return 0
     drill.drill(find_layout(), arguments.case or CASES, os.environ, dry_run=arguments.dry_run)
     return 0
 

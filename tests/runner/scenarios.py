@@ -84,6 +84,11 @@ SCENARIOS = (
         "test_download.py", 90, ("app/fetch/*", "Dockerfile", f"{CHART}_download*"), ("minio",),
         group=RELEASES,
     ),
+    Scenario(
+        "test_drill.py", 360,
+        ("sandbox/drill.py", "sandbox/disaster.py", "sandbox/copies.py", "sandbox/inventory.py"),
+        group=RESTARTS,
+    ),
     Scenario("test_dry_run.py", 30, (CHART, "environments/*"), group=RELEASES),
     Scenario("test_gateway.py", 10, (CHART, "tools/traefik/*"), group=RELEASES),
     Scenario(
