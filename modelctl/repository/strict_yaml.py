@@ -172,15 +172,16 @@ class _Reader:
         if not isinstance(event, (ScalarEvent, AliasEvent)):
             mark: Any = event.start_mark
             raise MarkedYAMLError(problem="a key that is no text", problem_mark=mark)
+        if isinstance(event, ScalarEvent) and event.value == "<<":
+            self._report(event, keys, "`<<` is a merge key: write its values where they belong")
+            return "<<"
         problems = len(self.problems)
         value = self._node(event, keys)
-        if isinstance(value, str) and value != "<<":
-            return value
-        if len(self.problems) == problems:
+        if not isinstance(value, str) and len(self.problems) == problems:
             shown = getattr(event, "value", "")
-            advice = "repeat the values" if shown == "<<" else f'write "{shown}" in quotes'
-            what = "a merge key" if shown == "<<" else "a key that is no text"
-            self._report(event, keys, f"`{shown}` is {what}; {advice}")
+            self._report(
+                event, keys, f'`{shown}` is a key that is no text; write quotes: "{shown}"'
+            )
         return str(value)
 
     def _list(self, keys: Keys) -> list[Any]:
