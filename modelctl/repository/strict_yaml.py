@@ -119,6 +119,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.problems: list[tuple[int, str]] = []
         self.lines: dict[Keys, int] = {}
+        self._flows = 0  # braces and brackets around the present node
         # Any: the stubs type marks and attributes of events more loosely than they are.
         self._next: Callable[[], Any] = CParser(text).get_event
 
@@ -155,7 +156,11 @@ class _Reader:
             return self._scalar(event, keys)
         if len(keys) >= MAX_DEPTH:
             raise MarkedYAMLError(problem="nested too deeply", problem_mark=event.start_mark)
-        return self._mapping(keys) if isinstance(event, MappingStartEvent) else self._list(keys)
+        self._flows += bool(event.flow_style)
+        is_mapping = isinstance(event, MappingStartEvent)
+        content = self._mapping(keys) if is_mapping else self._list(keys)
+        self._flows -= bool(event.flow_style)
+        return content
 
     def _mapping(self, keys: Keys) -> dict[str, Any]:
         content: dict[str, Any] = {}
@@ -172,15 +177,16 @@ class _Reader:
         if not isinstance(event, (ScalarEvent, AliasEvent)):
             mark: Any = event.start_mark
             raise MarkedYAMLError(problem="a key that is no text", problem_mark=mark)
+        if isinstance(event, ScalarEvent) and event.value == "<<":
+            self._report(event, keys, "`<<` is a merge key: write its values where they belong")
+            return "<<"
         problems = len(self.problems)
         value = self._node(event, keys)
-        if isinstance(value, str) and value != "<<":
-            return value
-        if len(self.problems) == problems:
+        if not isinstance(value, str) and len(self.problems) == problems:
             shown = getattr(event, "value", "")
-            advice = "repeat the values" if shown == "<<" else f'write "{shown}" in quotes'
-            what = "a merge key" if shown == "<<" else "a key that is no text"
-            self._report(event, keys, f"`{shown}` is {what}; {advice}")
+            self._report(
+                event, keys, f'`{shown}` is a key that is no text; write quotes: "{shown}"'
+            )
         return str(value)
 
     def _list(self, keys: Keys) -> list[Any]:
@@ -193,6 +199,9 @@ class _Reader:
 
     def _scalar(self, event: ScalarEvent, keys: Keys) -> scalars.Scalar:
         if event.style:
+            return str(event.value)
+        if self._flows and "?" in event.value:  # where Go's parser ends the scalar
+            self._report(event, keys, f"`{event.value[:MAX_SHOWN]}`: a ? in braces needs quotes")
             return str(event.value)
         try:
             return scalars.read(event.value)

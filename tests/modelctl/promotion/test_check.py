@@ -10,6 +10,7 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import check
 from modelctl.repository.environments import Repository
 from tests.modelctl.conftest import ENVIRONMENTS, VERSION, run
+from tests.paths import ROOT
 
 
 def problems(repo: Path) -> list[str]:
@@ -114,3 +115,57 @@ def test_a_version_file_that_would_stop_the_generator_is_named_with_its_line(
     for words in ((), ("--base", "HEAD")):
         with pytest.raises(RefusedError, match=r"dev/iris/version\.yaml:\d: invalid YAML"):
             run("check", *words)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        pytest.param(
+            "version.yaml",
+            f"{VERSION}<<: {{model: {{digest: sha256:{'6' * 64}}}}}\n",
+            "version.yaml:10: `<<` is a merge key",
+            id="merge-key-after-the-digest",
+        ),
+        pytest.param(
+            "version.yaml",
+            VERSION.replace("tag: 1.0.0", "tag: yes"),
+            "version.yaml:3: image.tag: `yes`: Helm and Argo CD read true",
+            id="switch",
+        ),
+        pytest.param(
+            "version.yaml",
+            VERSION.replace("tag: 1.0.0", "tag: 2"),
+            'version.yaml:3: image.tag: expected string, found integer 2; write quotes: "2"',
+            id="number-for-text",
+        ),
+        pytest.param(
+            "settings.yaml",
+            "config:\n  logLevel: 1\n",
+            "settings.yaml:2: config.logLevel: expected string, found integer 1",
+            id="number-for-a-word",
+        ),
+        pytest.param(
+            "capacity.yaml",
+            'replicaCount: "2"\n',
+            "capacity.yaml:1: replicaCount: expected integer, found string 2",
+            id="text-for-a-number",
+        ),
+        pytest.param(
+            "capacity.yaml",
+            "replicaCount: 1.5\n",
+            "capacity.yaml:1: replicaCount: expected integer, found number 1.5",
+            id="fraction",
+        ),
+    ],
+)
+def test_check_reports_what_helm_reads_as_something_else(
+    released: Path, file: str, content: str, message: str
+) -> None:
+    schema = (ROOT / "charts/ml-model/values.schema.json").read_text(encoding="utf-8")
+    (released / "charts/ml-model/values.schema.json").write_text(schema)
+    assert problems(released) == []
+    (released / "environments/dev/iris" / file).write_text(content)
+    for words in ((), ("--base", "HEAD")):
+        with pytest.raises(RefusedError) as refused:
+            run("check", *words)
+        assert f"environments/dev/iris/{message}" in str(refused.value)

@@ -77,6 +77,8 @@ def test_the_tool_reads_with_the_versions_of_helm_and_argo_cd() -> None:
         pytest.param("- a\n", 1, "not a mapping", id="list"),
         pytest.param("a\n", 1, "not a mapping", id="text"),
         pytest.param("a: [\n", 2, "invalid YAML", id="unclosed"),
+        pytest.param("a: {b?c: 1}\n", 1, "a ? in braces needs quotes", id="question-in-braces"),
+        pytest.param("a: [b?]\n", 1, "a ? in braces needs quotes", id="question-in-brackets"),
         pytest.param("1: a\n", 1, "`1` is a key that is no text", id="number-as-key"),
         pytest.param("a:\n  null: 1\n", 2, "`null` is a key that is no text", id="null-as-key"),
         pytest.param("? [a]\n: 1\n", 1, "a key that is no text", id="list-as-key"),

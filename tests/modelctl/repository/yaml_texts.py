@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 # What readers disagree about, what they agree about, and what is no YAML.
 SCALARS = (
+    *("a?b", "{a?b}", "[a?]", "{a: b?c}", "[a:b]", "[a::b]", "{a:b: c}", "[a: ]", "{a,b}"),
     *("yes", "No", "ON", "off", "y", "N", "yEs", "true", "True", "TRUE", "tRue", "false", "~"),
     *(
         "null",
