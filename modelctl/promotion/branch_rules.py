@@ -32,18 +32,16 @@ def kind_violations(branch: Branch) -> Iterator[str]:
             yield f"{_shown(path)}: leaves its folder; git itself makes no such name"
             continue
         is_value = path.startswith("environments/")
-        if is_value and path not in _TOP and not _VALUES.fullmatch(path):
+        is_judged = path.startswith(PLAIN_FOLDERS) or rule_files.is_rule_file(path)
+        allowed = {trees.FILE_MODE} if is_value else {trees.FILE_MODE, trees.EXECUTABLE_MODE}
+        if is_judged and entry.mode not in allowed:
+            kind = trees.KINDS.get(entry.mode, f"of git mode {entry.mode}")
+            yield f"{_shown(path)}: is {kind}; expected a plain file (mode 644)"
+        elif is_value and path not in _TOP and not _VALUES.fullmatch(path):
             yield (
                 f"{_shown(path)}: unknown file; expected environments/ENVIRONMENT/{COMMON} or "
                 f"environments/ENVIRONMENT/MODEL/{{{','.join(VALUE_FILES)}}}, in lower case"
             )
-        elif entry.mode == trees.FILE_MODE or not (
-            path.startswith(PLAIN_FOLDERS) or rule_files.is_rule_file(path)
-        ):
-            continue
-        elif is_value or entry.mode != trees.EXECUTABLE_MODE:
-            kind = trees.KINDS.get(entry.mode, f"of git mode {entry.mode}")
-            yield f"{_shown(path)}: {kind}; expected a plain file (mode 644)"
 
 
 def outdated_violations(branch: Branch) -> Iterator[str]:

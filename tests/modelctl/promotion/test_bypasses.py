@@ -206,7 +206,7 @@ def refused(root: Path, message: str) -> None:
         pytest.param(folder_for_file(PRODUCTION), "unknown file", id="a-folder-for-a-file"),
         pytest.param(
             submodule("environments/production/iris"),
-            "unknown file|missing",
+            "unknown file|missing|a submodule",
             id="a-submodule-for-a-folder",
         ),
         pytest.param(
