@@ -12,7 +12,7 @@ from modelctl.cluster import artifacts, kube, registry, snapshot
 from modelctl.cluster.live import HEALTHY, MISSING
 from modelctl.durations import span
 from modelctl.errors import ModelctlError
-from modelctl.repository import followed, history
+from modelctl.repository import followed, history, overrides, windows
 from modelctl.repository.environments import short
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Release:
 
     `since` is the commit's time in ISO 8601, `previous` the version that a rollback would return to
     and `target` whether its artifacts exist (`there`, `gone`, `unknown`; empty if not checked).
-    `behind` names the versions of previous environments that differ. `commit` is the newest one
+    `behind` names the versions of previous environments that differ, `override` the rules left
+    out for this version, `closed` the windows that are active. `commit` is the newest one
     that changed the release on the branch that Argo CD follows; `unpushed` says that the checkout
     differs from it.
     """
@@ -51,6 +52,8 @@ class Release:
     target: str = ""
     behind: str = ""
     frozen: str = ""
+    override: str = ""
+    closed: str = ""
     commit: str = ""
     committed_at: str = ""
     unpushed: bool = False
@@ -84,6 +87,10 @@ class Release:
             remarks.append(self.behind)
         if self.frozen:
             remarks.append(f"frozen until {self.frozen}")
+        if self.closed:
+            remarks.append(f"closed by {self.closed}")
+        if self.override:
+            remarks.append(f"override of {self.override}")
         if self.target == registry.Presence.GONE.value:
             remarks.append(f"rollback target {self.previous} is missing")
         elif self.target == registry.Presence.UNKNOWN.value:
@@ -267,12 +274,21 @@ def _in_git(
         previous=previous.model.version if previous else "",
         behind=behind,
         frozen=_frozen(environment, model, now),
+        override=_override(repository, environment, model, version),
+        closed=", ".join(map(str, windows.closing(environment.windows, model, now))),
     )
 
 
 def _previous(entries: list[history.Entry], version: Version) -> Version | None:
     """The version that `modelctl rollback` would return to."""
     return next((v for v in reversed(history.standing(entries)) if v != version), None)
+
+
+def _override(
+    repository: Repository, environment: Environment, model: str, version: Version
+) -> str:
+    record = overrides.read(repository, environment, model, version)
+    return f"{' and '.join(record.rules)} ({record.reason})" if record else ""
 
 
 def _frozen(environment: Environment, model: str, now: datetime) -> str:

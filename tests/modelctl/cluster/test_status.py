@@ -45,6 +45,8 @@ def test_status_as_json_holds_everything(released: Path) -> None:
         "target": "",
         "behind": "",
         "frozen": "",
+        "override": "",
+        "closed": "",
         "unpushed": False,
         "live": None,
         "name": "dev-iris",

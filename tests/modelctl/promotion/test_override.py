@@ -155,6 +155,13 @@ def test_the_next_promotion_removes_the_record(hurried: Path) -> None:
     assert not (hurried / RECORD).exists()
 
 
+def test_status_shows_the_override_until_the_next_version(hurried: Path) -> None:
+    commit(hurried)
+    assert "override of soak (outage 17)" in run("status", "--no-live")
+    (hurried / TARGET).write_text(NEWER)
+    assert "override of soak" not in run("status", "--no-live")
+
+
 def test_running_it_again_changes_nothing(hurried: Path) -> None:
     run(*HOTFIX)
     commit_all(hurried, "hotfix")
