@@ -143,6 +143,11 @@ observe: $(VENV) ## start Prometheus for the running sandbox, with the rules of 
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m sandbox observe
 
+# Refuses to run with KUBE_CONTEXT: it destroys.
+.PHONY: drill
+drill: $(VENV) ## save, destroy and bring back the sandbox: a disaster drill (DRILL_ARGS="--dry-run", "--case etcd")
+	$(BIN)/python -m sandbox drill $(DRILL_ARGS)
+
 .PHONY: down
 down: ## stop the sandbox and remove it; keep logs and caches
 	$(PYTHON) -m sandbox down
@@ -173,6 +178,11 @@ package-chart: $(VENV) ## package the chart reproducibly as build/charts/ml-mode
 
 .PHONY: push-chart
 push-chart: package-chart ## push the packaged chart to REGISTRY=host/path; write its digest to build/charts/pushed
+	@rm -rf build/charts/published && mkdir -p build/charts/published
+	@if .tools/bin/helm4 pull $(PUSH_ARGS) 'oci://$(REGISTRY)/ml-model' --version '$(CHART_VERSION)' \
+	    --destination build/charts/published > build/charts/published/log 2>&1; \
+	then cmp --silent build/charts/published/*.tgz 'build/charts/ml-model-$(CHART_VERSION).tgz' \
+	  || { echo 'error: $(CHART_VERSION) is published with other content in $(REGISTRY): raise `version` in Chart.yaml'; exit 1; }; fi
 	.tools/bin/helm4 push $(PUSH_ARGS) build/charts/ml-model-$(CHART_VERSION).tgz 'oci://$(REGISTRY)' 2>&1 \
 	  | tee /dev/stderr | sed -n 's/^Digest: //p' > build/charts/pushed
 	test -s build/charts/pushed
@@ -318,6 +328,16 @@ test: $(VENV) ## run the tests without a cluster, then on the sandbox the core l
 .PHONY: test-fast
 test-fast: $(VENV) ## run the tests that need no sandbox
 	$(BIN)/python -m tests.run --fast
+
+# The one list of what reads environments/; tests/github compares it with the tests themselves.
+RELEASE_TESTS := tests/environments tests/argocd tests/chart/test_baselines.py tests/chart/test_compare.py \
+  tests/chart/test_releases.py tests/modelctl/docs/test_generated.py
+
+.PHONY: test-environments
+test-environments: $(VENV) ## run the tests of environments/, which a release or a freeze can break
+	$(PYTHON) -m tools build helm3 helm4 kubeconform kustomize
+	$(BIN)/yamllint --strict environments
+	$(BIN)/python -m pytest --quiet --numprocesses=auto --dist=loadfile $(RELEASE_TESTS)
 
 .PHONY: test-all
 test-all: $(VENV) ## run every test; fail on flaky ones too

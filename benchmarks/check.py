@@ -23,8 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelctl.promotion import check, merge_rules
-from modelctl.repository import changes, codeowners, gitrepo
+from modelctl.promotion import branch_rules, check, merge_rules
+from modelctl.repository import branch, codeowners
 from modelctl.repository.environments import FILE, Repository
 
 if TYPE_CHECKING:
@@ -86,10 +86,11 @@ def git(folder: Path, *arguments: str) -> None:
 
 def one_change(repository: Repository) -> None:
     """Do the work of `check --base HEAD`."""
-    changed = changes.since(repository, gitrepo.merge_base(repository.root, "HEAD"))
-    problems = check.file_violations(repository, changed)
-    problems += merge_rules.merge_violations(repository, changed, datetime.now(UTC))
-    assert len(changed.names) == 1  # noqa: S101
+    changed = branch.between(repository.root, "HEAD")
+    problems = list(branch_rules.kind_violations(changed))
+    problems += check.file_violations(repository, changed.changes)
+    problems += merge_rules.merge_violations(changed, datetime.now(UTC))
+    assert len(changed.changed) == 1  # noqa: S101
     assert problems == [], problems  # noqa: S101 - a check that fails early would look fast
 
 

@@ -35,6 +35,30 @@ def run(
 
     `variables` are added to the environment; `accepted` are the exit codes of success.
     """
+    output = run_bytes(
+        argv,
+        cwd=cwd,
+        timeout_seconds=timeout_seconds,
+        fix=fix,
+        stdin=stdin.encode(),
+        variables=variables,
+        accepted=accepted,
+    )
+    # Not as text, which would turn CRLF into LF: a file in git is what it is.
+    return output.decode(errors="replace")
+
+
+def run_bytes(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    timeout_seconds: float = 60,
+    fix: str = "",
+    stdin: bytes = b"",
+    variables: Mapping[str, str] | None = None,
+    accepted: tuple[int, ...] = (0,),
+) -> bytes:
+    """Like `run`, for output that is not text."""
     command = shlex.join(argv)
     if shutil.which(argv[0]) is None:
         raise CommandError(f"{argv[0]} is not on PATH", fix=fix or f"install {argv[0]}")
@@ -44,7 +68,7 @@ def run(
             cwd=cwd,
             check=False,
             env={**os.environ, **variables} if variables else None,
-            input=stdin.encode(),
+            input=stdin,
             capture_output=True,
             timeout=timeout_seconds,
         )
@@ -53,5 +77,4 @@ def run(
     if done.returncode not in accepted:
         stderr = done.stderr.decode(errors="replace").strip()[-SHOWN_CHARACTERS:]
         raise CommandError(f"`{command}` failed", found=stderr, fix=fix)
-    # Not as text, which would turn CRLF into LF: a file in git is what it is.
-    return done.stdout.decode(errors="replace")
+    return done.stdout

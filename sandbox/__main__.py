@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ from sandbox.layout import find_layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+# What a drill destroys; each is run on its own.
+CASES = ("etcd", "registry", "both")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         ("up", _up, "start the sandbox, or bring it up to date"),
         ("down", _down, "stop the sandbox; remove its mounts, interfaces and namespace"),
         ("status", _status, "show the components; exit code 1 unless all are ready"),
+        ("drill", _drill, "save, destroy, bring back and compare: a disaster drill on the sandbox"),
         ("observe", _observe, "start Prometheus for a running sandbox"),
         ("logs", _logs, "print a component's log"),
         ("pipeline", _pipeline, "release a committed model to every environment"),
@@ -62,6 +68,11 @@ def parser() -> argparse.ArgumentParser:
         entry.set_defaults(command=command)
         if command in (_pipeline, _test_image):
             entry.add_argument("model", metavar="MODEL")
+        if command is _drill:
+            entry.add_argument(
+                "--case", choices=CASES, action="append", help="default: all of them"
+            )
+            entry.add_argument("--dry-run", action="store_true", help="print the plan only")
         if command is _packages:
             entry.add_argument(
                 "names", metavar="NAME", nargs="*", help="default: all that the sandbox needs"
@@ -115,6 +126,14 @@ def _status(_: argparse.Namespace) -> int:
     text, healthy = status.describe(find_layout())
     print(text)
     return 0 if healthy else 1
+
+
+def _drill(arguments: argparse.Namespace) -> int:
+    from sandbox import drill, preflight
+
+    preflight.require_root()
+    drill.drill(find_layout(), arguments.case or CASES, os.environ, dry_run=arguments.dry_run)
+    return 0
 
 
 def _observe(_: argparse.Namespace) -> int:

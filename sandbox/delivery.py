@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sandbox import addresses, argocd, process
+from sandbox import addresses, argocd, kube, process
 from sandbox.components import argocd as processes
 from sandbox.components import prometheus
 from sandbox.components.redis import redis
@@ -20,6 +20,8 @@ from sandbox.gitops import BRANCH, open_gitops
 from sandbox.steps import Step, start_step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sandbox.buildah import Buildah
     from sandbox.bundles import Bundle
     from sandbox.gitops import GitOps
@@ -36,11 +38,7 @@ def steps(layout: Layout) -> list[Step]:
     delivery = Delivery(layout, open_gitops(layout))
     return [
         Step("HEAD merged into the branch `sandbox`", delivery.merge_head),
-        start_step(layout, redis(layout)),
-        start_step(layout, registry(layout)),
-        Step("Argo CD CRDs and settings", lambda: argocd.install(layout)),
-        *(start_step(layout, component) for component in processes.components(layout)),
-        Step("Argo CD root Application", delivery.follow),
+        *platform_steps(layout, delivery),
         Step("base image", delivery.make_base),
         Step("models trained and packaged", delivery.make_bundles),
         Step("images pushed", delivery.make_images),
@@ -48,6 +46,19 @@ def steps(layout: Layout) -> list[Step]:
         Step("releases", delivery.release),
         Step("ports on this machine", delivery.open_addresses),
         Step("predictions verified", delivery.check_predictions),
+    ]
+
+
+def platform_steps(layout: Layout, delivery: Delivery, restored: Sequence[Step] = ()) -> list[Step]:
+    """Return the steps to an Argo CD that follows git; `restored` before its processes start."""
+    return [
+        start_step(layout, redis(layout)),
+        start_step(layout, registry(layout)),
+        Step("Argo CD CRDs and settings", lambda: argocd.install(layout)),
+        *restored,
+        *(start_step(layout, component) for component in processes.components(layout)),
+        Step("admission policy", delivery.admit),
+        Step("Argo CD root Application", delivery.follow),
     ]
 
 
@@ -83,6 +94,11 @@ class Delivery:
     def follow(self) -> str:
         """Let Argo CD follow the branch."""
         return argocd.follow(self.layout, self.gitops.worktree, self.gitops.url, BRANCH)
+
+    def admit(self) -> None:
+        """Refuse pods in namespaces whose baseline is not there yet."""
+        policy = self.gitops.worktree / "deploy/admission/baseline-first.yaml"
+        kube.apply_file(self.layout, policy)
 
     def make_base(self) -> str:
         """Build the base image unless it exists."""

@@ -59,36 +59,31 @@ def forwarder(layout: Layout, forwards: list[Forward]) -> Component:
 
 
 class Dialer:
-    """Opens connections to one target inside the namespace, remembering a Service's address."""
+    """Opens connections to one target inside the namespace.
+
+    A Service is looked up for each: when it was deleted and recreated, its old address leads
+    nowhere, or to another Service that got it since.
+    """
 
     def __init__(self, layout: Layout, target: Address | Service) -> None:
         self._layout = layout
         self._target = target
-        self._host = target.host if isinstance(target, Address) else ""
 
     async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Return a connection; a remembered address that fails is looked up once more.
+        """Return a connection.
 
         Raises OSError when the target does not accept, SandboxError when the Service is absent.
         """
-        remembered = bool(self._host)
-        if not remembered:
-            self._host = await asyncio.to_thread(self._look_up)
-        try:
-            return await self._connect()
-        except OSError:
-            if isinstance(self._target, Address) or not remembered:
-                raise
-            self._host = await asyncio.to_thread(self._look_up)
-            return await self._connect()
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        target = self._target
+        host = (
+            target.host if isinstance(target, Address) else await asyncio.to_thread(self._look_up)
+        )
         connection = netns.open_socket()
         connection.setblocking(False)
         try:
             async with asyncio.timeout(_DIAL_SECONDS):
                 loop = asyncio.get_running_loop()
-                await loop.sock_connect(connection, (self._host, self._target.port))
+                await loop.sock_connect(connection, (host, target.port))
             return await asyncio.open_connection(sock=connection)
         except BaseException:
             connection.close()

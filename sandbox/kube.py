@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sandbox.layout import Layout
 
 FIELD_MANAGER = "ml-model-sandbox"
+_APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}")
 
 
 def get(layout: Layout, path: str) -> dict[str, Any] | None:
@@ -67,11 +68,12 @@ def _administrator(layout: Layout) -> tuple[Path, Path, Path]:
 def apply(layout: Layout, objects: Sequence[dict[str, Any]]) -> Result:
     """Apply `objects` server-side, taking over fields that others set. Raises CommandError."""
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    return kubectl(
-        layout,
-        ["apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "-f-"],
-        stdin=text,
-    )
+    return kubectl(layout, [*_APPLY, "-f-"], stdin=text)
+
+
+def apply_file(layout: Layout, path: Path) -> Result:
+    """Apply the objects of a YAML file, as `apply` does. Raises CommandError."""
+    return kubectl(layout, [*_APPLY, f"-f{path}"])
 
 
 def kubectl(

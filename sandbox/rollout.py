@@ -90,11 +90,15 @@ def pending_line(states: Sequence[ApplicationState], width: int = WIDTH) -> str:
 def expectations(
     environments: Sequence[Environment], releases: Sequence[Release]
 ) -> list[Expected]:
-    """Return the Applications of `environments`: the root, the baselines and the releases."""
+    """Return the Applications of `environments`: root, namespaces, baselines and releases."""
     names = {entry.name for entry in environments}
     return [
         Expected(argocd.ROOT),
-        *(Expected(f"{entry.name}-baseline", entry.namespace) for entry in environments),
+        *(
+            Expected(f"{entry.name}-{part}", entry.namespace)
+            for entry in environments
+            for part in ("namespace", "baseline")
+        ),
         *(Expected(r.name, r.namespace, r.model) for r in releases if r.environment in names),
     ]
 

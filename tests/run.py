@@ -62,7 +62,7 @@ def without_sandbox(report: Report, changed: list[str] | None) -> list[str]:
         install = ("python3", "-m", "sandbox", "packages", *packages)
         run(report, Suite("Debian packages", install))
     run(report, LINT)
-    run(report, tools("tools of the unit tests", "monitoring"))
+    run(report, tools("tools of the unit tests", "unit"))
     run(report, UNIT)
     run(report, tools("tools of the chart", "chart"))
     run(report, SCANNER)

@@ -117,6 +117,10 @@ CATALOG: tuple[Tool, ...] = (
         flags="-X helm.sh/helm/v4/internal/version.version={version}",
         alias="helm",
     ),
+    # Ours: what Helm and Argo CD read in a text, for the tests of modelctl's own reader.
+    Tool(
+        "yaml-reader", "helm.sh/helm/v4", (Binary("yaml-reader", "tools/yaml-reader"),), seconds=20
+    ),
     _command(
         "kustomize",
         "sigs.k8s.io/kustomize/kustomize/v5",
@@ -141,6 +145,13 @@ CATALOG: tuple[Tool, ...] = (
             Asset("manifests/crds", "manifests/crds"),
             Asset("manifests/base/config", "manifests/base/config"),
         ),
+    ),
+    # Ours: whether Argo CD's own code would sync at a time, for the tests of modelctl's windows.
+    Tool(
+        "sync-windows",
+        "github.com/argoproj/argo-cd/v3",
+        (Binary("sync-windows", "tools/sync-windows"),),
+        seconds=110,
     ),
     _command(
         "coredns",
@@ -218,6 +229,14 @@ CATALOG: tuple[Tool, ...] = (
         version=("-version",),
         prints="{bare}",
         flags="-X github.com/rhysd/actionlint.version={bare}",
+    ),
+    # Runs workflows on this machine, for the tests of what GitHub would do.
+    _command(
+        "act",
+        "github.com/nektos/act",
+        seconds=40,
+        version=("--version",),
+        prints="act version {bare}",
     ),
     _command(
         "traefik",
@@ -326,6 +345,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     # Object stores for the tests of bundle downloads.
     "stores": ("minio", "fake-gcs-server"),
+    # What the unit tests run.
+    "unit": ("prometheus", "helm4", "kustomize", "act", "yaml-reader"),
     # Prometheus for `make observe`, promtool for the tests of the rules, and what renders the rules
     # and the dashboards.
     "monitoring": ("prometheus", "helm4", "kustomize"),
@@ -336,7 +357,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),
         *("helm-schema", "helm-docs", "kube-score", "chart-testing"),
         *("crds-external-secrets", "crds-gateway-api", "crds-istio", "crds-keda"),
-        *("crds-prometheus", "crds-vpa"),
+        *("crds-prometheus", "crds-vpa", "sync-windows"),
     ),
 }
 

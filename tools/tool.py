@@ -64,9 +64,10 @@ class Tool:
 
     @property
     def locks(self) -> tuple[Path, ...]:
-        """The files that pin it, with hashes."""
+        """The files that pin it, with hashes, and the source of a tool of our own."""
         names = ("requirements.txt",) if self.wheel else ("go.mod", "go.sum")
-        return tuple(self.folder / name for name in names)
+        source = sorted(self.folder.glob("*.go"))
+        return (*(self.folder / name for name in names), *source)
 
     @property
     def version(self) -> str:

@@ -10,6 +10,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 
 from app.errors import BundleRefusedError, RequestError
@@ -18,11 +19,13 @@ from app.model.validation import Validator
 if TYPE_CHECKING:
     from app.model.bundle import Bundle
     from app.model.contract import Contract
-    from app.model.prediction import Engine
+    from app.model.prediction import Engine, Prediction
 
 SAMPLE = "sample.json"
 # Tolerance between a prediction and the one recorded at packaging; relative above 1.
 SELF_TEST_TOLERANCE = 1e-6
+# The arrays of a prediction that the sample records beside `predictions`.
+NUMBERS = ("probabilities", "scores")
 
 
 def load(bundle: Bundle, contract: Contract) -> Engine:
@@ -45,10 +48,11 @@ def load(bundle: Bundle, contract: Contract) -> Engine:
 
 
 def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
-    """Predict the bundle's sample and compare with the predictions recorded at packaging.
+    """Predict the bundle's sample and compare with what was recorded at packaging.
 
-    Rows that the model refused at packaging have to be refused here as well. Raises
-    BundleRefusedError: a CPU or library that computes different results must not serve.
+    Predictions, probabilities and scores are compared; rows that the model refused at packaging
+    have to be refused here as well. Raises BundleRefusedError: a CPU or library that computes
+    different results must not serve.
     Also the warm-up: afterwards the engine has allocated what a request needs.
     """
     sample = orjson.loads(bundle.read(SAMPLE))
@@ -56,15 +60,16 @@ def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
     locs: list[tuple[str | int, ...]] = [("rows", index) for index in range(len(rows))]
     validator = Validator(contract)
     batch = validator.batch(rows, locs, limit=len(rows))
-    values = engine.predict(batch).values
-    for index, (expected, value) in enumerate(zip(sample["predictions"], values, strict=True)):
+    prediction = engine.predict(batch)
+    for index, (expected, value) in enumerate(
+        zip(sample["predictions"], prediction.values, strict=True)
+    ):
         if not _matches(expected, value):
-            raise BundleRefusedError(
-                f"the prediction for sample row {index} differs from the one at packaging",
-                expected=repr(expected),
-                found=repr(value),
-                fix="use an image with the library versions that the manifest lists",
+            raise _differs(
+                f"the prediction for sample row {index} differs from the one", expected, value
             )
+    for name in NUMBERS:
+        _require_same_numbers(name, sample.get(name), prediction)
     for index, row in enumerate(sample.get("refused", ())):
         if not refuses(validator, engine, row):
             raise BundleRefusedError(
@@ -73,6 +78,40 @@ def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
                 found="a prediction",
                 fix="use an image with the library versions that the manifest lists",
             )
+
+
+def _require_same_numbers(name: str, recorded: Any, prediction: Prediction) -> None:
+    """Raise BundleRefusedError unless these numbers of every row are the recorded ones.
+
+    Bundles of an earlier modelctl have recorded none. As arrays: a text classifier has thousands.
+    """
+    if recorded is None:
+        return
+    expected = np.asarray(recorded, dtype=np.float64)
+    found = getattr(prediction, name)
+    if found is None or found.shape != expected.shape:
+        shape = None if found is None else found.shape
+        raise BundleRefusedError(
+            f"the {name} of the sample have another shape than at packaging",
+            expected=str(expected.shape),
+            found=str(shape),
+            fix="package the model again with this image's library versions",
+        )
+    limit = SELF_TEST_TOLERANCE * np.maximum(1.0, np.abs(expected))
+    # Not `>`: a NaN is no such number either.
+    is_same = (np.abs(found - expected) <= limit).reshape(len(expected), -1).all(axis=1)
+    for index in np.flatnonzero(~is_same)[:1].tolist():
+        what = f"the {name} for sample row {index} differ from those"
+        raise _differs(what, expected[index].tolist(), found[index].tolist())
+
+
+def _differs(what: str, expected: Any, found: Any) -> BundleRefusedError:
+    return BundleRefusedError(
+        f"{what} at packaging",
+        expected=repr(expected)[:300],
+        found=repr(found)[:300],
+        fix="use an image with the library versions that the manifest lists",
+    )
 
 
 def refuses(validator: Validator, engine: Engine, row: list[Any]) -> bool:

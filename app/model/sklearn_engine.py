@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import warnings
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from app.model.validation import Batch
 
 MODEL = "model.joblib"
+# The folder of a bundle with the modules of the user's own that its pickle needs.
+CODE = "code"
 # Libraries of boosted trees, recorded only for a model that uses them: module -> its distributions,
 # of which one is installed.
 BOOSTERS = {
@@ -55,6 +58,7 @@ class SklearnEngine:
         import joblib
 
         data = bundle.read(MODEL)
+        _use_own_code(bundle)
         try:
             # Safe to unpickle: these bytes have the hash that the pinned manifest lists.
             estimator = joblib.load(io.BytesIO(data))
@@ -81,6 +85,21 @@ class SklearnEngine:
         if fitted is None or self._contract.form != "frame":
             return rows
         return rows if fitted == list(self._contract.names) else rows.reindex(columns=fitted)
+
+
+def _use_own_code(bundle: Bundle) -> None:
+    """Let the pickle find the modules in the bundle, whose files have the manifest's hashes.
+
+    Installed libraries come first: a bundle cannot put its own in their place.
+    """
+    folder = str(bundle.path / CODE)
+    if folder in sys.path or not any(
+        name.startswith(f"{CODE}/") for name in bundle.manifest["files"]
+    ):
+        return
+    # Bytecode beside the modules would be files that the manifest does not list.
+    sys.dont_write_bytecode = True
+    sys.path.append(folder)
 
 
 def fitted_names(estimator: Any, columns: Collection[str] = ()) -> list[str] | None:

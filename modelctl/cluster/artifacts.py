@@ -8,6 +8,7 @@ unknown, because false alarms lead to ignored warnings.
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import urllib.error
 import urllib.request
@@ -17,14 +18,16 @@ from typing import TYPE_CHECKING, Any
 from app.model.bundle import digest_of
 from modelctl.cluster import registry
 from modelctl.cluster.registry import Presence
-from modelctl.repository import yamlfile
-from modelctl.repository.environments import COMMON, VALUE_FILES, short
+from modelctl.repository import strict_yaml
+from modelctl.repository.environments import short
 
 if TYPE_CHECKING:
     from modelctl.repository.environments import Environment, Repository, Version
 
 MANIFEST_BYTES = 1 << 20
 GONE = (404, 410)
+# What object stores (S3 and its kin, Google, Azure) say of an object that is missing.
+STORE_CODES = (b"<Code>NoSuchKey</Code>", b"<Code>BlobNotFound</Code>")
 # The only template syntax resolved here: a value by its path.
 _VALUE = re.compile(r"\{\{-?\s*\.Values\.([\w.]+)\s*-?\}\}")
 
@@ -57,10 +60,14 @@ def check(
         location, image = f"{prefix.rstrip('/')}/{location}", f"{prefix.rstrip('/')}/{image}"
     checks = [_check_registry("image", location, version.image.digest, image)]
     if bundle := _value(values, "model.imageVolume.repository"):
-        tag = version.model.version
+        # As the chart does: no tag may contain the plus sign of build metadata.
+        tag = version.model.version.replace("+", "_")
         checks.append(_check_registry("bundle", bundle, tag, f"{bundle}:{tag}"))
     if url := _value(values, "model.download.url"):
-        checks.append(_check_download(_filled(url, values), version.model.digest))
+        serving = repository.version(environment, model) or version
+        current = _filled(url, _values(repository, environment, model, serving))
+        download = _Download(_filled(url, values), version.model.digest)
+        checks.append(download.check(_Download(current, serving.model.digest)))
     return checks
 
 
@@ -78,27 +85,65 @@ def _check_registry(artifact: str, location: str, reference: str, name: str) -> 
     return ArtifactCheck(presence, artifact, reason)
 
 
-def _check_download(url: str, digest: str) -> ArtifactCheck:
-    """Only public downloads: the credentials of a store are in the cluster, not here."""
-    if "{{" in url:
-        return _unknown(f"{url} is a template that only Helm can resolve")
-    scheme, _, rest = url.partition("://")
-    if scheme not in ("http", "https"):
-        return _unknown(f"{scheme}:// requires credentials")
-    host, address = rest.partition("/")[0], f"{url.rstrip('/')}/manifest.json"
+@dataclass(frozen=True)
+class _Download:
+    """A bundle at a URL. Only public ones: the credentials of a store are in the cluster."""
+
+    url: str
+    digest: str
+
+    def check(self, current: _Download) -> ArtifactCheck:
+        """Whether it exists; a 404 of a host counts only if it has the `current` bundle."""
+        if "{{" in self.url:
+            return _unknown(f"{self.url} is a template that only Helm can resolve")
+        scheme, _, rest = self.url.partition("://")
+        if scheme not in ("http", "https"):
+            return _unknown(f"{scheme}:// requires credentials")
+        host = rest.partition("/")[0]
+        try:
+            status, body = self._get()
+        except (OSError, http.client.HTTPException) as error:
+            return _unknown(registry.connection_reason(host, error))
+        if status in GONE:
+            if any(code in body for code in STORE_CODES) or current.is_served():
+                return ArtifactCheck(
+                    Presence.GONE, "bundle", f"the bundle at {self.url} is missing"
+                )
+            return _unknown(f"{host} answered HTTP {status}, which proves nothing: not its store")
+        if status != registry.FOUND:
+            return _unknown(registry.http_reason(host, status))
+        if not _is_manifest(body):
+            return _unknown(f"{host} answered HTTP 200, but not with a bundle's manifest")
+        if digest_of(body) != self.digest:
+            found = f"expected {short(self.digest)}, found {short(digest_of(body))}"
+            reason = f"another bundle at {self.url}: {found}"
+            return ArtifactCheck(Presence.GONE, "bundle", reason)
+        return ArtifactCheck(Presence.THERE, "bundle", "")
+
+    def is_served(self) -> bool:
+        """Whether its host has exactly this bundle: the proof that the host is the store."""
+        try:
+            status, body = self._get()
+        except (OSError, http.client.HTTPException, ValueError):
+            return False
+        return status == registry.FOUND and digest_of(body) == self.digest
+
+    def _get(self) -> tuple[int, bytes]:
+        """The status and body of its manifest. Raises OSError or HTTPException."""
+        address = f"{self.url.rstrip('/')}/manifest.json"
+        try:
+            with urllib.request.urlopen(address, timeout=registry.TIMEOUT_SECONDS) as answer:  # noqa: S310 - http(s), see above
+                return answer.status, answer.read(MANIFEST_BYTES)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read(MANIFEST_BYTES)
+
+
+def _is_manifest(body: bytes) -> bool:
     try:
-        with urllib.request.urlopen(address, timeout=registry.TIMEOUT_SECONDS) as answer:  # noqa: S310 - http(s), see above
-            served = digest_of(answer.read(MANIFEST_BYTES))
-    except urllib.error.HTTPError as error:
-        if error.code in GONE:
-            return ArtifactCheck(Presence.GONE, "bundle", f"the bundle at {url} is missing")
-        return _unknown(registry.http_reason(host, error.code))
-    except (OSError, http.client.HTTPException) as error:
-        return _unknown(registry.connection_reason(host, error))
-    if served != digest:
-        reason = f"another bundle at {url}: expected {short(digest)}, found {short(served)}"
-        return ArtifactCheck(Presence.GONE, "bundle", reason)
-    return ArtifactCheck(Presence.THERE, "bundle", "")
+        return "name" in json.loads(body)
+    except (ValueError, TypeError):
+        return False
 
 
 def _unknown(reason: str) -> ArtifactCheck:
@@ -109,11 +154,10 @@ def _values(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> dict[str, Any]:
     """The values of a release, as Helm merges them, with `version` instead of the current one."""
-    folder = repository.folder(environment, model)
     merged: dict[str, Any] = {}
-    for path in (folder.parent / COMMON, *(folder / name for name in VALUE_FILES[:-1])):
+    for path in repository.value_files(environment, model)[:-1]:
         if path.is_file():
-            _merge(merged, yamlfile.read(path))
+            _merge(merged, strict_yaml.read(path).content)
     _merge(merged, version.model_dump())
     return merged
 

@@ -153,7 +153,7 @@ class Plan:
                     "retry": {
                         "limit": -1,
                         "refresh": True,
-                        "backoff": {"duration": "5s", "factor": 2, "maxDuration": "1m"},
+                        "backoff": {"duration": "5s", "factor": 2, "maxDuration": "20s"},
                     },
                     "syncOptions": ["ServerSideApply=true"],
                 },

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from modelctl.cluster import kube
+from modelctl.cluster import argocd, kube, live, workload
 from modelctl.repository import history
 
 if TYPE_CHECKING:
+    from modelctl.cluster.workload import Workload
     from modelctl.repository.environments import Environment, Repository, Version
 
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class Evidence:
     """A version in an environment: since when, according to which record, and what runs there.
 
-    `since` is None while the version is not committed. `health`, `images` (digests), `bundle`
-    (digest) and `sync` are empty if no cluster was queried; `note` says why.
+    `since` is None while the version is not committed. `health`, `images` (digests) and `bundle`
+    (digest) are empty if no cluster was queried; `note` says why, or what the health means.
     """
 
     since: datetime | None
@@ -30,7 +31,6 @@ class Evidence:
     images: tuple[str, ...] = ()
     bundle: str = ""
     note: str = ""
-    sync: str = ""
 
 
 def from_git(
@@ -53,7 +53,7 @@ def from_git(
 def from_cluster(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> Evidence:
-    """Evidence from Argo CD, the Deployment and the service; from git if none is reachable."""
+    """Evidence from Argo CD and the Deployment; from git if none is reachable."""
     in_git = from_git(repository, environment, model, version)
     try:
         application = kube.application(f"{environment.name}-{model}")
@@ -62,27 +62,21 @@ def from_cluster(
         return replace(in_git, note=note)
     if application is None:
         return replace(in_git, health="Missing", note="")
-    status = application.get("status", {})
-    health = status.get("health", {}).get("status", "Unknown")
-    try:
-        deployment = kube.deployment(environment.namespace, model)
-    except kube.UnreachableError:  # the model may run in another cluster than Argo CD
-        since = status.get("health", {}).get("lastTransitionTime", "")
-        record = "since Argo CD last reported a health change"
-        images = status.get("summary", {}).get("images", [])
-    else:
-        since, record = kube.rolled_out_at(deployment), "since its rollout"
-        # The image list in the Application's status is often empty.
-        images = _images(deployment)
-        if health == "Healthy" and not kube.is_rolled_out(deployment):
-            health = "Progressing"  # Argo CD has not refreshed yet
+    report = argocd.read(application)
+    pods = _workload(environment, model, report.name)
+    # A Deployment tells since when this version runs; the health of Argo CD also changes otherwise.
+    since = pods.rolled_out_at if pods else report.since
+    record = "since its rollout" if pods else "since Argo CD last reported a health change"
+    images = pods.images if pods else report.images
+    max_age = argocd.read_max_age(report.namespace)
+    state = live.judge(version, report, pods, now=datetime.now(UTC), max_age=max_age)
     return Evidence(
         since=datetime.fromisoformat(since).astimezone(UTC) if since else in_git.since,
         record=record if since else in_git.record,
-        health=health,
+        health=state.health,
         images=tuple(image.rpartition("@")[2] for image in images if "@" in image),
-        bundle=_bundle(environment, model),
-        sync=status.get("sync", {}).get("status", "Unknown"),
+        bundle=pods.served_digest if pods else "",
+        note=state.staleness,
     )
 
 
@@ -95,7 +89,8 @@ def health_violations(
         return [f"Argo CD has no Application for {release}; push the commit that released it"]
     violations = []
     if evidence.health not in ("", "Healthy"):
-        violations.append(f"{release}: expected health Healthy, found {evidence.health}")
+        why = f" ({evidence.note})" if evidence.note else ""
+        violations.append(f"{release}: expected health Healthy, found {evidence.health}{why}")
     if evidence.images and version.image.digest not in evidence.images:
         violations.append(
             f"{release} does not run the image in git yet: expected {version.image.digest}, "
@@ -109,13 +104,9 @@ def health_violations(
     return violations
 
 
-def _images(deployment: dict[str, Any]) -> list[str]:
-    pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
-    return [container["image"] for container in pod.get("containers", [])]
-
-
-def _bundle(environment: Environment, model: str) -> str:
+def _workload(environment: Environment, model: str, application: str) -> Workload | None:
     try:
-        return str(kube.model_info(environment.namespace, model).get("digest", ""))
-    except kube.UnreachableError:
-        return ""
+        deployment = kube.deployments(environment.namespace, model).get(model)
+    except kube.UnreachableError:  # the model may run in another cluster than Argo CD
+        return None
+    return workload.read(deployment, application) if deployment else None

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from modelctl import proc
 from modelctl.errors import ModelctlError
 
 TIMEOUT_SECONDS = 10
+INSTANCE = "app.kubernetes.io/instance"
+CONTAINER = "model"
+# Objects of one request: a page of Applications has about 10 MB, and must arrive in time.
+PAGE_SIZE = 1000
+# A selector with more names makes the address too long for some proxies.
+MAX_SELECTED = 40
 
 
 class UnreachableError(ModelctlError):
@@ -33,10 +40,26 @@ def get_json(*arguments: str) -> Any:
     return json.loads(output)
 
 
+def list_raw(path: str, **query: str) -> list[dict[str, Any]]:
+    """All objects at a path of the API, page by page.
+
+    As the API server writes them: `kubectl get --output=json` takes seconds to print thousands.
+    """
+    items: list[dict[str, Any]] = []
+    token = ""
+    while True:
+        page = {"limit": str(PAGE_SIZE), **query, **({"continue": token} if token else {})}
+        content = get_json("get", "--raw", f"{path}?{urlencode(page)}")
+        items += content["items"]
+        token = content.get("metadata", {}).get("continue", "")
+        if not token:
+            return items
+
+
 def applications() -> dict[str, dict[str, Any]]:
     """All Argo CD Applications by name."""
-    listed = get_json("get", "applications.argoproj.io", "--all-namespaces", "--output=json")
-    return {item["metadata"]["name"]: item for item in listed["items"]}
+    listed = list_raw("/apis/argoproj.io/v1alpha1/applications")
+    return {item["metadata"]["name"]: item for item in listed}
 
 
 def application(name: str) -> dict[str, Any] | None:
@@ -49,30 +72,26 @@ def application(name: str) -> dict[str, Any] | None:
     return items[0] if items else None
 
 
-def deployment(namespace: str, model: str) -> dict[str, Any]:
-    """The Deployment of a release."""
-    arguments = ("get", "deployment", model, f"--namespace={namespace}", "--output=json")
-    content: dict[str, Any] = get_json(*arguments)
-    return content
+def deployments(namespace: str, model: str = "") -> dict[str, dict[str, Any]]:
+    """The Deployments of the releases in a namespace, or of one, by the name of the release."""
+    selector = f"{INSTANCE}={model}" if model else INSTANCE
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    return {
+        item["metadata"]["labels"][INSTANCE]: item
+        for item in list_raw(path, labelSelector=selector)
+        # Not one among a release's extra objects.
+        if any(c["name"] == CONTAINER for c in item["spec"]["template"]["spec"]["containers"])
+    }
 
 
-def rolled_out_at(deployment: dict[str, Any]) -> str:
-    """When the current version's rollout completed, in ISO 8601; empty while it is in progress.
-
-    From the Deployment's conditions: scaling and lost pods do not change it, a new version does.
-    """
-    for condition in deployment.get("status", {}).get("conditions", []):
-        if condition["type"] == "Progressing" and condition["reason"] == "NewReplicaSetAvailable":
-            return str(condition["lastUpdateTime"])
-    return ""
-
-
-def is_rolled_out(deployment: dict[str, Any]) -> bool:
-    """Whether all existing pods have the current version and are ready."""
-    status = deployment.get("status", {})
-    generation = deployment.get("metadata", {}).get("generation")
-    counts = {status.get(k, 0) for k in ("replicas", "updatedReplicas", "readyReplicas")}
-    return status.get("observedGeneration") == generation and len(counts) == 1
+def config(namespace: str, name: str) -> dict[str, str]:
+    """The data of a ConfigMap; empty if it may not be read."""
+    try:
+        found = get_json("get", "--raw", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+    except UnreachableError:
+        return {}
+    data: dict[str, str] = found.get("data") or {}
+    return data
 
 
 def model_info(namespace: str, model: str) -> dict[str, Any]:
@@ -82,18 +101,16 @@ def model_info(namespace: str, model: str) -> dict[str, Any]:
     return info
 
 
-def refusals(namespace: str, model: str) -> list[dict[str, str]]:
-    """The log lines of pods that refused their bundle, without duplicates.
+def refusals(namespace: str, models: list[str]) -> dict[str, list[dict[str, str]]]:
+    """The log lines of pods that refused their bundle, without duplicates, by release.
 
     Such a pod's last log line has `event: bundle_refused`; Kubernetes keeps it as the container's
     termination message.
     """
-    pods = get_json(
-        *("get", "pods", f"--namespace={namespace}", "--output=json"),
-        f"--selector=app.kubernetes.io/instance={model}",
-    )
-    refusals: dict[str, dict[str, str]] = {}
-    for pod in pods["items"]:
+    names = f"{INSTANCE} in ({','.join(models)})" if len(models) <= MAX_SELECTED else INSTANCE
+    refusals: dict[str, dict[str, dict[str, str]]] = {}
+    for pod in list_raw(f"/api/v1/namespaces/{namespace}/pods", labelSelector=names):
+        found = refusals.setdefault(pod["metadata"]["labels"][INSTANCE], {})
         for status in pod["status"].get("containerStatuses", []):
             for state in (status.get("state", {}), status.get("lastState", {})):
                 message = state.get("terminated", {}).get("message", "")
@@ -101,8 +118,8 @@ def refusals(namespace: str, model: str) -> list[dict[str, str]]:
                     refusal = _refusal(line)
                     if refusal:
                         # Not keyed by the line, which contains the time of each start.
-                        refusals[json.dumps(refusal)] = refusal
-    return list(refusals.values())
+                        found[json.dumps(refusal)] = refusal
+    return {name: list(found.values()) for name, found in refusals.items()}
 
 
 def _refusal(line: str) -> dict[str, str] | None:

@@ -1,32 +1,32 @@
-"""What runs where: for each release the state in git, in Argo CD and in the running service."""
+"""What runs where: for each release the state in git, in Argo CD and in the pods."""
 
 from __future__ import annotations
 
+import difflib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from modelctl.cluster import artifacts, kube, registry
-from modelctl.repository import history
+from modelctl.cluster import artifacts, kube, registry, snapshot
+from modelctl.cluster.live import HEALTHY, MISSING
+from modelctl.durations import span
+from modelctl.errors import ModelctlError
+from modelctl.repository import followed, history
 from modelctl.repository.environments import short
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
+    from modelctl.cluster.live import Live
+    from modelctl.cluster.snapshot import Snapshot
     from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.followed import Branch
+
+    Histories = dict[str, dict[str, list[history.Entry]]]
 
 MAX_PARALLEL = 8
-
-
-@dataclass(frozen=True)
-class Live:
-    """The state of one release in the cluster; empty where unknown."""
-
-    sync: str = ""
-    health: str = ""
-    version: str = ""
-    digest: str = ""
-    refusals: tuple[str, ...] = ()
+MAX_SECONDS = 120  # shown as seconds below this
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Release:
 
     `since` is the commit's time in ISO 8601, `previous` the version that a rollback would return to
     and `target` whether its artifacts exist (`there`, `gone`, `unknown`; empty if not checked).
-    `behind` names the versions of previous environments that differ.
+    `behind` names the versions of previous environments that differ. `commit` is the newest one
+    that changed the release on the branch that Argo CD follows; `unpushed` says that the checkout
+    differs from it.
     """
 
     environment: str
@@ -49,6 +51,9 @@ class Release:
     target: str = ""
     behind: str = ""
     frozen: str = ""
+    commit: str = ""
+    committed_at: str = ""
+    unpushed: bool = False
     live: Live | None = field(default=None)
 
     @property
@@ -67,6 +72,11 @@ class Release:
         return self.live is not None and self.digest == self.live.digest
 
     @property
+    def is_current(self) -> bool:
+        """Whether the cluster serves everything that git says of it."""
+        return self.live is not None and self.live.is_current and not self.unpushed
+
+    @property
     def remarks(self) -> list[str]:
         """Notes about the release, for display."""
         remarks = []
@@ -78,57 +88,152 @@ class Release:
             remarks.append(f"rollback target {self.previous} is missing")
         elif self.target == registry.Presence.UNKNOWN.value:
             remarks.append(f"rollback target {self.previous} could not be checked")
-        if self.live and self.live.digest and not self.agrees:
-            remarks.append("serves another bundle than in git")
-        return remarks
+        if self.unpushed:
+            remarks.append("this checkout is not pushed")
+        return [*(self.live.problems if self.live else ()), *remarks]
 
 
 @dataclass(frozen=True)
 class Status:
-    """All releases in the order of environments; `note` says why live state is missing."""
+    """All releases at `now`, in the order of environments.
+
+    `notes` says what concerns no single release, and why live state is missing; `branch` is the one
+    that Argo CD follows.
+    """
 
     releases: tuple[Release, ...]
-    note: str = ""
+    now: datetime
+    notes: tuple[str, ...] = ()
+    branch: str = ""
+
+    @property
+    def looked(self) -> str:
+        """How old the oldest word of Argo CD is, on which this status rests."""
+        lives = [r.live for r in self.releases if r.live and r.live.looked_at]
+        if not lives:
+            return ""
+        oldest = min(datetime.fromisoformat(each.looked_at) for each in lives)
+        ago = int(max(self.now - oldest, timedelta()).total_seconds())
+        shown = f"{ago} s" if ago < MAX_SECONDS else span(timedelta(seconds=ago))
+        return f"Argo CD looked at every release in the last {shown}"
 
 
 def read(
-    repository: Repository, now: datetime, *, live: bool = True, ask_registry: bool = False
+    repository: Repository,
+    now: datetime,
+    *,
+    live: bool = True,
+    ask_registry: bool = False,
+    models: Sequence[str] = (),
+    environment: str = "",
 ) -> Status:
-    """The state of every release; without a cluster only the state in git, and a note."""
-    applications: dict[str, dict[str, Any]] | None = None
-    note = "" if live else "cluster not queried (--no-live)"
+    """The state of every release, or of those models and that environment.
+
+    Without a cluster only the state in git, and a note. Raises ModelctlError for an unknown name.
+    """
+    candidates = _candidates(repository, models, environment)
+    histories = history.read_all(repository)
+    notes = [] if live else ["cluster not queried (--no-live)"]
+    seen: Snapshot | None = None
     if live:
         try:
-            applications = kube.applications()
+            seen = snapshot.read(repository, candidates, now)
+            notes = seen.notes()
         except kube.UnreachableError as error:
-            note = f"no cluster reachable: {error.reason}"
-    candidates = [
-        (environment, model)
-        for environment in repository.environments
-        for model in repository.models()
-        if repository.folder(environment, model).is_dir()
+            notes = [f"no cluster reachable: {error.reason}"]
+    branch = seen.branch if seen else snapshot.read_branch(repository)
+    releases = [
+        _release(repository, each, model, now, histories, branch, seen)
+        for each, model in candidates
     ]
-    histories = history.read_all(repository)
+    if seen:
+        releases = _with_refusals(repository, seen, releases)
+    if ask_registry:
+        releases = _with_targets(repository, histories, releases)
+    return Status(tuple(releases), now, tuple(notes), branch.ref)
 
-    def read_release(candidate: tuple[Environment, str]) -> Release:
-        environment, model = candidate
-        version = repository.version(environment, model)
-        if version is None:
-            return Release(environment.name, model, frozen=_frozen(environment, model, now))
-        entries = histories.get(environment.name, {}).get(model, [])
-        release = _in_git(repository, environment, model, version, entries, now)
-        if ask_registry and release.previous:
-            target = _previous(entries, version)
-            checks = artifacts.check(repository, environment, model, target) if target else []
-            presence = artifacts.worst_presence(checks).value if checks else ""
-            release = replace(release, target=presence)
-        if applications is not None:
-            application = applications.get(release.name, {})
-            release = replace(release, live=_live(environment, model, application))
-        return release
+
+def _release(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    now: datetime,
+    histories: Histories,
+    branch: Branch,
+    seen: Snapshot | None,
+) -> Release:
+    version = repository.version(environment, model)
+    if version is None:
+        return Release(environment.name, model, frozen=_frozen(environment, model, now))
+    entries = histories.get(environment.name, {}).get(model, [])
+    inputs = followed.release_inputs(repository, environment, model)
+    commit = branch.newest_commit(inputs)
+    return replace(
+        _in_git(repository, environment, model, version, entries, now),
+        commit=commit.id if commit else "",
+        committed_at=commit.when if commit else "",
+        unpushed=branch.is_unpushed(inputs),
+        live=seen.live(environment, model, version) if seen else None,
+    )
+
+
+def _candidates(
+    repository: Repository, models: Sequence[str], environment: str
+) -> list[tuple[Environment, str]]:
+    chosen = [repository.environment(environment)] if environment else repository.environments
+    known = repository.models()
+    for model in models:
+        if model not in known:
+            similar = difflib.get_close_matches(model, known)
+            raise ModelctlError(
+                f"unknown model '{model}'",
+                expected=" or ".join(similar) if similar else "a folder below environments/",
+            )
+    return [
+        (each, model)
+        for each in chosen
+        for model in known
+        if (not models or model in models) and repository.folder(each, model).is_dir()
+    ]
+
+
+def _with_refusals(
+    repository: Repository, seen: Snapshot, releases: list[Release]
+) -> list[Release]:
+    """Ask the pods of releases that are not healthy, which are few."""
+    sick = {
+        release.name: (repository.environment(release.environment), release.model)
+        for release in releases
+        if release.live and release.live.health not in (HEALTHY, MISSING)
+    }
+    refusals = snapshot.with_refusals(seen, sick.values()).refusals
+    result = []
+    for release in releases:
+        if release.live and release.name in sick:
+            environment, model = sick[release.name]
+            lines = refusals.get((environment.namespace, model), ())
+            release = replace(release, live=replace(release.live, refusals=lines))
+        result.append(release)
+    return result
+
+
+def _with_targets(
+    repository: Repository,
+    histories: Histories,
+    releases: list[Release],
+) -> list[Release]:
+    def checked(release: Release) -> Release:
+        environment = repository.environment(release.environment)
+        entries = histories.get(release.environment, {}).get(release.model, [])
+        current = repository.version(environment, release.model)
+        target = _previous(entries, current) if current else None
+        if target is None:
+            return release
+        checks = artifacts.check(repository, environment, release.model, target)
+        return replace(release, target=artifacts.worst_presence(checks).value)
 
     with ThreadPoolExecutor(MAX_PARALLEL) as pool:
-        return Status(tuple(pool.map(read_release, candidates)), note)
+        return list(pool.map(checked, releases))
 
 
 def _in_git(
@@ -173,27 +278,3 @@ def _previous(entries: list[history.Entry], version: Version) -> Version | None:
 def _frozen(environment: Environment, model: str, now: datetime) -> str:
     freeze = environment.active_freeze(model, now)
     return f"{freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.reason})" if freeze else ""
-
-
-def _live(environment: Environment, model: str, application: dict[str, Any]) -> Live:
-    state = application.get("status", {})
-    sync = state.get("sync", {}).get("status", "Missing")
-    health = state.get("health", {}).get("status", "Missing")
-    try:
-        info = kube.model_info(environment.namespace, model)
-    except kube.UnreachableError:
-        info = {}
-    refusals: tuple[str, ...] = ()
-    if health != "Healthy":
-        refusals = tuple(
-            f"{line['what']}: expected {line['expected']}, found {line['found']}; {line['fix']}"
-            for line in _refusals(environment.namespace, model)
-        )
-    return Live(sync, health, str(info.get("version", "")), str(info.get("digest", "")), refusals)
-
-
-def _refusals(namespace: str, model: str) -> list[dict[str, str]]:
-    try:
-        return kube.refusals(namespace, model)
-    except kube.UnreachableError:
-        return []

@@ -32,8 +32,9 @@ COLOURS = {
 }
 
 
-def render(status: Status, now: datetime) -> str:
+def render(status: Status) -> str:
     """The whole page."""
+    now = status.now
     environments = list(dict.fromkeys(release.environment for release in status.releases))
     models = sorted({release.model for release in status.releases})
     releases = {(r.model, r.environment): r for r in status.releases}
@@ -48,7 +49,7 @@ def render(status: Status, now: datetime) -> str:
         "status",
         title=TITLE,
         summary=escape(_summary(status, now)),
-        note=f'<p class="note">{escape(status.note)}</p>' if status.note else "",
+        note="".join(f'<p class="note">{escape(note)}</p>' for note in status.notes),
         heads="".join(f'<th scope="col">{escape(name)}</th>' for name in environments),
         rows="\n".join(rows),
     )
@@ -64,9 +65,10 @@ def _summary(status: Status, now: datetime) -> str:
     parts = [f"{len(released)} release{'' if len(released) == 1 else 's'}"]
     if any(release.live for release in released):
         healthy = sum(r.live is not None and r.live.health == "Healthy" for r in released)
-        agree = sum(release.agrees for release in released)
-        parts += [f"{healthy} Healthy", f"{agree} serving the bundle in git"]
-    return f"{', '.join(parts)}. As of {now:%Y-%m-%d %H:%M} UTC."
+        current = sum(release.is_current for release in released)
+        parts += [f"{healthy} Healthy", f"{current} as in git"]
+    looked = f" {status.looked}." if status.looked else ""
+    return f"{', '.join(parts)}. As of {now:%Y-%m-%d %H:%M} UTC.{looked}"
 
 
 def _cell(environment: str, release: Release | None, now: datetime) -> str:
@@ -95,4 +97,4 @@ def _badges(release: Release) -> Iterator[tuple[str, str]]:
         for word in filter(None, (release.live.health, release.live.sync)):
             yield word, COLOURS.get(word, WAIT)
     for remark in release.remarks:
-        yield remark, BAD if remark.endswith("missing") or "another bundle" in remark else WAIT
+        yield remark, BAD if remark.endswith("missing") or "another" in remark else WAIT

@@ -1,80 +1,126 @@
-"""Wait until the cluster serves the version in git."""
+"""Wait until the cluster serves everything that git says of a release: version, settings, chart."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from modelctl import proc
-from modelctl.cluster import evidence, kube
+from modelctl.cluster import kube, snapshot
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.repository import followed, gitrepo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modelctl.cluster.live import Live
+    from modelctl.cluster.snapshot import Releases, Snapshot
     from modelctl.repository.environments import Environment, Repository, Version
+
+    Missing = list[tuple[Environment, str, Live]]
 
 INTERVAL_SECONDS = 2.0
 REFRESH = "argocd.argoproj.io/refresh=normal"
+MAX_SHOWN = 10
 
 
 def wait_until_served(
-    repository: Repository, environment: Environment, model: str, seconds: float
-) -> Version:
-    """Wait until the version in git runs everywhere in the environment, and return it.
+    repository: Repository,
+    releases: Releases,
+    seconds: float,
+    served: Callable[[Environment, str, Version], None],
+) -> list[str]:
+    """Wait until pods with the version and settings in git serve, and earlier ones are gone.
 
-    Raises ModelctlError on timeout, with what is missing, or if no cluster is reachable.
+    Calls `served` for each release as soon as it does; returns notes. Raises RefusedError at once
+    for what is not released or not pushed, ModelctlError on timeout, with what is missing, or if no
+    cluster is reachable.
     """
+    versions = {
+        (environment.name, model): _require_version(repository, environment, model)
+        for environment, model in releases
+    }
+    seen = _look(repository, releases)
+    for environment, model in releases:
+        inputs = followed.release_inputs(repository, environment, model)
+        followed.require_pushed(seen.branch, inputs, f"{environment.name}-{model}")
+    waiting, refreshed = list(releases), set[str]()
+    end = time.monotonic() + seconds
+    while True:
+        missing: Missing = []
+        for environment, model in waiting:
+            version = versions[environment.name, model]
+            state = seen.live(environment, model, version)
+            if state.is_current:
+                served(environment, model, version)
+            else:
+                missing.append((environment, model, state))
+        waiting = [(environment, model) for environment, model, _ in missing]
+        if not waiting:
+            return seen.notes()
+        refreshed |= _refresh(seen, [f"{e.name}-{m}" for e, m in waiting], refreshed)
+        if time.monotonic() > end:
+            raise _timeout(snapshot.with_refusals(seen, waiting), missing, seconds)
+        time.sleep(INTERVAL_SECONDS)
+        seen = _look(repository, waiting)
+
+
+def _require_version(repository: Repository, environment: Environment, model: str) -> Version:
     version = repository.version(environment, model)
     if version is None:
         raise RefusedError(
             f"'{model}' is not released in '{environment.name}'",
             fix="list releases: `modelctl status`",
         )
-    is_refreshed = False
-    end = time.monotonic() + seconds
-    while missing := _missing(repository, environment, model, version):
-        if not is_refreshed:
-            is_refreshed = _refresh(f"{environment.name}-{model}")
-        if time.monotonic() > end:
-            raise ModelctlError(
-                f"{environment.name}-{model}: timed out after {seconds:g} s",
-                expected=f"{version.model.version} Synced, Healthy and served",
-                found="; ".join([*missing, *_refusals(environment, model)]),
-                fix="check that the commit is pushed, then `modelctl status`",
-            )
-        time.sleep(INTERVAL_SECONDS)
     return version
 
 
-def _missing(
-    repository: Repository, environment: Environment, model: str, version: Version
-) -> list[str]:
-    """What is missing until the version is served."""
-    current = evidence.from_cluster(repository, environment, model, version)
-    if not current.health:
-        raise ModelctlError(current.note, fix="set KUBECONFIG, or its current context")
-    missing = evidence.health_violations(model, environment, version, current)
-    if current.sync not in ("", "Synced"):
-        missing.append(f"expected sync status Synced, found {current.sync}")
-    return missing
+def _look(repository: Repository, releases: Releases) -> Snapshot:
+    """Look at the cluster; and fetch, if Argo CD has a commit that this clone lacks."""
+    try:
+        seen = snapshot.read(repository, releases, datetime.now(UTC))
+    except kube.UnreachableError as error:
+        raise ModelctlError(
+            f"no cluster reachable: {error.reason}", fix="set KUBECONFIG, or its current context"
+        ) from error
+    names = (f"{environment.name}-{model}" for environment, model in releases)
+    ours = [seen.reports[name] for name in names if name in seen.reports]
+    if all(not report.revision or seen.branch.knows(report.revision) for report in ours):
+        return seen
+    with suppress(proc.CommandError):
+        gitrepo.git(repository.root, "fetch", "--quiet", seen.branch.ref.partition("/")[0])
+    return snapshot.read(repository, releases, datetime.now(UTC))
 
 
-def _refresh(name: str) -> bool:
-    """Request a refresh from Argo CD; without permission, or an Application, it polls later."""
-    with suppress(kube.UnreachableError, proc.CommandError):
-        application = kube.application(name)
-        if application is not None:
-            namespace = f"--namespace={application['metadata']['namespace']}"
-            target = ("application.argoproj.io", name, namespace)
-            proc.run(["kubectl", "annotate", "--overwrite", *target, REFRESH])
-            return True
-    return False
+def _refresh(seen: Snapshot, names: list[str], done: set[str]) -> set[str]:
+    """Request a refresh of each Application once; without permission, Argo CD polls later."""
+    targets: dict[str, list[str]] = {}
+    for name in names:
+        if name in seen.reports and name not in done:
+            targets.setdefault(seen.reports[name].namespace, []).append(name)
+    for namespace, applications in targets.items():
+        words = ("application.argoproj.io", *applications, f"--namespace={namespace}", REFRESH)
+        with suppress(proc.CommandError):
+            proc.run(["kubectl", "annotate", "--overwrite", *words])
+    return {name for applications in targets.values() for name in applications}
 
 
-def _refusals(environment: Environment, model: str) -> list[str]:
-    """Why pods refused their bundle, the usual cause."""
-    with suppress(kube.UnreachableError):
-        return [
-            f"{line['what']}: {line['fix']}" for line in kube.refusals(environment.namespace, model)
-        ]
-    return []
+def _timeout(seen: Snapshot, missing: Missing, seconds: float) -> ModelctlError:
+    lines = []
+    for environment, model, state in missing:
+        refusals = seen.refusals.get((environment.namespace, model), ())
+        what = "; ".join([*state.missing, *refusals])
+        lines.append(f"{environment.name}-{model}: {what}" if len(missing) > 1 else what)
+    more = len(lines) - MAX_SHOWN
+    if more > 0:
+        lines[MAX_SHOWN:] = [f"and {more} more"]
+    (environment, model, _), *others = missing
+    name = f"{len(missing)} releases" if others else f"{environment.name}-{model}"
+    return ModelctlError(
+        f"{name}: timed out after {seconds:g} s",
+        expected="what git says, Synced, Healthy and served by every pod",
+        found="\n    ".join(lines),
+        fix="modelctl status",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +13,7 @@ from modelctl.commands import _colour
 from modelctl.repository import edits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from modelctl.repository.environments import Repository
 
@@ -22,11 +22,15 @@ MAX_DIFF_LINES = 60  # of one file; more than a screen hides what matters
 
 @dataclass(frozen=True)
 class DisplayOptions:
-    """How a plan is printed; `brief` lists the files instead of their diffs."""
+    """How a plan is printed; `brief` lists the files instead of their diffs.
+
+    `details` are more keys of the JSON document.
+    """
 
     dry_run: bool
     output: str = "table"
     brief: bool = False
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass
@@ -73,7 +77,7 @@ def show_and_apply(
 def show(repository: Repository, outcome: Outcome, display: DisplayOptions) -> None:
     """Print what was planned and done."""
     if display.output == "json":
-        _print_json(repository, outcome)
+        _print_json(repository, outcome, display.details)
         return
     changing = outcome.changing
     if not changing:
@@ -102,9 +106,10 @@ def show(repository: Repository, outcome: Outcome, display: DisplayOptions) -> N
 
 
 def _message_options(message: str) -> str:
-    """The subject as `-m`, and each line after it as a trailer."""
+    """The subject as `-m`, and each line after it as a trailer on a line of its own."""
     subject, *lines = filter(None, message.splitlines())
-    return shlex.join(["-m", subject, *(word for line in lines for word in ("--trailer", line))])
+    trailers = (f"--trailer {shlex.quote(line)}" for line in lines)
+    return " \\\n    ".join([f"-m {shlex.quote(subject)}", *trailers])
 
 
 def _shortened(diff: str) -> str:
@@ -130,7 +135,7 @@ def _name(repository: Repository, edit: edits.Edit) -> str:
     return str(edit.path.relative_to(repository.root))
 
 
-def _print_json(repository: Repository, outcome: Outcome) -> None:
+def _print_json(repository: Repository, outcome: Outcome, details: Mapping[str, object]) -> None:
     changes = [
         {
             "file": _name(repository, edit),
@@ -146,5 +151,6 @@ def _print_json(repository: Repository, outcome: Outcome) -> None:
         "notes": list(outcome.notes),
         **({"pullRequest": outcome.url} if outcome.url else {}),
         **({"commands": outcome.commands.strip()} if outcome.commands else {}),
+        **details,
     }
     click.echo(json.dumps(document, indent=2))

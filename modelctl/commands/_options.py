@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+COMPLETE_VARIABLE = "_MODELCTL_COMPLETE"  # by which click is asked for candidates
+
 
 def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The models of the checkout."""
@@ -71,6 +73,8 @@ def _starting_with(
 
 model_argument = click.argument("model", shell_complete=complete_models)
 
+models_argument = click.argument("models", nargs=-1, shell_complete=complete_models)
+
 dry_run_option = click.option("--dry-run", is_flag=True, help="Preview without writing anything")
 
 output_option = click.option(
@@ -112,3 +116,12 @@ def environment_option(flag: str, help_text: str) -> Decorator:
     return click.option(
         flag, "environment", required=True, help=help_text, shell_complete=complete_environments
     )
+
+
+environment_filter_option = click.option(
+    "--env",
+    "environment",
+    default="",
+    help="Only this environment",
+    shell_complete=complete_environments,
+)

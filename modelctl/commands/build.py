@@ -118,20 +118,21 @@ def _package(home: Home, state: State) -> None:
     started = time.monotonic()
     with Console(stderr=True).status("loading scikit-learn") as status:
         from modelctl.packaging import build
-        from modelctl.packaging.evaluation import with_metrics
         from modelctl.packaging.package import plan, write
         from modelctl.packaging.table import print_attempts, print_inputs
         from modelctl.packaging.training_output import Request, read_training_output
 
         status.update("reading the model and the sample")
-        # Helper modules beside the training code, as Python itself does for a script.
-        sys.path.insert(0, str(home.folder))
         source = home.source()
         key = source.key if source is not None else ""
         training_output = read_training_output(Request(home.training, config=home.config, key=key))
-        if source is not None:
-            training_output = with_metrics(training_output)
-        planned = plan(training_output, engine="auto", tolerance=1e-6, on_step=status.update)
+        planned = plan(
+            training_output,
+            engine="auto",
+            tolerance=1e-6,
+            on_step=status.update,
+            score=source is not None,
+        )
         planned.report[build.BUILT] = build.record_of(home, state, planned.digest)
         digest = write(planned, home.bundle)
     print_inputs(planned)

@@ -3,51 +3,79 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from modelctl.commands._options import output_option
-from modelctl.errors import RefusedError
-from modelctl.promotion import check, merge_rules
-from modelctl.repository import changes, gitrepo
+from modelctl.errors import ModelctlError, RefusedError
+from modelctl.promotion import branch_rules, check, merge_rules
+from modelctl.repository import branch as branches
 from modelctl.repository.environments import Repository
+
+if TYPE_CHECKING:
+    from modelctl.repository.branch import Branch
 
 
 @click.command()
-@click.option("--base", help="Commit to compare with: only changed files are checked")
+@click.option("--base", help="Target branch: its rules apply, and only changed files are checked")
+@click.option("--head", help="Commit to check, read from git only; default: the files here")
 @click.option("--live", is_flag=True, help="Health of promoted versions from the cluster")
 @output_option
-def command(base: str | None, live: bool, output: str) -> None:
+def command(base: str | None, head: str | None, live: bool, output: str) -> None:
     """Check every file under environments/ and print each problem with file and line.
 
-    With --base (a commit or a branch), every changed version file also has to pass the promotion
-    rules, whoever edited it. Make it a required check of your pull requests.
+    With --base (a branch or a commit), every changed version file also has to pass the promotion
+    rules as they are there, whoever edited it. Make it a required check of your pull requests.
+
+    With --head too, nothing is read from the files here: run it in a checkout of the target
+    branch, so that neither the rules nor this program come from the change.
 
     \b
     Examples:
       modelctl check
       modelctl check --base origin/main
+      modelctl check --base origin/main --head my-branch
     """
     repository = Repository.find()
-    start = gitrepo.merge_base(repository.root, base) if base else ""
-    changed = changes.since(repository, start) if start else None
-    violations = check.file_violations(repository, changed)
-    if changed and not violations:
-        violations = merge_rules.merge_violations(repository, changed, datetime.now(UTC), live=live)
+    if base is None:
+        for option, is_given in (("--head", head is not None), ("--live", live)):
+            if is_given:
+                raise ModelctlError(
+                    f"{option} needs --base", fix=f"modelctl check --base origin/main {option} ..."
+                )
+        violations, summary = check.file_violations(repository), _summary(repository)
+    else:
+        branch = branches.between(repository.root, base, head)
+        violations = _branch_violations(repository, branch, live=live)
+        count = len(branch.changes.names)
+        summary = f"{count} changed file{'' if count == 1 else 's'}: no problems"
     if output == "json":
         click.echo(json.dumps({"problems": violations}, indent=2))
     if violations:
         count = len(violations)
         raise RefusedError("\n".join([f"{count} problem{'' if count == 1 else 's'}", *violations]))
     if output == "table":
-        click.echo(_summary(repository, changed))
+        click.echo(summary)
 
 
-def _summary(repository: Repository, changed: changes.Changes | None) -> str:
-    if changed:
-        count = len(changed.names)
-        return f"{count} changed file{'' if count == 1 else 's'}: no problems"
+def _branch_violations(repository: Repository, branch: Branch, *, live: bool) -> list[str]:
+    """Cheapest first: what is no plain file is not read at all."""
+    violations = list(branch_rules.kind_violations(branch))
+    if not violations:
+        with tempfile.TemporaryDirectory(prefix="modelctl-") as folder:
+            checked = branch.export(Path(folder)) if branch.is_committed else repository
+            markers = branch.text_before(check.CHART_VALUES)
+            violations = check.file_violations(checked, branch.changes, markers)
+    if not violations:
+        violations = merge_rules.merge_violations(branch, datetime.now(UTC), live=live)
+    return violations
+
+
+def _summary(repository: Repository) -> str:
     return (
         f"environments/: no problems in {len(repository.environments)} environments, "
         f"{len(repository.models())} models"

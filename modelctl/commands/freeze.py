@@ -11,7 +11,7 @@ from modelctl.commands._options import complete_scopes, dry_run_option, output_o
 from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.promotion import freeze
 from modelctl.promotion.pull_request import PullRequest
-from modelctl.repository.environments import Freeze
+from modelctl.repository.environments import TIME_FORMAT, Freeze
 
 
 @click.command()
@@ -42,7 +42,7 @@ def command(
         edit = freeze.plan_freeze(
             repository, environment, model, Freeze(start=now, until=end, reason=reason)
         )
-        title = f"Freeze {scope} until {end.strftime(freeze.TIME_FORMAT)}: {reason}"
+        title = f"Freeze {scope} until {end.strftime(TIME_FORMAT)}: {reason}"
         request = PullRequest(
             branch=f"freeze/{scope.replace('/', '-')}", title=title, body=title, edits=[edit]
         )

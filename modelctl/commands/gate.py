@@ -39,7 +39,7 @@ def command(model: str, folder: Path | None, update: bool, dry_run: bool, output
       modelctl gate iris --update
     """
     from modelctl.errors import RefusedError
-    from modelctl.packaging.build import require_current
+    from modelctl.packaging.build import require_built, require_current
     from modelctl.packaging.bundles import verify_bundle
     from modelctl.quality import metric_baselines
     from modelctl.repository.environments import Repository
@@ -47,6 +47,7 @@ def command(model: str, folder: Path | None, update: bool, dry_run: bool, output
     repository = Repository.find()
     path = repository.root / "models" / model / metric_baselines.FILE
     if folder is None:
+        require_built(repository.root, model)
         require_current(repository.root, model)
     metrics = verify_bundle(folder or repository.root / "build" / "bundles" / model).manifest[
         "metrics"

@@ -6,23 +6,48 @@ import json
 
 import click
 
-from modelctl.commands import _notes, _table
-from modelctl.commands._options import environment_option, model_argument, output_option
-from modelctl.repository import history, origin
-from modelctl.repository.environments import Repository, short
+from modelctl.commands import _audit, _notes, _table
+from modelctl.commands._options import complete_environments, complete_models
+from modelctl.errors import ModelctlError
+from modelctl.repository import audit, history, origin
+from modelctl.repository.environments import ALL_MODELS, Repository, short
 
 MINUTE = 16  # characters of an ISO date up to the minute
 
 
 @click.command()
-@model_argument
-@environment_option("--env", "Environment to list")
-@output_option
-def command(model: str, environment: str, output: str) -> None:
+@click.argument("model", metavar="[MODEL]", required=False, shell_complete=complete_models)
+@click.option("--env", "environment", help="Environment", shell_complete=complete_environments)
+@click.option("--all", "everything", is_flag=True, help="Every change, not versions alone")
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="Output format; csv with --all",
+)
+def command(model: str | None, environment: str | None, everything: bool, output: str) -> None:
     """List every released version of MODEL in an environment from git history, newest first.
 
-    Example: modelctl history iris --env production
+    With --all, who changed what, when and why: versions, settings, capacity, freezes, overrides,
+    rollbacks and retirements, in all environments and of all models or those that you name. Values
+    of settings are not shown, only their names.
+
+    \b
+    Examples:
+      modelctl history iris --env production
+      modelctl history --all
+      modelctl history --all --env production --output csv > audit.csv
     """
+    if everything:
+        _print_audit(model, environment, output)
+        return
+    if not model or not environment or output == "csv":
+        raise ModelctlError(
+            "history of what",
+            expected="MODEL --env ENVIRONMENT, or --all; csv with --all only",
+            fix="modelctl history --all",
+        )
     repository = Repository.find()
     target = repository.environment(environment)
     repository.require_model(target, model)
@@ -32,6 +57,24 @@ def command(model: str, environment: str, output: str) -> None:
         click.echo(json.dumps([_as_json(entry) for entry in entries], indent=2))
     else:
         _print_table(entries)
+
+
+def _print_audit(model: str | None, environment: str | None, output: str) -> None:
+    """Names of models and environments that are gone are accepted: their history is not."""
+    repository = Repository.find()
+    root = repository.root
+    direct = {each.name for each in repository.environments if each.promotion == "auto"}
+    if audit.is_shallow(root):
+        click.echo(
+            "warning: a shallow clone: older changes are missing; `git fetch --unshallow`", err=True
+        )
+    events = [
+        event
+        for event in audit.read(root, direct)
+        if environment in (None, event.environment)
+        and (model is None or event.model in (model, ALL_MODELS))
+    ]
+    _audit.print_events(events, output)
 
 
 def _as_json(entry: history.Entry) -> dict[str, object]:

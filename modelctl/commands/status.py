@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,58 +11,168 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.cluster import status, status_page
+from modelctl.cluster.live import Live
 from modelctl.commands import _notes, _table
-from modelctl.commands._options import html_option, live_option, output_option
+from modelctl.commands._options import (
+    environment_filter_option,
+    html_option,
+    live_option,
+    models_argument,
+    output_option,
+)
 from modelctl.repository import gitrepo, origin, yamlfile
 from modelctl.repository.environments import Repository, short
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from rich.console import Console
+
+# Below this width one line per release does not fit.
+WIDE_COLUMNS = 140
+NARROW_MODEL = 26
+NARROW_DIGITS = 7
+INDENT, GIT_WIDTH, AGE_WIDTH = 2, 21, 6
+INTERVAL_SECONDS = 5.0
 
 
 @click.command()
+@models_argument
+@environment_filter_option
 @live_option
 @click.option(
     "--registry", is_flag=True, help="Availability of rollback targets in their registries"
 )
+@click.option("--watch", is_flag=True, help="Print releases again whenever they change")
 @html_option("Self-contained HTML page to write instead")
 @output_option
-def command(live: bool, registry: bool, page: Path | None, output: str) -> None:
-    """Show each model in each environment: git compared with Argo CD and the running service.
+def command(
+    models: tuple[str, ...],
+    environment: str,
+    live: bool,
+    registry: bool,
+    watch: bool,
+    page: Path | None,
+    output: str,
+) -> None:
+    """Show MODELS (default: all) in each environment: git compared with Argo CD and the pods.
 
-    The cluster is the current context of your kubeconfig; without one, only git is shown. Remarks
-    name differences from the previous environment, freezes and services with another bundle.
+    The cluster is the current context of your kubeconfig; without one, only git is shown. Argo CD's
+    report counts only while it is current and about the newest commit that changed a release.
+    Remarks name what differs from git, from previous environments, and freezes.
 
     \b
     Examples:
-      modelctl status --output json
+      modelctl status iris --watch
+      modelctl status --env production --output json
       modelctl status --registry --html status.html
     """
-    now = datetime.now(UTC)
+    if watch and (page or output == "json"):
+        raise click.UsageError("--watch prints text: expected no --html and no --output json")
     repository = Repository.find()
     notes = origin.staleness_notes(repository.root)
     if gitrepo.is_shallow(repository.root):
         notes.append(f"shallow clone: ages and rollback targets are unknown; {gitrepo.UNSHALLOW}")
     _notes.echo(notes, output)
-    current = status.read(repository, now, live=live, ask_registry=registry)
+
+    def read() -> status.Status:
+        return status.read(
+            Repository.find(),
+            datetime.now(UTC),
+            live=live,
+            ask_registry=registry,
+            models=models,
+            environment=environment,
+        )
+
+    current = read()
     if page:
-        yamlfile.write(page, status_page.render(current, now))
-        click.echo(f"wrote {page}" + (f" ({current.note})" if current.note else ""))
+        yamlfile.write(page, status_page.render(current))
+        note = f" ({'; '.join(current.notes)})" if current.notes else ""
+        click.echo(f"wrote {page}{note}")
     elif output == "json":
-        releases = [
-            {**asdict(release), "name": release.name, "agrees": release.agrees}
-            for release in current.releases
-        ]
-        click.echo(json.dumps({"releases": releases, "note": current.note}, indent=2))
+        click.echo(json.dumps(_document(current), indent=2))
     else:
-        _print_table(current, now)
+        _print_table(current)
+        if watch:
+            _watch(current, read)
 
 
-def _print_table(current: status.Status, now: datetime) -> None:
+def _document(current: status.Status) -> dict[str, object]:
+    releases = [
+        {
+            **asdict(release),
+            "name": release.name,
+            "agrees": release.agrees,
+            "current": release.is_current,
+            "remarks": release.remarks,
+        }
+        for release in current.releases
+    ]
+    return {
+        "as_of": current.now.isoformat(),
+        "branch": current.branch,
+        "releases": releases,
+        "note": "; ".join(current.notes),
+    }
+
+
+def _watch(before: status.Status, read: Callable[[], status.Status]) -> None:
+    """Print what changes, until Ctrl-C."""
+    try:
+        while True:
+            time.sleep(INTERVAL_SECONDS)
+            current = read()
+            old = {release.name: _cells(release) for release in before.releases}
+            for release in current.releases:
+                if _cells(release) != old.pop(release.name, None):
+                    line = " ".join(cell for cell in _cells(release) if cell)
+                    click.echo(f"{current.now:%H:%M:%S} {line}")
+            for name in old:
+                click.echo(f"{current.now:%H:%M:%S} {name} is gone from git")
+            for note in current.notes:
+                if note not in before.notes:
+                    click.echo(f"{current.now:%H:%M:%S} {note}")
+            before = current
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def _cells(release: status.Release) -> tuple[str, ...]:
+    """What is shown of a release besides ages, which change all the time."""
+    live = release.live or Live()
+    return (
+        release.environment,
+        release.model,
+        _version(release.version, release.digest) or "not released",
+        live.sync,
+        live.health,
+        _version(live.version, live.digest),
+        release.chart,
+        "; ".join([*release.remarks, *live.refusals]),
+    )
+
+
+def _print_table(current: status.Status) -> None:
+    console = _table.console()
+    if console.width >= WIDE_COLUMNS:
+        _print_wide(console, current)
+    else:
+        _print_narrow(console, current)
+    for release in current.releases:
+        for refusal in release.live.refusals if release.live else ():
+            console.print(f"{release.name} refused: {refusal}", style="red", soft_wrap=True)
+    for note in (*current.notes, current.looked):
+        if note:
+            console.print(note, style="dim", soft_wrap=True)
+
+
+def _print_wide(console: Console, current: status.Status) -> None:
     columns = ("environment", "model", "git", "sync", "health", "live", "age", "chart")
     table = _table.table(*columns, last="remarks")
     for release in current.releases:
-        live = release.live or status.Live()
+        live = release.live or Live()
         table.add_row(
             release.environment,
             release.model,
@@ -69,18 +180,37 @@ def _print_table(current: status.Status, now: datetime) -> None:
             live.sync,
             live.health,
             _version(live.version, live.digest),
-            status_page.age(release, now),
+            status_page.age(release, current.now),
             release.chart,
             "; ".join(release.remarks),
-            style="" if release.live is None or release.agrees else "yellow",
+            style=_style(release),
         )
-    console = _table.console()
     console.print(table)
-    for release in current.releases:
-        for refusal in release.live.refusals if release.live else ():
-            console.print(f"{release.name} refused: {refusal}", style="red", soft_wrap=True)
-    if current.note:
-        console.print(current.note, style="dim")
+
+
+def _print_narrow(console: Console, current: status.Status) -> None:
+    """One block per environment; the state and all remarks share the last column."""
+    width = min(NARROW_MODEL, max((len(r.model) for r in current.releases), default=0))
+    for environment in dict.fromkeys(release.environment for release in current.releases):
+        table = _table.block(width + INDENT, GIT_WIDTH, AGE_WIDTH)
+        for release in current.releases:
+            if release.environment == environment:
+                live = release.live or Live()
+                words = " ".join(dict.fromkeys(filter(None, (live.sync, live.health))))
+                table.add_row(
+                    f"  {release.model}",
+                    f"{release.version} {short(release.digest)[:NARROW_DIGITS]}".strip()
+                    or "not released",
+                    status_page.age(release, current.now),
+                    "; ".join(filter(None, (words, *release.remarks))),
+                    style=_style(release),
+                )
+        console.print(environment, style="bold")
+        console.print(table)
+
+
+def _style(release: status.Release) -> str:
+    return "" if release.live is None or release.is_current else "yellow"
 
 
 def _version(version: str, digest: str) -> str:

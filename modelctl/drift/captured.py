@@ -71,6 +71,15 @@ def read(paths: Sequence[Path], contract: Contract, digest: str) -> Captured:
     return captured
 
 
+def rows(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Every captured row of files and folders, whichever bundle predicted it. Raises ModelctlError.
+
+    Truncated lines are skipped.
+    """
+    for path in _files(paths):
+        yield from _lines(path, Captured())
+
+
 def encode(contract: Contract, columns: dict[str, list[Any]]) -> dict[str, NDArray[np.float64]]:
     """Encode columns of JSON values by the contract; free text as 0, or NaN if missing.
 

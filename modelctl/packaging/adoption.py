@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.packaging import build, sources
+from modelctl.packaging import build, fingerprint, sources
+from modelctl.packaging.custom_code import find_custom_code
+from modelctl.packaging.own_code import files_of
 from modelctl.packaging.remote_file import download
 from modelctl.packaging.sources import Pinned, Source
 from modelctl.packaging.training_output import (
@@ -79,10 +81,24 @@ def plan(repository: Repository, wanted: Wanted, scratch: Path) -> Adopted:
     source = Source(pinned["model"], pinned["sample"], pinned.get("metrics"), wanted.key)
     earlier = home.source() if home.config.is_file() else None
     config = _config(home, wanted, source)
-    training_output = _loaded(scratch, wanted, config)
+    training_output = _loaded(home, scratch, wanted, config)
+    modules = files_of(find_custom_code(training_output.estimator))
+    if build.CODE in modules:
+        raise ModelctlError(
+            f"the model needs a module that is called {build.CODE}",
+            expected=f"another name: {build.CODE} in models/{wanted.model} would be its training",
+            found=str(modules[build.CODE]),
+            fix="move the classes into another module, and train again",
+        )
+    code = [
+        edits.copy(path, home.folder / name)
+        for name, path in modules.items()
+        if not path.is_relative_to(repository.root.resolve() / fingerprint.MODELS)
+    ]
     planned = [
         config,
         *copies,
+        *code,
         *_left(home, earlier, source),
         *scaffold.value_files(repository, wanted.model),
     ]
@@ -90,7 +106,7 @@ def plan(repository: Repository, wanted: Wanted, scratch: Path) -> Adopted:
         planned,
         training_output,
         _named(scratch, "sample", files["sample"]),
-        _notes(repository, home, copies, source),
+        _notes(repository, home, [*copies, *code], source),
         config,
     )
 
@@ -182,21 +198,26 @@ def _block(source: Source) -> dict[str, Any]:
     return block
 
 
-def _loaded(scratch: Path, wanted: Wanted, config: edits.Edit) -> TrainingOutput:
+def _loaded(home: build.Home, scratch: Path, wanted: Wanted, config: edits.Edit) -> TrainingOutput:
     """Load the model with its sample, as a build will. Raises ModelctlError."""
     content = yamlfile.parse(config.after or "", config.path)
+    model, sample = scratch / "model.joblib", _named(scratch, "sample", wanted.sample)
     metrics = scratch / "metrics.json"
-    loaded = read_training_output(
-        Request(
-            scratch / "model.joblib",
-            sample=_named(scratch, "sample", wanted.sample),
-            metrics=metrics if metrics.exists() else None,
-            name=wanted.model,
-            version=str(content["version"]),
-            target=named_targets(content.get("target", "")),
-            key=wanted.key,
-        )
+    request = Request(
+        model,
+        sample=sample,
+        metrics=metrics if metrics.exists() else None,
+        name=wanted.model,
+        version=str(content["version"]),
+        target=named_targets(content.get("target", "")),
+        key=wanted.key,
+        code=home.folder if sources.is_url(wanted.place) else Path(wanted.place).parent,
     )
+    places = {model: wanted.place, sample: wanted.sample, metrics: wanted.metrics}
+    try:
+        loaded = read_training_output(request)
+    except ModelctlError as error:
+        raise _with_places(error, places) from error
     if loaded.absent_targets:
         raise ModelctlError(
             f"the sample has no column '{', '.join(loaded.absent_targets)}'",
@@ -205,6 +226,17 @@ def _loaded(scratch: Path, wanted: Wanted, config: edits.Edit) -> TrainingOutput
             fix="correct --target, or leave it out if the sample holds features only",
         )
     return loaded
+
+
+def _with_places(error: ModelctlError, places: dict[Path, str]) -> ModelctlError:
+    """The same error about the files that the user named, not about their copies."""
+    texts = []
+    for text in (error.what, error.found, error.expected, error.fix):
+        for copy, place in places.items():
+            text = text.replace(str(copy), place)
+        texts.append(text)
+    what, found, expected, fix = texts
+    return type(error)(what, found=found, expected=expected, fix=fix)
 
 
 def _left(home: build.Home, earlier: Source | None, source: Source) -> list[edits.Edit]:

@@ -82,15 +82,24 @@ def models(root: Path) -> list[str]:
 def inspect(home: Home) -> State:
     """Compare the inputs of the model with those of its bundle. Raises ModelctlError."""
     if not home.config.is_file():
-        raise ModelctlError(
-            f"model '{home.model}' has no folder",
-            expected=f"models/{home.model}/{fingerprint.CONFIG}",
-            found=f"models: {', '.join(models(home.root)) or 'none'}",
-            fix=f"modelctl new {home.model}, or modelctl new {home.model} --from FILE",
-        )
+        raise _no_folder(home)
     training = fingerprint.of_training(home.root, home.model)
     inputs = fingerprint.of_bundle(home.root, home.model, training)
     return State(training, inputs, _changed(home, inputs))
+
+
+def require_built(root: Path, model: str) -> None:
+    """Raise ModelctlError for a model without a bundle, or without a folder."""
+    home = Home(root, model)
+    if not (home.bundle / MANIFEST).exists():
+        if not home.config.is_file():
+            raise _no_folder(home)
+        raise ModelctlError(
+            f"'{model}' has no bundle yet",
+            expected=f"build/bundles/{model}",
+            found="nothing there",
+            fix=f"modelctl build {model}, or pass --bundle",
+        )
 
 
 def require_current(root: Path, model: str) -> None:
@@ -110,6 +119,15 @@ def require_current(root: Path, model: str) -> None:
             found=f"changed since: {fingerprint.in_words(changed)}",
             fix=f"modelctl build {model}",
         )
+
+
+def _no_folder(home: Home) -> ModelctlError:
+    return ModelctlError(
+        f"model '{home.model}' has no folder",
+        expected=f"models/{home.model}/{fingerprint.CONFIG}",
+        found=f"models: {', '.join(models(home.root)) or 'none'}",
+        fix=f"modelctl new {home.model}, or modelctl new {home.model} --from FILE",
+    )
 
 
 def train(home: Home, state: State, *, force: bool = False) -> Path:

@@ -14,7 +14,10 @@ import pandas as pd
 
 from app.model.converters import integer_bounds
 from app.model.decoding import CATEGORY
+from app.model.prediction import ModelOutputError, Prediction, RowCountError
+from modelctl.packaging.failures import breaks_contract, ensure_rows_kept
 from modelctl.packaging.lowering.trees import split_points
+from modelctl.packaging.oracle import RefusedRowsError
 from modelctl.packaging.probes import UNSEEN_TEXTS, with_values
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ KEPT_REFUSED = 3
 
 @dataclass
 class Perturbed:
-    """Perturbed rows that the estimator answers, and what it refused.
+    """Perturbed rows that the estimator answers, with its answers, and what it refused.
 
     `within`: features whose noise stays within the sample's range, because the estimator refuses
     others. `left_out` counts rows that it refused nevertheless.
@@ -53,6 +56,7 @@ class Perturbed:
 
     frame: pd.DataFrame
     refused: pd.DataFrame
+    expected: Prediction
     left_out: int = 0
     within: list[str] = field(default_factory=list)
 
@@ -61,22 +65,42 @@ def perturbed(oracle: Oracle, frame: pd.DataFrame, contract: Contract) -> Pertur
     """Seeded copies of the rows: noise on numbers, other categories, missing values.
 
     Rows that the estimator refuses never stop packaging: a logarithm or a Box-Cox transform takes
-    no negative number. They are told apart, and counted.
+    no negative number. They are told apart, and counted. Raises ModelctlError if a step drops rows.
     """
     rows = _copies(frame, contract, set())
-    if oracle.accepts(rows):
-        return Perturbed(rows, rows.head(0))
+    expected = _answered(oracle, rows, contract)
+    if expected is not None:
+        return Perturbed(rows, rows.head(0), expected)
+    ensure_rows_kept(oracle, rows)
     within, refused = _refusing(oracle, frame, rows, contract)
     rows = _copies(frame, contract, within)
     answers = oracle.accepted(rows)
     kept = [at for at, answer in enumerate(answers) if answer]
     refused += [rows.iloc[[at]] for at, answer in enumerate(answers) if answer is False][:20]
+    answered = rows.iloc[kept].reset_index(drop=True)
+    expected = _answered(oracle, answered, contract) if kept else None
+    if expected is None:
+        answered, expected = answered.head(0), Prediction([], None)
     return Perturbed(
-        rows.iloc[kept].reset_index(drop=True),
+        answered,
         pd.concat(refused, ignore_index=True) if refused else rows.head(0),
-        left_out=len(rows) - len(kept),
+        expected,
+        left_out=len(rows) - len(answered),
         within=sorted(within),
     )
+
+
+def _answered(oracle: Oracle, rows: pd.DataFrame, contract: Contract) -> Prediction | None:
+    """The answers for all of these rows; None if the estimator refuses one of them.
+
+    Raises ModelctlError if it answers what its contract does not have.
+    """
+    try:
+        return oracle.predict(rows, contract.output)
+    except (RefusedRowsError, RowCountError):
+        return None
+    except ModelOutputError as error:
+        raise breaks_contract(error) from error
 
 
 def _refusing(
@@ -92,6 +116,7 @@ def _refusing(
         tried = base.assign(**{feature.name: noisy})
         if oracle.accepts(tried):
             continue
+        ensure_rows_kept(oracle, tried)
         within.add(feature.name)
         answers = oracle.accepted(tried, calls=TRIED_ROWS)
         wrong = [at for at, answer in enumerate(answers) if answer is False]

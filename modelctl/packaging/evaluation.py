@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score, r2_score
 from modelctl.packaging.inference import infer
 
 if TYPE_CHECKING:
+    from app.model.prediction import Prediction
     from modelctl.packaging.training_output import TrainingOutput
 
 DIGITS = 6
@@ -22,21 +23,33 @@ DIGITS = 6
 
 def with_metrics(training_output: TrainingOutput) -> TrainingOutput:
     """The same with metrics, unless it has some, or its sample has no target column."""
-    labels = training_output.labels
-    if training_output.metrics or labels is None or labels.isna().any():
-        return training_output
-    try:
-        metrics = _scores(training_output, labels)
-    except Exception:  # packaging predicts the same rows, and explains what they fail with
-        return training_output
-    return replace(training_output, metrics=metrics)
-
-
-def _scores(training_output: TrainingOutput, labels: Any) -> dict[str, float]:
-    estimator = training_output.estimator
     output = training_output
-    subject, _ = infer(estimator, output.features, output.target, output.rules)
-    predicted = subject.expected.values
+    if not _can_score(output):
+        return output
+    try:
+        subject, _ = infer(output.estimator, output.features, output.target, output.rules)
+    except Exception:  # packaging asks the same, and explains it
+        return output
+    return replace(output, metrics=sample_metrics(output, subject.expected))
+
+
+def sample_metrics(training_output: TrainingOutput, expected: Prediction) -> dict[str, Any]:
+    """The metrics that the model came with; else those of its answers for its own sample."""
+    if not _can_score(training_output):
+        return training_output.metrics
+    try:
+        return _scores(training_output.estimator, training_output.labels, expected.values)
+    except (TypeError, ValueError):
+        # Labels of another kind than the model's answers, such as texts for a regressor.
+        return training_output.metrics
+
+
+def _can_score(training_output: TrainingOutput) -> bool:
+    labels = training_output.labels
+    return not training_output.metrics and labels is not None and not labels.isna().any()
+
+
+def _scores(estimator: Any, labels: Any, predicted: list[Any]) -> dict[str, float]:
     if is_classifier(estimator):
         # As texts: a CSV may hold a class as a number that the model has as a string.
         classes, given = [str(value) for value in predicted], [str(value) for value in labels]

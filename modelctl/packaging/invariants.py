@@ -13,10 +13,17 @@ import numpy as np
 
 from app.model.prediction import ModelOutputError, RowCountError
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.packaging.failures import (
+    breaks_contract,
+    cannot_predict,
+    ensure_rows_kept,
+    not_row_by_row,
+)
 from modelctl.packaging.oracle import RefusedRowsError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from app.model.contract import Output
     from app.model.prediction import Prediction
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
 ALONE_ROWS = 6
 ALONE_GAPS = 3
 ALONE_EXTREMES = 2
+# Rows that are asked twice: a random answer shows itself there.
+REPEATED_ROWS = 50
 # Sums over another number of rows differ in the last digits.
 TOLERANCE = 1e-6
 
@@ -33,18 +42,41 @@ TOLERANCE = 1e-6
 def ensure_row_by_row(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
     """The prediction of the sample. Raises ModelctlError if the estimator cannot be served."""
     expected = _predict(oracle, frame, output)
+    _ensure_repeated(oracle, frame, output, expected)
+    # A client may send one row twice.
+    ensure_rows_kept(oracle, frame.iloc[[0, 0]])
     for at in _telling_rows(frame):
-        alone = _predict(oracle, frame.iloc[at : at + 1], output)
+        alone = _predict(oracle, frame.iloc[at : at + 1], output, tell=True)
         _ensure_same(alone, expected, [at], "alone", output)
     middle = len(frame) // 2
     for part_rows in (range(middle), range(middle, len(frame))):
         if part_rows:
-            part = _predict(oracle, frame.iloc[list(part_rows)], output)
+            part = _predict(oracle, frame.iloc[list(part_rows)], output, tell=True)
             _ensure_same(part, expected, list(part_rows), "among fewer rows", output)
     order = np.random.default_rng(0).permutation(len(frame))
     permuted = _predict(oracle, frame.iloc[order], output)
     _ensure_same(permuted, expected, order.tolist(), "in another order", output)
     return expected
+
+
+def _ensure_repeated(
+    oracle: Oracle, frame: pd.DataFrame, output: Output, expected: Prediction
+) -> None:
+    """Raise ModelctlError if the estimator answers the same rows in another way."""
+    again = _predict(oracle, frame.head(REPEATED_ROWS), output)
+    pairs = zip(again.values, expected.values, strict=False)
+    if all(_equal(one, other) for one, other in pairs):
+        return
+    whole = _predict(oracle, frame, output)
+    if all(map(_equal, whole.values, expected.values)):
+        # Not by chance: it depends on the other rows, which is asked below.
+        return
+    raise ModelctlError(
+        "the model answers the same rows differently each time",
+        expected="one answer for one row: engines are compared, and clients rely on it",
+        found="random numbers in its prediction",
+        fix="take out the step that draws random numbers when it predicts",
+    )
 
 
 def _telling_rows(frame: pd.DataFrame) -> list[int]:
@@ -79,44 +111,34 @@ def ensure_not_constant(expected: Prediction, labels: pd.Series[Any] | None, las
     )
 
 
-def _predict(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
+def _predict(
+    oracle: Oracle, frame: pd.DataFrame, output: Output, *, tell: bool = False
+) -> Prediction:
     try:
-        return oracle.predict(frame, output)
+        return oracle.tell(frame, output) if tell else oracle.predict(frame, output)
     except RowCountError as error:
-        raise ModelctlError(
-            "the model does not answer row by row",
-            expected=f"{len(frame)} answers for {len(frame)} rows of the sample",
-            found=str(error),
-            fix="write the sample as the model was fitted: for texts, one column of strings",
-        ) from error
+        raise not_row_by_row(str(error), oracle, frame) from error
     except ModelOutputError as error:
-        raise ModelctlError(
-            "the model answers something else than its fitted attributes say",
-            expected="one of the model's classes for each target, a number for each class",
-            found=str(error),
-            fix="look at `classes_`, `predict` and `predict_proba` of its last step",
-        ) from error
+        raise breaks_contract(error) from error
     except RefusedRowsError as error:
-        raise ModelctlError(
-            "the model cannot predict its own sample",
-            expected="a sample with the fitted columns and types",
-            found=error.cause,
-            fix="call fit before joblib.dump"
-            if "NotFittedError" in error.cause
-            else "write the sample from the frame that was passed to fit (Parquet keeps types)",
-        ) from error
+        raise cannot_predict(error, frame) from error
 
 
 def _ensure_same(
     actual: Prediction, expected: Prediction, rows: list[int], circumstance: str, output: Output
 ) -> None:
     """Raise ModelctlError unless `actual` are the answers of these rows of the sample."""
-    wrong = [
-        at
-        for at, value in zip(rows, actual.values, strict=True)
-        if not _equal(value, expected.values[at])
-    ]
-    if not wrong or _are_ties(expected, wrong, output):
+    wrong = _differing(actual.probabilities, expected.probabilities, rows)
+    wrong += _differing(actual.scores, expected.scores, rows)
+    if not wrong and actual.values:
+        wrong = [
+            at
+            for at, value in zip(rows, actual.values, strict=True)
+            if not _equal(value, expected.values[at])
+        ]
+        if not wrong or _are_ties(expected, wrong, output):
+            return
+    if not wrong:
         return
     raise ModelctlError(
         "the model's answer for a row depends on the other rows of a request",
@@ -124,6 +146,17 @@ def _ensure_same(
         found=f"row {wrong[0]} differs",
         fix="take out the step that calculates over the rows of a request (ranks, means, shifts)",
     )
+
+
+def _differing(
+    actual: NDArray[np.float64] | None, expected: NDArray[np.float64] | None, rows: list[int]
+) -> list[int]:
+    """The rows whose probabilities or scores are others."""
+    if actual is None or expected is None:
+        return []
+    right = expected[rows]
+    is_wrong = np.abs(actual - right) > TOLERANCE * np.maximum(1.0, np.abs(right))
+    return [rows[at] for at in np.flatnonzero(is_wrong.reshape(len(rows), -1).any(axis=1))]
 
 
 def _are_ties(expected: Prediction, rows: list[int], output: Output) -> bool:

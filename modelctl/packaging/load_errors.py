@@ -23,6 +23,8 @@ from modelctl.packaging.pickles import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Modules of the service and of this command: a pickle's own cannot have their names.
+OURS = frozenset({"app", "modelctl"})
 EXPECTED = "a fitted estimator written by joblib.dump, with its classes installed here"
 GUIDE = "docs/how-to/own-joblib.md"
 MAX_TEXT = 300
@@ -59,7 +61,16 @@ def explained(path: Path, data: bytes, error: BaseException) -> ModelctlError:
     original = getattr(error, "original_sklearn_version", None)
     if original or other:
         return _other_version(path, str(original or other[0]), facts)
-    for explain in (_newer_protocol, _side_file, _main, _missing, _damaged, _numpy, _moved):
+    for explain in (
+        _newer_protocol,
+        _side_file,
+        _main,
+        _same_name,
+        _missing,
+        _damaged,
+        _numpy,
+        _moved,
+    ):
         known = explain(path, data, error, facts)
         if known is not None:
             return known
@@ -138,7 +149,23 @@ def _main(path: Path, _data: bytes, error: BaseException, facts: Facts) -> Model
         expected=EXPECTED,
         found=_text(error),
         fix="move that class or function from the training script into a module (steps.py), import "
-        "it from there, train again, and run `PYTHONPATH=<its folder> modelctl package ...`",
+        f"it from there, train again, and keep that module beside the model ({GUIDE})",
+    )
+
+
+def _same_name(
+    path: Path, _data: bytes, error: BaseException, facts: Facts
+) -> ModelctlError | None:
+    """A module of the user's own that is called as the service's or as this command's."""
+    names = {module.partition(".")[0] for module in facts.modules} & OURS
+    if not isinstance(error, AttributeError | ImportError) or not names:
+        return None
+    name = min(names)
+    return ModelctlError(
+        f"{path} cannot be loaded: its module '{name}' has the name of one of this project",
+        expected=EXPECTED,
+        found=_text(error),
+        fix=f"rename your module '{name}', and train again",
     )
 
 
@@ -150,11 +177,11 @@ def _missing(path: Path, _data: bytes, error: BaseException, _facts: Facts) -> M
         return None
     folder = _folder_of(name, path)
     if folder is not None:
-        fix = f"run `PYTHONPATH={folder} modelctl package ...`: {name} lies there"
+        fix = f"copy {name} from {folder} beside the model, or set PYTHONPATH={folder}"
     else:
         fix = (
-            f"`pip install {PACKAGES.get(name, name)}` here if it is a published library, or run "
-            f"`PYTHONPATH=<folder of {name}.py> modelctl package ...` if it is yours"
+            f"`pip install {PACKAGES.get(name, name)}` here if it is a published library; if it is "
+            f"yours, put {name}.py beside the model ({GUIDE})"
         )
     return ModelctlError(
         f"{path} cannot be loaded: it needs the module '{error.name}'",

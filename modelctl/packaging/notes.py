@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.model.examples import without_example
 from modelctl.packaging.alignment import listed
+from modelctl.packaging.own_code import files_of, libraries_of
 
 if TYPE_CHECKING:
     from modelctl.packaging.candidates import Perturbed
@@ -26,10 +27,7 @@ def notes_on(
     """One sentence each, most important first."""
     notes = []
     if engine == "sklearn" and custom_code:
-        notes.append(
-            f"the image needs the custom code of {listed(custom_code)}: the serve-sklearn "
-            "requirements do not include it, and the pod refuses to start without it"
-        )
+        notes += _about_code(custom_code)
     contract, frame = subject.contract, subject.frame
     if contract.ignored:
         names = listed(contract.ignored)
@@ -60,4 +58,19 @@ def notes_on(
             f"the sample has only {rows}: ranges, categories, the drift reference and the parity "
             "gate are based on them"
         )
+    return notes
+
+
+def _about_code(modules: list[str]) -> list[str]:
+    """What the pod imports besides the known libraries, and how it gets it."""
+    notes = []
+    libraries = libraries_of(modules)
+    if libraries:
+        notes.append(
+            f"the image needs {listed(libraries)}, which the serve-sklearn requirements do not "
+            "have: add it to the group `sklearn` in pyproject.toml and run `make lock`"
+        )
+    files = files_of(modules)
+    if files:
+        notes.append(f"the bundle contains the model's own code, under code/: {listed(files)}")
     return notes

@@ -1,8 +1,8 @@
 """The estimator itself, asked with rows as it was fitted: what every engine is compared with.
 
 A request is decoded by `app`; here the rows stay what was read from the file, so that a mistake in
-decoding cannot agree with itself. What the estimator answers is read by the sklearn engine's own
-function; the onnx engine shares nothing with it.
+decoding cannot agree with itself; what the estimator answers is read by `answers`, which shares no
+code with the engines.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.errors import RequestError
 from app.model.prediction import ModelOutputError, Prediction
 from app.model.sklearn_engine import fitted_names
-from app.model.sklearn_outputs import ask, dense, is_several
 from modelctl.errors import ModelctlError
+from modelctl.packaging import answers
 from modelctl.packaging.fitted_steps import uses_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from app.model.contract import Form, Output
@@ -33,6 +34,7 @@ class RefusedRowsError(Exception):
     """The estimator raised an error; `cause` is its first line."""
 
     def __init__(self, error: Exception) -> None:
+        self.original = error
         text = str(error).strip().splitlines()
         self.cause = f"{type(error).__name__}: {text[0] if text else ''}"[:500]
         super().__init__(self.cause)
@@ -56,16 +58,28 @@ class Oracle:
 
         And ModelOutputError if it does not answer row by row, or what its output does not have.
         """
+        prediction: Prediction = self._read(answers.read, frame, output)
+        return prediction
+
+    def tell(self, frame: pd.DataFrame, output: Output) -> Prediction:
+        """The numbers from which the labels follow, where there are any: half of the work.
+
+        `values` is then empty. Raises what `predict` raises.
+        """
+        if output.probabilities:
+            return Prediction([], self._read(answers.probabilities_of, frame, output))
+        if output.scores:
+            return Prediction([], None, self._read(answers.scores_of, frame, output))
+        return self.predict(frame, output)
+
+    def _read(self, reader: Callable[..., Any], frame: pd.DataFrame, output: Output) -> Any:
         rows = self.given(frame)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                return ask(self.estimator, rows, len(frame), output)
+                return reader(self.estimator, rows, len(frame), output)
             except ModelOutputError:
                 raise
-            except RequestError as error:
-                cause = error.__cause__
-                raise RefusedRowsError(cause if isinstance(cause, Exception) else error) from error
             except Exception as error:  # a pipeline runs whatever its steps do
                 raise RefusedRowsError(error) from error
 
@@ -83,13 +97,25 @@ class Oracle:
         try:
             answer = getattr(self.estimator, method)(rows)
             # Probabilities of several targets: a matrix for each.
-            parts = map(dense, answer if is_several(answer) else [answer])
+            is_several = answers.first_matrix(answer) is not answer
+            parts = map(answers.array, answer if is_several else [answer])
             return all(
                 len(part) == count and not (part.dtype.kind in "fc" and not np.isfinite(part).all())
                 for part in parts
             )
         except Exception:  # the answer to the question
             return False
+
+    def row_count(self, frame: pd.DataFrame) -> int | None:
+        """How many answers these rows get; None if the estimator raises anything."""
+        method = "predict" if hasattr(self.estimator, "predict") else "transform"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                answer = getattr(self.estimator, method)(self.given(frame))
+                return int(np.shape(answers.array(answer))[0])
+            except Exception:  # refused: asked elsewhere
+                return None
 
     def accepted(self, frame: pd.DataFrame, calls: int = MAX_CALLS) -> list[bool | None]:
         """For each row whether it is answered; None if that would take more calls."""
@@ -121,7 +147,12 @@ def oracle_of(estimator: Any, frame: pd.DataFrame) -> tuple[Oracle, pd.DataFrame
     if getattr(estimator, "n_features_in_", None) is not None:
         array, named = Oracle(estimator, "array"), Oracle(estimator, "frame")
         # A user's own first step may count its columns and still want them by name.
-        is_frame = not array.accepts(frame.head(2)) and named.accepts(frame.head(2))
+        rows = frame.head(2)
+        is_frame = not array.accepts(rows) and (
+            named.accepts(rows)
+            # It may answer another number of rows, which is said later.
+            or (array.row_count(rows) is None and named.row_count(rows) is not None)
+        )
         return named if is_frame else array, frame
     if len(frame.columns) > 1 and _reads_texts(estimator):
         frame = _only_texts(frame)

@@ -6,7 +6,6 @@ widths are those of what it answers for the first rows of the sample.
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,12 @@ import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 from sklearn.utils import get_tags
 
-from app.model.contract import Label, Output, Target
+from app.model.contract import Output, Target
 from app.model.prediction import ModelOutputError
-from app.model.sklearn_outputs import dense, is_several, numbers, plain
 from modelctl.errors import ModelctlError
-from modelctl.packaging.lowering.walk import unwrapped
+from modelctl.packaging.answerable import ensure_answers, holds, last_step, type_name
+from modelctl.packaging.answers import array, first_matrix
+from modelctl.packaging.labels import classes_of, clusters, target_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,29 +31,6 @@ if TYPE_CHECKING:
 ROWS = 20
 # A longer vector is no use as JSON; text vectorizers have tens of thousands of columns.
 MAX_WIDTH = 16_384
-# Integers beyond this have no exact JSON equivalent in most clients.
-MAX_LABEL = 2**53
-# The default of `target`, which says nothing about several targets.
-UNNAMED = "prediction"
-
-
-def ensure_answers(estimator: Any, what: str) -> None:
-    """Raise ModelctlError unless the estimator can answer rows that it was not fitted on."""
-    if hasattr(estimator, "predict") or hasattr(estimator, "transform"):
-        return
-    name = type_name(estimator)
-    if not hasattr(estimator, "fit"):
-        raise ModelctlError(
-            f"{what} does not contain an estimator",
-            expected="an object with `predict` or `transform`",
-            found=repr(type(estimator)),
-        )
-    raise ModelctlError(
-        f"{name} cannot answer new rows",
-        expected="an estimator with `predict` or `transform`",
-        found=f"{name}, which has neither",
-        fix=_remedy(name, estimator),
-    )
 
 
 def infer_output(estimator: Any, given: Any, target: str | Sequence[str]) -> Output:
@@ -75,7 +52,7 @@ def infer_output(estimator: Any, given: Any, target: str | Sequence[str]) -> Out
         return _several(estimator, kind, count, target, given, has_probabilities=has_probabilities)
     if kind == "regressor":
         return Output(kind, name, None, probabilities=False)
-    classes = _clusters(estimator, answer) if kind == "cluster" else _classes(estimator.classes_)
+    classes = clusters(estimator, answer) if kind == "cluster" else classes_of(estimator.classes_)
     if _has_probabilities(estimator, given, answer):
         return Output(kind, name, classes, probabilities=True)
     scores, width = _decision(estimator, given) if kind == "classifier" else (None, None)
@@ -86,13 +63,13 @@ def _kind(estimator: Any, given: Any) -> Kind:
     """Raises ModelctlError for a `predict` of unknown meaning."""
     if not hasattr(estimator, "predict"):
         return "transformer"
-    if _is(is_regressor, estimator):
+    if holds(is_regressor, estimator):
         return "regressor"
-    if _is(is_classifier, estimator):
+    if holds(is_classifier, estimator):
         return "classifier"
-    if _is(is_outlier_detector, estimator):
+    if holds(is_outlier_detector, estimator):
         return "anomaly"
-    if _is(is_clusterer, estimator) or _is(_is_mixture, estimator):
+    if holds(is_clusterer, estimator) or holds(_is_mixture, estimator):
         return "cluster"
     if hasattr(estimator, "classes_"):
         return "classifier"
@@ -134,7 +111,7 @@ def _several(
     if isinstance(listed, list | tuple) and len(listed) == count:
         # A chain lists them in its own order.
         order = getattr(last_step(estimator), "order_", range(count))
-        classes = [_classes(listed[list(order).index(at)]) for at in range(count)]
+        classes = [classes_of(listed[list(order).index(at)]) for at in range(count)]
     else:
         # Labels present or not: scikit-learn's `classes_` are then the columns' numbers.
         classes = [(0, 1)] * count
@@ -147,22 +124,6 @@ def _several(
     return Output(
         kind, title, None, probabilities=False, scores=scores, width=width, targets=targets
     )
-
-
-def target_names(target: str | Sequence[str], count: int) -> list[str]:
-    """The names of several targets: as given, or numbered. Raises ModelctlError."""
-    if isinstance(target, str):
-        stem = "target" if target in ("", UNNAMED) else target
-        return [f"{stem}_{index}" for index in range(count)]
-    names = list(map(str, target))
-    if len(names) != count or len(set(names)) != count:
-        raise ModelctlError(
-            "the named targets are not those of the model",
-            expected=f"{count} different names, in the order of the columns of y",
-            found=f"{len(names)}: {', '.join(names)}"[:300],
-            fix="correct `target:` in model.yaml (a list), or repeat --target for each",
-        )
-    return names
 
 
 def _has_probabilities(estimator: Any, given: Any, answer: NDArray[Any] | None) -> bool:
@@ -195,7 +156,7 @@ def _vector_width(estimator: Any, given: Any) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            vectors = numbers(estimator.transform(rows))
+            vectors = _numbers(estimator.transform(rows))
     except ModelOutputError as error:
         raise ModelctlError(
             f"{name} does not transform rows to numbers",
@@ -220,38 +181,6 @@ def _vector_width(estimator: Any, given: Any) -> int:
     return int(vectors.shape[1])
 
 
-def _clusters(estimator: Any, answer: NDArray[Any] | None) -> tuple[Label, ...]:
-    """The numbers of the clusters, as far as the fitted attributes or answers tell."""
-    inner = last_step(estimator)
-    known: set[Any] = set(plain(np.unique(answer))) if answer is not None else set()
-    for attribute in ("subcluster_labels_", "labels_"):
-        known.update(plain(np.unique(np.asarray(getattr(inner, attribute, [])))))
-    for attribute in ("cluster_centers_", "means_"):
-        centers = getattr(inner, attribute, None)
-        known.update(range(len(centers) if centers is not None else 0))
-    return _classes(np.array(sorted(known)))
-
-
-def _classes(values: Any) -> tuple[Label, ...]:
-    """Classes as JSON has them. Raises ModelctlError."""
-    array = np.asarray(values)
-    classes = plain(array) if array.dtype.kind in "biufUO" and array.ndim == 1 else []
-    if not classes or not all(map(_is_label, classes)):
-        raise ModelctlError(
-            "the model's classes have no JSON equivalent",
-            expected="`classes_` with strings, numbers or booleans",
-            found=repr(array.tolist())[:200],
-            fix="fit it on labels of one of those types",
-        )
-    return tuple(str(label) if isinstance(label, str) else label for label in classes)
-
-
-def _is_label(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) <= MAX_LABEL)
-
-
 def _asked(estimator: Any, method: str, given: Any) -> NDArray[Any] | None:
     """What a method answers for the first rows; None if it has none or fails.
 
@@ -262,7 +191,7 @@ def _asked(estimator: Any, method: str, given: Any) -> NDArray[Any] | None:
             warnings.simplefilter("ignore")
             answer = getattr(estimator, method)(given[:ROWS])
             # Probabilities of several targets: a list of matrices of different widths.
-            return dense(answer[0] if is_several(answer) else answer)
+            return array(first_matrix(answer))
     except Exception:
         return None
 
@@ -272,35 +201,9 @@ def _is_mixture(estimator: Any) -> bool:
     return bool(get_tags(estimator).estimator_type == "density_estimator")
 
 
-def _is(predicate: Any, estimator: Any) -> bool:
+def _numbers(answer: Any) -> NDArray[np.float64]:
+    """Raises ModelOutputError if the answer is not numeric."""
     try:
-        return bool(predicate(estimator))
-    except Exception:  # not a scikit-learn estimator at all
-        return False
-
-
-def last_step(estimator: Any) -> Any:
-    """The step that answers, without the searches and pipelines around it."""
-    last = unwrapped(estimator)
-    while getattr(last, "steps", None):
-        last = unwrapped(last.steps[-1][1])
-    return last
-
-
-def type_name(estimator: Any) -> str:
-    """The class name of the last step."""
-    return type(last_step(estimator)).__name__
-
-
-def _remedy(name: str, estimator: Any) -> str:
-    """What to do about an estimator that only answers the rows of `fit`."""
-    if name == "LocalOutlierFactor":
-        return "fit LocalOutlierFactor(novelty=True)"
-    if _is(is_clusterer, estimator):
-        return (
-            "use a clusterer that assigns new rows (KMeans, BisectingKMeans, Birch, MeanShift, "
-            "GaussianMixture), or train a classifier such as KNeighborsClassifier on its `labels_`"
-        )
-    if hasattr(estimator, "fit_transform"):
-        return "use a projection that has `transform`, such as PCA, TruncatedSVD or UMAP"
-    return "wrap it in a class whose `predict` returns a number or a class per row"
+        return array(answer).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ModelOutputError(f"not numbers: {error}") from error

@@ -17,15 +17,17 @@ import orjson
 from threadpoolctl import threadpool_limits
 
 from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
-from app.model.engine import SAMPLE
+from app.model.engine import NUMBERS, SAMPLE
 from app.model.sklearn_engine import installed_version
 from modelctl.errors import ModelctlError
+from modelctl.packaging.answerable import type_name
 from modelctl.packaging.custom_code import find_boosters, find_custom_code
 from modelctl.packaging.engines import Attempt, attempt_all, chosen, seconds_per_call
+from modelctl.packaging.evaluation import sample_metrics
 from modelctl.packaging.inference import infer
 from modelctl.packaging.invariants import ensure_not_constant
 from modelctl.packaging.notes import notes_on
-from modelctl.packaging.outputs import type_name
+from modelctl.packaging.own_code import ensure_loads, packed
 from modelctl.packaging.parity import encode
 from modelctl.packaging.reference import prediction_reference, reference
 from modelctl.packaging.refusals import refused_examples
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from app.model.contract import Contract, Label
+    from app.model.contract import Contract
+    from app.model.prediction import Prediction
     from modelctl.packaging.contracts import Inferred
     from modelctl.packaging.training_output import TrainingOutput
 
@@ -60,6 +63,12 @@ class Plan:
         """The digest of the bundle."""
         return digest_of(canonical(self.manifest))
 
+    @property
+    def needs_code(self) -> bool:
+        """Whether the pod imports modules of no known library."""
+        modules = self.manifest["environment"]["foreign_modules"]
+        return self.manifest["engine"] == "sklearn" and bool(modules)
+
 
 def plan(
     training_output: TrainingOutput,
@@ -67,18 +76,25 @@ def plan(
     engine: str,
     tolerance: float,
     on_step: Callable[[str], None] = lambda _: None,
+    score: bool = False,
 ) -> Plan:
     """Infer the contract and choose the engine by the parity gate. Raises ModelctlError.
 
-    `on_step` is called with the name of each step, since a large forest takes a while.
+    `on_step` is called with the name of each step, since a large forest takes a while. `score`: a
+    model without metrics gets those of its own sample.
     """
     # One thread, as in a worker, and for reproducible timings.
     with threadpool_limits(1):
-        return _plan(training_output, engine, tolerance, on_step)
+        return _plan(training_output, engine, tolerance, on_step, score=score)
 
 
 def _plan(
-    training_output: TrainingOutput, engine: str, tolerance: float, on_step: Callable[[str], None]
+    training_output: TrainingOutput,
+    engine: str,
+    tolerance: float,
+    on_step: Callable[[str], None],
+    *,
+    score: bool,
 ) -> Plan:
     on_step("inferring the contract")
     output = training_output
@@ -92,13 +108,14 @@ def _plan(
     custom_code = find_custom_code(training_output.estimator)
     assert winner.engine is not None  # noqa: S101 - only a refused attempt has no engine
     rows = subject.rows(frame)
-    predictions = winner.engine.predict(encode(rows, contract)).values
+    predicted = winner.engine.predict(encode(rows, contract))
     refused = refused_examples(subject.oracle, frame, contract, perturbed.refused)
-    files = {SAMPLE: _sample(rows, predictions, refused)}
+    files = {SAMPLE: _sample(rows, predicted, refused)}
     if winner.model is not None:
         files["model.onnx"] = winner.model
     else:
         files["model.joblib"] = training_output.model_bytes
+        files |= packed(custom_code)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": training_output.name,
@@ -114,11 +131,11 @@ def _plan(
         },
         "files": {name: _entry(data) for name, data in files.items()},
         **contract.as_manifest(),
-        "metrics": training_output.metrics,
+        "metrics": sample_metrics(output, subject.expected) if score else output.metrics,
         "training": training_output.training,
         "parity": None if winner.parity is None else winner.parity.as_manifest(),
         "reference": reference(frame, contract),
-        "prediction_reference": prediction_reference(predictions, contract.output),
+        "prediction_reference": prediction_reference(predicted.values, contract.output),
     }
     on_step("measuring the speed of each engine")
     report = _report(attempts, rows, contract)
@@ -152,13 +169,24 @@ def write(planned: Plan, out: Path) -> str:
         files = {**planned.files, MANIFEST: canonical(planned.manifest)}
         files[REPORT] = orjson.dumps(planned.report, option=orjson.OPT_INDENT_2)
         for name, data in files.items():
-            (staging / name).write_bytes(data)
-            (staging / name).chmod(0o644)
+            _write_file(staging, name, data)
         digest = verify(staging, planned.digest).digest
+        if planned.needs_code:
+            ensure_loads(staging)
         _replace(out, staging)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return digest
+
+
+def _write_file(staging: Path, name: str, data: bytes) -> None:
+    """Write a file readable by any user, and the folders around it."""
+    path = staging / name
+    for folder in reversed(path.relative_to(staging).parents[:-1]):
+        (staging / folder).mkdir(exist_ok=True)
+        (staging / folder).chmod(0o755)
+    path.write_bytes(data)
+    path.chmod(0o644)
 
 
 def _replace(out: Path, staging: Path) -> None:
@@ -175,14 +203,20 @@ def _replace(out: Path, staging: Path) -> None:
     shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _sample(rows: list[list[Any]], predictions: list[Label], refused: list[list[Any]]) -> bytes:
-    """The rows of the self-test: with their predictions, and those that must be refused."""
-    step = max(1, len(rows) // SAMPLE_ROWS)
+def _sample(rows: list[list[Any]], predicted: Prediction, refused: list[list[Any]]) -> bytes:
+    """The rows of the self-test: with what the engine answers, and those that must be refused."""
+    kept = slice(None, None, max(1, len(rows) // SAMPLE_ROWS))
+    arrays = {name: getattr(predicted, name) for name in NUMBERS}
     return canonical(
         {
-            "rows": rows[::step][:SAMPLE_ROWS],
-            "predictions": predictions[::step][:SAMPLE_ROWS],
+            "rows": rows[kept][:SAMPLE_ROWS],
+            "predictions": predicted.values[kept][:SAMPLE_ROWS],
             "refused": refused,
+        }
+        | {
+            name: array[kept][:SAMPLE_ROWS].tolist()
+            for name, array in arrays.items()
+            if array is not None
         }
     )
 

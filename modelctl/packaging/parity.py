@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from app.model.decoding import CATEGORY
+from app.model.gaps import joined, taken
 from app.model.onnx_engine import OnnxEngine
 from app.model.validation import Batch, Validator
 from modelctl.packaging.candidates import frame_of, split_neighbours
@@ -20,6 +21,7 @@ from modelctl.packaging.column_types import json_rows
 from modelctl.packaging.lowering.lower import lower_numeric
 from modelctl.packaging.lowering.walk import unwrapped
 from modelctl.packaging.oracle import Oracle
+from modelctl.packaging.ties import tie_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 # Classes whose probabilities differ by less are a tie: either label is correct.
 TIE = 1e-12
+# Rows that an engine is asked at once: bounds the memory of models that compare with all training.
+PART_ROWS = 1_000
 
 
 @dataclass
@@ -96,14 +100,14 @@ def compare(parity: Parity, what: str, expected: Prediction, actual: Prediction)
     Every part is compared: the label of each target or each number, every probability, every score.
     """
     parity.rows[what] = len(expected.values)
-    pairs = list(zip(map(_parts, expected.values), map(_parts, actual.values), strict=True))
+    one, other = _parts(expected.values), _parts(actual.values)
     if parity.is_regression:
-        one, other = (np.array([pair[side] for pair in pairs], np.float64) for side in (0, 1))
-        parity.note(_relative(one, other))
+        right, found = np.array(one, np.float64), np.array(other, np.float64)
+        _require_same_shape(right, found)
+        parity.note(_relative(right, found))
     else:
-        differs = np.array(
-            [[a != b for a, b in zip(one, other, strict=True)] for one, other in pairs], dtype=bool
-        )
+        columns = zip(one, other, strict=True)
+        differs = np.array([_differing(*column) for column in columns], dtype=bool).T
         is_tie = _ties(parity, expected, actual, differs.shape[1])
         parity.ties += int(np.sum(is_tie))
         parity.label_mismatches += int(np.sum(differs & ~is_tie))
@@ -115,11 +119,18 @@ def compare(parity: Parity, what: str, expected: Prediction, actual: Prediction)
         parity.note(_relative(expected.scores, actual.scores))
 
 
-def _parts(value: Any) -> list[Any]:
-    """The single labels or numbers of one predicted value."""
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else [value]
+def _parts(values: list[Any]) -> list[list[Any]]:
+    """The labels or numbers of predicted values, by target or place in a vector."""
+    first = values[0] if values else None
+    if isinstance(first, dict):
+        return [[value[name] for value in values] for name in first]
+    if isinstance(first, list):
+        return [list(column) for column in zip(*values, strict=True)]
+    return [values]
+
+
+def _differing(one: list[Any], other: list[Any]) -> list[bool]:
+    return [a != b for a, b in zip(one, other, strict=True)]
 
 
 def _relative(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -179,12 +190,31 @@ def compare_splits(
             _compare_whole(parity, last, oracle, contract, onnx, frame)
         return
     neighbours = split_neighbours(last, matrix)
-    if neighbours is None:
-        return
-    rows, parity.threshold_share = neighbours
+    if neighbours is not None:
+        rows, parity.threshold_share = neighbours
+        _compare_last(parity, "thresholds", last, rows, contract)
+    ties = tie_rows(last)
+    if ties is not None:
+        _compare_last(parity, "ties", last, ties, contract)
+
+
+def _compare_last(
+    parity: Parity, what: str, last: Any, rows: NDArray[np.float64], contract: Contract
+) -> None:
+    """Compare on rows of numbers as the last step takes them."""
     model = lower_numeric(last, rows.shape[1], contract.output)
-    actual = OnnxEngine(model.SerializeToString(deterministic=True), contract).predict(Batch(rows))
-    compare(parity, "thresholds", _reference(last, rows, contract), actual)
+    engine = OnnxEngine(model.SerializeToString(deterministic=True), contract)
+    compare(parity, what, _reference(last, rows, contract), in_parts(engine, Batch(rows)))
+
+
+def in_parts(engine: Engine, batch: Batch) -> Prediction:
+    """The prediction of many rows, a part at a time: no request has as many.
+
+    Nearest neighbors hold a number for each row and each training row.
+    """
+    at = np.arange(len(batch))
+    groups = [at[start : start + PART_ROWS] for start in range(0, max(1, len(batch)), PART_ROWS)]
+    return joined([engine.predict(taken(batch, rows)) for rows in groups], groups)
 
 
 def _compare_whole(

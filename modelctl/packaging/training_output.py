@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from modelctl.errors import ModelctlError
 from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
+from modelctl.packaging.answerable import ensure_answers
+from modelctl.packaging.codes import ensure_no_codes
 from modelctl.packaging.input_rules import read_rules
 from modelctl.packaging.origins import origin, sample_in
-from modelctl.packaging.outputs import ensure_answers
+from modelctl.packaging.own_code import look_in
 from modelctl.packaging.samples import read_sample
 from modelctl.packaging.sources import read_config
 
@@ -39,6 +41,8 @@ class Request:
     # The name of the target's column, or of several targets'.
     target: str | tuple[str, ...] = ""
     key: str = ""
+    # A folder with modules that the model's file needs, beside that of the file and of --config.
+    code: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,9 @@ def read_training_output(request: Request) -> TrainingOutput:
             found=f"name {name!r}, version {version!r}",
             fix="pass --name and --version, or --config models/<name>/model.yaml",
         )
+    for place in (request.code, request.config and request.config.parent, folder):
+        if place is not None:
+            look_in(place)
     loaded = model_file.load(model, request.key)
     estimator = loaded.estimator
     ensure_answers(estimator, str(model))
@@ -85,6 +92,8 @@ def read_training_output(request: Request) -> TrainingOutput:
     target = request.target or named_targets(config.get("target", ""))
     columns = [name for name in ([target] if isinstance(target, str) else target) if name]
     frame = read_sample(sample, lambda names: _texts(estimator, names, columns, rules))
+    features = frame.drop(columns=[name for name in columns if name in frame.columns])
+    ensure_no_codes(sample, features, estimator, rules)
     commit, created = origin(request.config.parent if request.config else folder)
     return TrainingOutput(
         name=name,
@@ -93,7 +102,7 @@ def read_training_output(request: Request) -> TrainingOutput:
         target=target or "prediction",
         estimator=estimator,
         model_bytes=loaded.data,
-        features=frame.drop(columns=[name for name in columns if name in frame.columns]),
+        features=features,
         labels=frame[target] if isinstance(target, str) and target in frame.columns else None,
         absent_targets=[name for name in columns if name not in frame.columns],
         rules=rules,

@@ -10,7 +10,7 @@ from modelctl.packaging.bundles import verify_bundle
 from modelctl.promotion import rules
 from modelctl.rendering import charts
 from modelctl.repository import edits
-from modelctl.repository.environments import ChartVersion, ModelVersion, Version
+from modelctl.repository.environments import ModelVersion, Version, parse_chart_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def next_version(
     """
     environment = repository.environment(environment_name)
     current = repository.version(environment, model)
-    pinned = ChartVersion(version=chart or charts.folder_version(repository.root))
+    pinned = parse_chart_version(chart or charts.folder_version(repository.root))
     if image and bundle:
         return Version(image=image, model=bundle, chart=pinned)
     if image or bundle or current is None:
@@ -68,6 +68,10 @@ def plan_bump(
     repository.require_model(environment, model)
     now = datetime.now(UTC)
     rules.ensure_allowed(
-        [*rules.bump_violations(environment), *rules.freeze_violations(model, environment, now)]
+        [
+            *rules.bump_violations(environment),
+            *rules.freeze_violations(model, environment, now),
+            *rules.window_violations(model, environment, now),
+        ]
     )
     return edits.set_version(repository.version_file(environment, model), version)

@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import changes, codeowners, placement, yamlfile
+from modelctl.repository import (
+    changes,
+    codeowners,
+    overrides,
+    placement,
+    plain_files,
+    strict_yaml,
+    yamlfile,
+)
 from modelctl.repository.environments import (
     ALL_MODELS,
     CHART,
     COMMON,
     FILE,
+    OVERRIDE_FILE,
     VALUE_FILES,
     Environment,
     Repository,
     Version,
 )
+from modelctl.repository.value_types import ValueTypes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-    from ruamel.yaml.comments import CommentedMap
-
 CHART_VALUES = f"{CHART}/values.yaml"
+CHART_SCHEMA = f"{CHART}/values.schema.json"
 
 
-def file_violations(repository: Repository, changed: changes.Changes | None = None) -> list[str]:
+@dataclass(frozen=True)
+class _ChartValues:
+    """What the chart says about its values: the file of each, and the type."""
+
+    markers: dict[placement.Keys, str]
+    types: ValueTypes
+
+    @classmethod
+    def read(cls, root: Path, values: str | None) -> _ChartValues:
+        """The markers in the text of the values, or in a checkout, and the schema there."""
+        markers = placement.read_markers(root / CHART_VALUES, values)
+        return cls(markers, ValueTypes.read(root / CHART_SCHEMA))
+
+
+def file_violations(
+    repository: Repository,
+    changed: changes.Changes | None = None,
+    chart_values: str | None = None,
+) -> list[str]:
     """All violations in all environments.
 
     With `changed` only changed files are read, so that the time does not depend on the number of
-    models.
+    models. `chart_values` is the text of the chart's values whose markers apply, by default those
+    of the checkout.
     """
     touched = changed.touched if changed else {changes.EVERYTHING}
-    markers = placement.read_markers(repository.root / CHART_VALUES)
+    # A changed chart or list of environments concerns every file.
+    names = set(changed.names) if changed and changes.EVERYTHING not in touched else None
+    # What lies elsewhere than it seems is not read at all.
+    if irregular := plain_files.violations(repository.root, changed.names if changed else None):
+        return irregular
+    chart = _ChartValues.read(repository.root, chart_values)
     folder = repository.root / "environments"
     known = {environment.name for environment in repository.environments}
     violations = [
@@ -43,9 +77,9 @@ def file_violations(repository: Repository, changed: changes.Changes | None = No
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name not in known
     ]
-    violations.extend(_owner_violations(repository))
+    violations.extend(codeowners.violations(repository.root, repository.environments))
     for environment in repository.environments:
-        violations.extend(_environment_violations(repository, environment, markers, touched))
+        violations.extend(_environment_violations(repository, environment, chart, touched, names))
         violations.extend(_freeze_violations(environment, datetime.now(UTC)))
     return violations
 
@@ -53,8 +87,9 @@ def file_violations(repository: Repository, changed: changes.Changes | None = No
 def _environment_violations(
     repository: Repository,
     environment: Environment,
-    markers: dict[placement.Keys, str],
+    chart: _ChartValues,
     touched: set[str],
+    names: set[str] | None,
 ) -> Iterator[str]:
     everything = bool(touched & {changes.EVERYTHING, environment.name})
     folder = repository.root / "environments" / environment.name
@@ -64,12 +99,12 @@ def _environment_violations(
         yield f"{common.relative_to(repository.root)}: missing; create it, it may be empty"
         return
     if everything:
-        yield from _value_violations(repository, common, "settings", markers)
+        yield from _value_violations(repository, common, "settings", chart)
     paths = folder.iterdir() if everything else _touched_models(folder, touched)
     for path in sorted(paths):
         if path.is_dir():
             yield from _source_violations(repository, environment, path)
-            yield from _model_violations(repository, path, markers, needs_chart=needs_chart)
+            yield from _model_violations(repository, path, chart, names, needs_chart=needs_chart)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
 
@@ -95,15 +130,6 @@ def _touched_models(folder: Path, touched: set[str]) -> Iterator[Path]:
             yield folder / model
 
 
-def _owner_violations(repository: Repository) -> Iterator[str]:
-    """Approvals are enforced only if CODEOWNERS, which the forge reads, contains them."""
-    path = repository.root / codeowners.FILE
-    current = path.read_text(encoding="utf-8") if path.is_file() else ""
-    has_approvals = any(environment.approvals for environment in repository.environments)
-    if (has_approvals or current) and codeowners.text(current, repository.environments) != current:
-        yield f"{codeowners.FILE}: stale: differs from `approvals` in {FILE}; run `make generate`"
-
-
 def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]:
     """Sync windows have no year: an expired freeze would apply again a year later."""
     for model, freeze in environment.freezes.items():
@@ -113,47 +139,66 @@ def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]
 
 
 def _model_violations(
-    repository: Repository, folder: Path, markers: dict[placement.Keys, str], *, needs_chart: bool
+    repository: Repository,
+    folder: Path,
+    chart: _ChartValues,
+    names: set[str] | None,
+    *,
+    needs_chart: bool,
 ) -> Iterator[str]:
+    """`names`: the files to read; the others need only be there."""
     for path in sorted(folder.iterdir()):
-        if path.name not in VALUE_FILES:
+        if path.name == OVERRIDE_FILE:
+            yield from _override_violations(repository, path)
+        elif path.name not in VALUE_FILES:
             name = path.relative_to(repository.root)
             yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
     for path in (folder / name for name in VALUE_FILES):
         if path.is_file():
-            content = yield from _value_violations(repository, path, path.stem, markers)
-            if path.stem == "version" and content is not None:
-                yield from _version_violations(repository, path, content, needs_chart=needs_chart)
+            if names is not None and path.relative_to(repository.root).as_posix() not in names:
+                continue
+            document = yield from _value_violations(repository, path, path.stem, chart)
+            if path.stem == "version" and document is not None:
+                yield from _version_violations(repository, path, document, needs_chart=needs_chart)
         elif path.stem != "version":
             yield f"{path.relative_to(repository.root)}: missing; create it, it may be empty"
 
 
+def _override_violations(repository: Repository, path: Path) -> Iterator[str]:
+    try:
+        yamlfile.validate_strict(overrides.Override, path)
+    except ModelctlError as error:
+        yield _relative(repository, error)
+
+
 def _value_violations(
-    repository: Repository, path: Path, kind: str, markers: dict[placement.Keys, str]
-) -> Generator[str, None, CommentedMap | None]:
+    repository: Repository, path: Path, kind: str, chart: _ChartValues
+) -> Generator[str, None, strict_yaml.Document | None]:
     """Yield the keys that are in the wrong file; return the file's content unless invalid."""
     name = path.relative_to(repository.root)
     try:
-        content = yamlfile.read(path)
+        document = strict_yaml.read(path)
     except ModelctlError as error:
         yield _relative(repository, error)
         return None
-    for keys in placement.leaves(content):
-        expected = placement.kind_of(keys, markers)
-        where = f"{name}:{yamlfile.line_of(content, keys)}: {'.'.join(keys)}"
+    for keys in placement.leaves(document.content):
+        expected = placement.kind_of(keys, chart.markers)
+        where = f"{name}:{document.line_of(keys)}: {'.'.join(keys)}"
         if expected is None:
             yield f"{where}: not a value of the chart; see {CHART_VALUES}"
         elif expected != kind:
             yield f"{where}: belongs in {expected}.yaml, not in {path.name}"
-    return content
+    for place, message in chart.types.violations(document.content):
+        yield f"{name}:{document.line_of(place)}: {'.'.join(map(str, place))}: {message}"
+    return document
 
 
 def _version_violations(
-    repository: Repository, path: Path, content: CommentedMap, *, needs_chart: bool
+    repository: Repository, path: Path, document: strict_yaml.Document, *, needs_chart: bool
 ) -> Iterator[str]:
     """`needs_chart`: environments after the first render a pinned chart only."""
     try:
-        version = yamlfile.validate(Version, path, content)
+        version = yamlfile.validate_strict(Version, path, document)
     except ModelctlError as error:
         yield _relative(repository, error)
         return

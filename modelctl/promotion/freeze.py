@@ -7,18 +7,21 @@ chart also renders it as a sync window. Plans edits of environments.yaml; writes
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
-from ruamel.yaml.comments import CommentedMap
+from typing import TYPE_CHECKING, Any
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import edits, yamlfile
-from modelctl.repository.environments import ALL_MODELS, FILE, Environment, Freeze, Repository
+from modelctl.repository import edits, strict_yaml
+from modelctl.repository.environments import (
+    ALL_MODELS,
+    FILE,
+    TIME_FORMAT,
+    Environment,
+    Freeze,
+    Repository,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def parse_until(text: str, now: datetime) -> datetime:
@@ -61,7 +64,7 @@ def plan_freeze(
     if existing is not None:
         freeze = freeze.model_copy(update={"start": existing.start})
 
-    def change(freezes: CommentedMap) -> None:
+    def change(freezes: dict[str, Any]) -> None:
         freezes[model] = _entry(freeze)
 
     return _plan(repository, environment, change)
@@ -70,7 +73,7 @@ def plan_freeze(
 def plan_unfreeze(repository: Repository, environment: Environment, model: str) -> edits.Edit:
     """Plan to end a freeze; without one, an edit without changes."""
 
-    def change(freezes: CommentedMap) -> None:
+    def change(freezes: dict[str, Any]) -> None:
         freezes.pop(model, None)
 
     return _plan(repository, environment, change)
@@ -79,35 +82,33 @@ def plan_unfreeze(repository: Repository, environment: Environment, model: str) 
 def plan_break(repository: Repository, environment: Environment, model: str) -> edits.Edit:
     """Plan to end the freeze of one model: a freeze of all becomes one of each other model."""
 
-    def change(freezes: CommentedMap) -> None:
+    def change(freezes: dict[str, Any]) -> None:
         freezes.pop(model, None)
         of_all = freezes.pop(ALL_MODELS, None)
         if of_all is not None:
             for other in repository.models():
                 if other != model and repository.folder(environment, other).is_dir():
-                    freezes.setdefault(other, CommentedMap(of_all))
+                    freezes.setdefault(other, dict(of_all))
 
     return _plan(repository, environment, change)
 
 
-def _entry(freeze: Freeze) -> CommentedMap:
-    return CommentedMap(
-        {
-            "from": freeze.start.strftime(TIME_FORMAT),
-            "until": freeze.until.strftime(TIME_FORMAT),
-            "reason": freeze.reason,
-        }
-    )
+def _entry(freeze: Freeze) -> dict[str, str]:
+    return {
+        "from": freeze.start.strftime(TIME_FORMAT),
+        "until": freeze.until.strftime(TIME_FORMAT),
+        "reason": freeze.reason,
+    }
 
 
 def _plan(
-    repository: Repository, environment: Environment, change: Callable[[CommentedMap], None]
+    repository: Repository, environment: Environment, change: Callable[[dict[str, Any]], None]
 ) -> edits.Edit:
     path = repository.root / FILE
-    content = yamlfile.read(path)
+    content = strict_yaml.read(path).content
     index = repository.environments.index(environment)
     entry = content["environments"][index]
-    freezes = entry.get("freezes", CommentedMap())
+    freezes = entry.get("freezes", {})
     change(freezes)
     if freezes:
         entry["freezes"] = freezes

@@ -1,4 +1,4 @@
-"""Plan a promotion: copy the version of the previous environments."""
+"""Plan a promotion: copy the version that all previous environments have."""
 
 from __future__ import annotations
 
@@ -8,21 +8,33 @@ from typing import TYPE_CHECKING
 
 from modelctl import durations
 from modelctl.cluster import evidence
-from modelctl.promotion import rules
+from modelctl.errors import ModelctlError, RefusedError
+from modelctl.promotion import gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import edits, origin
+from modelctl.repository import edits, history, origin, overrides, verifications
 
 if TYPE_CHECKING:
-    from modelctl.cluster.evidence import Evidence
-    from modelctl.repository.environments import Environment, Repository, Version
+    from collections.abc import Sequence
+
+    from modelctl.promotion.gates import Source
+    from modelctl.repository.environments import Environment, OverridableRule, Repository, Version
+    from modelctl.repository.overrides import Override
 
 
 @dataclass(frozen=True)
-class Source:
-    """A previous environment, and the evidence for the version in it."""
+class Options:
+    """What a person, or a workflow, decided about a promotion.
 
-    environment: Environment
-    evidence: Evidence
+    `origin` is the environment to take the version from instead of the previous ones. `automatic`
+    leaves out versions that ran there before.
+    """
+
+    live: bool = True
+    with_settings: bool = False
+    origin: str = ""
+    overridden: tuple[OverridableRule, ...] = ()
+    reason: str = ""
+    automatic: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,11 +47,19 @@ class Promotion:
     version: Version
     edits: tuple[edits.Edit, ...]
     folder_chart: str  # the version of the chart that the first environment renders
+    override: Override | None = None
 
     @property
     def message(self) -> str:
         """The commit subject."""
         return f"Promote {self.model} {self.version.model.version} to {self.environment.name}"
+
+    @property
+    def trailers(self) -> list[str]:
+        """The lines of the commit message that a machine reads."""
+        if self.override is None:
+            return []
+        return overrides.trailers(self.environment, self.model, self.override)
 
     @property
     def has_changes(self) -> bool:
@@ -49,7 +69,21 @@ class Promotion:
     def notes(self, now: datetime) -> list[str]:
         """What to know before promoting."""
         summaries = [describe(source, self.version, now) for source in self.sources]
-        return [*summaries, *self._approval_notes(), *self._chart_notes()]
+        return [
+            *summaries,
+            *self._override_notes(),
+            *self._approval_notes(),
+            *self._chart_notes(),
+        ]
+
+    def _override_notes(self) -> list[str]:
+        if self.override is None or self.environment.overrides is None:
+            return []
+        approvers = ", ".join(self.environment.overrides.approvers)
+        return [
+            f"override of {' and '.join(self.override.rules)}: {self.override.reason}; requires "
+            f"the approval of {approvers}"
+        ]
 
     def _approval_notes(self) -> list[str]:
         owners = ", ".join(self.environment.approvals)
@@ -69,30 +103,28 @@ class Promotion:
 
 def describe(source: Source, version: Version, now: datetime) -> str:
     """The evidence for a version in one line."""
-    evidence = source.evidence
-    age = f"for {durations.span(now - evidence.since)} " if evidence.since else ""
-    health = evidence.health or evidence.note
+    known = source.evidence
+    age = f"for {durations.span(now - known.since)} " if known.since else ""
+    verified = f"; verified: {', '.join(source.passed)}" if source.passed else ""
     name = source.environment.name
-    return f"{version.model.version} in {name}: {age}({evidence.record}); {health}"
+    health = known.health or known.note
+    return f"{version.model.version} in {name}: {age}({known.record}); {health}{verified}"
 
 
 def require_published(
-    repository: Repository, model: str, environment_name: str, *, with_settings: bool = False
+    repository: Repository, models: Sequence[str], environment_name: str, options: Options
 ) -> None:
     """Raise ModelctlError if what would be promoted is not committed and pushed."""
-    names = ["version.yaml", *(["settings.yaml"] if with_settings else [])]
-    for source in repository.previous(repository.environment(environment_name)):
-        for name in names:
-            origin.require_published(repository.root, repository.folder(source, model) / name)
+    names = ["version.yaml", *(["settings.yaml"] if options.with_settings else [])]
+    environment = repository.environment(environment_name)
+    for source in _sources(repository, environment, options):
+        for model in models:
+            for name in names:
+                origin.require_published(repository.root, repository.folder(source, model) / name)
 
 
 def plan_promotion(
-    repository: Repository,
-    model: str,
-    environment_name: str,
-    *,
-    live: bool = True,
-    with_settings: bool = False,
+    repository: Repository, model: str, environment_name: str, options: Options
 ) -> Promotion:
     """Plan to copy the version that all previous environments have.
 
@@ -100,34 +132,130 @@ def plan_promotion(
     """
     environment = repository.environment(environment_name)
     repository.require_model(environment, model)
-    previous = repository.previous(environment)
-    versions = [repository.version(source, model) for source in previous]
+    sources = _sources(repository, environment, options)
+    versions = [repository.version(source, model) for source in sources]
     now = datetime.now(UTC)
+    rules.ensure_allowed(rules.override_violations(environment, options.overridden))
     rules.ensure_allowed(
-        rules.promotion_violations(model, environment, list(zip(previous, versions, strict=True)))
+        rules.promotion_violations(model, environment, list(zip(sources, versions, strict=True)))
     )
     version = rules.common_version(versions)
     assert version is not None  # noqa: S101 - refused above
-    planned = [edits.set_version(repository.version_file(environment, model), version)]
-    if with_settings:
-        settings = repository.folder(previous[0], model) / "settings.yaml"
-        target = repository.folder(environment, model) / "settings.yaml"
+    planned, override = _edits(repository, environment, model, version, options)
+    if options.with_settings:
+        settings = repository.value_file(sources[0], model, "settings.yaml")
+        target = repository.value_file(environment, model, "settings.yaml")
         planned.append(edits.set_values(target, settings))
     # The rules apply to changes only: what is already there may stay.
     has_changes = any(edit.has_changes for edit in planned)
-    collect = evidence.from_cluster if live and has_changes else evidence.from_git
-    sources = tuple(
-        Source(source, collect(repository, source, model, version)) for source in previous
+    collect = evidence.from_cluster if options.live and has_changes else evidence.from_git
+    known = tuple(
+        gates.Source(
+            source,
+            collect(repository, source, model, version),
+            verifications.passed(repository.root, source, model, version)
+            if source.verification
+            else (),
+        )
+        for source in sources
     )
-    chart = charts.folder_version(repository.root)
-    promotion = Promotion(model, sources, environment, version, tuple(planned), chart)
     if has_changes:
-        violations = rules.freeze_violations(model, environment, now)
-        for source in sources:
-            known = source.evidence
-            violations += [
-                *evidence.health_violations(model, source.environment, version, known),
-                *rules.soak_violations(environment, source.environment, version, known, now),
+        violations = gates.violations(model, environment, version, known, now)
+        if options.automatic:
+            violations["automatic"] = [
+                *_automatic_violations(repository, environment, model, version),
+                *_record_violations(model, version, known),
             ]
-        rules.ensure_allowed(violations)
-    return promotion
+        _ensure_allowed(violations, environment, options)
+    chart = charts.folder_version(repository.root)
+    return Promotion(model, known, environment, version, tuple(planned), chart, override)
+
+
+def _sources(
+    repository: Repository, environment: Environment, options: Options
+) -> tuple[Environment, ...]:
+    """The previous environments, or the one that was asked for. Raises ModelctlError."""
+    previous = repository.previous(environment)
+    if not options.origin:
+        if "order" in options.overridden:
+            raise ModelctlError(
+                "--override order without --from",
+                expected="the environment to take the version from",
+                fix=f"--from {repository.environments[0].name}",
+            )
+        return previous
+    origin = repository.environment(options.origin)
+    if (origin,) != previous and "order" not in options.overridden:
+        names = " and ".join(source.name for source in previous) or "none"
+        raise RefusedError(
+            f"'{origin.name}' is not all that '{environment.name}' comes after",
+            expected=names,
+            found=origin.name,
+            fix="leave out --from, or `--override order --reason '...'`",
+        )
+    if environment in (origin, *repository.previous(origin)) or environment.promotion == "auto":
+        raise RefusedError(f"'{environment.name}' takes no version from '{origin.name}'")
+    return (origin,)
+
+
+def _override(options: Options, version: Version) -> Override | None:
+    if not options.overridden:
+        return None
+    return overrides.Override(
+        rules=sorted(set(options.overridden)),
+        reason=options.reason,
+        source=options.origin or None,
+        version=version,
+    )
+
+
+def _edits(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    version: Version,
+    options: Options,
+) -> tuple[list[edits.Edit], Override | None]:
+    """The version file, and the record of an override; that of an earlier version goes."""
+    planned = [edits.set_version(repository.version_file(environment, model), version)]
+    record = overrides.path(repository, environment, model)
+    override = _override(options, version) if planned[0].has_changes else None
+    if planned[0].has_changes and (override or record.is_file()):
+        planned.append(overrides.plan(record, override))
+    return planned, override
+
+
+def _automatic_violations(
+    repository: Repository, environment: Environment, model: str, version: Version
+) -> list[str]:
+    current = repository.version(environment, model)
+    earlier = [entry.version for entry in history.read(repository, environment, model)]
+    known = [each for each in earlier if each is not None]
+    return rules.automatic_violations(environment, version, current, known)
+
+
+def _record_violations(model: str, version: Version, sources: tuple[Source, ...]) -> list[str]:
+    return [
+        text
+        for source in sources
+        for text in rules.record_violations(
+            model, source.environment, version, source.evidence.health, source.passed
+        )
+    ]
+
+
+def _ensure_allowed(
+    violations: dict[str, list[str]], environment: Environment, options: Options
+) -> None:
+    """Raise RefusedError with what is not overridden, and how it could be."""
+    remaining = rules.remaining(violations, options.overridden)
+    if not remaining:
+        return
+    refused = [rule for rule, texts in violations.items() if texts]
+    allowed = environment.overrides.rules if environment.overrides else []
+    missing = [rule for rule in refused if rule not in options.overridden]
+    fix = ""
+    if not options.automatic and set(missing) <= set(allowed):
+        words = " ".join(f"--override {rule}" for rule in missing)
+        fix = f"in an emergency: {words} --reason '...'"
+    raise RefusedError("\n".join(remaining), fix=fix)

@@ -16,19 +16,59 @@ from modelctl.rendering import compare, markdown
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from modelctl.promotion.promote import Promotion, Source
+    from modelctl.promotion.batch import Batch
+    from modelctl.promotion.gates import Source
+    from modelctl.promotion.promote import Promotion
     from modelctl.promotion.version_metrics import VersionMetrics
     from modelctl.repository.environments import Repository, Version
 
+MAX_WHOLE = 6  # models whose metrics and rendered changes fit one text
+MAX_TITLE = 60
 NONE = "none"
 SAME = "unchanged"
 
 
-def body(repository: Repository, promotion: Promotion, now: datetime, *, live: bool) -> str:
-    """The whole text, in Markdown; never longer than a forge accepts.
+def batch_body(repository: Repository, batch: Batch, now: datetime, *, live: bool) -> str:
+    """The text for one model or several, in Markdown; never longer than a forge accepts.
 
     `live` reads metrics from the running service where the checkout has no bundle.
     """
+    promotions = batch.changing
+    room = markdown.MAX_CHARACTERS - sum(len(line) + 1 for line in batch.trailers)
+    if len(promotions) == 1:
+        return body(repository, promotions[0], now, live=live, limit=room)
+    if len(promotions) > MAX_WHOLE:
+        return _overview(repository, batch, room)
+    limit = room // max(1, len(promotions)) - MAX_TITLE
+    return "\n".join(
+        f"# {each.model}\n{body(repository, each, now, live=live, limit=limit)}"
+        for each in promotions
+    )
+
+
+def _overview(repository: Repository, batch: Batch, room: int) -> str:
+    """A table of the versions; the rendered changes are in the comment that CI writes."""
+    rows = []
+    for each in batch.changing:
+        current = repository.version(batch.environment, each.model)
+        rows.append((each.model, current.model.version if current else NONE, _title(each)))
+    text = markdown.table(("model", f"{batch.environment.name} now", "after"), rows) + "\n"
+    return text if len(text) <= room else f"{len(rows)} models, as the changed files list them.\n"
+
+
+def _title(promotion: Promotion) -> str:
+    return f"{promotion.version.model.version} `{promotion.version.model.digest}`"
+
+
+def body(
+    repository: Repository,
+    promotion: Promotion,
+    now: datetime,
+    *,
+    live: bool,
+    limit: int = markdown.MAX_CHARACTERS,
+) -> str:
+    """The text for one model, of at most `limit` characters where that is possible."""
     current = repository.version(promotion.environment, promotion.model)
     before = [
         _section("Version", _version_changes(repository, promotion, current)),
@@ -36,7 +76,7 @@ def body(repository: Repository, promotion: Promotion, now: datetime, *, live: b
     ]
     after = _section("Reviewer checklist", _checklist(promotion, current, now))
     # The other sections are short; the rendered diff gets the rest.
-    room = markdown.MAX_CHARACTERS - sum(map(len, (*before, after)))
+    room = max(0, limit - sum(map(len, (*before, after))))
     changes = _section("Rendered changes", _rendered(repository, promotion, room))
     return "\n\n".join([*before, changes, after]) + "\n"
 
@@ -154,8 +194,21 @@ def _checklist(promotion: Promotion, current: Version | None, now: datetime) -> 
         else f"no previous version to roll back to: `modelctl retire {model} --env {target.name}`"
     )
     owners = ", ".join(target.approvals)
+    override = promotion.override
+    approvers = ", ".join(target.overrides.approvers) if target.overrides else ""
     steps = [
         *(step for source in promotion.sources for step in _evidence(promotion, source, now)),
+        *(
+            [
+                (
+                    False,
+                    f"override of {' and '.join(override.rules)} approved by {approvers}: "
+                    f"{override.reason}",
+                )
+            ]
+            if override
+            else []
+        ),
         (False, "no metric is worse than the current version's, or the change is intended"),
         (False, "the rendered changes are intended and complete"),
         (False, f"approved by {owners}" if owners else "approved as your forge requires"),
@@ -170,11 +223,19 @@ def _evidence(promotion: Promotion, source: Source, now: datetime) -> list[tuple
     version, name, known = promotion.version.model.version, source.environment.name, source.evidence
     age = f"for {durations.span(now - known.since)} " if known.since else ""
     soak = f"{promotion.environment.name} requires {promotion.environment.soak_minutes} min"
+    overridden = promotion.override.rules if promotion.override else []
+    verified = ", ".join(source.passed) or "no record"
+    checks = source.environment.verification
     return [
         (
             known.health == "Healthy",
             f"{version} is healthy in {name}: {known.health or known.note}",
         ),
-        # A shorter time would have been refused.
-        (True, f"{version} has soaked in {name} {age}({known.record}); {soak}"),
+        # Whatever is not overridden would have been refused.
+        ("soak" not in overridden, f"{version} has soaked in {name} {age}({known.record}); {soak}"),
+        *(
+            [(set(checks) <= set(source.passed), f"{version} is verified in {name}: {verified}")]
+            if checks
+            else []
+        ),
     ]

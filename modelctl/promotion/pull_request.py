@@ -27,24 +27,26 @@ GH_SECONDS = 60
 
 @dataclass(frozen=True)
 class PullRequest:
-    """The edits to propose, and their branch: one per command, model and environment.
+    """The edits to propose, and their branch: one per command, models and environment.
 
-    `trailers` are lines such as `Key: value` for the end of the commit message and of the body,
-    which a forge may use as the message of the merge.
+    `details` are lines below the subject of the commit message. `trailers` are lines such as
+    `Key: value` for its end and for the end of the body, which a forge may use as the message of
+    the merge.
     """
 
     branch: str
     title: str
     body: str
     edits: Sequence[edits.Edit]
+    details: str = ""
     trailers: Sequence[str] = ()
 
     @property
     def message(self) -> str:
         """The commit message."""
         # One line: the title may end in a reason, which a user may have wrapped.
-        subject = " ".join(self.title.split())
-        return "\n".join([subject, *(["", *self.trailers] if self.trailers else [])]) + "\n"
+        parts = [" ".join(self.title.split()), self.details, "\n".join(self.trailers)]
+        return "\n\n".join(filter(None, parts)) + "\n"
 
     def full_body(self, notes: Sequence[str]) -> str:
         """The body with notes, and the trailers at its end."""
@@ -91,6 +93,11 @@ def open_request(repository: Repository, request: PullRequest, notes: Sequence[s
         stdin=body,
     )
     return created.strip().splitlines()[-1]
+
+
+def merge_when_ready(repository: Repository, request: PullRequest) -> None:
+    """Let the forge merge the request once its required checks and reviews are there."""
+    _gh(repository.root, "pr", "merge", request.branch, "--auto", "--squash")
 
 
 def _update(root: Path, url: str, title: str, body: str) -> None:

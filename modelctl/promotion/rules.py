@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from modelctl.durations import span
 from modelctl.errors import RefusedError
+from modelctl.repository import windows
 from modelctl.repository.environments import short
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from modelctl.cluster.evidence import Evidence
@@ -111,6 +112,84 @@ def retirement_violations(
     ]
 
 
+def verification_violations(
+    model: str, source: Environment, version: Version, passed: Sequence[str]
+) -> list[str]:
+    """Why a version is not verified in `source`; `passed` are the checks on record."""
+    missing = [check for check in source.verification if check not in passed]
+    if not missing:
+        return []
+    return [
+        f"{version.model.version} of '{model}' is not verified in '{source.name}': no record of "
+        f"{' and '.join(missing)}; run `modelctl verify-release {model} --env {source.name} "
+        "--record`, or `git fetch --tags`"
+    ]
+
+
+def automatic_violations(
+    environment: Environment,
+    version: Version,
+    current: Version | None,
+    earlier: Sequence[Version],
+) -> list[str]:
+    """Why a version may enter by a person's decision only: it ran there before.
+
+    Somebody took it back, for whatever reason. Image and bundle count, so that a new chart does not
+    bring back what was rolled back.
+    """
+    ran = [(each.image.digest, each.model.digest) for each in earlier if not _same(each, current)]
+    if version not in earlier and (version.image.digest, version.model.digest) not in ran:
+        return []
+    return [
+        f"{version.model.version} ran in '{environment.name}' before; only a person promotes it "
+        "again"
+    ]
+
+
+def record_violations(
+    model: str, source: Environment, version: Version, health: str, passed: Sequence[str]
+) -> list[str]:
+    """Why nobody knows that a version works in `source`: that decides if no person does.
+
+    A cluster, or the record of a verification, has to say so.
+    """
+    is_verified = bool(source.verification) and set(source.verification) <= set(passed)
+    if health == "Healthy" or is_verified:
+        return []
+    return [
+        f"no record that {version.model.version} of '{model}' works in '{source.name}': expected a "
+        f"cluster that says Healthy, or `verification` of '{source.name}'; found "
+        f"{health or 'no cluster that answers'}"
+    ]
+
+
+def override_violations(environment: Environment, overridden: Sequence[str]) -> list[str]:
+    """Why rules may not be left out in an environment."""
+    allowed = environment.overrides.rules if environment.overrides else []
+    refused = [rule for rule in overridden if rule not in allowed]
+    if not refused:
+        return []
+    expected = f"one of {', '.join(allowed)}" if allowed else "no override"
+    return [
+        f"'{environment.name}' allows no override of {' and '.join(refused)}: expected {expected}, "
+        "as `overrides` in environments.yaml says"
+    ]
+
+
+def remaining(violations: Mapping[str, Sequence[str]], overridden: Sequence[str]) -> list[str]:
+    """The violations of all rules but the overridden ones."""
+    return [text for rule, texts in violations.items() if rule not in overridden for text in texts]
+
+
+def _same(one: Version, other: Version | None) -> bool:
+    """Whether two versions are the same build, whatever their charts."""
+    return (
+        other is not None
+        and one.image.digest == other.image.digest
+        and one.model.digest == other.model.digest
+    )
+
+
 def change_violations(
     environment: Environment,
     version: Version | None,
@@ -140,6 +219,16 @@ def freeze_violations(model: str, environment: Environment, now: datetime) -> li
     return [
         f"'{environment.name}' is frozen for '{model}' until {freeze.until.isoformat()}: "
         f"{freeze.reason}"
+    ]
+
+
+def window_violations(model: str, environment: Environment, now: datetime) -> list[str]:
+    """Why a new version may not enter an environment at `now`; a rollback may at any time."""
+    return [
+        f"'{environment.name}' is closed for '{model}' in the window {window}"
+        if window.kind == "deny"
+        else f"'{environment.name}' is open for '{model}' in the window {window} only"
+        for window in windows.closing(environment.windows, model, now)
     ]
 
 

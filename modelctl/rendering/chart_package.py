@@ -48,6 +48,8 @@ def package(
         (archive,) = Path(scratch).glob("*.tgz")
         content = normalised(archive.read_bytes(), seconds)
         archive.write_bytes(content)
+        # Helm writes it into the manifest when it pushes the file.
+        os.utime(archive, (seconds, seconds))
         path = out / archive.name
         archive.replace(path)
     return ChartPackage(path, f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))

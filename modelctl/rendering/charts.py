@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING
 
 from modelctl import proc
 from modelctl.errors import ModelctlError
-from modelctl.repository import gitrepo, yamlfile
+from modelctl.repository import plain_files, strict_yaml
 from modelctl.repository.environments import CHART, FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from modelctl.repository.environments import Environment, Repository
 
 NAME = Path(CHART).name
 DEFINITION = f"{CHART}/Chart.yaml"
-# Excluded from the package by .helmignore: these may change without a new version.
-NOT_PACKAGED = ("ci", "tests", "golden", ".schema.yaml", "README.md.gotmpl", ".helmignore")
+# Excluded from the package by .helmignore: these may change without a new version, unlike that file
+# itself.
+NOT_PACKAGED = ("ci", "tests", "golden", ".schema.yaml", "README.md.gotmpl")
 REGISTRY_VARIABLE = "CHART_REGISTRY"
 REGISTRY_KEY = "chartRegistry"
 HTTP = "http://"
@@ -32,12 +35,12 @@ PULL_SECONDS = 60
 
 def folder_version(root: Path) -> str:
     """The version of the chart in a checkout."""
-    return str(yamlfile.read(root / DEFINITION)["version"])
+    return str(strict_yaml.read(root / DEFINITION).content["version"])
 
 
 def pinned_version(version_file: Path) -> str:
     """The chart version that a version file pins; empty if it pins none."""
-    pinned = yamlfile.read(version_file).get("chart")
+    pinned = strict_yaml.read(version_file).content.get("chart")
     return str(pinned.get("version", "")) if isinstance(pinned, dict) else ""
 
 
@@ -47,6 +50,7 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
     Raises ModelctlError if the version file pins none, or the pinned one is not available.
     """
     folder = repository.root / CHART
+    plain_files.require_all(repository.root, folder)
     if repository.is_first(environment):
         return folder
     version_file = repository.version_file(environment, model)
@@ -76,9 +80,9 @@ def find(repository: Repository, environment: Environment, model: str, helm: str
 
 def registry_of(repository: Repository) -> str:
     """The registry of released charts, `host/path`, or empty; `$CHART_REGISTRY` overrides."""
-    registry = os.environ.get(REGISTRY_VARIABLE) or yamlfile.read(repository.root / FILE).get(
-        REGISTRY_KEY, ""
-    )
+    registry = os.environ.get(REGISTRY_VARIABLE)
+    if not registry:
+        registry = strict_yaml.read(repository.root / FILE).content.get(REGISTRY_KEY, "")
     return str(registry).removeprefix("oci://").rstrip("/")
 
 
@@ -89,18 +93,28 @@ def cached(registry: str, version: str) -> Path:
     return cache / "modelctl" / "charts" / folder / f"{NAME}-{version}.tgz"
 
 
-def release_violations(root: Path, base: str) -> list[str]:
-    """Why a chart that differs from `base` cannot be promoted: its version is unchanged."""
-    excluded = (f":(exclude){CHART}/{name}" for name in NOT_PACKAGED)
-    changed = gitrepo.changed_since(root, base, (CHART, *excluded))
-    before = gitrepo.text_at(root, base, root / DEFINITION)
-    if not changed or before is None:
+def is_packaged(path: str) -> bool:
+    """Whether a file is part of the chart that is released."""
+    name = path.removeprefix(f"{CHART}/")
+    return name != path and name.partition("/")[0] not in NOT_PACKAGED
+
+
+def release_violations(changed: Iterable[str], before: str | None, after: str | None) -> list[str]:
+    """Why changed files cannot be promoted as part of the chart: its version is unchanged.
+
+    `before` and `after` are the texts of its Chart.yaml.
+    """
+    count = sum(map(is_packaged, changed))
+    if not count or before is None or after is None:
         return []
-    version = folder_version(root)
-    if str(yamlfile.parse(before, root / DEFINITION)["version"]) != version:
+    path = Path(DEFINITION)
+    version, released = (
+        str(strict_yaml.parse(text, path).content["version"]) for text in (after, before)
+    )
+    if version != released:
         return []
     return [
-        f"{DEFINITION}: {len(changed)} chart files changed, but the version is still {version}, "
+        f"{DEFINITION}: {count} chart files changed, but the version is still {version}, "
         "and released versions are immutable; raise the version"
     ]
 

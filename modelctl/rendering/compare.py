@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelctl.errors import RefusedError
 from modelctl.rendering import diff, render
-from modelctl.repository import changes, gitrepo, yamlfile
+from modelctl.repository import changes, gitrepo, plain_files, yamlfile
 from modelctl.repository.environments import FILE, Environment, Repository
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ def against(repository: Repository, base: str) -> list[ReleaseChange]:
 
     Renders only releases whose files changed; all of them if the chart changed.
     """
-    touched = changes.since(repository, base).touched
+    changed_files = changes.since(repository, base)
+    touched = changed_files.touched
+    if irregular := plain_files.violations(repository.root, changed_files.names):
+        raise RefusedError("\n".join(irregular))
     if not touched:
         return []
     helm = render.find_helm(repository.root)

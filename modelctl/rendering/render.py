@@ -11,7 +11,6 @@ from ruamel.yaml import YAML
 from modelctl import proc
 from modelctl.errors import ModelctlError
 from modelctl.rendering import charts
-from modelctl.repository.environments import COMMON, VALUE_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +36,6 @@ def find_helm(root: Path) -> str:
     )
 
 
-def value_files(repository: Repository, environment: Environment, model: str) -> list[Path]:
-    """The value files of a release in Argo CD's order, later ones override earlier ones."""
-    folder = repository.folder(environment, model)
-    return [folder.parent / COMMON, *(folder / name for name in VALUE_FILES)]
-
-
 def release_text(
     repository: Repository, environment: Environment, model: str, helm: str = ""
 ) -> str:
@@ -52,7 +45,7 @@ def release_text(
     released there, and with Helm's stderr if rendering fails.
     """
     repository.require_model(environment, model)
-    files = value_files(repository, environment, model)
+    files = repository.value_files(environment, model)
     if not files[-1].is_file():
         raise ModelctlError(
             f"'{model}' is not released in '{environment.name}'",

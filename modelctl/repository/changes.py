@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from modelctl.repository import gitrepo
+from modelctl.repository import trees
 from modelctl.repository.environments import CHART, FILE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Changes:
         """
         scopes = set()
         for name in self.names:
-            parts = Path(name).parts
+            parts = PurePosixPath(name).parts
             if parts[0] != "environments" or len(parts) == len(FILE.parts):
                 scopes.add(EVERYTHING)
             else:
@@ -39,6 +39,12 @@ class Changes:
         return scopes
 
 
+def is_read(path: str) -> bool:
+    """Whether renders and structural checks read a file."""
+    return path.startswith(tuple(f"{folder}/" for folder in READ_PATHS))
+
+
 def since(repository: Repository, base: str) -> Changes:
-    """What differs from a commit, read from git once."""
-    return Changes(base, tuple(gitrepo.changed_since(repository.root, base, READ_PATHS)))
+    """What differs from a commit in the working tree."""
+    names = trees.changed_here(repository.root, base)
+    return Changes(base, tuple(sorted(filter(is_read, names))))

@@ -13,7 +13,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelctl.repository import gitrepo, yamlfile, yamltext
+from modelctl.repository import gitrepo, strict_yaml, yamlfile, yamltext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def set_version(path: Path, version: Version) -> Edit:
 
 def set_values(path: Path, source: Path) -> Edit:
     """Plan to copy the values of another value file; comments and key order here stay."""
-    return set_content(path, yamlfile.read(source))
+    return set_content(path, strict_yaml.read(source).content)
 
 
 def set_content(path: Path, wanted: Mapping[str, object]) -> Edit:

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelctl import names
 from modelctl.errors import ModelctlError
-from modelctl.repository import graph, yamlfile
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from modelctl.repository import graph, plain_files, yamlfile
+from modelctl.repository.windows import Window  # noqa: TC001 - pydantic reads it at run time
 
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -39,11 +39,36 @@ FILE = Path("environments/environments.yaml")
 COMMON = "common.yaml"
 ALL_MODELS = "*"
 SHORT_DIGITS = 12
+# Semantic: pre-release and build metadata are optional.
+CHART_VERSION = r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 VALUE_FILES = ("settings.yaml", "capacity.yaml", "version.yaml")
+OVERRIDE_FILE = "override.yaml"  # beside them; not a value file
+
+# A freeze is not among them: Argo CD would not apply the version, so it has to be ended in git.
+OverridableRule = Literal["order", "soak", "health", "verification", "window"]
+Check = Literal["sample", "captured"]
+
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
+
+
+def _utc(value: object) -> object:
+    """The time in a text; the argocd/ chart reads this form alone, to the second and in UTC."""
+    if not isinstance(value, str):
+        return value
+    if re.fullmatch(_TIME, value, re.ASCII) is None:
+        raise ValueError("expected a time in UTC such as 2026-12-24T18:00:00Z")
+    return datetime.strptime(value, TIME_FORMAT).replace(tzinfo=UTC)
+
+
+Time = Annotated[
+    datetime, BeforeValidator(_utc), WithJsonSchema({"type": "string", "pattern": _TIME})
+]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_by_name=True)
 
 
 def short(digest: str) -> str:
@@ -54,8 +79,8 @@ def short(digest: str) -> str:
 class Freeze(_Strict):
     """A period without changes, from `start` to `until` (both UTC), and its reason."""
 
-    start: Annotated[AwareDatetime, Field(alias="from")]
-    until: AwareDatetime
+    start: Annotated[Time, Field(alias="from")]
+    until: Time
     reason: Text
 
     @model_validator(mode="after")
@@ -65,6 +90,23 @@ class Freeze(_Strict):
         return self
 
 
+class Overrides(_Strict):
+    """Which rules a promotion to an environment may leave out, and who has to approve that."""
+
+    rules: Annotated[
+        list[OverridableRule],
+        Field(min_length=1, description="Rules that `modelctl promote --override` may leave out."),
+    ]
+    approvers: Annotated[
+        list[Owner],
+        Field(
+            min_length=1,
+            description="Owners of the records of overrides; `make generate` writes them into "
+            ".github/CODEOWNERS.",
+        ),
+    ]
+
+
 class Environment(_Strict):
     """A namespace of a cluster, and how versions get into it."""
 
@@ -72,10 +114,12 @@ class Environment(_Strict):
     namespace: DnsLabel
     cluster: Annotated[Text, Field(description="Name of the cluster as Argo CD knows it.")]
     promotion: Annotated[
-        Literal["auto", "pull-request"],
+        Literal["auto", "pull-request", "automatic"],
         Field(
             description="auto: new builds are written here (first environment only). "
-            "pull-request: versions are promoted from the previous environments, by review."
+            "pull-request: versions are promoted from the previous environments, by review. "
+            "automatic: the same, but `modelctl promote --automatic` opens the pull requests of "
+            "new versions that the rules allow."
         ),
     ]
     after: Annotated[
@@ -106,6 +150,24 @@ class Environment(_Strict):
         dict[Literal["*"] | DnsLabel, Freeze],
         Field(description="Freezes by model; `*` means all models. See `modelctl freeze`."),
     ] = {}
+    verification: Annotated[
+        list[Check],
+        Field(
+            description="Checks that a version has to pass here before it is promoted further; "
+            "see `modelctl verify-release`."
+        ),
+    ] = []
+    overrides: Annotated[
+        Overrides | None,
+        Field(description="Rules that may be left out here in an emergency. Default: none."),
+    ] = None
+    windows: Annotated[
+        list[Window],
+        Field(
+            description="Recurring windows, as Argo CD's sync windows. A `deny` window closes the "
+            "environment; with `allow` windows it is open in these only."
+        ),
+    ] = []
 
     def active_freeze(self, model: str, now: datetime) -> Freeze | None:
         """The freeze that applies to a model at `now`, if any."""
@@ -186,7 +248,7 @@ class ModelVersion(_Strict):
 class ChartVersion(_Strict):
     """The chart version that renders the release, unless it is the checkout's own chart."""
 
-    version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$")]
+    version: Annotated[str, StringConstraints(pattern=CHART_VERSION)]
 
 
 class Version(_Strict):
@@ -213,7 +275,8 @@ class Repository:
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
             if (folder / FILE).is_file():
-                content = yamlfile.validate(Environments, folder / FILE)
+                plain_files.require(folder, folder / FILE)
+                content = yamlfile.validate_strict(Environments, folder / FILE)
                 return cls(folder, tuple(content.environments))
         raise ModelctlError(
             f"no {FILE} in {start} or its parent folders",
@@ -247,17 +310,34 @@ class Repository:
         return graph.previous([(each.name, each.after) for each in self.environments])
 
     def folder(self, environment: Environment, model: str) -> Path:
-        """The folder of the model's value files in that environment."""
-        return self.root / "environments" / environment.name / model
+        """The folder of the model's value files in that environment.
+
+        Raises RefusedError for a symbolic link, which git does not show as what Helm reads.
+        """
+        folder = self.root / "environments" / environment.name / model
+        plain_files.require(self.root, folder)
+        return folder
+
+    def value_file(self, environment: Environment, model: str, name: str) -> Path:
+        """One of the model's value files, existing or not; see `folder`."""
+        path = self.folder(environment, model) / name
+        plain_files.require(self.root, path)
+        return path
+
+    def value_files(self, environment: Environment, model: str) -> list[Path]:
+        """The value files of a release in Argo CD's order, later ones override earlier ones."""
+        common = self.root / "environments" / environment.name / COMMON
+        plain_files.require(self.root, common)
+        return [common, *(self.value_file(environment, model, name) for name in VALUE_FILES)]
 
     def version_file(self, environment: Environment, model: str) -> Path:
         """The file that a promotion copies."""
-        return self.folder(environment, model) / "version.yaml"
+        return self.value_file(environment, model, "version.yaml")
 
     def version(self, environment: Environment, model: str) -> Version | None:
         """The released version in git; None if the model is not released there."""
         path = self.version_file(environment, model)
-        return yamlfile.validate(Version, path) if path.is_file() else None
+        return yamlfile.validate_strict(Version, path) if path.is_file() else None
 
     def models(self) -> list[str]:
         """Every model that has a folder in some environment, sorted."""
@@ -272,7 +352,7 @@ class Repository:
 
     def require_model(self, environment: Environment, model: str) -> None:
         """Raise ModelctlError for a model without settings in that environment (often a typo)."""
-        if not (self.folder(environment, model) / "settings.yaml").is_file():
+        if not self.value_file(environment, model, "settings.yaml").is_file():
             raise ModelctlError(
                 f"model '{model}' is not set up in environment '{environment.name}'",
                 expected=names.expectation(model, self.models()),
@@ -285,6 +365,17 @@ _IMAGE = re.compile(
     r"(?P<repository>[a-z0-9.:-]+(?:/[a-z0-9._-]+)+):(?P<tag>[\w][\w.-]{0,127})"
     r"@(?P<digest>sha256:[0-9a-f]{64})"
 )
+
+
+def parse_chart_version(version: str) -> ChartVersion:
+    """Parse a chart version. Raises ModelctlError."""
+    if not re.match(CHART_VERSION, version):
+        raise ModelctlError(
+            f"'{version}' is not a chart version",
+            expected="MAJOR.MINOR.PATCH, such as 0.2.0, 0.2.0-rc.1 or 0.2.0+b5",
+            fix="correct --chart-version, or `version` in charts/ml-model/Chart.yaml",
+        )
+    return ChartVersion(version=version)
 
 
 def parse_image(reference: str) -> ImageVersion:

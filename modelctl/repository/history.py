@@ -160,6 +160,6 @@ def _parse(path: Path, text: str | None) -> Version | None:
     if text is None:
         return None
     try:
-        return yamlfile.validate(Version, path, yamlfile.parse(text, path))
+        return yamlfile.validate_strict(Version, path, text)
     except ModelctlError:
         return None

@@ -22,12 +22,16 @@ _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][\w-]*):")
 Keys = tuple[str, ...]
 
 
-def read_markers(values_file: Path) -> dict[Keys, str]:
-    """The kind of file (`settings`, `capacity`, `version`) of each marked key path."""
+def read_markers(values_file: Path, text: str | None = None) -> dict[Keys, str]:
+    """The kind of file (`settings`, `capacity`, `version`) of each marked key path.
+
+    `text` is read in place of the file's content.
+    """
+    text = values_file.read_text(encoding="utf-8") if text is None else text
     markers: dict[Keys, str] = {}
     path: list[tuple[int, str]] = []
     pending = ""
-    for number, line in enumerate(values_file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         if marker := _MARKER.match(line):
             pending = marker["kind"]
             if pending not in KINDS:

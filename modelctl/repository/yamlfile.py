@@ -1,4 +1,7 @@
-"""Read and edit YAML, keeping comments and key order, with the line of every problem."""
+"""Validate and edit YAML, keeping comments and key order, with the line of every problem.
+
+What Helm and Argo CD read too is a strict subset of YAML (`strict_yaml`).
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError
 
 from modelctl.errors import ModelctlError
+from modelctl.repository import strict_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -100,12 +104,38 @@ def validate(model: type[Model], path: Path, content: CommentedMap | None = None
     Raises ModelctlError with every problem, each as `file:line: key: message`.
     """
     content = read(path) if content is None else content
+    return _validated(model, path, content, lambda keys: line_of(content, keys))
+
+
+def validate_strict(
+    model: type[Model], path: Path, content: strict_yaml.Document | str | None = None
+) -> Model:
+    """As `validate`, for a file that Helm and Argo CD read too; `content` may be its text."""
+    if not isinstance(content, strict_yaml.Document):
+        content = strict_yaml.read(path) if content is None else strict_yaml.parse(content, path)
+    return _validated(model, path, content.content, content.line_of)
+
+
+def _validated(
+    model: type[Model],
+    path: Path,
+    content: dict[str, Any],
+    line: Callable[[Sequence[str | int]], int],
+) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
         problems = [
-            f"{path}:{line_of(content, item['loc'])}: "
+            f"{path}:{line(item['loc'])}: "
             f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
+            f"{_advice(item['type'], item['input'])}"
             for item in error.errors()
         ]
         raise ModelctlError("\n".join(problems), fix="correct these lines") from error
+
+
+def _advice(problem: str, value: object) -> str:
+    """A number where text belongs is usually a text without quotes."""
+    if problem != "string_type" or not isinstance(value, (bool, int, float)):
+        return ""
+    return f", found {str(value).lower()}; write quotes"

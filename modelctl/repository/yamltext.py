@@ -2,8 +2,8 @@
 
 Line endings, indentation, comments, quotes, key order and the end of the file stay as they are,
 because a reviewer reads the diff: it has to show the change alone. Works on the positions of the
-parsed nodes, and is checked by parsing the result: what positions cannot express (anchors, merge
-keys) is written anew as a whole. Knows nothing of what the keys mean.
+parsed nodes, and is checked by reading the result as Helm does: what positions cannot express is
+written anew as a whole. Knows nothing of what the keys mean.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ruamel.yaml.scalarstring import (
 )
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import yamlfile
+from modelctl.repository import scalars, strict_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,15 +38,15 @@ PLAIN = re.compile(
     """,
     re.VERBOSE | re.ASCII,
 )
-WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}
 
 
 def revise(text: str, wanted: Mapping[str, Any], path: Path) -> str:
     """The text with the values of `wanted`; `path` appears in errors only.
 
-    Raises ModelctlError if `text` is not a mapping in valid YAML.
+    Raises ModelctlError if `text` is outside of the strict subset of YAML, or `wanted` cannot be
+    written in it.
     """
-    before = yamlfile.parse(text, path)
+    before = strict_yaml.parse(text, path).content
     if _same(before, wanted):
         return text
     body = text if text.endswith("\n") or not text else text + _ending(text, len(text))
@@ -60,13 +60,15 @@ def revise(text: str, wanted: Mapping[str, Any], path: Path) -> str:
     if not text.endswith("\n") and text:
         revised = revised.removesuffix("\n").removesuffix("\r")
     if not _is(revised, wanted, path):
-        return _dump(wanted, body)
+        revised = _dump(wanted, body)
+        if not _same(strict_yaml.parse(revised, path).content, wanted):
+            raise ModelctlError(f"{path}: these values cannot be written so that all readers agree")
     return revised
 
 
 def _is(text: str, wanted: Mapping[str, Any], path: Path) -> bool:
     try:
-        return _same(yamlfile.parse(text, path), wanted)
+        return _same(strict_yaml.parse(text, path).content, wanted)
     except ModelctlError:
         return False
 
@@ -267,7 +269,7 @@ def _quoted(value: Any) -> Any:
 
 
 def _is_plain(value: str) -> bool:
-    return PLAIN.fullmatch(value) is not None and value.lower() not in WORDS
+    return PLAIN.fullmatch(value) is not None and not scalars.needs_quotes(value)
 
 
 def _scalar(value: Any, style: str | None) -> str:

@@ -121,9 +121,9 @@ def test_baseline_may_have_what_its_overlay_builds_and_no_other_namespace(
     assert needed == {entry["kind"] for entry in project["namespaceResourceWhitelist"]}
 
 
-@pytest.mark.parametrize("name", ["baselines", "models"])
+@pytest.mark.parametrize("name", ["namespaces", "baselines", "models"])
 class TestEverySet:
-    """What both ApplicationSets have in common."""
+    """What the ApplicationSets have in common."""
 
     def test_deletes_no_running_model_when_its_generator_changes(
         self, sets: dict[str, rendering.Manifest], name: str
@@ -154,19 +154,25 @@ class TestEverySet:
         assert policy["automated"] == {"prune": True, "selfHeal": True}
         assert policy["retry"]["limit"] == -1
         assert policy["retry"]["refresh"] is True
-        assert policy["retry"]["backoff"]["maxDuration"] == "1m"
+        assert policy["retry"]["backoff"]["maxDuration"] == "20s"
         assert {"ServerSideApply=true", "ApplyOutOfSyncOnly=true"} <= set(policy["syncOptions"])
 
 
-def test_baselines_come_one_for_each_environment(sets: dict[str, rendering.Manifest]) -> None:
-    (generator,) = sets["baselines"]["generators"]
+@pytest.mark.parametrize(("name", "part"), [("namespaces", "namespace"), ("baselines", "baseline")])
+def test_namespaces_and_baselines_come_one_for_each_environment(
+    sets: dict[str, rendering.Manifest], name: str, part: str
+) -> None:
+    (generator,) = sets[name]["generators"]
     assert generator["list"]["elements"] == [
         {"environment": e["name"], "namespace": e["namespace"], "cluster": e["cluster"]}
         for e in ENVIRONMENTS
     ]
-    template = sets["baselines"]["template"]
-    assert template["metadata"]["name"] == "{{.environment}}-baseline"
-    assert template["spec"]["source"] == {
+    template = sets[name]["template"]
+    assert template["metadata"]["name"] == f"{{{{.environment}}}}-{part}"
+    assert template["spec"]["project"] == "{{.environment}}-baseline"
+    source = dict(template["spec"]["source"])
+    assert source.pop("kustomize").keys() == {"patches"}
+    assert source == {
         "repoURL": REPOSITORY,
         "targetRevision": "main",
         "path": "kustomize/environments/overlays/{{.environment}}",
@@ -212,7 +218,7 @@ def test_a_second_repository_of_an_argo_cd_has_sets_of_its_own() -> None:
         "helm4", rendering.ARGOCD_CHART, "fraud", "argocd", *ARGUMENTS, "--set", "name=fraud"
     )
     names = {m["metadata"]["name"] for m in rendering.of_kind(manifests, "ApplicationSet")}
-    assert names == {"fraud-baselines", "fraud-models"}
+    assert names == {"fraud-namespaces", "fraud-baselines", "fraud-models"}
 
 
 def test_repository_is_named_by_the_root_application_alone() -> None:

@@ -112,6 +112,42 @@ def test_component_builds_with_every_environment(
         assert places == {environment["namespace"]}
 
 
+@pytest.mark.parametrize("environment", rendering.environments(), ids=lambda entry: entry["name"])
+def test_two_applications_share_everything_that_an_environment_builds(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """One has the Namespace and nothing else: it must need nothing that it does not sync."""
+    name = environment["name"]
+    for component in ("", *(path.name for path in COMPONENTS)):
+        whole = with_component(tmp_path, name, component)
+        parts = {
+            part: with_component(tmp_path, name, component, patches)
+            for part, patches in argo_cd_patches().items()
+        }
+        assert kinds(parts["namespaces"]) == ["Namespace"]
+        assert "Namespace" not in kinds(parts["baselines"])
+        assert by_name([*parts["namespaces"], *parts["baselines"]]) == by_name(whole)
+
+
+def argo_cd_patches() -> dict[str, list[Any]]:
+    """The patches with which Argo CD builds an overlay, by ApplicationSet."""
+    words = [
+        *rendering.values(rendering.ENVIRONMENTS / "environments.yaml"),
+        *("--set", "repoURL=https://git.example/fork.git,chartRegistry=registry.example/charts"),
+    ]
+    rendered = rendering.template("helm4", rendering.ARGOCD_CHART, "root", "argocd", *words)
+    return {
+        item["metadata"]["name"]: item["spec"]["template"]["spec"]["source"]["kustomize"]["patches"]
+        for item in rendering.of_kind(rendered, "ApplicationSet")
+        if item["metadata"]["name"] != "models"
+    }
+
+
+def by_name(manifests: list[rendering.Manifest]) -> list[Any]:
+    """The objects in an order of their own."""
+    return sorted(manifests, key=lambda item: (item["kind"], item["metadata"]["name"]))
+
+
 def test_mesh_takes_every_pod_of_the_namespace_in(tmp_path: Path) -> None:
     built = with_component(tmp_path, FIRST, "mesh-mtls")
     labels = rendering.only(built, "Namespace")["metadata"]["labels"]
@@ -155,7 +191,7 @@ def with_component(
         "kind": "Kustomization",
         "namespace": rendering.namespace_of(environment),
         "resources": [f"{tree}/overlays/{environment}"],
-        "components": [f"{tree}/components/{component}"],
+        "components": [f"{tree}/components/{component}"] if component else [],
         "patches": patches or [],
     }
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(content))

@@ -83,6 +83,39 @@ def test_the_pushed_chart_is_found_by_the_digest_that_is_signed(registry: str) -
     assert yaml.safe_load(shown)["version"] == ours["version"]
 
 
+def push(registry: str, *words: str) -> subprocess.CompletedProcess[str]:
+    arguments = ["push-chart", f"REGISTRY={registry}/charts", "PUSH_ARGS=--plain-http", *words]
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_release_that_is_run_again_gives_the_same_digest(registry: str) -> None:
+    """Helm writes the time of the file into the manifest, so that would be another one."""
+    digests = set()
+    for _ in range(2):
+        done = push(registry)
+        assert done.returncode == 0, done.stderr
+        digests.add((ROOT / "build/charts/pushed").read_text())
+    assert len(digests) == 1
+
+
+def test_a_published_version_is_not_replaced(registry: str, tmp_path: Path) -> None:
+    """A tag of git was moved, or another fork pushed: what runs would change without a commit."""
+    other = tmp_path / "ml-model"
+    shutil.copytree(rendering.CHART, other)
+    with (other / "values.yaml").open("a", encoding="utf-8") as values:
+        values.write("# another\n")
+    helm = str(rendering.tool("helm4"))
+    subprocess.run([helm, "package", str(other), "-d", str(tmp_path)], check=True)
+    (archive,) = tmp_path.glob("*.tgz")
+    published = f"oci://{registry}/charts"
+    subprocess.run([helm, "push", str(archive), published, "--plain-http"], check=True)
+    done = push(registry)
+    assert done.returncode != 0
+    assert "is published with other content" in done.stdout + done.stderr
+    assert "Pushed:" not in done.stdout + done.stderr
+
+
 def test_a_registry_that_takes_nothing_is_a_failure() -> None:
     words = ["push-chart", "REGISTRY=127.0.0.1:1/charts", "PUSH_ARGS=--plain-http"]
     done = subprocess.run(["make", *words], cwd=ROOT, capture_output=True, text=True)

@@ -184,7 +184,9 @@ def applied(loop: Loop, manifests: list[rendering.Manifest]) -> Iterator[None]:
 
 
 def restricted_namespace(name: str) -> rendering.Manifest:
-    """A namespace with the Pod Security labels of an environment."""
+    """A namespace with the Pod Security labels of an environment, and not one of its own."""
     labelled = rendering.only(rendering.build_overlay(rendering.OVERLAYS / "dev"), "Namespace")
-    metadata = {"name": name, "labels": labelled["metadata"]["labels"]}
+    security = "pod-security.kubernetes.io/"
+    labels = labelled["metadata"]["labels"].items()
+    metadata = {"name": name, "labels": {k: v for k, v in labels if k.startswith(security)}}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}

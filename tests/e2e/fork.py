@@ -161,8 +161,10 @@ class Fork:
         }
 
     def wait_healthy(self, deadline_seconds: float = 180) -> float:
-        """Wait until every release and baseline is Synced and Healthy; returns seconds."""
-        wanted = {*self.applications(), *(f"{env}-baseline" for env in self.environments)}
+        """Wait until releases, namespaces and baselines are Synced and Healthy; returns seconds."""
+        parts = ("namespace", "baseline")
+        wanted = {*self.applications()}
+        wanted |= {f"{env}-{part}" for env in self.environments for part in parts}
 
         def probe() -> tuple[bool, Any]:
             states = self.states()
@@ -179,7 +181,7 @@ class Fork:
         quiet = ("--ignore-not-found", "--wait=true")
         kubectl = self.loop.kubectl
         kubectl("delete", "application", self.name, argocd, *quiet)
-        names = [f"{self.name}-models", f"{self.name}-baselines"]
+        names = [f"{self.name}-{part}" for part in ("models", "baselines", "namespaces")]
         kubectl("delete", "applicationset", *names, argocd, *quiet)
         for kind in ("applications", "appprojects"):
             items = self.loop.get(kind, argocd)["items"]

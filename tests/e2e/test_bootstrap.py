@@ -159,7 +159,8 @@ def test_an_environment_is_in_the_cluster_that_it_names(loop: Loop, fork: Fork) 
 def test_its_names_do_not_touch_those_of_the_first_repository(loop: Loop, fork: Fork) -> None:
     sets = loop.kubectl("get", "applicationsets", "--namespace=argocd", "--output=name").split()
     assert {name.partition("/")[2] for name in sets} == {
-        *("models", "baselines", "fork-models", "fork-baselines"),
+        *("models", "baselines", "namespaces"),
+        *("fork-models", "fork-baselines", "fork-namespaces"),
     }
     assert loop.application("root")["health"]["status"] == "Healthy"
 

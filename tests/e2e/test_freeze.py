@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from modelctl.promotion.freeze import TIME_FORMAT
+from modelctl.repository.environments import TIME_FORMAT
 from sandbox.bundles import run_modelctl
 
 from .loop import Loop, eventually, measured

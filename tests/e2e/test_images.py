@@ -25,6 +25,7 @@ from .loop import Loop, eventually
 VARIANTS = {
     "runtime-serve": ("runtime", "serve", 150),
     "runtime-serve-sklearn": ("runtime", "serve-sklearn", 350),
+    "runtime-serve-boosters": ("runtime", "serve-boosters", 720),
     "fetch-fetch": ("fetch", "fetch", 50),
     "trainer-train": ("trainer", "train", 950),
 }

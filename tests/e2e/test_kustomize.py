@@ -15,7 +15,7 @@ from sandbox.proc import run
 from tests import rendering
 from tests.argocd.test_kustomize import COMPONENTS, MODEL, OVERLAYS, with_component
 
-from .ad_hoc import applied
+from .ad_hoc import applied, restricted_namespace
 from .loop import Loop, eventually, measured
 
 # Kinds that the sandbox has no definitions of.
@@ -61,15 +61,10 @@ def test_an_overlay_serves_the_model_with_kubectl_alone(
     (mine / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     bundle = mine / "bundle.yaml"
     bundle.write_text(bundle.read_text().replace("sha256:" + "0" * 64, release.digest))
-    restricted = rendering.only(rendering.build_overlay(rendering.OVERLAYS / "dev"), "Namespace")[
-        "metadata"
-    ]["labels"]
-    place = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": namespace, "labels": restricted},
-    }
-    with applied(loop, [place]), applied(loop, rendering.build_overlay(mine)):
+    with (
+        applied(loop, [restricted_namespace(namespace)]),
+        applied(loop, rendering.build_overlay(mine)),
+    ):
         seconds = eventually("all pods are ready", lambda: ready(loop, namespace), 120)
         measured(f"kustomize overlay {overlay.name} serves", seconds, 30)
         address = loop.get("service", "model", f"--namespace={namespace}")["spec"]["clusterIP"]

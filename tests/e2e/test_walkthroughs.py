@@ -73,6 +73,6 @@ def test_an_environment_comes_and_goes(loop: Loop, tmp_path: Path) -> None:
             measured("an environment added and removed", time.monotonic() - started, 60)
     finally:
         argocd = ("--namespace=argocd", "--ignore-not-found")
-        loop.kubectl("delete", "application", "canary-baseline", *argocd)
+        loop.kubectl("delete", "application", "canary-namespace", "canary-baseline", *argocd)
         loop.kubectl("delete", "namespace", "ml-canary", "--ignore-not-found")
     loop.wait_synced()

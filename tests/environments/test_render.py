@@ -19,8 +19,7 @@ def checkout(tmp_path: Path, version_file: Path, monkeypatch: pytest.MonkeyPatch
     """The tests' values and our chart, with every model released in dev and in production."""
     root = tmp_path / "checkout"
     shutil.copytree(samples.ENVIRONMENTS, root / "environments")
-    (root / "charts").mkdir()
-    (root / "charts/ml-model").symlink_to(rendering.CHART)
+    shutil.copytree(rendering.CHART, root / "charts/ml-model")
     for environment in ("dev", "production"):
         for model in (root / "environments" / environment).glob("*/"):
             shutil.copy(version_file, model / "version.yaml")

@@ -30,9 +30,11 @@ HOOKS: list[dict[str, Any]] = [
 ]
 
 
-def refusal(schema: str, *files: Path) -> str:
+def refusal(schema: str, *files: Path, transform: str = "") -> str:
     """What a schema says against files; empty when it takes them. Needs no network."""
     command = [str(ROOT / ".venv/bin/check-jsonschema"), "--builtin-schema", schema]
+    if transform:
+        command += ["--data-transform", transform]
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
@@ -44,9 +46,10 @@ def refusal(schema: str, *files: Path) -> str:
         ("vendor.github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
         ("vendor.renovate", "renovate.json"),
         ("vendor.github-workflows", ".github/workflows/*.yml"),
+        ("vendor.github-actions", ".github/actions/*/action.yml"),
         ("custom.github-workflows-require-timeout", ".github/workflows/*.yml"),
     ],
-    ids=["issue forms", "issue config", "renovate", "workflows", "timeouts"],
+    ids=["issue forms", "issue config", "renovate", "workflows", "actions", "timeouts"],
 )
 def test_the_forge_takes_it(schema: str, pattern: str) -> None:
     files = sorted(ROOT.glob(pattern))

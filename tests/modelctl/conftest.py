@@ -81,6 +81,12 @@ def commit_all(root: Path, message: str) -> None:
     subprocess.run(["git", "-C", str(root), *identity, "commit", "-qm", message], check=True)
 
 
+def git(root: Path, *words: str) -> str:
+    """What `git WORDS` prints, without the last line break."""
+    argv = ["git", "-C", str(root), *words]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def make_bundle(folder: Path, version: str, engine: str = "onnx", **more: Any) -> str:
     """A small bundle of iris that verifies, with more in its manifest; returns its digest."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -72,8 +72,10 @@ class NumPyLabels(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Stranger(NumPyLabels):
-    """Answers a label that is none of its classes, for a first feature above 7.5."""
+    """Answers a label that is none of its classes, for a first feature above the limit."""
+
+    limit_ = 7.5
 
     def predict(self, features: Any) -> Any:
         first = np.asarray(features, dtype=np.float64)[:, 0]
-        return np.where(first > 7.5, 9, np.where(first > 5.8, 7, 3))
+        return np.where(first > self.limit_, 9, np.where(first > 5.8, 7, 3))

@@ -88,11 +88,16 @@ def test_a_label_that_is_no_class_is_an_error_and_never_an_answer(
 ) -> None:
     features, species = kinds.iris()
     known = features[features["sepal length (cm)"] <= 7.5]
-    package(odd_models.Stranger().fit(features, species), known)
+    fitted = odd_models.Stranger().fit(features, species)
+    with pytest.raises(ModelctlError, match="something else than its fitted attributes"):
+        package(fitted, known)
+    # Perturbed rows do not find everything.
+    fitted.limit_ = 77
+    package(fitted, known)
     client = make_client(tmp_path / "bundle")
     assert client.post("/predict", json={"features": [5, 3, 1, 0.2]}).status_code == 200
     with caplog.at_level(logging.ERROR, logger="app"):
-        response = client.post("/predict", json={"features": [7.9, 3, 1, 0.2]})
+        response = client.post("/predict", json={"features": [79, 3, 1, 0.2]})
     assert response.status_code == 500
     assert "none of the model's classes" in str(caplog.records[-1].exc_info)
 

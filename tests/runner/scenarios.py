@@ -115,6 +115,10 @@ SCENARIOS = (
         "test_promises.py", 240,
         ("argocd/*", "modelctl/promotion/rollback.py", "modelctl/promotion/freeze.py"),
     ),
+    Scenario(
+        "test_recovery.py", 240,
+        ("argocd/templates/*", "kustomize/environments/base/*", "deploy/admission/baseline*"),
+    ),
     Scenario("test_resize.py", 60, (CHART,), group=RELEASES),
     Scenario(
         "test_restart.py", 200,

@@ -66,17 +66,20 @@ def test_the_timer_expires_for_what_stays_degraded_without_interruption() -> Non
     assert timer.expired([degraded], 62) == []
 
 
-def test_expectations_are_root_baselines_and_releases() -> None:
+def test_expectations_are_root_namespaces_baselines_and_releases() -> None:
     environments = [Environment("dev", "ml-dev", True), Environment("prod-eu", "ml-eu", False)]
     release = Release("prod-eu", "ml-eu", "iris", "1.0.0", "sha256:1", "r/iris:1@sha256:2")
     assert expectations(environments, [release]) == [
         Expected("root"),
+        Expected("dev-namespace", "ml-dev"),
         Expected("dev-baseline", "ml-dev"),
+        Expected("prod-eu-namespace", "ml-eu"),
         Expected("prod-eu-baseline", "ml-eu"),
         Expected("prod-eu-iris", "ml-eu", "iris"),
     ]
     assert expectations(environments[:1], [release]) == [
         Expected("root"),
+        Expected("dev-namespace", "ml-dev"),
         Expected("dev-baseline", "ml-dev"),
     ]
 

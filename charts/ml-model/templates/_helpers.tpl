@@ -268,7 +268,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- if .Values.model.imageVolume.repository -}}
 - name: model
   image:
-    reference: {{ printf "%s:%s" .Values.model.imageVolume.repository .Values.model.version }}
+    reference: {{ printf "%s:%s" .Values.model.imageVolume.repository (.Values.model.version | replace "+" "_") }}
     {{- with .Values.model.imageVolume.pullPolicy }}
     pullPolicy: {{ . }}
     {{- end }}

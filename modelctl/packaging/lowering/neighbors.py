@@ -1,7 +1,7 @@
 """k-nearest neighbors: all distances, the k smallest, and the mean of their targets.
 
 Exact except for ties at the k-th place: which of several equally distant training rows scikit-learn
-takes depends on its search tree. The parity gate checks it on the user's data.
+takes depends on its search tree. The parity gate asks rows with such ties (`ties.tie_rows`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from modelctl.packaging.lowering.columns import Block
     from modelctl.packaging.lowering.walk import Outputs
 
-# Every prediction compares with all training rows; beyond this size a tree search is faster.
+# Every prediction compares with all training rows; beyond this size a tree search is faster, and a
+# request of a hundred rows would hold more than 16 MB for every step of the calculation.
 MAX_VALUES = 2_000_000
+MAX_ROWS = 20_000
 
 
 def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
@@ -47,7 +49,7 @@ def _mean_of_nearest(graph: Graph, model: Any, block: Block, meaning: NDArray[np
     name = type(model).__name__
     if model.weights not in ("uniform", "distance", None):
         raise CannotLowerError(f"{name} with a custom weight function")
-    if model._fit_X.size > MAX_VALUES:
+    if model._fit_X.size > MAX_VALUES or len(model._fit_X) > MAX_ROWS:
         raise CannotLowerError(f"{name} with {model._fit_X.shape[0]:,} training rows")
     distances = _distances(graph, model, block.numbers(name))
     values, nearest = graph.smallest_with_values(distances, model.n_neighbors)

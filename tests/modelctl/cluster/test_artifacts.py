@@ -23,13 +23,20 @@ class Handler(standin.Quiet):
     def do_HEAD(self) -> None:
         there = (f"/v2/mirror/iris/manifests/{DIGEST_A}", "/v2/bundles/iris/manifests/1.0.0")
         self.send_response(200 if self.path in there else 404)
+        self.send_header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
         self.end_headers()
 
     def do_GET(self) -> None:
-        codes = {"/iris/1.0.0/manifest.json": 200, "/private/manifest.json": 403}
-        self.send_response(codes.get(self.path, 404))
-        self.end_headers()
-        self.wfile.write(MANIFEST)
+        unknown = b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}'
+        missing = (404, unknown if self.path.startswith("/v2/") else b"<h1>Not Found</h1>")
+        answers = {
+            "/iris/1.0.0/manifest.json": (200, MANIFEST),
+            "/private/manifest.json": (403, b""),
+            "/portal/manifest.json": (200, b"<h1>Log in</h1>"),
+            "/s3/manifest.json": (404, b"<Error><Code>NoSuchKey</Code></Error>"),
+            "/no-bucket/manifest.json": (404, b"<Error><Code>NoSuchBucket</Code></Error>"),
+        }
+        self.reply(*answers.get(self.path, missing))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,10 @@ BY_VERSION = DOWNLOAD.format("iris/{{ .Values.model.version }}")
         (BUNDLE_IMAGE, "1.0.0", Presence.THERE, ""),
         (BUNDLE_IMAGE, "0.9.0", Presence.GONE, "bundles/iris:0.9.0 is missing from its registry"),
         (BY_VERSION, "1.0.0", Presence.THERE, ""),
-        (BY_VERSION, "0.9.0", Presence.GONE, "/iris/0.9.0 is missing: new pods will not start"),
+        (BY_VERSION, "0.9.0", Presence.UNKNOWN, "answered HTTP 404, which proves nothing"),
+        (DOWNLOAD.format("s3"), "1.0.0", Presence.GONE, "/s3 is missing: new pods will not start"),
+        (DOWNLOAD.format("no-bucket"), "1.0.0", Presence.UNKNOWN, "which proves nothing"),
+        (DOWNLOAD.format("portal"), "1.0.0", Presence.UNKNOWN, "not with a bundle's manifest"),
         (DOWNLOAD.format("private"), "1.0.0", Presence.UNKNOWN, "requires credentials"),
         (DOWNLOAD.format("{{ tpl . }}"), "1.0.0", Presence.UNKNOWN, "only Helm can resolve"),
         (
@@ -84,7 +94,10 @@ BY_VERSION = DOWNLOAD.format("iris/{{ .Values.model.version }}")
             "127.0.0.1:1 is not reachable",
         ),
     ],
-    ids=["image", "image-gone", "download", "download-gone", "403", "template", "s3", "silent"],
+    ids=[
+        *("image", "image-gone", "download", "404", "no-such-key", "no-such-bucket", "portal"),
+        *("403", "template", "s3", "silent"),
+    ],
 )
 def test_a_bundle_outside_the_image_is_looked_for(
     released: Path, host: str, settings: str, version: str, presence: Presence, note: str
@@ -95,6 +108,19 @@ def test_a_bundle_outside_the_image_is_looked_for(
     assert bundle.presence is presence
     assert note in bundle.note
     assert bool(note) is bool(bundle.note)
+
+
+def test_a_download_is_gone_if_its_host_has_the_current_one(released: Path, host: str) -> None:
+    set_up(released, host, BY_VERSION)
+    repository = Repository.find(released)
+    dev = repository.environment("dev")
+    current = repository.version(dev, "iris")
+    assert current
+    model = current.model.model_copy(update={"version": "0.9.0"})
+    older = current.model_copy(update={"model": model})
+    _, bundle = artifacts.check(repository, dev, "iris", older)
+    assert bundle.presence is Presence.GONE
+    assert "/iris/0.9.0 is missing: new pods will not start" in bundle.note
 
 
 def test_a_folder_that_was_written_over_does_not_pass_for_the_bundle(

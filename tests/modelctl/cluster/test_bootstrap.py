@@ -170,7 +170,7 @@ def test_clusters_are_known_by_the_name_in_their_secret() -> None:
 def test_settings_are_for_the_namespace_of_argo_cd_and_hold_no_secret() -> None:
     found = bootstrap.settings(ROOT, "gitops")
     assert {item["metadata"]["name"] for item in found} == {
-        *("argocd-cm", "argocd-rbac-cm", "argocd-notifications-cm"),
+        *("argocd-cm", "argocd-cmd-params-cm", "argocd-rbac-cm", "argocd-notifications-cm"),
     }
     assert {item["metadata"]["namespace"] for item in found} == {"gitops"}
     assert {item["kind"] for item in found} == {"ConfigMap"}

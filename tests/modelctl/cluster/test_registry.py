@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,20 +14,63 @@ from modelctl.cluster.registry import Presence
 from tests import standin
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, run
 
+MANIFEST = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+V2 = {"Docker-Distribution-Api-Version": "registry/2.0"}
+HTML = {"Content-Type": "text/html"}
+
+
+def errors(code: str) -> bytes:
+    """An error as the distribution specification writes it."""
+    return json.dumps({"errors": [{"code": code, "message": "m", "detail": {}}]}).encode()
+
+
+# What answers at an address, by the first part of a repository's name: status, headers, body.
+ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
+    # Registries, as their sources and trackers show: distribution, GitLab and zot send the header
+    # with everything; GHCR, ECR and Artifact Registry only the body; Harbor a code of its own.
+    "distribution": (404, JSON | V2, errors("MANIFEST_UNKNOWN")),
+    "ghcr": (404, JSON, errors("MANIFEST_UNKNOWN")),
+    "ecr": (404, JSON, errors("NAME_UNKNOWN")),
+    "harbor": (404, JSON | V2, errors("NOT_FOUND")),
+    "no-body": (404, V2, b""),
+    # Others.
+    "portal": (200, HTML, b"<h1>Log in</h1>"),
+    "portal-json": (200, JSON, b"{}"),
+    "proxy": (404, HTML, b"<h1>404 Not Found</h1>"),
+    "nothing": (404, {}, b""),
+    "api": (404, JSON, b'{"message": "Not Found"}'),
+    "framework": (404, JSON, errors("NOT_FOUND")),
+    "list": (404, JSON, b'["errors"]'),
+    "text": (404, JSON, b'{"errors": "MANIFEST_UNKNOWN"}'),
+    "denied": (401, {"WWW-Authenticate": 'Basic realm="registry"'}, errors("UNAUTHORIZED")),
+    "denied-403": (403, JSON, errors("DENIED")),
+    "portal-login": (511, HTML, b"<h1>Log in</h1>"),
+    "busy": (429, JSON, errors("TOOMANYREQUESTS")),
+    "broken": (500, {}, b""),
+    "gateway": (502, HTML, b"<h1>Bad gateway</h1>"),
+    "overwritten": (200, MANIFEST | {"Docker-Content-Digest": DIGEST_B}, b"{}"),
+}
+
 
 class Handler(standin.Quiet):
-    """Has one manifest, by digest; `denied` wants a login and `broken` fails."""
+    """A registry that has one manifest, by digest, and everything else that may answer instead."""
 
     def do_HEAD(self) -> None:
-        codes = {
-            f"/v2/iris/manifests/{DIGEST_A}": 200,
-            f"/v2/denied/manifests/{DIGEST_A}": 401,
-            f"/v2/broken/manifests/{DIGEST_A}": 500,
-        }
-        wanted = "application/vnd.oci.image.manifest.v1+json" in self.headers["Accept"]
-        self.send_response(codes.get(self.path, 404) if wanted else 406)
-        self.send_header("WWW-Authenticate", 'Basic realm="registry"')
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        status, headers, body = ANSWERS.get(self.path.split("/")[2], (404, {}, b""))
+        if self.path == f"/v2/iris/manifests/{DIGEST_A}":
+            status, headers, body = 200, MANIFEST | {"Docker-Content-Digest": DIGEST_A}, b"{}"
+        elif self.path.startswith("/v2/iris/"):
+            status, headers, body = ANSWERS["distribution"]
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +83,58 @@ def look(host: str, name: str = "iris", digest: str = DIGEST_A) -> tuple[Presenc
     return registry.check(f"{host}/{name}", digest)
 
 
+def test_a_manifest_is_there(host: str) -> None:
+    assert look(host) == (Presence.THERE, "")
+
+
+@pytest.mark.parametrize("name", ["distribution", "ghcr", "ecr", "harbor", "no-body"])
+def test_gone_is_what_a_registry_says(host: str, name: str) -> None:
+    assert look(host, name) == (Presence.GONE, "")
+
+
 @pytest.mark.parametrize(
-    ("name", "digest", "presence", "why"),
+    ("name", "reason"),
     [
-        ("iris", DIGEST_A, Presence.THERE, ""),
-        ("iris", DIGEST_B, Presence.GONE, ""),
-        ("denied", DIGEST_A, Presence.UNKNOWN, "requires credentials"),
-        ("broken", DIGEST_A, Presence.UNKNOWN, "HTTP 500"),
+        ("portal", "answered HTTP 200, but not with a manifest"),
+        ("portal-json", "answered HTTP 200, but not with a manifest"),
+        ("overwritten", "answered HTTP 200, but not with a manifest"),
+        ("proxy", "answered HTTP 404, but not as a registry"),
+        ("nothing", "answered HTTP 404, but not as a registry"),
+        ("api", "answered HTTP 404, but not as a registry"),
+        ("framework", "answered HTTP 404, but not as a registry"),
+        ("list", "answered HTTP 404, but not as a registry"),
+        ("text", "answered HTTP 404, but not as a registry"),
+        ("denied", "requires credentials"),
+        ("denied-403", "requires credentials"),
+        ("portal-login", "HTTP 511"),
+        ("busy", "HTTP 429"),
+        ("broken", "HTTP 500"),
+        ("gateway", "HTTP 502"),
     ],
 )
-def test_only_a_clear_response_of_the_registry_counts(
-    host: str, name: str, digest: str, presence: Presence, why: str
+def test_what_no_registry_said_is_unknown(host: str, name: str, reason: str) -> None:
+    presence, found = look(host, name)
+    assert presence is Presence.UNKNOWN
+    assert found.removeprefix(host).lstrip(": ") == reason
+
+
+@pytest.mark.parametrize(
+    ("code", "presence"),
+    [("MANIFEST_UNKNOWN", Presence.GONE), ("NAME_UNKNOWN", Presence.UNKNOWN)],
+)
+def test_a_registry_with_accounts_may_hide_a_repository_but_no_manifest(
+    host: str, code: str, presence: Presence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found, reason = look(host, name, digest)
-    assert found is presence
-    assert why in reason
+    """An anonymous token, and then what it shows of a repository that may be private."""
+    monkeypatch.setattr(registry, "_anonymous_token", lambda _: "anonymous")
+    refused = {"WWW-Authenticate": 'Bearer realm="https://registry.example/token"'}
+    answers = iter([(401, refused, b""), (404, JSON, b""), (404, JSON, errors(code))])
+    monkeypatch.setattr(Handler, "do_GET", lambda self: send(self, *next(answers)))
+    assert look(host, "private")[0] is presence
+
+
+def send(handler: standin.Quiet, status: int, headers: dict[str, str], body: bytes) -> None:
+    handler.reply(status, body, **headers)
 
 
 def test_a_registry_that_does_not_answer_is_no_alarm() -> None:
@@ -102,7 +183,7 @@ def test_rollback_says_when_it_could_not_check(released: Path) -> None:
     commit_all(released, "newer")
     path.write_text(VERSION)
     commit_all(released, "back")
-    words = ("rollback", "iris", "--env", "dev", "--reason", "broken")
+    words = ("rollback", "iris", "--env", "dev", "--to", "2.0.0", "--reason", "broken")
     assert "could not check" not in run(*words, "--no-registry", "--dry-run")
     output = run(*words)
     note = "could not check whether the image still exists: 127.0.0.1:1 is not reachable: "

@@ -15,7 +15,7 @@ from modelctl import proc
 from modelctl.cluster import kube, registry
 from modelctl.cluster.registry import Presence
 from tests.modelctl import kubectl
-from tests.modelctl.conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, run
+from tests.modelctl.conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, git, run
 
 
 def test_status_shows_each_environment_in_order(released: Path) -> None:
@@ -31,7 +31,9 @@ def test_status_shows_each_environment_in_order(released: Path) -> None:
 def test_status_as_json_holds_everything(released: Path) -> None:
     found = json.loads(run("status", "--no-live", "--output", "json"))
     first = found["releases"][0]
-    assert datetime.fromisoformat(first.pop("since")) <= datetime.now(UTC)
+    since, committed_at = first.pop("since"), first.pop("committed_at")
+    assert datetime.fromisoformat(since) <= datetime.now(UTC)
+    assert (first.pop("commit"), committed_at) == (git(released, "rev-parse", "HEAD"), since)
     assert first == {
         "environment": "dev",
         "model": "iris",
@@ -43,10 +45,14 @@ def test_status_as_json_holds_everything(released: Path) -> None:
         "target": "",
         "behind": "",
         "frozen": "",
+        "unpushed": False,
         "live": None,
         "name": "dev-iris",
         "agrees": False,
+        "current": False,
+        "remarks": [],
     }
+    assert found["branch"] == "HEAD"
 
 
 def test_status_without_a_cluster_still_shows_git(
@@ -125,7 +131,7 @@ def test_status_asks_git_the_same_few_questions_for_many_models(
     commit_all(released, "more")
     asked.clear()
     run("status", "--no-live")
-    assert len(asked) == few == 5
+    assert len(asked) == few
 
 
 def test_status_of_a_cluster_shows_what_runs(
@@ -137,15 +143,24 @@ def test_status_of_a_cluster_shows_what_runs(
     assert found["dev-iris"]["live"]["health"] == "Healthy"
     assert found["staging-iris"]["live"]["health"] == "Degraded"
     assert not found["dev-iris"]["agrees"]
-    assert "serves another bundle than in git" in run("status")
+    assert "serves another bundle than in git: aaaaaaaaaaaa" in run("status")
 
 
-def test_a_refusal_is_read_from_a_pods_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_read_from_a_pods_last_words(
+    released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = {"event": "bundle_refused", "what": "w", "expected": "e", "found": "f", "fix": "x"}
     message = f"starting\n{json.dumps(line)}\n"
     status = {"state": {"waiting": {}}, "lastState": {"terminated": {"message": message}}}
-    pods = {"items": [{"status": {"containerStatuses": [status]}}, {"status": {}}]}
-    monkeypatch.setattr(kube, "get_json", lambda *_: pods)
-    assert kube.refusals("ml-dev", "iris") == [
-        {"what": "w", "expected": "e", "found": "f", "fix": "x"}
+    metadata = {"namespace": "ml-dev", "labels": {kubectl.MODEL_LABEL: "iris"}}
+    pods = [
+        {"metadata": metadata, "status": {"containerStatuses": [status]}},
+        {"metadata": metadata, "status": {}},
     ]
+    items = [kubectl.application(health="Degraded")]
+    kubectl.install(tmp_path / "bin", monkeypatch, items)
+    kubectl.answer(tmp_path / "bin", "pods", {"items": pods})
+    assert kube.refusals("ml-dev", ["iris"]) == {
+        "iris": [{"what": "w", "expected": "e", "found": "f", "fix": "x"}]
+    }
+    assert "dev-iris refused: w: expected e, found f; x" in run("status")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelctl.cluster import status_page
-from modelctl.cluster.status import Live, Release, Status
+from modelctl.cluster.live import Live
+from modelctl.cluster.status import Release, Status
 from tests.app.browser import Browser
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B, run
 from tests.modelctl.pages import ensure_readable, opened
@@ -18,7 +20,7 @@ NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 MODELS = ("churn-of-customers-in-the-northern-region", "iris")
 
 
-def release(environment: str, model: str, live: Live, **more: str) -> Release:
+def release(environment: str, model: str, live: Live, **more: Any) -> Release:
     return Release(
         environment,
         model,
@@ -33,7 +35,12 @@ def release(environment: str, model: str, live: Live, **more: str) -> Release:
 
 SERVING = Live("Synced", "Healthy", "1.2.0", DIGEST_B)
 REFUSING = Live(
-    "Synced", "Degraded", "1.1.0", DIGEST_A, ("bundle: expected a, found <b>; build again",)
+    "Synced",
+    "Degraded",
+    "1.1.0",
+    DIGEST_A,
+    problems=("serves another bundle than in git: aaa",),
+    refusals=("bundle: expected a, found <b>; build again",),
 )
 STATUS = Status(
     (
@@ -43,14 +50,15 @@ STATUS = Status(
         release("staging", "iris", SERVING, behind="dev has 1.3.0 abc", frozen="2026-12-24 (<x>)"),
         Release("production", "iris"),
     ),
-    note="only half of it is true",
+    NOW,
+    notes=("only half of it is true", "<i>"),
 )
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "status.html"
-    path.write_text(status_page.render(STATUS, NOW), encoding="utf-8")
+    path.write_text(status_page.render(STATUS), encoding="utf-8")
     return path
 
 
@@ -65,6 +73,7 @@ def test_the_page_is_text_that_nobody_can_inject_into(page: Path) -> None:
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
     assert "<x>" not in text
+    assert "<i>" not in text
     assert "<script" not in text
 
 

@@ -405,14 +405,18 @@ def written_by(script: str, folder: Path, python_path: str = "") -> Path:
 FIT = "joblib.dump({}().fit([[1.0], [2.0]], [1.0, 2.0]), 'model.joblib')\n"
 
 
-def test_a_module_beside_the_file_is_named_with_its_folder(tmp_path: Path) -> None:
+def test_a_module_in_a_folder_above_the_file_is_named_with_its_folder(tmp_path: Path) -> None:
     (tmp_path / "steps.py").write_text(
         "from sklearn.linear_model import Ridge\nclass Mine(Ridge):\n    pass\n"
     )
     path = written_by("from steps import Mine\n" + FIT.format("Mine"), tmp_path)
+    (tmp_path / "files").mkdir()
+    path = path.rename(tmp_path / "files/model.joblib")
     error = refusal(path)
     assert error.what == f"{path} cannot be loaded: it needs the module 'steps'"
-    assert error.fix == f"run `PYTHONPATH={tmp_path} modelctl package ...`: steps lies there"
+    assert error.fix == (
+        f"copy steps from {tmp_path} beside the model, or set PYTHONPATH={tmp_path}"
+    )
 
 
 def test_a_class_of_the_training_script_is_named(tmp_path: Path) -> None:
@@ -431,7 +435,7 @@ MISSING = {
     "category_encoders.target": ("the module 'category_encoders'", "pip install category-encoders"),
     "imblearn.pipeline": ("the module 'imblearn'", "pip install imbalanced-learn"),
     "dill._dill": ("the module 'dill'", "pip install dill"),
-    "house.steps": ("the module 'house'", "PYTHONPATH=<folder of house.py>"),
+    "house.steps": ("the module 'house'", "put house.py beside the model"),
 }
 
 

@@ -141,7 +141,7 @@ def test_a_first_step_of_ones_own_gets_the_frame_and_a_note(tmp_path: Path) -> N
         "step ratio: no exact translation of Ratio"
     )
     assert planned.manifest["environment"]["foreign_modules"] == [__name__]
-    assert planned.notes[0].startswith(f"the image needs the custom code of {__name__}: ")
+    assert planned.notes[0].startswith("the bundle contains the model's own code, under code/: ")
 
 
 @pytest.mark.parametrize("rows", [1, 5])

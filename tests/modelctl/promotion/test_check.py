@@ -90,7 +90,7 @@ def test_check_reports_a_missing_file(released: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        pytest.param("auto", "automatic", r"environments\.yaml:6: environments\.0\.promotion"),
+        pytest.param("auto", "manual", r"environments\.yaml:6: environments\.0\.promotion"),
         pytest.param("name: staging", "name: dev", "duplicate name: dev"),
         pytest.param("pull-request", "auto", "`promotion: auto` is for the first environment only"),
         pytest.param(": auto", ": pull-request", "found none"),

@@ -72,5 +72,8 @@ def test_a_frozen_release_is_refused_until_the_freeze_is_lifted(promoted: Path) 
     (promoted / STAGING).write_text(VERSION)
     with pytest.raises(RefusedError, match="is frozen for 'iris'"):
         run("check", "--base", "HEAD")
+    (promoted / STAGING).write_text(NEWER)
     run("unfreeze", "staging")
+    commit_all(promoted, "unfreeze")
+    (promoted / STAGING).write_text(VERSION)
     assert "no problems" in run("check", "--base", "HEAD")

@@ -75,7 +75,7 @@ def test_what_happened_on_the_base_since_is_not_ours(released: Path) -> None:
     commit_all(released, "ours")
     git("branch", "ours")
     git("switch", "--quiet", "theirs")
-    settings.write_text("replicaCount: 3\n")
+    (released / "environments/staging/iris/settings.yaml").write_text("replicaCount: 3\n")
     commit_all(released, "theirs, and wrong")
     git("switch", "--quiet", "ours")
     assert "no problems" in run("check", "--base", "theirs")

@@ -55,7 +55,8 @@ def release(root: Path, text: str, environment: str = "dev") -> None:
 
 def body(*, to: str = "staging", live: bool = False, with_settings: bool = False) -> str:
     repository = Repository.find()
-    planned = promote.plan_promotion(repository, "iris", to, live=live, with_settings=with_settings)
+    options = promote.Options(live=live, with_settings=with_settings)
+    planned = promote.plan_promotion(repository, "iris", to, options)
     return proposal.body(repository, planned, datetime.now(UTC), live=live)
 
 

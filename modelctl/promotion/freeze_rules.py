@@ -1,0 +1,170 @@
+"""What a freeze covers: every file that changes what runs in a frozen environment.
+
+The freezes are those of the target branch. One way out is allowed in the same change: a rollback
+that ends the freeze of its own model, in exactly the form that `rollback --break-freeze` writes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelctl.errors import ModelctlError
+from modelctl.promotion import rules
+from modelctl.rendering import charts
+from modelctl.repository import trees, yamlfile
+from modelctl.repository.branch import RULES, VERSION_FILE
+from modelctl.repository.environments import ALL_MODELS, COMMON, Environments, Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from modelctl.repository.branch import Branch
+    from modelctl.repository.environments import Environment, Freeze
+
+MODEL_FILE_PARTS = 4
+BASELINE = "kustomize/environments"
+APPLICATIONS = ("argocd/templates/", "argocd/files/", "argocd/values.yaml", "argocd/Chart.yaml")
+
+
+@dataclass(frozen=True)
+class BrokenFreeze:
+    """A rollback that ends the freeze of its model, and why; the reason may be missing."""
+
+    environment: Environment
+    model: str
+    reason: str
+
+
+def violations(branch: Branch, now: datetime, broken: BrokenFreeze | None) -> Iterator[str]:
+    """Why files may not change, because of a freeze in the target branch."""
+    models = _released(branch)
+    for environment in branch.judge.environments:
+        frozen = {
+            model: freeze
+            for model in sorted({*models.get(environment.name, ()), ALL_MODELS})
+            if (freeze := environment.active_freeze(model, now))
+        }
+        if not frozen:
+            continue
+        for path in sorted(branch.changed):
+            model = _model(path, environment)
+            if broken and path == RULES and broken.environment == environment:
+                continue
+            if broken and (environment, model) == (broken.environment, broken.model):
+                continue
+            if model in frozen:
+                reasons = rules.freeze_violations(model, environment, now)
+            elif _is_shared(branch, path, environment):
+                reasons = [_shared(environment, *next(iter(frozen.items())))]
+            else:
+                continue
+            yield from (f"{path}: {reason}" for reason in reasons)
+
+
+def broken_freeze(branch: Branch) -> BrokenFreeze | None:
+    """The rollback that this change is, if it ends a freeze as `rollback --break-freeze` does.
+
+    That is one version file and the list of environments, where nothing differs but the freeze of
+    that model: a freeze of all models has become one of each other model.
+    """
+    (version, *others) = [path for path in branch.changed if VERSION_FILE.fullmatch(path)] or [""]
+    match = VERSION_FILE.fullmatch(version)
+    if match is None or others or branch.changed.keys() != {RULES, version}:
+        return None
+    for environment in branch.judge.environments:
+        if environment.name == match[1] and environment.freezes:
+            freezes = _without(environment.freezes, match[2], _folders(branch, environment))
+            changed = environment.model_copy(update={"freezes": freezes})
+            expected = [changed if e == environment else e for e in branch.rules.environments]
+            if _after(branch) == branch.rules.model_copy(update={"environments": expected}):
+                return BrokenFreeze(environment, match[2], _reason(branch, environment, match[2]))
+    return None
+
+
+def _reason(branch: Branch, environment: Environment, model: str) -> str:
+    """The reason in the message of the commit, as `modelctl rollback` words it."""
+    subject = rf"Roll back {re.escape(model)} to \S+ in {re.escape(environment.name)}: (\S.*)"
+    for message in trees.messages_between(branch.root, branch.target, branch.head, RULES):
+        match = re.match(subject, message)
+        if match:
+            return match[1]
+    return ""
+
+
+def _without(freezes: dict[str, Freeze], model: str, models: set[str]) -> dict[str, Freeze]:
+    others = {name: freeze for name, freeze in freezes.items() if name not in (model, ALL_MODELS)}
+    if ALL_MODELS in freezes:
+        for name in models - {model}:
+            others.setdefault(name, freezes[ALL_MODELS])
+    return others
+
+
+def _folders(branch: Branch, environment: Environment) -> set[str]:
+    """The models that are set up in an environment of the target branch."""
+    parts = (path.split("/") for path in branch.before)
+    return {
+        part[2]
+        for part in parts
+        if len(part) == MODEL_FILE_PARTS and part[:2] == ["environments", environment.name]
+    }
+
+
+def _released(branch: Branch) -> dict[str, set[str]]:
+    """The models that have a version before or after the change, by environment."""
+    found: dict[str, set[str]] = {}
+    for path in (*branch.before, *branch.changed):
+        match = VERSION_FILE.fullmatch(path)
+        if match:
+            found.setdefault(match[1], set()).add(match[2])
+    return found
+
+
+def _model(path: str, environment: Environment) -> str:
+    """The model in this environment that a file belongs to; empty for another file."""
+    parts = path.split("/")
+    is_of_model = len(parts) >= MODEL_FILE_PARTS and parts[:2] == ["environments", environment.name]
+    return parts[2] if is_of_model else ""
+
+
+def _shared(environment: Environment, model: str, freeze: Freeze) -> str:
+    scope = "" if model == ALL_MODELS else f" for '{model}'"
+    return (
+        f"changes what runs in '{environment.name}', which is frozen{scope} until "
+        f"{freeze.until.isoformat()}: {freeze.reason}"
+    )
+
+
+def _is_shared(branch: Branch, path: str, environment: Environment) -> bool:
+    """Whether a file changes every release of an environment."""
+    overlay = f"{BASELINE}/overlays/{environment.name}/"
+    if path == f"environments/{environment.name}/{COMMON}" or path.startswith(overlay):
+        return True
+    if path.startswith((f"{BASELINE}/base/", f"{BASELINE}/components/", *APPLICATIONS)):
+        return True
+    if path == RULES:
+        before, after = branch.rules, _after(branch)
+        return _target(branch, before, environment.name) != _target(branch, after, environment.name)
+    return charts.is_packaged(path) and branch.judge.is_first(environment)
+
+
+def _after(branch: Branch) -> Environments | None:
+    text = branch.text_after(RULES)
+    path = branch.root / RULES
+    try:
+        return yamlfile.validate_strict(Environments, path, text or "")
+    except ModelctlError:  # reported by the structural checks
+        return None
+
+
+def _target(branch: Branch, environments: Environments | None, name: str) -> object:
+    """Where an environment runs, and which chart renders it; None if it is gone."""
+    repository = Repository(branch.root, tuple(environments.environments if environments else ()))
+    for environment in repository.environments:
+        if environment.name == name and environments:
+            is_first = repository.is_first(environment)
+            registry = "" if is_first else environments.chart_registry
+            return environment.cluster, environment.namespace, is_first, registry
+    return None

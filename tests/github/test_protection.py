@@ -1,0 +1,136 @@
+"""What a forge enforces: the ruleset to import, and the judge that a pull request cannot change."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+
+from tests.github.test_workflows import FILES, jobs, read
+from tests.paths import ROOT
+
+RULESET = json.loads((ROOT / ".github/rulesets/main.json").read_text())
+JUDGE = ROOT / ".github/workflows/judge.yml"
+GITHUB_ACTIONS = 15368  # the app that reports the jobs of workflows
+
+
+def exactly(properties: dict[str, Any], *optional: str) -> dict[str, Any]:
+    """An object with these keys and no other: a typo would be ignored by the forge."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def rule(name: str, **parameters: Any) -> dict[str, Any]:
+    kind = {"type": {"const": name}}
+    return exactly({**kind, "parameters": exactly(parameters)} if parameters else kind)
+
+
+TEXT, FLAG = {"type": "string"}, {"type": "boolean"}
+TEXTS = {"type": "array", "items": TEXT}
+# The body of "Create a repository ruleset" in GitHub's REST API, version 2026-03-10, as far as we
+# use it.
+SCHEMA = exactly(
+    {
+        "name": TEXT,
+        "target": {"enum": ["branch", "tag", "push"]},
+        "enforcement": {"enum": ["disabled", "active", "evaluate"]},
+        "bypass_actors": {"type": "array"},
+        "conditions": exactly({"ref_name": exactly({"include": TEXTS, "exclude": TEXTS})}),
+        "rules": {
+            "type": "array",
+            "items": {
+                "oneOf": [
+                    rule("deletion"),
+                    rule("non_fast_forward"),
+                    rule(
+                        "pull_request",
+                        allowed_merge_methods={
+                            "type": "array",
+                            "items": {"enum": ["merge", "squash", "rebase"]},
+                        },
+                        dismiss_stale_reviews_on_push=FLAG,
+                        require_code_owner_review=FLAG,
+                        require_last_push_approval=FLAG,
+                        required_approving_review_count={"type": "integer", "maximum": 10},
+                        required_review_thread_resolution=FLAG,
+                    ),
+                    rule(
+                        "required_status_checks",
+                        do_not_enforce_on_create=FLAG,
+                        required_status_checks={
+                            "type": "array",
+                            "items": exactly(
+                                {"context": TEXT, "integration_id": {"type": "integer"}}
+                            ),
+                        },
+                        strict_required_status_checks_policy=FLAG,
+                    ),
+                ]
+            },
+        },
+    }
+)
+
+
+def parameters(kind: str) -> dict[str, Any]:
+    (found,) = [rule["parameters"] for rule in RULESET["rules"] if rule["type"] == kind]
+    return dict(found)
+
+
+def test_the_forge_can_import_the_ruleset() -> None:
+    jsonschema.Draft202012Validator(SCHEMA).validate(RULESET)
+    assert RULESET["enforcement"] == "active"
+    assert RULESET["conditions"]["ref_name"]["include"] == ["~DEFAULT_BRANCH"]
+    assert RULESET["bypass_actors"] == []
+
+
+def test_owners_approve_the_newest_commit_on_the_newest_target() -> None:
+    reviews = parameters("pull_request")
+    assert reviews["require_code_owner_review"]
+    assert reviews["dismiss_stale_reviews_on_push"]
+    # A rebase would add every commit of a branch to what ran.
+    assert reviews["allowed_merge_methods"] == ["merge", "squash"]
+    assert parameters("required_status_checks")["strict_required_status_checks_policy"]
+    assert {rule["type"] for rule in RULESET["rules"]} >= {"deletion", "non_fast_forward"}
+
+
+def test_every_required_check_is_a_job_that_runs_for_every_pull_request() -> None:
+    names = {}
+    for path in FILES:
+        events = read(path)["on"]
+        for event in {"pull_request", "pull_request_target"} & set(events):
+            options = events[event] or {}
+            for job in jobs(path).values():
+                is_for_all = not {"paths", "paths-ignore"} & set(options) and "if" not in job
+                names[job["name"]] = is_for_all
+    required = parameters("required_status_checks")["required_status_checks"]
+    for check in required:
+        assert names.get(check["context"]), check
+        assert check["integration_id"] == GITHUB_ACTIONS
+    assert "modelctl check" in {check["context"] for check in required}
+
+
+def test_no_two_jobs_have_the_name_of_a_required_check() -> None:
+    """A forge would go by the one that ended last."""
+    names = [job.get("name") for path in FILES for job in jobs(path).values()]
+    for check in parameters("required_status_checks")["required_status_checks"]:
+        assert names.count(check["context"]) == 1
+
+
+def test_the_judge_has_nothing_of_the_pull_request_but_objects() -> None:
+    events = read(JUDGE)["on"]
+    assert set(events) == {"pull_request_target", "merge_group"}
+    assert events["pull_request_target"]["branches"] == ["main"]
+    assert "edited" in events["pull_request_target"]["types"]
+    ((_, job),) = jobs(JUDGE).items()
+    assert job["permissions"] == {"contents": "read"}
+    (checkout,) = [step["with"] for step in job["steps"] if "checkout@" in step.get("uses", "")]
+    assert "base" in checkout["ref"]
+    assert "head" not in checkout["ref"]
+    assert checkout["fetch-depth"] == "0"
+    assert "cache" not in JUDGE.read_text()
