@@ -106,9 +106,10 @@ def show(repository: Repository, outcome: Outcome, display: DisplayOptions) -> N
 
 
 def _message_options(message: str) -> str:
-    """The subject as `-m`, and each line after it as a trailer."""
+    """The subject as `-m`, and each line after it as a trailer on a line of its own."""
     subject, *lines = filter(None, message.splitlines())
-    return shlex.join(["-m", subject, *(word for line in lines for word in ("--trailer", line))])
+    trailers = (f"--trailer {shlex.quote(line)}" for line in lines)
+    return " \\\n    ".join([f"-m {shlex.quote(subject)}", *trailers])
 
 
 def _shortened(diff: str) -> str:

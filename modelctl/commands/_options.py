@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+COMPLETE_VARIABLE = "_MODELCTL_COMPLETE"  # by which click is asked for candidates
+
 
 def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The models of the checkout."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-VARIABLE = "_MODELCTL_COMPLETE"
+from modelctl.commands._options import COMPLETE_VARIABLE
 
 
 @click.command()
@@ -24,4 +24,4 @@ def command(context: click.Context, shell: str) -> None:
     if completion is None:  # click knows all three
         raise click.UsageError(f"no completion for {shell}")
     root = context.find_root()
-    click.echo(completion(root.command, {}, "modelctl", VARIABLE).source())
+    click.echo(completion(root.command, {}, "modelctl", COMPLETE_VARIABLE).source())

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import click
 
-from modelctl.commands._options import bundle_option, environment_option, model_argument
+from modelctl.commands import _result
+from modelctl.commands._options import (
+    bundle_option,
+    environment_option,
+    model_argument,
+    output_option,
+)
 
 
 @click.command()
@@ -23,6 +29,7 @@ from modelctl.commands._options import bundle_option, environment_option, model_
     help="Captured rows to ask again, a file or folder; repeatable",
 )
 @click.option("--record", is_flag=True, help="Record as a tag, pushed to `origin` if there is one")
+@output_option
 def command(
     model: str,
     environment: str,
@@ -30,6 +37,7 @@ def command(
     url: str,
     paths: tuple[Path, ...],
     record: bool,
+    output: str,
 ) -> None:
     """Verify that MODEL in an environment serves git's version and predicts as it was packaged.
 
@@ -62,7 +70,8 @@ def command(
     with service as base, Client(base) as client:
         checks = verification.check(client, bundle, paths)
     rows = ", ".join(f"{count} rows of {name}" for name, count in checks.items())
-    click.echo(f"{environment}-{model}: {version.model.version} answers as packaged: {rows}")
+    text = f"{environment}-{model}: {version.model.version} answers as packaged: {rows}"
+    tag = ""
     if record:
         missing = [check for check in target.verification if check not in checks]
         if missing:
@@ -73,4 +82,5 @@ def command(
                 fix=" ".join(f"--{check} PATH" for check in missing),
             )
         tag = verifications.record(repository, target, model, version, checks)
-        click.echo(f"recorded as tag {tag}")
+        text += f"\nrecorded as tag {tag}"
+    _result.echo(output, text, {"version": version.model.version, "checks": checks, "tag": tag})

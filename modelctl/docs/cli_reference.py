@@ -61,7 +61,8 @@ modelctl completion fish | source    # in ~/.config/fish/config.fish
 
 def text() -> str:
     """The content of the page."""
-    context = click.Context(cli, info_name="modelctl")
+    # With its settings: click remembers the names of the help option at their first use.
+    context = click.Context(cli, info_name="modelctl", **cli.context_settings)
     index = [f"- [`{name}`](#modelctl-{name}): {COMMANDS[name]}" for name in COMMANDS]
     sections = [section for name in COMMANDS for section in _sections(name, context)]
     return HEAD + "\n".join(index) + "\n\n" + "\n".join(sections)

@@ -183,7 +183,7 @@ def test_rollback_says_when_it_could_not_check(released: Path) -> None:
     commit_all(released, "newer")
     path.write_text(VERSION)
     commit_all(released, "back")
-    words = ("rollback", "iris", "--env", "dev", "--reason", "broken")
+    words = ("rollback", "iris", "--env", "dev", "--to", "2.0.0", "--reason", "broken")
     assert "could not check" not in run(*words, "--no-registry", "--dry-run")
     output = run(*words)
     note = "could not check whether the image still exists: 127.0.0.1:1 is not reachable: "

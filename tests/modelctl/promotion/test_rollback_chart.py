@@ -35,7 +35,15 @@ class Registry(BaseHTTPRequestHandler):
         *_, name, _, reference = self.path.split("/")
         missing = name == "ml-model" and reference not in self.charts
         self.send_response(404 if missing else 200)
+        if not missing:
+            self.send_header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
         self.end_headers()
+
+    def do_GET(self) -> None:
+        """The same, with the body of an error."""
+        self.do_HEAD()
+        self.wfile.write(b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}')
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
         """Say nothing."""
