@@ -220,6 +220,10 @@ bench-scale: $(VENV) ## measure Argo CD with 100 models in three environments: t
 bench-check: $(VENV) ## measure `modelctl check` with 2 to 1,000 models
 	$(BIN)/python -m benchmarks.check
 
+.PHONY: bench-day-two
+bench-day-two: $(VENV) ## measure check, status, history and promote with 1,003 models in three environments
+	$(BIN)/python -m benchmarks.day_two
+
 .PHONY: bench-package
 bench-package: $(VENV) ## measure packaging to the first answer, and 5,000 columns: CPU, time, memory
 	$(BIN)/python -m benchmarks.packaging
