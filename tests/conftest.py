@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from tests import rendering
 
 SCHEMAS = "v1.36.0-local-strict"
+
+# Set to 80 where tests run side by side: output is that of a pipe, unless a test says otherwise.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")

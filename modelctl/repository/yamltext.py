@@ -161,8 +161,11 @@ class _Revision:
             pad = self.text[line:start]
             self.changes.append((start if pad.strip() else line, end, f"{pad}{{}}"))
         elif self.text[line:start].strip():  # behind a dash
-            following = parent.value[place + 1][0].start_mark.index
-            self.changes.append((start, following, ""))
+            if place + 1 < len(parent.value):
+                end = parent.value[place + 1][0].start_mark.index
+            else:  # the keys that come instead stand on lines of their own
+                end = len(self.text[:end].rstrip("\r\n"))
+            self.changes.append((start, end, ""))
         else:
             self.changes.append((line, end, ""))
 
