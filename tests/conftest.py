@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,11 @@ import pytest
 from tests import rendering
 
 SCHEMAS = "v1.36.0-local-strict"
+
+
+def pytest_configure() -> None:
+    """Tables are as wide as `$COLUMNS`, which is of whoever runs the tests, not of the tests."""
+    os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")
