@@ -6,6 +6,7 @@ import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,7 +124,7 @@ def test_what_does_not_run_well_is_not_promoted(
     released: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    reported: dict[str, str] | None,
+    reported: dict[str, Any] | None,
     digest: str,
     message: str,
 ) -> None:
