@@ -19,6 +19,11 @@ SCHEMAS = "v1.36.0-local-strict"
 os.environ.pop("COLUMNS", None)
 
 
+def pytest_configure() -> None:
+    """Tables are as wide as `$COLUMNS`, which is of whoever runs the tests, not of the tests."""
+    os.environ.pop("COLUMNS", None)
+
+
 @pytest.fixture(scope="session")
 def version_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A version file as `modelctl bump` writes it; a fresh fork has none."""

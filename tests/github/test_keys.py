@@ -23,6 +23,7 @@ HARMLESS = {"NOTIFY_WEBHOOK", "webhook"}
 # Every job that sees a key -> the environment whose rules stand before it. The bot's: `main` only.
 # `registry`: `main` only. `release`: tags `chart-*` only. `<environment>`: reviewers too.
 KEYS = {
+    ("auto-promote", "promote", "BOT_PRIVATE_KEY"): "bot",
     ("freeze", "freeze", "BOT_PRIVATE_KEY"): "bot",
     ("image", "bump", "BOT_PRIVATE_KEY"): "bot",
     ("model-image", "image", "REGISTRY_PASSWORD"): "registry",
@@ -71,12 +72,15 @@ def test_no_key_reaches_a_whole_workflow(path: Path) -> None:
 
 @pytest.mark.parametrize(("workflow", "name"), with_key())
 def test_a_job_with_the_bots_key_runs_the_code_of_main_alone(workflow: str, name: str) -> None:
-    """A dispatch may name any branch, and then it runs that branch's workflow file and code."""
+    """A dispatch may name any branch, and then it runs that branch's workflow file and code.
+
+    A schedule runs the default branch alone.
+    """
     job = job_of(workflow, name)
     checkouts = [step for step in job["steps"] if "actions/checkout@" in step.get("uses", "")]
     assert [step["with"]["ref"] for step in checkouts] == ["main"]
     events = read(ROOT / f".github/workflows/{workflow}.yml")["on"]
-    assert set(events) <= {"push", "workflow_dispatch"}
+    assert set(events) <= {"push", "schedule", "workflow_dispatch"}
     assert events.get("push", {}).get("branches", ["main"]) == ["main"]
     needed = [job_of(workflow, each) for each in job.get("needs", [])]
     assert MAIN in [each.get("if") for each in (job, *needed)]

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests import rendering
-from tests.chart.test_releases import conform
 from tests.observability import rules
 from tests.observability.test_alerts import FIRING, promtool
 from tests.paths import ROOT
@@ -26,12 +24,6 @@ def test_rules_are_what_prometheus_can_read(tmp_path: Path) -> None:
     file = rules.write(tmp_path / "rules.yaml", {"groups": GROUPS})
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", file)
     assert checked.code == 0, checked.stdout + checked.stderr
-
-
-def test_the_object_fits_its_definition(kubernetes_schemas: Path) -> None:
-    rendered = rendering.parse(FILE.read_text(encoding="utf-8"))
-    result = conform(rendered, kubernetes_schemas)
-    assert result.code == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(

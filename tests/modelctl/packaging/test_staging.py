@@ -34,7 +34,15 @@ def place(tmp_path: Path) -> Path:
 
 
 def planned(version: str = "2", **changes: Any) -> Plan:
-    manifest = {"schema_version": 1, "name": "x", "version": version, "files": ENTRIES, **changes}
+    manifest = {
+        "schema_version": 1,
+        "name": "x",
+        "version": version,
+        "engine": "onnx",
+        "environment": {"foreign_modules": []},
+        "files": ENTRIES,
+        **changes,
+    }
     return Plan(manifest, dict(FILES), {"timings": {}}, [], [], [])
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,23 +97,23 @@ def test_soak_is_counted_from_the_rollout_when_a_cluster_answers(
 
 
 @pytest.mark.parametrize(
-    ("applications", "digest", "message"),
+    ("reported", "digest", "message"),
     [
-        pytest.param([], "", "Argo CD has no Application for 'iris' in 'dev'", id="not-pushed"),
+        pytest.param(None, "", "Argo CD has no Application for 'iris' in 'dev'", id="not-pushed"),
         pytest.param(
-            [kubectl.application(health="Degraded", image=IMAGE)],
+            {"health": "Degraded", "image": IMAGE},
             DIGEST_B,
             "'iris' in 'dev': expected health Healthy, found Degraded",
             id="degraded",
         ),
         pytest.param(
-            [kubectl.application(image="registry.example/iris:0.9.0@sha256:0")],
+            {"image": "registry.example/iris:0.9.0@sha256:0"},
             DIGEST_B,
             "does not run the image in git yet",
             id="still-the-old-image",
         ),
         pytest.param(
-            [kubectl.application(image=IMAGE)],
+            {"image": IMAGE},
             DIGEST_A,
             "does not serve the bundle in git yet",
             id="another-bundle",
@@ -123,10 +124,12 @@ def test_what_does_not_run_well_is_not_promoted(
     released: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    applications: list[dict[str, object]],
+    reported: dict[str, Any] | None,
     digest: str,
     message: str,
 ) -> None:
+    # Made here: Argo CD has to have looked a moment ago, not when the tests were collected.
+    applications = [] if reported is None else [kubectl.application(**reported)]
     kubectl.install(tmp_path / "bin", monkeypatch, applications, digest=digest)
     with pytest.raises(RefusedError, match=message):
         run("promote", "iris", "--to", "staging")
