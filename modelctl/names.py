@@ -25,5 +25,8 @@ def expectation(name: str, known: Collection[str]) -> str:
 
 
 def nearest(name: str, known: Collection[str]) -> list[str]:
-    """The names most like an unknown one, best first."""
-    return difflib.get_close_matches(name, known, MAX_NEAR)
+    """The names most like an unknown one, best first: those that begin with it before others."""
+    longer = sorted(each for each in known if name and each.startswith(name))
+    return list(dict.fromkeys([*longer, *difflib.get_close_matches(name, known, MAX_NEAR)]))[
+        :MAX_NEAR
+    ]

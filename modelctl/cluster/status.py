@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 from modelctl.cluster import artifacts, kube, registry, snapshot
 from modelctl.cluster.live import HEALTHY, MISSING
 from modelctl.durations import span
-from modelctl.errors import ModelctlError
 from modelctl.repository import followed, history, overrides, windows
 from modelctl.repository.environments import short
 
@@ -188,14 +186,9 @@ def _candidates(
     repository: Repository, models: Sequence[str], environment: str
 ) -> list[tuple[Environment, str]]:
     chosen = [repository.environment(environment)] if environment else repository.environments
-    known = repository.models()
     for model in models:
-        if model not in known:
-            similar = difflib.get_close_matches(model, known)
-            raise ModelctlError(
-                f"unknown model '{model}'",
-                expected=" or ".join(similar) if similar else "a folder below environments/",
-            )
+        repository.require_known(model)
+    known = repository.models()
     return [
         (each, model)
         for each in chosen

@@ -68,6 +68,7 @@ def wait_until_served(
 
 
 def _require_version(repository: Repository, environment: Environment, model: str) -> Version:
+    repository.require_model(environment, model)
     version = repository.version(environment, model)
     if version is None:
         raise RefusedError(

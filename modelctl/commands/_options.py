@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from modelctl.errors import ModelctlError
@@ -91,6 +92,23 @@ live_option = click.option(
     show_default=True,
     help="Live state from the cluster of your kubeconfig, or git only",
 )
+
+
+def reason_option(help_text: str, *, required: bool = True) -> Decorator:
+    """`--reason`: a text on one line, because it becomes part of a commit's subject."""
+    default = None if required else ""
+    return click.option(
+        "--reason", required=required, default=default, callback=_on_one_line, help=help_text
+    )
+
+
+def _on_one_line(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Refuse a given reason that is blank, such as an empty variable of a script."""
+    text = " ".join(value.split())
+    is_given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    if is_given and not text:
+        raise click.BadParameter("says nothing: expected a reason for whoever reads it later")
+    return text
 
 
 def bundle_option(name: str, help_text: str, *, required: bool = True) -> Decorator:

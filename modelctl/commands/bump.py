@@ -54,6 +54,8 @@ def command(
       modelctl bump iris --env dev --image IMAGE --bundle build/bundles/iris --pull-request
     """
     with planning_checkout(for_pull_request=pull_request) as repository:
+        target = repository.environment(environment)
+        repository.require_model(target, model)
         version = bump.next_version(
             repository,
             model,
@@ -63,7 +65,6 @@ def command(
             chart=chart_version,
         )
         edit = bump.plan_bump(repository, model, environment, version)
-        target = repository.environment(environment)
         notes = []
         if edit.has_changes:
             notes = rollback.withdrawal_notes(repository, target, model, version)

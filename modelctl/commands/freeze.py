@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from modelctl.commands._edit import DisplayOptions
-from modelctl.commands._options import complete_scopes, dry_run_option, output_option
+from modelctl.commands._options import complete_scopes, dry_run_option, output_option, reason_option
 from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.promotion import freeze
 from modelctl.promotion.pull_request import PullRequest
@@ -22,7 +22,7 @@ from modelctl.repository.environments import TIME_FORMAT, Freeze
     help="End: a date (inclusive) such as 2026-12-24, or a time in UTC such as "
     "2026-12-24T18:00:00Z",
 )
-@click.option("--reason", required=True, help="Reason, shown whenever a change is refused")
+@reason_option("Reason, shown whenever a change is refused")
 @pull_request_option
 @dry_run_option
 @output_option

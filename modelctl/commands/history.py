@@ -68,9 +68,15 @@ def _print_audit(model: str | None, environment: str | None, output: str) -> Non
         click.echo(
             "warning: a shallow clone: older changes are missing; `git fetch --unshallow`", err=True
         )
+    every = audit.read(root, direct)
+    # What is gone from the checkout has a history all the same.
+    if model and model not in {event.model for event in every}:
+        repository.require_known(model)
+    if environment and environment not in {event.environment for event in every}:
+        repository.environment(environment)
     events = [
         event
-        for event in audit.read(root, direct)
+        for event in every
         if environment in (None, event.environment)
         and (model is None or event.model in (model, ALL_MODELS))
     ]

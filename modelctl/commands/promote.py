@@ -14,6 +14,7 @@ from modelctl.commands._options import (
     dry_run_option,
     live_option,
     output_option,
+    reason_option,
 )
 from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.errors import ModelctlError
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Rule to leave out, where `overrides` of the environment allows it; repeatable",
 )
-@click.option("--reason", default="", help="Reason of an override")
+@reason_option("Reason of an override", required=False)
 @click.option(
     "--from",
     "origin",
@@ -93,9 +94,7 @@ def command(
       modelctl promote iris --to production --from dev --override order --reason 'outage 17'
     """
     _require_consistent(models, overridden, reason, all_ready=all_ready)
-    options = Options(
-        live, with_settings, origin, tuple(sorted(set(overridden))), " ".join(reason.split())
-    )
+    options = Options(live, with_settings, origin, tuple(sorted(set(overridden))), reason)
     promote.require_published(Repository.find(), models, environment, options)
     with planning_checkout(for_pull_request=pull_request) as repository:
         batch = (

@@ -19,6 +19,7 @@ from modelctl.commands._options import (
 from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.promotion import retire
 from modelctl.promotion.pull_request import PullRequest
+from modelctl.repository import gitrepo
 from modelctl.repository.environments import Environment, Repository
 
 
@@ -72,11 +73,13 @@ def command(
         _result.echo(output, text, {"release": name, "state": state})
 
     if not live:
+        _require_known(repository, target, model)
         report(f"{name} is not in git; cluster not queried (--no-live)", "unknown")
         return
     try:
         application = kube.application(name)
     except kube.UnreachableError as error:
+        _require_known(repository, target, model)
         command = retire.manual_command(name, keep_running=keep_running)
         report(
             f"{name} is not in git; no cluster reachable: {error.reason}\n"
@@ -107,6 +110,8 @@ def _print_return(repository: Repository, environment: Environment, model: str) 
 
 
 def _require_known(repository: Repository, environment: Environment, model: str) -> None:
-    """Refuse a name without training code and settings: a typo, not a retired model."""
-    if not (repository.root / "models" / model).is_dir():
+    """Refuse a name without training code, settings and history: a typo, not a retired model."""
+    if (repository.root / "models" / model).is_dir():
+        return
+    if not gitrepo.commits_of(repository.root, repository.version_file(environment, model)):
         repository.require_model(environment, model)

@@ -14,6 +14,7 @@ from modelctl.commands._options import (
     environment_option,
     model_argument,
     output_option,
+    reason_option,
 )
 from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.promotion import rollback
@@ -32,7 +33,7 @@ from modelctl.repository.environments import Repository
     help="Version, digest of image or bundle, or commit to return to; default: the version before "
     "that was not rolled back itself",
 )
-@click.option("--reason", required=True, help="Reason, for the commit message")
+@reason_option("Reason, for the commit message")
 @click.option(
     "--break-freeze", is_flag=True, help="End of a freeze for this model, in the same commit"
 )

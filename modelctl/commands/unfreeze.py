@@ -24,6 +24,9 @@ def command(scope: str, pull_request: bool, dry_run: bool, output: str) -> None:
     with planning_checkout(for_pull_request=pull_request) as repository:
         environment, model = freeze.parse_scope(repository, scope)
         edit = freeze.plan_unfreeze(repository, environment, model)
+        if not edit.has_changes and output == "table":
+            click.echo(f"'{scope}' is not frozen")
+            return
         title = f"Unfreeze {scope}"
         request = PullRequest(
             branch=f"unfreeze/{scope.replace('/', '-')}", title=title, body=title, edits=[edit]

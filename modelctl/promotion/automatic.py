@@ -50,6 +50,8 @@ def plan(
 
     Raises ModelctlError for an environment or a model that is not meant for it.
     """
+    for model in models:
+        repository.require_known(model)
     candidates = []
     for environment in _environments(repository, environment_name):
         for model in models or repository.models():

@@ -38,7 +38,7 @@ def target_checkout(repository: Repository) -> Iterator[Repository]:
             f"this clone has no remote '{origin.REMOTE}' to open a pull request at",
             fix=f"git remote add {origin.REMOTE} URL",
         )
-    reference = origin.fetch(root, origin.ask(root, seconds=origin.FETCH_SECONDS).target)
+    reference = origin.fetch(root, origin.ask(root, seconds=origin.REACH_SECONDS).target)
     prefix = gitrepo.git(root, "rev-parse", "--show-prefix").strip("\n")
     with tempfile.TemporaryDirectory(prefix="modelctl-") as name:
         tree = Path(name).resolve() / "tree"
@@ -66,7 +66,7 @@ def commit(repository: Repository, branch: str, message: str, edits: Sequence[Ed
     the branch conflict with the target branch.
     """
     root = repository.root
-    tip = origin.ask(root, branch, seconds=origin.FETCH_SECONDS).commits.get(branch, "")
+    tip = origin.ask(root, branch, seconds=origin.REACH_SECONDS).commits.get(branch, "")
     base = gitrepo.git(root, "rev-parse", "HEAD").strip()
     parents = [base]
     if tip:

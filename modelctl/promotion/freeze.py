@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from modelctl.errors import ModelctlError
+from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository import edits, strict_yaml
 from modelctl.repository.environments import (
     ALL_MODELS,
@@ -49,8 +49,13 @@ def parse_until(text: str, now: datetime) -> datetime:
 
 def parse_scope(repository: Repository, scope: str) -> tuple[Environment, str]:
     """Parse `production` or `production/iris` as an environment and a model, `*` for all."""
-    name, _, model = scope.partition("/")
+    name, slash, model = scope.partition("/")
     environment = repository.environment(name)
+    if slash and not model:
+        raise ModelctlError(
+            f"'{scope}' names no model",
+            expected=f"{name} for all its models, or {name}/MODEL",
+        )
     if model:
         repository.require_model(environment, model)
     return environment, model or ALL_MODELS
@@ -71,7 +76,17 @@ def plan_freeze(
 
 
 def plan_unfreeze(repository: Repository, environment: Environment, model: str) -> edits.Edit:
-    """Plan to end a freeze; without one, an edit without changes."""
+    """Plan to end a freeze; without one, an edit without changes.
+
+    Raises RefusedError for one model while all are frozen: it would stay frozen.
+    """
+    if model not in environment.freezes and ALL_MODELS in environment.freezes:
+        raise RefusedError(
+            f"'{environment.name}' is frozen for all models, not for '{model}' alone",
+            fix=f"`modelctl unfreeze {environment.name}` ends it for all; a rollback of one model "
+            f"ends it for that one: `modelctl rollback {model} --env {environment.name} "
+            "--break-freeze --reason '...'`",
+        )
 
     def change(freezes: dict[str, Any]) -> None:
         freezes.pop(model, None)

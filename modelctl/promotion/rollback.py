@@ -14,7 +14,7 @@ from modelctl import proc
 from modelctl.cluster import registry
 from modelctl.cluster.registry import Presence
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.promotion import freeze, rules
+from modelctl.promotion import freeze, retire, rules
 from modelctl.rendering import charts, compare
 from modelctl.repository import edits, gitrepo, history
 from modelctl.repository.environments import short
@@ -50,7 +50,8 @@ def find_target(
     """The version to roll back to: the one before that was never rolled back itself, or `wanted`.
 
     `wanted` is a version, a digest of bundle or image, or a commit, digests and commits from four
-    digits on. Raises RefusedError if history has no such version, or more than one.
+    digits on; what only the current version has stands for that. Raises RefusedError if
+    history has no such version, or more than one.
     """
     earlier = [entry for entry in entries if entry.version not in (None, current)]
     fix = f"list releases: `modelctl history {model} --env {environment}`"
@@ -63,9 +64,13 @@ def find_target(
         raise RefusedError(
             "no earlier version in git that was not rolled back itself",
             found=_listed(earlier),
-            fix=f"name one of them: `modelctl rollback {model} --env {environment} --to VERSION`",
+            fix=f"name one of them: `modelctl rollback {model} --env {environment} --to VERSION "
+            "--reason '...'`",
         )
     matching = _matching(repository, entries, earlier, wanted)
+    running = [entry for entry in entries if entry.version == current]
+    if not matching and _matching(repository, entries, running, wanted):
+        return current
     if not matching:
         known = sorted({entry.version.model.version for entry in earlier if entry.version})
         expected = f"one of {', '.join(known[:MAX_LISTED])}" if known else "an earlier release"
@@ -99,7 +104,10 @@ def plan_rollback(
     repository.require_model(environment, model)
     current = repository.version(environment, model)
     if current is None:
-        raise RefusedError(f"'{model}' is not released in '{environment.name}'")
+        raise RefusedError(
+            f"'{model}' is not released in '{environment.name}'",
+            fix=" && ".join(retire.return_commands(repository, environment, model)),
+        )
     entries = history.read(repository, environment, model)
     target = find_target(
         repository, entries, current, wanted, model=model, environment=environment.name

@@ -37,6 +37,8 @@ def between(
     repository: Repository, model: str, first: Environment, second: Environment
 ) -> list[diff.Change]:
     """The differences of a model between two environments."""
+    for environment in (first, second):
+        repository.require_model(environment, model)
     helm = render.find_helm(repository.root)
     return diff.changes(
         render.release(repository, first, model, helm),

@@ -361,6 +361,16 @@ class Repository:
             for model in _folders(self.root / "environments" / environment.name)
         ]
 
+    def require_known(self, model: str) -> None:
+        """Raise ModelctlError for a model that has no folder in any environment (often a typo)."""
+        known = self.models()
+        if model not in known:
+            raise ModelctlError(
+                f"unknown model '{model}'",
+                expected=names.expectation(model, known),
+                fix=f"create it with `modelctl new {model}`",
+            )
+
     def require_model(self, environment: Environment, model: str) -> None:
         """Raise ModelctlError for a model without settings in that environment (often a typo)."""
         if not self.value_file(environment, model, "settings.yaml").is_file():

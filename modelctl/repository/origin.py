@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REMOTE = "origin"
 ASK_SECONDS = 5
+REACH_SECONDS = 30  # before a change, which cannot do without an answer
 FETCH_SECONDS = 120
 USUAL_BRANCHES = ("main", "master")
 HEADS = "refs/heads/"
@@ -52,12 +53,15 @@ def ask(root: Path, *branches: str, seconds: float = ASK_SECONDS) -> Heads:
     """
     local = _local_default(root)
     names = dict.fromkeys([*([local] if local else []), *USUAL_BRANCHES, *branches])
-    text = gitrepo.git(
-        root,
-        *("ls-remote", "--symref", REMOTE, "HEAD", *(f"{HEADS}{name}" for name in names)),
-        timeout_seconds=seconds,
-        variables=SILENT,
-    )
+    query = ("ls-remote", "--symref", REMOTE, "HEAD", *(f"{HEADS}{name}" for name in names))
+    try:
+        text = gitrepo.git(root, *query, timeout_seconds=seconds, variables=SILENT)
+    except proc.CommandError as error:
+        raise ModelctlError(
+            f"could not reach the remote '{REMOTE}'",
+            found=" ".join(error.found.split()) or f"no answer within {seconds:g} s",
+            fix=f"check its address and your access: git ls-remote {REMOTE}",
+        ) from error
     default = ""
     commits: dict[str, str] = {}
     for line in text.splitlines():

@@ -66,7 +66,7 @@ FAILURES = {
     ("verify", "nosuch"): 2,
     ("smoke", "http://127.0.0.1:9", "--bundle", "environments"): 3,
     ("freeze", "dev", "--until", "2001-01-01", "--reason", "x"): 1,
-    ("retire", "irs", "--env", "dev", "--no-live", "--files", "--dry-run"): 0,
+    ("retire", "irs", "--env", "dev", "--no-live", "--files", "--dry-run"): 1,
     ("nosuch",): 2,
 }
 

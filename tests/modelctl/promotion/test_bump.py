@@ -74,6 +74,9 @@ def test_bump_refuses_an_environment_that_takes_promotions(repo: Path, bundle: P
 
 
 def test_bump_refuses_the_bundle_of_another_model(repo: Path, bundle: Path) -> None:
+    settings = repo / "environments/dev/penguins/settings.yaml"
+    settings.parent.mkdir()
+    settings.write_text("{}\n")
     with pytest.raises(RefusedError, match="belongs to another model"):
         bump(bundle, "--env", "dev", model="penguins")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.repository import origin
 from tests.modelctl.conftest import VERSION, commit_all, run
 from tests.modelctl.promotion.test_pull_request import GH, git
 
@@ -359,6 +360,25 @@ def test_a_stale_clone_is_said(team: Team, words: tuple[str, ...], remote: str) 
     output = " ".join(run(*words).split())
     assert ("origin has moved: its main is at" in output) == (remote == "moved")
     assert ("could not ask origin" in output) == (remote == "gone")
+
+
+def test_an_unreachable_origin_is_said_in_plain_words(team: Team) -> None:
+    """It showed the git command with all its options, after two minutes."""
+    team.origin.rename(team.origin.with_name("elsewhere"))
+    with pytest.raises(ModelctlError) as error:
+        run(*PROMOTE, "--pull-request")
+    assert error.value.what == "could not reach the remote 'origin'"
+    assert "does not appear to be a git repository" in error.value.found
+    assert "git ls-remote origin" in error.value.fix
+
+
+def test_a_silent_origin_is_given_up_soon(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    git("remote", "set-url", "origin", "ext::sleep 60")
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "ext")
+    monkeypatch.setattr(origin, "REACH_SECONDS", 0.5)
+    with pytest.raises(ModelctlError) as error:
+        run(*PROMOTE, "--pull-request")
+    assert error.value.found == "no answer within 0.5 s"
 
 
 # --- renames -------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_a_rollback_after_a_rollback_goes_further_back(third: Path) -> None:
     with pytest.raises(RefusedError, match="not rolled back itself") as refused:
         run(*WORDS, "again")
     assert "1.2.0" in refused.value.found
-    assert "--to VERSION" in refused.value.fix
+    assert "--to VERSION --reason" in refused.value.fix
     assert roll_back(third, "--to", "1.2.0") == "1.2.0"
 
 
@@ -163,7 +163,7 @@ def test_rollback_goes_to_what_was_released_at_a_commit_of_another_file(various:
     assert "sha256:ffff" in various.read_text()
 
 
-@pytest.mark.parametrize("wanted", ["9.9.9", "0000000", "nosuch", "-x", "HEAD"])
+@pytest.mark.parametrize("wanted", ["9.9.9", "0000000", "nosuch", "-x"])
 def test_an_unknown_target_says_what_there_is(various: Path, wanted: str) -> None:
     with pytest.raises(RefusedError, match="no earlier version") as refused:
         run(*WORDS, "x", f"--to={wanted}")
@@ -214,3 +214,22 @@ def test_rollback_through_a_freeze_of_all_prints_what_matters(third: Path) -> No
     assert len(output.splitlines()) < 100
     assert "+  version: 1.1.0" in output
     assert "more lines" in output
+
+
+WITHOUT_REGISTRY = ("--reason", "x", "--no-registry")
+
+
+@pytest.mark.parametrize("wanted", ["1.0.0", "HEAD", DIGEST_A])
+def test_a_rollback_to_what_runs_already_changes_nothing(released: Path, wanted: str) -> None:
+    """It said that git has no such version."""
+    output = run("rollback", "iris", "--env", "dev", "--to", wanted, *WITHOUT_REGISTRY)
+    assert output == "environments/dev/iris/version.yaml is already up to date\n"
+
+
+def test_a_rollback_of_a_retired_release_says_how_it_comes_back(released: Path) -> None:
+    (released / "environments/dev/iris/version.yaml").unlink()
+    commit_all(released, "Retire iris from dev")
+    with pytest.raises(RefusedError, match="is not released in 'dev'") as error:
+        run("rollback", "iris", "--env", "dev", *WITHOUT_REGISTRY)
+    subprocess.run(error.value.fix, shell=True, check=True, cwd=released)  # noqa: S602
+    assert "version: 1.0.0" in (released / "environments/dev/iris/version.yaml").read_text()

@@ -20,6 +20,7 @@ PLACE = "environments/production"
 
 def commit(root: Path, name: str, text: str | None, message: str) -> None:
     path = root / name
+    path.parent.mkdir(exist_ok=True)
     if text is None:
         path.unlink()
     else:
@@ -89,8 +90,11 @@ def test_every_kind_of_change_is_one_event(lively: Path) -> None:
 def test_events_can_be_narrowed_even_to_what_is_gone(lively: Path) -> None:
     kinds = [event["kind"] for event in events("iris", "--env", "dev")]
     assert kinds == ["bump", "bump", "set-up", "set-up", "set-up", "set-up"]
-    assert events("nosuch", "--env", "staging") == [
-        event for event in events("--env", "staging") if event["model"] == "*"
+    commit(lively, "environments/staging/old/settings.yaml", "{}\n", "Set up old")
+    commit(lively, "environments/staging/old/settings.yaml", None, "Remove old")
+    assert [event["kind"] for event in events("old", "--env", "staging")][:2] == [
+        "remove",
+        "set-up",
     ]
 
 
