@@ -89,7 +89,7 @@ def one_change(repository: Repository) -> None:
     changed = branch.between(repository.root, "HEAD")
     problems = list(branch_rules.kind_violations(changed))
     problems += check.file_violations(repository, changed.changes)
-    problems += merge_rules.merge_violations(changed, datetime.now(UTC))
+    problems += merge_rules.judge(changed, datetime.now(UTC)).violations
     assert len(changed.changed) == 1  # noqa: S101
     assert problems == [], problems  # noqa: S101 - a check that fails early would look fast
 

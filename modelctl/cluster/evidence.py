@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Evidence:
     """A version in an environment: since when, according to which record, and what runs there.
 
-    `since` is None while the version is not committed. `health`, `images` (digests) and `bundle`
-    (digest) are empty if no cluster was queried; `note` says why, or what the health means.
+    `since` is None and `commit`, which brought the version, empty while it is not committed.
+    `health`, `images` (digests) and `bundle` (digest) are empty if nobody was asked; `note` says
+    why, or what the health means.
     """
 
     since: datetime | None
@@ -31,6 +32,7 @@ class Evidence:
     images: tuple[str, ...] = ()
     bundle: str = ""
     note: str = ""
+    commit: str = ""
 
 
 def from_git(
@@ -41,13 +43,13 @@ def from_git(
     until: str = "HEAD",
 ) -> Evidence:
     """Evidence from git history: since which commit the version has been there continuously."""
-    since = None
+    since, commit = None, ""
     for entry in history.read(repository, environment, model, until):
         if entry.version != version:
             break
-        since = datetime.fromisoformat(entry.commit.when)
+        since, commit = datetime.fromisoformat(entry.commit.when), entry.commit.id
     record = "since its commit" if since else "not committed yet"
-    return Evidence(since, record, note="health not checked")
+    return Evidence(since, record, note="health not checked", commit=commit)
 
 
 def from_cluster(

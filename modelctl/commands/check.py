@@ -41,6 +41,7 @@ def command(base: str | None, head: str | None, live: bool, output: str) -> None
       modelctl check --base origin/main --head my-branch
     """
     repository = Repository.find()
+    known: list[str] = []
     if base is None:
         for option, is_given in (("--head", head is not None), ("--live", live)):
             if is_given:
@@ -50,11 +51,15 @@ def command(base: str | None, head: str | None, live: bool, output: str) -> None
         violations, summary = check.file_violations(repository), _summary(repository)
     else:
         branch = branches.between(repository.root, base, head)
-        violations = _branch_violations(repository, branch, live=live)
+        verdict = _judge(repository, branch, live=live)
+        violations, known = verdict.violations, verdict.evidence
         count = len(branch.changes.names)
         summary = f"{count} changed file{'' if count == 1 else 's'}: no problems"
     if output == "json":
-        click.echo(json.dumps({"problems": violations}, indent=2))
+        click.echo(json.dumps({"problems": violations, "evidence": known}, indent=2))
+    else:
+        for line in known:
+            click.echo(line)
     if violations:
         count = len(violations)
         raise RefusedError("\n".join([f"{count} problem{'' if count == 1 else 's'}", *violations]))
@@ -62,7 +67,7 @@ def command(base: str | None, head: str | None, live: bool, output: str) -> None
         click.echo(summary)
 
 
-def _branch_violations(repository: Repository, branch: Branch, *, live: bool) -> list[str]:
+def _judge(repository: Repository, branch: Branch, *, live: bool) -> merge_rules.Verdict:
     """Cheapest first: what is no plain file is not read at all."""
     violations = list(branch_rules.kind_violations(branch))
     if not violations:
@@ -70,9 +75,9 @@ def _branch_violations(repository: Repository, branch: Branch, *, live: bool) ->
             checked = branch.export(Path(folder)) if branch.is_committed else repository
             markers = branch.text_before(check.CHART_VALUES)
             violations = check.file_violations(checked, branch.changes, markers)
-    if not violations:
-        violations = merge_rules.merge_violations(branch, datetime.now(UTC), live=live)
-    return violations
+    if violations:
+        return merge_rules.Verdict(violations, [])
+    return merge_rules.judge(branch, datetime.now(UTC), live=live)
 
 
 def _summary(repository: Repository) -> str:

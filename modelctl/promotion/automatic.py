@@ -53,13 +53,14 @@ def plan(
     for model in models:
         repository.require_known(model)
     candidates = []
+    options = Options(live=live, automatic=True)
     for environment in _environments(repository, environment_name):
         for model in models or repository.models():
             if models:
                 repository.require_model(environment, model)
             elif not (repository.folder(environment, model) / "settings.yaml").is_file():
                 continue
-            candidates += _candidate(repository, environment, model, live=live)
+            candidates += _candidate(repository, environment, model, options)
     return candidates
 
 
@@ -78,9 +79,8 @@ def _environments(repository: Repository, name: str) -> list[Environment]:
 
 
 def _candidate(
-    repository: Repository, environment: Environment, model: str, *, live: bool
+    repository: Repository, environment: Environment, model: str, options: Options
 ) -> list[Candidate]:
-    options = Options(live=live, automatic=True)
     try:
         promotion = plan_promotion(repository, model, environment.name, options)
     except RefusedError as error:

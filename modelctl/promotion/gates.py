@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelctl import durations
 from modelctl.cluster import evidence
 from modelctl.promotion import rules
 
@@ -29,6 +30,17 @@ class Source:
     environment: Environment
     evidence: Evidence
     passed: tuple[str, ...] = ()
+
+
+def describe(source: Source, version: Version, now: datetime) -> str:
+    """The evidence for a version in one line."""
+    known = source.evidence
+    health = f"{known.health}, " if known.health else ""
+    age = f"for {durations.span(now - known.since)} " if known.since else ""
+    note = f"; {known.note}" if known.note else ""
+    verified = f"; verified: {', '.join(source.passed)}" if source.passed else ""
+    name = source.environment.name
+    return f"{version.model.version} in {name}: {health}{age}({known.record}){note}{verified}"
 
 
 def violations(

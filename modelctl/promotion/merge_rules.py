@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelctl.cluster import evidence, kube
+from modelctl.cluster import commit_statuses, evidence, kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import branch_rules, freeze_rules, gates, rules
 from modelctl.rendering import charts
@@ -28,8 +28,16 @@ if TYPE_CHECKING:
     from modelctl.repository.trees import Entry
 
 
-def merge_violations(branch: Branch, now: datetime, *, live: bool = False) -> list[str]:
-    """Why a branch may not be merged into its target.
+@dataclass(frozen=True)
+class Verdict:
+    """Why a branch may not be merged, and what is known of the versions that it promotes."""
+
+    violations: list[str]
+    evidence: list[str]
+
+
+def judge(branch: Branch, now: datetime, *, live: bool = False) -> Verdict:
+    """Whether a branch may be merged into its target.
 
     Reads changed files only, so that the time does not depend on the number of models. `live`
     reads the health of promoted versions from the cluster; raises ModelctlError if none is
@@ -38,6 +46,7 @@ def merge_violations(branch: Branch, now: datetime, *, live: bool = False) -> li
     if live:
         _require_cluster()
     broken = freeze_rules.broken_freeze(branch)
+    versions = _Versions(branch, now, live, broken)
     violations = [
         *branch_rules.outdated_violations(branch),
         *([] if broken else branch_rules.mixed_violations(branch)),
@@ -47,9 +56,9 @@ def merge_violations(branch: Branch, now: datetime, *, live: bool = False) -> li
             branch.text_after(charts.DEFINITION),
         ),
         *freeze_rules.violations(branch, now, broken),
-        *_Versions(branch, now, live, broken).violations(),
+        *versions.violations(),
     ]
-    return list(dict.fromkeys(violations))
+    return Verdict(list(dict.fromkeys(violations)), versions.evidence)
 
 
 def _require_cluster() -> None:
@@ -73,7 +82,9 @@ class _Versions:
     now: datetime
     live: bool
     broken: freeze_rules.BrokenFreeze | None
+    evidence: list[str] = field(default_factory=list)
     _versions: dict[Entry, Version | None] = field(default_factory=dict)
+    _statuses: commit_statuses.Statuses = field(default_factory=commit_statuses.Statuses)
 
     def violations(self) -> Iterator[str]:
         """Why they may not be merged."""
@@ -166,6 +177,7 @@ class _Versions:
             yield from rules.change_violations(environment, version, None, [])
             return
         known = [self._known(source, model, version) for source in sources]
+        self.evidence.extend(gates.describe(each, version, self.now) for each in known)
         found = gates.violations(model, environment, version, known, self.now)
         # A freeze covers more files than this one; `freeze_rules` looks at all of them.
         found.pop("freeze")
@@ -242,6 +254,10 @@ class _Versions:
                 raise ModelctlError(f"--live: {known.note}", fix="leave out --live")
         else:
             known = self._evidence_from_git(path)
+            if self._judge.health_reporter:
+                known = commit_statuses.refine(
+                    known, self._statuses, self._judge, before, model, self.branch.target
+                )
         checks: tuple[str, ...] = ()
         if before.verification:
             checks = verifications.passed(self.branch.root, before, model, version)
@@ -249,13 +265,15 @@ class _Versions:
 
     def _evidence_from_git(self, path: str) -> Evidence:
         """Since which commit the source's version has been there without interruption."""
-        since = None
+        since, commit = None, ""
         current = self.branch.before[path]
         for run in self._runs.get(path, ()):
             if not self._same(current, run.entry):
                 break
-            since = datetime.fromisoformat(run.when)
-        return evidence.Evidence(since, "since its commit", note="health not checked")
+            since, commit = datetime.fromisoformat(run.when), run.commit
+        return evidence.Evidence(
+            since, "since its commit", note="health not checked", commit=commit
+        )
 
 
 def _version_file(environment: Environment, model: str) -> str:

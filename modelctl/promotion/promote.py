@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from modelctl import durations
-from modelctl.cluster import evidence
+from modelctl.cluster import commit_statuses, evidence
+from modelctl.cluster.commit_statuses import Statuses
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import gates, rules
 from modelctl.rendering import charts
@@ -26,7 +26,7 @@ class Options:
     """What a person, or a workflow, decided about a promotion.
 
     `origin` is the environment to take the version from instead of the previous ones. `automatic`
-    leaves out versions that ran there before.
+    leaves out versions that ran there before. `statuses` are those that GitHub has told so far.
     """
 
     live: bool = True
@@ -35,6 +35,7 @@ class Options:
     overridden: tuple[OverridableRule, ...] = ()
     reason: str = ""
     automatic: bool = False
+    statuses: Statuses = field(default_factory=Statuses, compare=False)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Promotion:
 
     def notes(self, now: datetime) -> list[str]:
         """What to know before promoting."""
-        summaries = [describe(source, self.version, now) for source in self.sources]
+        summaries = [gates.describe(source, self.version, now) for source in self.sources]
         return [
             *summaries,
             *self._override_notes(),
@@ -99,16 +100,6 @@ class Promotion:
             for source in (each.environment for each in self.sources)
             if source.promotion == "auto" and pinned != self.folder_chart
         ]
-
-
-def describe(source: Source, version: Version, now: datetime) -> str:
-    """The evidence for a version in one line."""
-    known = source.evidence
-    age = f"for {durations.span(now - known.since)} " if known.since else ""
-    verified = f"; verified: {', '.join(source.passed)}" if source.passed else ""
-    name = source.environment.name
-    health = known.health or known.note
-    return f"{version.model.version} in {name}: {age}({known.record}); {health}{verified}"
 
 
 def require_published(
@@ -148,15 +139,8 @@ def plan_promotion(
         planned.append(edits.set_values(target, settings))
     # The rules apply to changes only: what is already there may stay.
     has_changes = any(edit.has_changes for edit in planned)
-    collect = evidence.from_cluster if options.live and has_changes else evidence.from_git
     known = tuple(
-        gates.Source(
-            source,
-            collect(repository, source, model, version),
-            verifications.passed(repository.root, source, model, version)
-            if source.verification
-            else (),
-        )
+        _known(repository, source, model, version, options, is_change=has_changes)
         for source in sources
     )
     if has_changes:
@@ -169,6 +153,26 @@ def plan_promotion(
         _ensure_allowed(violations, environment, options)
     chart = charts.folder_version(repository.root)
     return Promotion(model, known, environment, version, tuple(planned), chart, override)
+
+
+def _known(
+    repository: Repository,
+    source: Environment,
+    model: str,
+    version: Version,
+    options: Options,
+    *,
+    is_change: bool,
+) -> Source:
+    """What is known of the version in a source: by a cluster, else the forge, else git."""
+    collect = evidence.from_cluster if options.live and is_change else evidence.from_git
+    known = collect(repository, source, model, version)
+    if is_change and not known.health and repository.health_reporter:
+        known = commit_statuses.refine(known, options.statuses, repository, source, model)
+    passed: tuple[str, ...] = ()
+    if source.verification:
+        passed = verifications.passed(repository.root, source, model, version)
+    return gates.Source(source, known, passed)
 
 
 def _sources(

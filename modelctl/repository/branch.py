@@ -94,7 +94,7 @@ class Branch:
     @cached_property
     def judge(self) -> Repository:
         """The repository with the environments of the target branch."""
-        return Repository(self.root, tuple(self.rules.environments))
+        return Repository(self.root, tuple(self.rules.environments), self.rules.health_reporter)
 
     @property
     def changes(self) -> changes.Changes:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -57,6 +58,7 @@ Check = Literal["sample", "captured"]
 
 MAX_SOAK_MINUTES = 366 * 24 * 60
 REGISTRY = r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)*"
+LOGIN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\[bot\])?$"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
 
@@ -73,6 +75,14 @@ def _utc(value: object) -> object:
 Time = Annotated[
     datetime, BeforeValidator(_utc), WithJsonSchema({"type": "string", "pattern": _TIME})
 ]
+
+
+def _not_any_workflow(login: str) -> str:
+    if login.casefold() == "github-actions[bot]":
+        raise ValueError(
+            "expected an account of its own: any workflow can write statuses as github-actions[bot]"
+        )
+    return login
 
 
 class _Strict(BaseModel):
@@ -200,6 +210,17 @@ class Environments(_Strict):
             "pull the chart version that their version file pins.",
         ),
     ] = ""
+    health_reporter: Annotated[
+        str,
+        StringConstraints(pattern=LOGIN),
+        AfterValidator(_not_any_workflow),
+        Field(
+            alias="healthReporter",
+            description="GitHub account, `login` or `app[bot]`, whose token Argo CD's "
+            "notifications use. Promotions then need its commit status that the version is healthy "
+            "in each previous environment.",
+        ),
+    ] = ""
 
     @model_validator(mode="after")
     def _ordered(self) -> Environments:
@@ -278,6 +299,7 @@ class Repository:
 
     root: Path
     environments: tuple[Environment, ...]
+    health_reporter: str = ""  # empty: no commit statuses are read
 
     @classmethod
     def find(cls, start: Path | None = None) -> Repository:
@@ -287,7 +309,7 @@ class Repository:
             if (folder / FILE).is_file():
                 plain_files.require(folder, folder / FILE)
                 content = yamlfile.validate_strict(Environments, folder / FILE)
-                return cls(folder, tuple(content.environments))
+                return cls(folder, tuple(content.environments), content.health_reporter)
         raise ModelctlError(
             f"no {FILE} in {start} or its parent folders",
             fix="run this command inside a checkout of your models' repository",

@@ -156,6 +156,12 @@ def changed_since(root: Path, commit: str, paths: tuple[str, ...]) -> list[str]:
         return sorted({name for answer in answers for name in answer.split("\0") if name})
 
 
+def commits_since(root: Path, commit: str, until: str, most: int) -> list[str]:
+    """The newest commits of a branch from a commit on, newest first, following first parents."""
+    options = ("--first-parent", f"--max-count={most}")
+    return git(root, "rev-list", *options, until, "--not", f"{commit}^@").split()
+
+
 def find_commit(root: Path, name: str) -> str | None:
     """The full name of a commit that is in this clone, else None."""
     try:

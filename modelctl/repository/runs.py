@@ -25,6 +25,7 @@ MAX_PATHSPECS = 100  # git compares each file of each commit with each of them
 class Run:
     """A version file from a commit on; `entry` is None if the commit removed it."""
 
+    commit: str
     when: str
     entry: Entry | None
 
@@ -34,6 +35,7 @@ def read(root: Path, target: str, paths: Sequence[str]) -> dict[str, list[Run]]:
     few = len(paths) <= MAX_PATHSPECS
     specs = [f":(literal){path}" for path in paths] if few else [VERSION_FILES]
     runs: dict[str, list[Run]] = {}
-    for when, path, entry in trees.first_parent_log(root, target, specs) if paths else ():
-        runs.setdefault(path, []).append(Run(when, entry))
+    for head, path, entry in trees.first_parent_log(root, target, specs) if paths else ():
+        commit, when = head.split(" ")
+        runs.setdefault(path, []).append(Run(commit, when, entry))
     return runs

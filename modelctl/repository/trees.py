@@ -120,11 +120,12 @@ def changed_here(root: Path, start: str) -> dict[str, Entry | None]:
 def first_parent_log(
     root: Path, commit: str, pathspecs: Sequence[str]
 ) -> list[tuple[str, str, Entry | None]]:
-    """Every change of matching files up to a commit, newest first: (committer date, path, file).
+    """Every change of matching files up to a commit, newest first: (commit, path, file).
 
-    Follows first parents: what a merged branch had in between is left out.
+    The commit is its id and its committer date, separated by a space. Follows first parents: what a
+    merged branch had in between is left out.
     """
-    return _log(root, ("--first-parent", "--diff-merges=first-parent"), "%cI", commit, pathspecs)
+    return _log(root, ("--first-parent", "--diff-merges=first-parent"), "%H %cI", commit, pathspecs)
 
 
 def log_between(

@@ -152,6 +152,24 @@ def test_a_commit_that_does_not_render_is_told_as_broken(loop: Loop, received: R
         assert received.about("/repos", "dev-iris")[-1]["body"]["state"] == "failure"
 
 
+def test_the_forge_knows_every_failure_and_every_recovery_at_one_commit(
+    loop: Loop, received: Received
+) -> None:
+    """A commit that does not render is never synced: all statuses are of the one before it."""
+
+    def newest(state: str) -> tuple[bool, Any]:
+        found = received.about("/repos", "dev-iris")
+        return bool(found) and found[-1]["body"]["state"] == state, found[-1:]
+
+    eventually("it is well", lambda: newest("success"), 90)
+    for _ in range(2):
+        commit = received.about("/repos", "dev-iris")[-1]["path"]
+        with loop.change(lambda: broken_settings(loop), "Broken", settings_of("dev-iris")):
+            eventually("the forge is told of the failure", lambda: newest("failure"), 90)
+            assert received.about("/repos", "dev-iris")[-1]["path"] == commit
+        eventually("the forge is told of the recovery", lambda: newest("success"), 90)
+
+
 def test_a_release_is_told_once_however_many_commits_others_make(
     loop: Loop, received: Received
 ) -> None:

@@ -93,7 +93,7 @@ def test_soak_is_counted_from_the_rollout_when_a_cluster_answers(
         digest=DIGEST_B,
     )
     output = run("promote", "iris", "--to", "staging")
-    assert output.startswith("1.0.0 in dev: for 75 min (since its rollout); Healthy\n")
+    assert output.startswith("1.0.0 in dev: Healthy, for 75 min (since its rollout)\n")
 
 
 @pytest.mark.parametrize(
