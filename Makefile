@@ -221,7 +221,7 @@ bench-check: $(VENV) ## measure `modelctl check` with 2 to 1,000 models
 	$(BIN)/python -m benchmarks.check
 
 .PHONY: bench-day-two
-bench-day-two: $(VENV) ## measure check, status, history and promote with 1,003 models in three environments
+bench-day-two: $(VENV) ## measure check, status and history with 1,003 models in three environments
 	$(BIN)/python -m benchmarks.day_two
 
 .PHONY: bench-package

@@ -60,7 +60,6 @@ WORKS = (
     Work(("status", "--output", "json"), 8),
     Work(("status",), 8),
     Work(("history", "--all", "--output", "csv"), 8),
-    Work(("promote", "--all-ready", "--to", "staging", "--no-live", "--dry-run"), 60),
 )
 
 

@@ -15,12 +15,9 @@ from tests import rendering
 
 SCHEMAS = "v1.36.0-local-strict"
 
-# Set to 80 where tests run side by side: output is that of a pipe, unless a test says otherwise.
-os.environ.pop("COLUMNS", None)
-
 
 def pytest_configure() -> None:
-    """Tables are as wide as `$COLUMNS`, which is of whoever runs the tests, not of the tests."""
+    """Tables are as wide as `$COLUMNS`, which xdist sets to 80: output is that of a pipe."""
     os.environ.pop("COLUMNS", None)
 
 
