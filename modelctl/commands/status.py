@@ -157,7 +157,7 @@ def _cells(release: status.Release) -> tuple[str, ...]:
 def _print_table(current: status.Status) -> None:
     console = _table.console()
     if console.width >= WIDE_COLUMNS:
-        _print_wide(console, current)
+        _print_wide(current)
     else:
         _print_narrow(console, current)
     for release in current.releases:
@@ -168,12 +168,13 @@ def _print_table(current: status.Status) -> None:
             console.print(note, style="dim", soft_wrap=True)
 
 
-def _print_wide(console: Console, current: status.Status) -> None:
-    columns = ("environment", "model", "git", "sync", "health", "live", "age", "chart")
-    table = _table.table(*columns, last="remarks")
+def _print_wide(current: status.Status) -> None:
+    """One line per release. Not a table of rich, which takes seconds for thousands of them."""
+    heads = ("environment", "model", "git", "sync", "health", "live", "age", "chart", "remarks")
+    rows = []
     for release in current.releases:
         live = release.live or Live()
-        table.add_row(
+        cells = (
             release.environment,
             release.model,
             _version(release.version, release.digest) or "not released",
@@ -183,9 +184,15 @@ def _print_wide(console: Console, current: status.Status) -> None:
             status_page.age(release, current.now),
             release.chart,
             "; ".join(release.remarks),
-            style=_style(release),
         )
-    console.print(table)
+        rows.append((cells, _style(release)))
+    widths = [
+        max(map(len, column)) for column in zip(heads, *(row for row, _ in rows), strict=True)
+    ]
+    for cells, style in ((heads, "bold"), *rows):
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        line = "  ".join(padded).rstrip()
+        click.secho(line, bold=style == "bold", fg=style if style == "yellow" else None)
 
 
 def _print_narrow(console: Console, current: status.Status) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -293,6 +294,22 @@ class Version(_Strict):
     chart: ChartVersion | None = None
 
 
+@cache
+def _version(content: bytes) -> Version:
+    return yamlfile.validate_strict(Version, Path("version.yaml"), content)
+
+
+def read_version(path: Path, content: bytes) -> Version:
+    """The version in the content of a file, which is parsed once however often it is found.
+
+    Raises ModelctlError that names `path`.
+    """
+    try:
+        return _version(content)
+    except ModelctlError:
+        return yamlfile.validate_strict(Version, path, content)
+
+
 @dataclass(frozen=True)
 class Repository:
     """A checkout with `environments/`, its environments read and validated."""
@@ -369,7 +386,7 @@ class Repository:
     def version(self, environment: Environment, model: str) -> Version | None:
         """The released version in git; None if the model is not released there."""
         path = self.version_file(environment, model)
-        return yamlfile.validate_strict(Version, path) if path.is_file() else None
+        return read_version(path, path.read_bytes()) if path.is_file() else None
 
     def models(self) -> list[str]:
         """Every model that has a folder in some environment, sorted."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import gitrepo, yamlfile
-from modelctl.repository.environments import Version
+from modelctl.repository import gitrepo
+from modelctl.repository.environments import read_version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.environments import Environment, Repository, Version
 
 VERSION_FILES = "environments/*/*/version.yaml"
 MAX_COMMITS = 10  # commits of each version file that an overview reads
@@ -160,6 +160,6 @@ def _parse(path: Path, text: str | None) -> Version | None:
     if text is None:
         return None
     try:
-        return yamlfile.validate_strict(Version, path, text)
+        return read_version(path, text.encode())
     except ModelctlError:
         return None

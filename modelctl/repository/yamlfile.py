@@ -108,7 +108,7 @@ def validate(model: type[Model], path: Path, content: CommentedMap | None = None
 
 
 def validate_strict(
-    model: type[Model], path: Path, content: strict_yaml.Document | str | None = None
+    model: type[Model], path: Path, content: strict_yaml.Document | str | bytes | None = None
 ) -> Model:
     """As `validate`, for a file that Helm and Argo CD read too; `content` may be its text."""
     if not isinstance(content, strict_yaml.Document):
