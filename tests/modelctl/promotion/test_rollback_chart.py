@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from modelctl.cluster import registry as images
 from modelctl.errors import RefusedError
 from modelctl.rendering import charts
 from tests import rendering
@@ -64,6 +65,8 @@ def moved(released: Path, registry: str, tmp_path: Path, monkeypatch: pytest.Mon
     """Iris in staging at chart 0.1.0, after 0.0.9; the older chart knows fewer settings."""
     monkeypatch.setenv("HELM", str(rendering.TOOLS / "helm4"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # The registry of a busy machine is slow, not gone.
+    monkeypatch.setattr(images, "TIMEOUT_SECONDS", 60)
     location = f"http://{registry}/charts"
     monkeypatch.setenv("CHART_REGISTRY", location)
     old = tmp_path / "old/ml-model"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Penguins are measured to a tenth of a millimetre: requests of such numbers have neighbours that
-# are equally far, of different species. Which one scikit-learn takes is an accident of how it sorts.
+# are equally far, of different species. Which one scikit-learn takes is an accident of its sorting.
 TIED = "nearest neighbours/classifier/columns"
 # Scaling columns changes numbers, not the translation; `make bench-exactness` runs those as well.
 CASES = {case.name: case for case in cases() if case.preprocessing != "scaler"}
