@@ -128,7 +128,7 @@ def test_the_judge_has_nothing_of_the_pull_request_but_objects() -> None:
     assert events["pull_request_target"]["branches"] == ["main"]
     assert "edited" in events["pull_request_target"]["types"]
     ((_, job),) = jobs(JUDGE).items()
-    assert job["permissions"] == {"contents": "read"}
+    assert job["permissions"] == {"contents": "read", "statuses": "read"}
     (checkout,) = [step["with"] for step in job["steps"] if "checkout@" in step.get("uses", "")]
     assert "base" in checkout["ref"]
     assert "head" not in checkout["ref"]

@@ -95,7 +95,9 @@ def test_nothing_is_granted_but_to_a_job(path: Path) -> None:
 
 @each
 def test_every_action_is_a_commit_that_says_its_version(path: Path) -> None:
-    uses = [line.strip() for line in path.read_text().splitlines() if "uses: " in line]
+    uses = [
+        line.strip() for line in path.read_text().splitlines() if re.match(r" *(- )?uses: ", line)
+    ]
     remote = [line.removeprefix("- ") for line in uses if "uses: ./" not in line]
     assert [line for line in remote if not PIN.fullmatch(line)] == []
 
