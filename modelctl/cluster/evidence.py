@@ -33,6 +33,14 @@ class Evidence:
     note: str = ""
 
 
+def committed(date: str) -> datetime | None:
+    """The date of a commit as git prints it; None for one that nobody can have meant."""
+    try:
+        return datetime.fromisoformat(date)
+    except ValueError:  # a commit may name any year and any offset
+        return None
+
+
 def from_git(
     repository: Repository,
     environment: Environment,
@@ -45,7 +53,7 @@ def from_git(
     for entry in history.read(repository, environment, model, until):
         if entry.version != version:
             break
-        since = datetime.fromisoformat(entry.commit.when)
+        since = committed(entry.commit.when)
     record = "since its commit" if since else "not committed yet"
     return Evidence(since, record, note="health not checked")
 
