@@ -21,6 +21,8 @@ help: ## list the targets
 venv: $(VENV) ## install the Python environment into .venv
 
 # An incomplete .venv has no stamp, so it is recreated; `hatchling` is locked like the rest.
+# `python -m` would look for modules in this folder first, pip and venv included.
+$(VENV): export PYTHONSAFEPATH := 1
 $(VENV): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/uv.txt

@@ -35,6 +35,14 @@ class Evidence:
     commit: str = ""
 
 
+def committed(date: str) -> datetime | None:
+    """The date of a commit as git prints it; None for one that nobody can have meant."""
+    try:
+        return datetime.fromisoformat(date)
+    except ValueError:  # a commit may name any year and any offset
+        return None
+
+
 def from_git(
     repository: Repository,
     environment: Environment,
@@ -47,7 +55,7 @@ def from_git(
     for entry in history.read(repository, environment, model, until):
         if entry.version != version:
             break
-        since, commit = datetime.fromisoformat(entry.commit.when), entry.commit.id
+        since, commit = committed(entry.commit.when), entry.commit.id
     record = "since its commit" if since else "not committed yet"
     return Evidence(since, record, note="health not checked", commit=commit)
 

@@ -47,7 +47,9 @@ def kind_violations(branch: Branch) -> Iterator[str]:
 def outdated_violations(branch: Branch) -> Iterator[str]:
     """Why the result of a merge is not what was checked: both sides changed a file."""
     for path in branch.outdated:
-        if path.startswith(PLAIN_FOLDERS) or rule_files.is_rule_file(path):
+        # Git applies what one side changed to the place where the other side moved the file.
+        is_gone = branch.changed[path] is None or path not in branch.before
+        if is_gone or path.startswith(PLAIN_FOLDERS) or rule_files.is_rule_file(path):
             yield (
                 f"{_shown(path)}: the target branch has changed it too since this branch left it; "
                 "merge the target branch into this one, or rebase, and check again"

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 MODEL_FILE_PARTS = 4
 BASELINE = "kustomize/environments"
-APPLICATIONS = ("argocd/templates/", "argocd/files/", "argocd/values.yaml", "argocd/Chart.yaml")
+APPLICATIONS = "argocd/"
+NOT_APPLIED = "argocd/install/"  # a person installs it
+# Git reads these before it hands out files to Argo CD.
+HANDED_OUT = (".gitattributes", ".gitmodules")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ def broken_freeze(branch: Branch) -> BrokenFreeze | None:
     """
     (version, *others) = [path for path in branch.changed if VERSION_FILE.fullmatch(path)] or [""]
     match = VERSION_FILE.fullmatch(version)
-    if match is None or others or branch.changed.keys() != {RULES, version}:
+    if match is None or others or branch.after(version) is None:
+        return None
+    if branch.changed.keys() != {RULES, version}:
         return None
     for environment in branch.judge.environments:
         if environment.name == match[1] and environment.freezes:
@@ -139,11 +144,15 @@ def _shared(environment: Environment, model: str, freeze: Freeze) -> str:
 
 def _is_shared(branch: Branch, path: str, environment: Environment) -> bool:
     """Whether a file changes every release of an environment."""
-    overlay = f"{BASELINE}/overlays/{environment.name}/"
-    if path == f"environments/{environment.name}/{COMMON}" or path.startswith(overlay):
+    if path == f"environments/{environment.name}/{COMMON}":
         return True
-    if path.startswith((f"{BASELINE}/base/", f"{BASELINE}/components/", *APPLICATIONS)):
+    if path.rpartition("/")[2] in HANDED_OUT:
         return True
+    if path.startswith(f"{BASELINE}/"):
+        others = (each.name for each in branch.judge.environments if each != environment)
+        return not path.startswith(tuple(f"{BASELINE}/overlays/{name}/" for name in others))
+    if path.startswith(APPLICATIONS):
+        return not path.startswith(NOT_APPLIED)
     if path == RULES:
         before, after = branch.rules, _after(branch)
         return _target(branch, before, environment.name) != _target(branch, after, environment.name)

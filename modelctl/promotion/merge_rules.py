@@ -6,7 +6,6 @@ Rules, freezes and history are those of the target branch, never those of the ch
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from modelctl.repository.environments import OVERRIDE_FILE, Repository, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from modelctl.cluster.evidence import Evidence
     from modelctl.repository.branch import Branch
@@ -170,6 +170,20 @@ class _Versions:
             yield from rules.window_violations(model, environment, self.now)
             return
         override = self._override(environment, model, version)
+        # A freeze covers more files than this one; `freeze_rules` looks at all of them.
+        yield from self._entry_violations(path, environment, entry, version, override, {"freeze"})
+
+    def _entry_violations(
+        self,
+        path: str,
+        environment: Environment,
+        entry: Entry,
+        version: Version,
+        override: overrides.Override | None,
+        seen_to: set[str],
+    ) -> Iterator[str]:
+        """Why a version may not enter by promotion, but for rules that are `seen_to` elsewhere."""
+        model = path.split("/")[2]
         overridden = override.rules if override else []
         yield from rules.override_violations(environment, overridden)
         sources = self._sources(path, override)
@@ -179,9 +193,7 @@ class _Versions:
         known = [self._known(source, model, version) for source in sources]
         self.evidence.extend(gates.describe(each, version, self.now) for each in known)
         found = gates.violations(model, environment, version, known, self.now)
-        # A freeze covers more files than this one; `freeze_rules` looks at all of them.
-        found.pop("freeze")
-        yield from rules.remaining(found, overridden)
+        yield from rules.remaining(found, [*overridden, *seen_to])
 
     def _passing_violations(self, environments: dict[str, Environment]) -> Iterator[str]:
         """A merge may keep the commits of the branch, so that each of their versions would count as
@@ -191,17 +203,17 @@ class _Versions:
             environment = environments.get(match[1]) if match else None
             if environment is None or environment.promotion == "auto":
                 continue
-            if (
-                entry == self.branch.after(path)
-                or self._version(entry) is None
-                or self._ran(path, entry)
-                or self._is_promoted(entry, self._sources(path))
-            ):
+            version = self._version(entry)
+            if entry == self.branch.after(path) or version is None or self._ran(path, entry):
                 continue
-            yield (
-                f"{path}: commit {commit} has a version that the promotion rules refuse, even if a "
-                "later commit replaces it; leave that commit out, with `git rebase --interactive`"
-            )
+            override = self._override(environment, path.split("/")[2], version)
+            violations = self._entry_violations(path, environment, entry, version, override, set())
+            if reason := next(violations, ""):
+                yield (
+                    f"{path}: commit {commit} has a version that the promotion rules refuse, even "
+                    "if a later commit replaces it; leave that commit out, with `git rebase "
+                    f"--interactive`: {reason}"
+                )
 
     def _ran(self, path: str, entry: Entry) -> bool:
         """Whether the target branch once had this version here."""
@@ -270,7 +282,7 @@ class _Versions:
         for run in self._runs.get(path, ()):
             if not self._same(current, run.entry):
                 break
-            since, commit = datetime.fromisoformat(run.when), run.commit
+            since, commit = evidence.committed(run.when), run.commit
         return evidence.Evidence(
             since, "since its commit", note="health not checked", commit=commit
         )

@@ -105,12 +105,16 @@ def release_violations(changed: Iterable[str], before: str | None, after: str | 
     `before` and `after` are the texts of its Chart.yaml.
     """
     count = sum(map(is_packaged, changed))
-    if not count or before is None or after is None:
+    if not count or before is None:
         return []
+    if after is None:
+        return [f"{DEFINITION}: missing; every environment renders that chart"]
     path = Path(DEFINITION)
     version, released = (
-        str(strict_yaml.parse(text, path).content["version"]) for text in (after, before)
+        strict_yaml.parse(text, path).content.get("version") for text in (after, before)
     )
+    if not isinstance(version, str):
+        return [f"{DEFINITION}: expected `version` as text, found {version}"]
     if version != released:
         return []
     return [

@@ -1,8 +1,8 @@
 """The files that decide what may run, or that judge a change: one list for every use of it.
 
 Code owners approve changes of them, and they do not travel with versions. A pattern is a folder
-(`name/`), a file, or `*.py` for the files of one kind at the top. All start at the repository's
-root.
+(`name/`), a file, `*.py` or `*.x/` for those of one kind at the top, or `**/name` for a file in any
+folder. All start at the repository's root.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PATTERNS = (
     "makefile",
     "Makefile",
     # Git reads these before it hands out a file, to Argo CD too.
-    ".gitattributes",
+    "**/.gitattributes",
     ".gitmodules",
     # The code of `modelctl check`, all that it imports, and all that installs it. The repository
     # itself is on Python's path.
@@ -39,6 +39,12 @@ PATTERNS = (
     "hatch.toml",
     "uv.toml",
     "*.py",
+    "*.pyc",
+    "*.so",
+    "*.dist-info/",
+    "*.egg-info/",
+    ".venv/",
+    ".tools/",
     "sitecustomize/",
     "usercustomize/",
     # The rules, and what turns them into Applications, namespaces and values.
@@ -61,8 +67,11 @@ def is_rule_file(path: str) -> bool:
 
 
 def _matches(path: str, pattern: str) -> bool:
+    if pattern.startswith("**/"):
+        return path.rpartition("/")[2] == pattern.removeprefix("**/")
     if pattern.endswith("/"):
-        return path.startswith(pattern)
+        folder, slash, _ = path.partition("/")
+        return path.startswith(pattern) or fnmatchcase(folder + slash, pattern)
     if "*" in pattern:
         return "/" not in path and fnmatchcase(path, pattern)
     return path == pattern

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 HELM = "Helm and Argo CD"
 MAX_EXACT = 2**53  # the generator of Argo CD reads numbers as float64
+INTEGER_BITS = 64  # Go reads a longer number as float64, or as text
 
 Scalar = str | int | float | bool | None
 
@@ -100,9 +101,13 @@ def _go_number(text: str) -> int | float | None:
     if re.fullmatch(r"0[0-7]+", digits):
         plain = plain.replace(digits, f"0o{digits}")
     try:
-        return int(plain, 0)
+        number = int(plain, 0)
     except ValueError:
         pass
+    else:
+        if number.bit_length() <= INTEGER_BITS:
+            return number
+    plain = text.replace("_", "")
     if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", plain):
         return float(plain)
     return None

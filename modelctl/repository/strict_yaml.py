@@ -36,8 +36,10 @@ Keys = tuple[str | int, ...]
 
 MAX_DEPTH = 64
 MAX_SHOWN = 60
+# Marks of direction are among them: a reviewer would see another order than readers do.
 _FORBIDDEN = re.compile(
-    r"[^\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffc\U00010000-\U0010ffff]|\r(?!\n)"
+    r"[^\n\r -~\xa0-\u200d\u2010-\u2027"
+    r"\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffc\U00010000-\U0010ffff]|\r(?!\n)"
 )
 _SEPARATOR = re.compile(r"^---(?! *\r?$)", re.MULTILINE)
 _NAMES = {"\t": "a tab", "\ufeff": "a byte order mark", "\0": "a NUL", "\r": "a lone CR"}

@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from modelctl.errors import ModelctlError
+from modelctl.repository.environments import CHART
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -30,7 +33,13 @@ class ValueTypes:
     @classmethod
     def read(cls, path: Path) -> ValueTypes:
         """The types in a schema file; without one, every type is fine."""
-        return cls(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
+        if not path.is_file():
+            return cls({})
+        try:
+            schema = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise _no_schema(str(error)) from error
+        return cls(schema)
 
     def violations(self, content: dict[str, Any]) -> Iterator[tuple[Keys, str]]:
         """Key path and message of each scalar of another type than the schema expects."""
@@ -47,13 +56,25 @@ class ValueTypes:
     def _expected(self, keys: Keys) -> frozenset[str]:
         """The types of scalars that may stand there; empty if any may."""
         if keys not in self._known:
-            nodes = list(_alternatives(self._schema))
-            for key in keys:
-                nodes = [found for node in nodes for found in _below(node, key)]
-            types = [_types(node) for node in nodes]
+            try:
+                nodes = list(_alternatives(self._schema))
+                for key in keys:
+                    nodes = [found for node in nodes for found in _below(node, key)]
+                types = [_types(node) for node in nodes]
+            except (AttributeError, TypeError) as error:
+                raise _no_schema(str(error)) from error
             anything = not types or not all(types)
             self._known[keys] = frozenset() if anything else frozenset.union(*types)
         return self._known[keys]
+
+
+def _no_schema(found: str) -> ModelctlError:
+    return ModelctlError(
+        f"{CHART}/values.schema.json is not a JSON Schema",
+        expected="a mapping of JSON whose keywords have the values that JSON Schema defines",
+        found=found,
+        fix="make generate",
+    )
 
 
 def _scalars(node: Any, above: Keys) -> Iterator[tuple[Keys, Any]]:

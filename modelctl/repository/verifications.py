@@ -36,16 +36,24 @@ def name(environment: Environment, model: str, version: Version) -> str:
 def passed(root: Path, environment: Environment, model: str, version: Version) -> tuple[str, ...]:
     """The checks that the version passed there, as far as this clone knows."""
     tag = name(environment, model, version)
-    text = gitrepo.git(root, "for-each-ref", "--format=%(contents:body)", f"refs/tags/{tag}")
+    reference = f"refs/tags/{tag}"
+    form = "%(objecttype) %(refname)\n%(contents:body)"
+    # A pattern finds tags below that name too, and a light tag has the words of its commit.
+    head, _, text = gitrepo.git(root, "for-each-ref", f"--format={form}", reference).partition("\n")
+    if head != f"tag {reference}":
+        return ()
     try:
-        checks = json.loads(text)["checks"] if text.strip() else {}
-        return tuple(checks)
-    except (ValueError, KeyError, TypeError) as error:
+        found = json.loads(text)
+        checks = tuple(found["checks"]) if found["version"] == version.model_dump() else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        checks = None
+    if checks is None:
         raise ModelctlError(
-            f"tag {tag} is not a record of a verification",
+            f"tag {tag} is not a record of a verification of this version",
             found=text.strip()[:80],
             fix=f"git tag --delete {tag}, here and at {REMOTE}; then verify again",
-        ) from error
+        )
+    return checks
 
 
 def record(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -134,3 +138,21 @@ def test_the_judge_has_nothing_of_the_pull_request_but_objects() -> None:
     assert "head" not in checkout["ref"]
     assert checkout["fetch-depth"] == "0"
     assert "cache" not in JUDGE.read_text()
+
+
+def test_nothing_at_the_top_of_a_checkout_runs_while_python_is_installed(tmp_path: Path) -> None:
+    """`python -m pip` takes a folder `pip` in the working directory for the program."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "requirements").mkdir()
+    for name in ("uv.txt", "dev.txt"):
+        (tmp_path / "requirements" / name).touch()
+    for module in ("venv", "pip", "ensurepip", "json"):
+        (tmp_path / module).mkdir()
+        for file in ("__init__.py", "__main__.py"):
+            (tmp_path / module / file).write_text(f"open('{tmp_path}/ran', 'a').write(__name__)\n")
+    argv = ["make", "--silent", "venv", f"PYTHON={sys.executable}"]
+    # It fails where there is no uv to call: what counts is what ran until then.
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True)
+    assert ".venv/bin/uv" in done.stderr
+    assert not (tmp_path / "ran").exists()

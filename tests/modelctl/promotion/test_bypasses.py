@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from modelctl.errors import ModelctlError, RefusedError
-from tests.modelctl.conftest import ENVIRONMENTS, VALUES, commit_all, run
+from tests.modelctl.conftest import ENVIRONMENTS, VALUES, VERSION, commit_all, run
 from tests.modelctl.promotion.judged import (
     DEV,
     EVIL,
@@ -235,6 +235,31 @@ def refused(root: Path, message: str) -> None:
             id="a-chart-without-a-template",
         ),
         pytest.param(
+            remove("charts/ml-model/Chart.yaml"),
+            "Chart.yaml: missing",
+            id="a-chart-without-version",
+        ),
+        *(
+            pytest.param(
+                put("charts/ml-model/Chart.yaml", f"name: ml-model\n{version}\n"),
+                "expected `version`",
+                id=f"a-chart-with-{version or 'no-version'}",
+            )
+            for version in ("", "version: null", "version: [1]", "version: 2")
+        ),
+        *(
+            pytest.param(together(put(name, "x\n"), put(PRODUCTION, NEW)), TOGETHER, id=name)
+            for name in (
+                "sitecustomize.pyc",
+                "usercustomize.so",
+                "evil-1.0.dist-info/entry_points.txt",
+                "evil.egg-info/entry_points.txt",
+                ".venv/bin/modelctl",
+                ".tools/bin/helm4",
+                "kustomize/.gitattributes",
+            )
+        ),
+        pytest.param(
             put("environments/environments.yml", "environments: []\n"),
             "unknown file",
             id="a-second-list-of-environments",
@@ -272,8 +297,20 @@ def test_a_bypass_is_refused(target: Path, attack: Attack, message: str) -> None
             FROZEN,
             id="every-baseline",
         ),
-        pytest.param(
-            put("argocd/templates/models.yaml", "kind: Nothing\n"), FROZEN, id="the-applications"
+        *(
+            pytest.param(put(name, "a: b\n"), FROZEN, id=name)
+            for name in (
+                "argocd/templates/models.yaml",
+                "argocd/.helmignore",
+                "argocd/values.schema.json",
+                "argocd/charts/more/templates/application.yaml",
+                "argocd/crds/application.yaml",
+                f"{KUSTOMIZE}/overlays/shared/kustomization.yaml",
+                f"{KUSTOMIZE}/.gitattributes",
+                "kustomize/.gitattributes",
+                ".gitattributes",
+                ".gitmodules",
+            )
         ),
         pytest.param(
             edit(RULES, "environments:\n", "chartRegistry: evil.example/charts\nenvironments:\n"),
@@ -299,6 +336,11 @@ def test_a_bypass_is_refused(target: Path, attack: Attack, message: str) -> None
             together(unfreeze, put(PRODUCTION, NEW)),
             "only a rollback to a version that ran here may end a freeze",
             id="a-promotion-and-the-end-of-the-freeze",
+        ),
+        pytest.param(
+            together(unfreeze, remove(PRODUCTION)),
+            TOGETHER,
+            id="a-retirement-and-the-end-of-the-freeze",
         ),
     ],
 )
@@ -328,6 +370,7 @@ def test_a_frozen_first_environment_keeps_its_chart(target: Path) -> None:
             put("environments/staging/iris/capacity.yaml", "replicaCount: 3\n"), id="other"
         ),
         pytest.param(put(f"{KUSTOMIZE}/overlays/dev/a.yaml", "a: 1\n"), id="another-baseline"),
+        pytest.param(put("argocd/install/argocd-cm.yaml", "a: 1\n"), id="installed-by-hand"),
         pytest.param(unfreeze, id="its-end"),
         pytest.param(
             edit(RULES, "ml-production\n", "ml-production\n    soakMinutes: 9\n"), id="soak"
@@ -452,6 +495,75 @@ def test_a_version_that_only_a_side_branch_had_never_ran(target: Path) -> None:
     commit(target, "roll back", **{PRODUCTION: EVIL})
     with pytest.raises(RefusedError, match=NEITHER):
         judge()
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [(soaking, "requires a soak time"), (freeze, FROZEN)],
+    ids=["soak", "freeze"],
+)
+def test_a_version_may_not_enter_for_a_while_either(
+    target: Path, rule: Attack, message: str
+) -> None:
+    """A fast-forward keeps the commit, and the version would count as one that ran."""
+    rule(target)
+    commit(target, "for a while", **{PRODUCTION: NEW})
+    commit(target, "back", **{PRODUCTION: OLD, "docs/page.md": "text\n"})
+    with pytest.raises(RefusedError, match=f"commit .* has a version .* refuse.*{message}"):
+        judge()
+
+
+@pytest.mark.parametrize("mover", ["main", "change"])
+def test_a_change_that_git_carries_along_with_a_moved_file_is_refused(
+    target: Path, mover: str
+) -> None:
+    """A merge applies what one side changed to the place where the other side moved the file."""
+    text = "".join(f"# line {number}\n" for number in range(9)) + "config:\n  logLevel: info\n"
+    place = f"{KUSTOMIZE}/base/draft.yaml"
+    git("switch", "--quiet", "main")
+    commit(target, "draft", **{"docs/draft.yaml": text})
+    git("switch", "--quiet", "--force-create", "change")
+    for side in ("main", "change"):
+        git("switch", "--quiet", side)
+        if side == mover:
+            move("docs/draft.yaml", place)(target)
+        else:
+            write(target, {"docs/draft.yaml": text.replace("info", "debug")})
+        commit_all(target, "change")
+    tree = git("merge-tree", "--write-tree", "main", "change").splitlines()[0]
+    assert "debug" in git("show", f"{tree}:{place}")
+    with pytest.raises(RefusedError, match=r"docs/draft.yaml: .* merge the target branch"):
+        judge()
+
+
+@pytest.mark.parametrize(
+    "date", ["@99999999999999 +0000", "@1700000000 +9959", "@1700000000 -9959"]
+)
+def test_a_strange_date_of_a_commit_does_not_stop_the_judge(
+    target: Path, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    soaking(target)
+    git("switch", "--quiet", "main")
+    newer = VERSION.replace("1.0.0", "1.2.0")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", date)
+    commit(target, "release", **{DEV: newer, STAGING: newer})
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
+    git("switch", "--quiet", "--force-create", "change")
+    commit(target, "promote", **{PRODUCTION: newer})
+    with pytest.raises(RefusedError, match="has been there for 0 min"):
+        judge()
+
+
+@pytest.mark.parametrize("schema", ["{", "[]", '{"properties": []}', "\ufffe"])
+def test_a_broken_schema_is_refused_with_its_file(target: Path, schema: str) -> None:
+    write(
+        target,
+        {
+            "charts/ml-model/values.schema.json": schema,
+            "charts/ml-model/Chart.yaml": "name: ml-model\nversion: 0.2.0\n",
+        },
+    )
+    refused(target, "values.schema.json")
 
 
 def test_a_branch_that_holds_a_merge_of_the_target_passes(target: Path) -> None:

@@ -162,6 +162,26 @@ def test_a_tag_that_is_no_record_is_refused(verifiable: Path) -> None:
         run("promote", "iris", "--to", "staging")
 
 
+def test_only_the_record_itself_counts(verifiable: Path) -> None:
+    """Neither a tag below its name, nor a commit with its words, nor one of another version."""
+    run(*words("--record"))
+    (tag,) = git("tag", "--list").split()
+    body = git("for-each-ref", "--format=%(contents:body)", f"refs/tags/{tag}")
+    git("tag", "--delete", tag)
+    git("tag", "--annotate", "--message", f"below\n\n{body}", f"{tag}/below")
+    git("commit", "--quiet", "--allow-empty", "--message", f"words\n\n{body}")
+    with pytest.raises(RefusedError, match="is not verified"):
+        run("promote", "iris", "--to", "staging")
+    git("tag", "--delete", f"{tag}/below")
+    git("tag", tag)
+    with pytest.raises(RefusedError, match="is not verified"):
+        run("promote", "iris", "--to", "staging")
+    for other in (body.replace("1.0.0", "6.6.6"), '{"checks": {"sample": 1}}', "[" * 100_000):
+        git("tag", "--force", "--annotate", "--message", f"other\n\n{other}", tag)
+        with pytest.raises(ModelctlError, match="is not a record of a verification"):
+            run("promote", "iris", "--to", "staging")
+
+
 def test_without_a_cluster_or_a_url_nothing_is_verified(verifiable: Path) -> None:
     with pytest.raises(ModelctlError, match="no cluster reachable"):
         run("verify-release", "iris", "--env", "dev", "--bundle", str(trained.bundle("iris")))

@@ -71,6 +71,10 @@ def test_the_tool_reads_with_the_versions_of_helm_and_argo_cd() -> None:
         pytest.param("\ufeffa: 1\n", 1, "a byte order mark", id="byte-order-mark"),
         pytest.param("a: 1\nb: \0\n", 2, "a NUL", id="nul"),
         pytest.param("a: 1\rb: 2\n", 1, "a lone CR", id="lone-cr"),
+        *(
+            pytest.param(f"a: 1\n# {mark}\n", 2, f"U+{ord(mark):04X}", id=f"bidi-{ord(mark):x}")
+            for mark in "\u200e\u200f\u202a\u202e\u2066\u2069"
+        ),
         pytest.param("a: 1\nb: \u2028\n", 2, "the character U+2028", id="line-separator"),
         pytest.param(b"a: 1\nb: \xff\n", 2, "not UTF-8", id="not-utf-8"),
         pytest.param("a: 1\n".encode("utf-16"), 1, "not UTF-8", id="utf-16"),
@@ -126,6 +130,10 @@ def test_what_readers_may_read_differently_is_refused_with_its_line(
         ),
         ("1,000", "Helm and Argo CD read the text, other readers a number"),
         ("=", "YAML 1.1"),
+        ("9" * 300, "a number that is not exact"),
+        ("9" * 400, "Helm and Argo CD read the text, other readers a number"),
+        ("0x" + "f" * 400, "Helm and Argo CD read the text, other readers a number"),
+        ("0" + "7" * 500, "Helm and Argo CD read the text, other readers a number"),
     ],
 )
 def test_a_scalar_that_needs_quotes_is_refused_with_what_it_is_read_as(
@@ -134,9 +142,10 @@ def test_a_scalar_that_needs_quotes_is_refused_with_what_it_is_read_as(
     with pytest.raises(ModelctlError) as refused:
         strict_yaml.parse(f"image:\n  tag: {scalar}\n", PATH)
     problem = str(refused.value).splitlines()[0]
-    assert problem.startswith(f"version.yaml:2: image.tag: `{scalar}`: ")
+    shown = scalar[: strict_yaml.MAX_SHOWN]
+    assert problem.startswith(f"version.yaml:2: image.tag: `{shown}`: ")
     assert readings in problem
-    assert problem.endswith(f'for the text write quotes: "{scalar}"')
+    assert problem.endswith(f'for the text write quotes: "{shown}"')
     assert strict_yaml.parse(f'tag: "{scalar}"\n', PATH).content == {"tag": scalar}
     # What the message says of Helm is so.
     if not scalar.startswith(".inf"):
