@@ -5,6 +5,7 @@ Must not know how errors are printed; `__main__` does that.
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 # Output of a failed command or the end of a log: enough to see the cause, no more.
 MAX_DETAILS_CHARACTERS = 4000
+# Of an error of modelctl, below what is wrong.
+ERROR_PARTS = ("expected", "found", "fix")
 # The exit code of modelctl when a rule refuses.
 REFUSED = 3
 
@@ -88,6 +91,10 @@ class CommandError(SandboxError):
     def message(self) -> str:
         """The error message of modelctl; else the last line of the output."""
         lines = self.details.splitlines()
+        if lines and lines[-1].startswith('{"error": '):  # of `--output json`
+            error = json.loads(lines[-1])["error"]
+            parts = [f"  {name}: {error[name]}" for name in ERROR_PARTS if error.get(name)]
+            return "\n".join([f"error: {error['what']}", *parts])
         errors = [line for line in lines if line.startswith("error: ")]
         return "\n".join(lines[lines.index(errors[0]) :] if errors else lines[-1:])
 

@@ -70,6 +70,14 @@ def test_the_message_of_a_refusal_is_the_refusal_only() -> None:
     assert not refusal(1).is_refusal
 
 
+def test_a_refusal_in_json_reads_like_any_other() -> None:
+    output = json.dumps(
+        {"error": {"what": "'iris' is worse", "found": "0.5", "fix": "", "code": 3}}
+    )
+    error = CommandError(["modelctl", "gate", "--output", "json"], found="", output=output, code=3)
+    assert error.message == "error: 'iris' is worse\n  found: 0.5"
+
+
 def test_the_table_shows_every_step_within_its_width() -> None:
     timeline = Timeline(ticking(0, 0, 40, 40, 60), lambda _: None)
     timeline.step("train [red]", lambda: "word " * 40)
