@@ -36,7 +36,7 @@ OWNED = (
     *("kustomize/environments/overlays/", "kustomize/model/overlays/"),
 )
 # Looks like a path: a commit status.
-NOT_PATHS = {"argocd/<environment>-<model>"}
+NOT_PATHS = {"argocd/<environment>-<model>", "argocd/staging-iris"}
 FOLDERS = sorted({name.partition("/")[0] for name in TRACKED if "/" in name}, key=len, reverse=True)
 # Not behind a slash, a dot or a word: those are URLs, other folders and parts of words.
 PATH = re.compile(
