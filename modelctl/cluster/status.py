@@ -55,6 +55,7 @@ class Release:
     commit: str = ""
     committed_at: str = ""
     unpushed: bool = False
+    outdated: bool = False
     live: Live | None = field(default=None)
 
     @property
@@ -94,7 +95,8 @@ class Release:
         elif self.target == registry.Presence.UNKNOWN.value:
             remarks.append(f"rollback target {self.previous} could not be checked")
         if self.unpushed:
-            remarks.append("this checkout is not pushed")
+            what = "is behind, or edited" if self.outdated else "is not pushed"
+            remarks.append(f"this checkout {what}")
         return [*(self.live.problems if self.live else ()), *remarks]
 
 
@@ -178,6 +180,7 @@ def _release(
         commit=commit.id if commit else "",
         committed_at=commit.when if commit else "",
         unpushed=branch.is_unpushed(inputs),
+        outdated=branch.is_unpushed(inputs) and branch.is_later,
         live=seen.live(environment, model, version) if seen else None,
     )
 

@@ -68,10 +68,12 @@ def read(root: Path, direct: Collection[str]) -> list[Event]:
     commits = list(_commits(root))
     wanted = {blob for _, changes in commits for c in changes for blob in (c.old, c.new)}
     documents = _Documents(root, wanted - {NO_BLOB})
-    seen: dict[str, set[str]] = {}
+    standing: dict[str, list[str]] = {}
     events: list[Event] = []
     for stub, changes in reversed(commits):
-        found = [event for change in changes for event in _events(stub, change, documents, seen)]
+        found = [
+            event for change in changes for event in _events(stub, change, documents, standing)
+        ]
         events += _with_overrides(found)
     return [
         replace(event, kind="bump")
@@ -135,7 +137,7 @@ class _Documents:
 
 
 def _events(
-    stub: Event, change: _Change, documents: _Documents, seen: dict[str, set[str]]
+    stub: Event, change: _Change, documents: _Documents, standing: dict[str, list[str]]
 ) -> Iterator[Event]:
     parts = change.path.split("/")
     if change.path == str(FILE):
@@ -144,7 +146,7 @@ def _events(
         _, environment, model, name = parts
         stub = replace(stub, environment=environment, model=model)
         if name == "version.yaml":
-            yield from _version_events(stub, change, documents, seen)
+            yield from _version_events(stub, change, documents, standing)
         elif name == OVERRIDE_FILE and change.new != NO_BLOB:
             record = documents.get(change.new)
             rules = ", ".join(map(str, record.get("rules", [])))
@@ -159,13 +161,20 @@ def _events(
 
 
 def _version_events(
-    stub: Event, change: _Change, documents: _Documents, seen: dict[str, set[str]]
+    stub: Event, change: _Change, documents: _Documents, standing: dict[str, list[str]]
 ) -> Iterator[Event]:
-    """A version that ran here before is a rollback, whatever the commit says."""
+    """A return to a version below the one that ran is a rollback, whatever the commit says.
+
+    `standing` has the versions of each file that nobody rolled back from, oldest first.
+    """
     before, after = documents.get(change.old), documents.get(change.new)
-    ran = seen.setdefault(change.path, set())
-    kind = "rollback" if _identity(after) in ran else "promote"
-    ran.update(map(_identity, (before, after)))
+    stack, identity = standing.setdefault(change.path, []), _identity(after)
+    kind = "promote"
+    if change.old != NO_BLOB and identity in stack[:-1]:
+        kind = "rollback"
+        del stack[stack.index(identity) + 1 :]
+    elif change.new != NO_BLOB:
+        stack[:] = [each for each in stack if each != identity] + [identity]
     if change.new == NO_BLOB:
         kind = "retire"
     if _identity(before) != _identity(after) or NO_BLOB in (change.old, change.new):

@@ -53,6 +53,8 @@ class Branch:
     # Given commits that contain the whole branch, and more: somebody else's pushes.
     ahead: frozenset[str] = frozenset()
     newest: dict[str, tuple[int, Commit]] = field(default_factory=dict, repr=False)
+    # Whether the checkout is an earlier commit of the branch.
+    is_later: bool = False
 
     def newest_commit(self, inputs: tuple[str, ...]) -> Commit | None:
         """The newest commit of the branch that changed one of the inputs."""
@@ -96,7 +98,9 @@ def find(root: Path, revision: str = HEAD, url: str = "") -> str:
 
 def read(root: Path, ref: str, synced: Iterable[str] = ()) -> Branch:
     """Compare the checkout and each commit that Argo CD synced with a branch."""
-    commits = frozenset(gitrepo.git(root, "rev-list", ref).split())
+    listed = gitrepo.git(root, "rev-list", ref).split()
+    commits, head = frozenset(listed), _quiet(root, "rev-parse", HEAD)
+    is_later = head in commits and head != listed[0]
     synced = set(filter(None, synced))
     known = sorted(synced & commits)
     ahead = frozenset(c for c in synced - commits if _is_ancestor(root, ref, c))
@@ -108,7 +112,7 @@ def read(root: Path, ref: str, synced: Iterable[str] = ()) -> Branch:
         unpushed = pool.submit(lambda: frozenset(gitrepo.changed_since(root, ref, PATHS)))
         newest = pool.submit(_newest, root, ref)
         behind = dict(zip(known, pool.map(differing, known), strict=True))
-    return Branch(root, ref, commits, unpushed.result(), behind, ahead, newest.result())
+    return Branch(root, ref, commits, unpushed.result(), behind, ahead, newest.result(), is_later)
 
 
 def require_pushed(branch: Branch, inputs: tuple[str, ...], name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,10 +66,14 @@ UNSHALLOW = "git fetch --unshallow (in a workflow: `fetch-depth: 0` of checkout,
 def require_clean(root: Path, path: Path) -> None:
     """Raise ModelctlError for a file with uncommitted changes: an edit would mix with them."""
     name = str(path.relative_to(root))
-    if git(root, "status", "--porcelain", "--", name):
+    state = git(root, "status", "--porcelain", "--", name)
+    if state:
+        discard = (
+            "git clean --force" if state.startswith("??") else "git restore --staged --worktree"
+        )
         raise ModelctlError(
             f"{name} has uncommitted changes",
-            fix=f"commit them, or discard them with `git checkout -- {name}`",
+            fix=f"commit them, or discard them with `{discard} -- {shlex.quote(name)}`",
         )
 
 

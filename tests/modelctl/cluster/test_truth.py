@@ -174,7 +174,9 @@ def test_what_argo_cd_cannot_see_is_said_at_once(
         run("wait", "iris", "--env", "dev", "--seconds", "300")
     assert fix in error.value.fix
     assert error.value.found == SETTINGS
-    assert "this checkout is not pushed" in dev()["remarks"]
+    behind = act is stay_behind
+    remark = "this checkout is behind, or edited" if behind else "this checkout is not pushed"
+    assert remark in dev()["remarks"]
     assert dev()["current"] is False
 
 

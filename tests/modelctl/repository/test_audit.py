@@ -87,6 +87,15 @@ def test_every_kind_of_change_is_one_event(lively: Path) -> None:
     ]
 
 
+def test_a_version_that_comes_again_is_promoted_not_rolled_back(released: Path) -> None:
+    version = f"{PLACE}/iris/version.yaml"
+    for content in (VERSION, NEWER, VERSION, NEWER, None, VERSION):
+        commit(released, version, content, "One more change")
+    kinds = [event["kind"] for event in reversed(events("iris", "--env", "production"))]
+    versions = [kind for kind in kinds if kind in ("promote", "rollback", "retire")]
+    assert versions == ["promote", "promote", "rollback", "promote", "retire", "promote"]
+
+
 def test_events_can_be_narrowed_even_to_what_is_gone(lively: Path) -> None:
     kinds = [event["kind"] for event in events("iris", "--env", "dev")]
     assert kinds == ["bump", "bump", "set-up", "set-up", "set-up", "set-up"]
