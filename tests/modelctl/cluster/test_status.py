@@ -48,6 +48,7 @@ def test_status_as_json_holds_everything(released: Path) -> None:
         "override": "",
         "closed": "",
         "unpushed": False,
+        "outdated": False,
         "live": None,
         "name": "dev-iris",
         "agrees": False,
