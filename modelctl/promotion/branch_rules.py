@@ -20,7 +20,7 @@ PLAIN_FOLDERS = ("environments/", "charts/", "kustomize/", "argocd/", "models/")
 _TOP = ("environments/environments.yaml", "environments/environments.schema.json")
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAMES = "|".join(map(re.escape, (*VALUE_FILES, OVERRIDE_FILE)))
-_VALUES = re.compile(rf"environments/{_LABEL}/(?:{re.escape(COMMON)}|[^/]+/(?:{_NAMES}))")
+_VALUES = re.compile(rf"environments/{_LABEL}/(?:{re.escape(COMMON)}|[A-Za-z0-9._-]+/(?:{_NAMES}))")
 
 
 def kind_violations(branch: Branch) -> Iterator[str]:
