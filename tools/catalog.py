@@ -357,7 +357,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),
         *("helm-schema", "helm-docs", "kube-score", "chart-testing"),
         *("crds-external-secrets", "crds-gateway-api", "crds-istio", "crds-keda"),
-        *("crds-prometheus", "crds-vpa", "sync-windows"),
+        *("crds-prometheus", "crds-vpa", "sync-windows", "argocd"),
     ),
 }
 
