@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 
 from modelctl.promotion import branch_rules, check, merge_rules
 from modelctl.repository import branch, codeowners
-from modelctl.repository.environments import FILE, Repository
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,10 +19,12 @@ from app.model.bundle import digest_of
 from modelctl.cluster import registry
 from modelctl.cluster.registry import Presence
 from modelctl.repository import strict_yaml
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
 
 MANIFEST_BYTES = 1 << 20
 GONE = (404, 410)

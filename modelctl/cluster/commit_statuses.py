@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelctl.cluster.evidence import Evidence
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
 
 URL = "https://api.github.com/graphql"
 URL_VARIABLE = "GITHUB_GRAPHQL_URL"  # GitHub sets it in workflows, for its Enterprise Server too

@@ -14,7 +14,9 @@ from modelctl.repository import history
 
 if TYPE_CHECKING:
     from modelctl.cluster.workload import Workload
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
 
 
 @dataclass(frozen=True)

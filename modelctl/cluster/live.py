@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from modelctl.durations import span
-from modelctl.repository.environments import short
 from modelctl.repository.followed import SHORT_COMMIT
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from modelctl.cluster.argocd import Report
     from modelctl.cluster.workload import Workload
-    from modelctl.repository.environments import Version
     from modelctl.repository.followed import Branch
+    from modelctl.repository.versions import Version
 
 MISSING, UNKNOWN, HEALTHY, SYNCED = "Missing", "Unknown", "Healthy", "Synced"
 

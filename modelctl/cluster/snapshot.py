@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from modelctl.cluster.argocd import Report
     from modelctl.cluster.live import Live
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
     from modelctl.repository.followed import Branch
+    from modelctl.repository.versions import Version
 
     Releases = Sequence[tuple[Environment, str]]
     Deployments = dict[str, dict[str, Any]]

@@ -11,15 +11,17 @@ from modelctl.cluster import artifacts, kube, registry, snapshot
 from modelctl.cluster.live import HEALTHY, MISSING
 from modelctl.durations import span
 from modelctl.repository import followed, history, overrides, windows
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelctl.cluster.live import Live
     from modelctl.cluster.snapshot import Snapshot
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
     from modelctl.repository.followed import Branch
+    from modelctl.repository.versions import Version
 
     Histories = dict[str, dict[str, list[history.Entry]]]
 

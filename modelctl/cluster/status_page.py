@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelctl import pages
 from modelctl.durations import span
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from modelctl.cluster.live import Live
     from modelctl.cluster.snapshot import Releases, Snapshot
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
 
     Missing = list[tuple[Environment, str, Live]]
 

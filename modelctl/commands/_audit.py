@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.commands import _table
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from modelctl.repository import edits
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
 MAX_DIFF_LINES = 60  # of one file; more than a screen hides what matters
 

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import history
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import click
 from modelctl.commands._edit import DisplayOptions, Outcome, show, show_and_apply
 from modelctl.promotion import branch, pull_request
 from modelctl.repository import gitrepo, origin
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

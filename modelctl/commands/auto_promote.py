@@ -25,7 +25,7 @@ from modelctl.promotion.promote import Options
 
 if TYPE_CHECKING:
     from modelctl.promotion.automatic import Candidate
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
 
 @click.command()

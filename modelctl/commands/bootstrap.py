@@ -9,7 +9,7 @@ from modelctl.cluster.context import Cluster
 from modelctl.commands import _result
 from modelctl.commands._options import output_option
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 ARGOCD_KINDS = ("applications", "applicationsets", "appprojects")
 

@@ -17,7 +17,7 @@ from modelctl.commands._options import (
 from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.promotion import bump, rollback
 from modelctl.promotion.pull_request import PullRequest
-from modelctl.repository.environments import parse_image
+from modelctl.repository.versions import parse_image
 
 if TYPE_CHECKING:
     from pathlib import Path

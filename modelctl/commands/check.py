@@ -14,7 +14,7 @@ from modelctl.commands._options import output_option
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import branch_rules, check, merge_rules
 from modelctl.repository import branch as branches
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from modelctl.repository.branch import Branch

@@ -13,7 +13,7 @@ from modelctl.commands._options import complete_environments, complete_models, o
 from modelctl.rendering import compare
 from modelctl.rendering import markdown as forge
 from modelctl.repository import gitrepo
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from modelctl.rendering.diff import Change

@@ -42,7 +42,7 @@ def command(model: str, folder: Path | None, update: bool, dry_run: bool, output
     from modelctl.packaging.build import require_built, require_current
     from modelctl.packaging.bundles import verify_bundle
     from modelctl.quality import metric_baselines
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
     repository = Repository.find()
     path = repository.root / "models" / model / metric_baselines.FILE

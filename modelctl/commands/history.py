@@ -10,7 +10,9 @@ from modelctl.commands import _audit, _notes, _table
 from modelctl.commands._options import complete_environments, complete_models
 from modelctl.errors import ModelctlError
 from modelctl.repository import audit, history, origin
-from modelctl.repository.environments import ALL_MODELS, Repository, short
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import ALL_MODELS
+from modelctl.repository.versions import short
 
 MINUTE = 16  # characters of an ISO date up to the minute
 

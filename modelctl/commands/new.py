@@ -62,7 +62,7 @@ def command(
       modelctl new churn --from model.joblib --sample sample.csv --target left
     """
     from modelctl.repository import scaffold
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
     display = DisplayOptions(dry_run, output, brief=True)
     repository = Repository.find()

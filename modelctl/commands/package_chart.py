@@ -10,7 +10,8 @@ from modelctl.commands import _result
 from modelctl.commands._options import output_option
 from modelctl.rendering import chart_package
 from modelctl.rendering.render import find_helm
-from modelctl.repository.environments import CHART, Repository
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import CHART
 
 
 @click.command()

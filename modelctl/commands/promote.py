@@ -22,7 +22,8 @@ from modelctl.promotion import batch as batches
 from modelctl.promotion import promote, proposal, rollback
 from modelctl.promotion.promote import Options
 from modelctl.promotion.pull_request import PullRequest, has_gh
-from modelctl.repository.environments import OverridableRule, Repository
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import OverridableRule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from modelctl.commands import _result
 from modelctl.commands._options import complete_environments, complete_models
 from modelctl.errors import RefusedError
 from modelctl.rendering import manifests, render
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 
 @click.command()

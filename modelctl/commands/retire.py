@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +21,10 @@ from modelctl.commands._propose import planning_checkout, propose_or_write, pull
 from modelctl.promotion import retire
 from modelctl.promotion.pull_request import PullRequest
 from modelctl.repository import gitrepo
-from modelctl.repository.environments import Environment, Repository
+from modelctl.repository.checkout import Repository
+
+if TYPE_CHECKING:
+    from modelctl.repository.environments import Environment
 
 
 @click.command()

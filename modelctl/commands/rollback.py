@@ -20,7 +20,7 @@ from modelctl.commands._propose import planning_checkout, propose_or_write, pull
 from modelctl.promotion import rollback
 from modelctl.promotion.pull_request import PullRequest
 from modelctl.repository import origin
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 
 @click.command()

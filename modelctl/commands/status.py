@@ -21,7 +21,8 @@ from modelctl.commands._options import (
     output_option,
 )
 from modelctl.repository import gitrepo, origin, yamlfile
-from modelctl.repository.environments import Repository, short
+from modelctl.repository.checkout import Repository
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,7 +36,7 @@ def command(model: str, sample: Path | None, update: bool, dry_run: bool, output
     from modelctl.packaging.build import require_current
     from modelctl.packaging.origins import sample_in
     from modelctl.quality import data_expectations
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
     repository = Repository.find()
     path = repository.root / "models" / model / data_expectations.FILE

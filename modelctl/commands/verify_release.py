@@ -56,7 +56,7 @@ def command(
     from modelctl.packaging.bundles import verify_bundle
     from modelctl.promotion import verification
     from modelctl.repository import verifications
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
     from modelctl.service.client import Client
 
     repository = Repository.find()

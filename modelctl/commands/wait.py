@@ -10,10 +10,12 @@ import click
 from modelctl.cluster import wait
 from modelctl.commands import _result
 from modelctl.commands._options import environment_option, models_argument, output_option
-from modelctl.repository.environments import Repository, short
+from modelctl.repository.checkout import Repository
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
-    from modelctl.repository.environments import Environment, Version
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
 
 
 @click.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelctl.docs import cli_reference, environments_schema, log_schema
 from modelctl.docs import metrics_page as metrics
 from modelctl.repository import codeowners, yamlfile
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from pathlib import Path

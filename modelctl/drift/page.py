@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from modelctl import pages
 from modelctl.drift import svg
 from modelctl.drift.findings import level_of_metric, level_of_outliers
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from datetime import datetime

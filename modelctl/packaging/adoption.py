@@ -27,7 +27,7 @@ from modelctl.packaging.training_output import (
 from modelctl.repository import edits, scaffold, yamlfile
 
 if TYPE_CHECKING:
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
 FIRST_VERSION = "0.1.0"
 # GitHub warns of larger files and refuses those above 100 MB.

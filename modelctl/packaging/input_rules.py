@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.model.feature import Dtype, Rule, Unseen  # noqa: TC001 - pydantic reads them at run time
+from app.model.feature import Dtype, Rule, Unseen
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:

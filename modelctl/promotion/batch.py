@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from modelctl.promotion.promote import Options
     from modelctl.repository import edits
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
 
 MAX_SUBJECT_MODELS = 3
 MAX_BRANCH = 100  # characters of a branch's name that lists models

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository import gitrepo, origin, yamlfile, yamltext
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.repository import rule_files, trees
 from modelctl.repository.branch import VERSION_FILE
-from modelctl.repository.environments import COMMON, OVERRIDE_FILE, VALUE_FILES
+from modelctl.repository.checkout import COMMON, OVERRIDE_FILE, VALUE_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,12 +10,13 @@ from modelctl.packaging.bundles import verify_bundle
 from modelctl.promotion import rules
 from modelctl.rendering import charts
 from modelctl.repository import edits
-from modelctl.repository.environments import ModelVersion, Version, parse_chart_version
+from modelctl.repository.versions import ModelVersion, Version, parse_chart_version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelctl.repository.environments import ImageVersion, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.versions import ImageVersion
 
 
 def read_bundle_version(model: str, folder: Path) -> ModelVersion:

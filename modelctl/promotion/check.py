@@ -17,18 +17,10 @@ from modelctl.repository import (
     strict_yaml,
     yamlfile,
 )
-from modelctl.repository.environments import (
-    ALL_MODELS,
-    CHART,
-    COMMON,
-    FILE,
-    OVERRIDE_FILE,
-    VALUE_FILES,
-    Environment,
-    Repository,
-    Version,
-)
+from modelctl.repository.checkout import COMMON, OVERRIDE_FILE, VALUE_FILES, Repository
+from modelctl.repository.environments import ALL_MODELS, CHART, FILE, Environment
 from modelctl.repository.value_types import ValueTypes
+from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

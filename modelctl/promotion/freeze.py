@@ -11,17 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository import edits, strict_yaml
-from modelctl.repository.environments import (
-    ALL_MODELS,
-    FILE,
-    TIME_FORMAT,
-    Environment,
-    Freeze,
-    Repository,
-)
+from modelctl.repository.environments import ALL_MODELS, FILE, TIME_FORMAT, Environment, Freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from modelctl.repository.checkout import Repository
 
 
 def parse_until(text: str, now: datetime) -> datetime:

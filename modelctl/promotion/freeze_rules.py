@@ -15,7 +15,8 @@ from modelctl.promotion import rules
 from modelctl.rendering import charts
 from modelctl.repository import trees, yamlfile
 from modelctl.repository.branch import RULES, VERSION_FILE
-from modelctl.repository.environments import ALL_MODELS, COMMON, Environments, Repository
+from modelctl.repository.checkout import COMMON, Repository
+from modelctl.repository.environments import ALL_MODELS, Environments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

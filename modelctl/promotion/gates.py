@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelctl.cluster.evidence import Evidence
-    from modelctl.repository.environments import Environment, Version
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from modelctl.promotion import branch_rules, freeze_rules, gates, rules
 from modelctl.rendering import charts
 from modelctl.repository import overrides, runs, trees, verifications, yamlfile
 from modelctl.repository.branch import VERSION_FILE
-from modelctl.repository.environments import OVERRIDE_FILE, Repository, Version
+from modelctl.repository.checkout import OVERRIDE_FILE, Repository
+from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

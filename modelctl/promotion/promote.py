@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelctl.promotion.gates import Source
-    from modelctl.repository.environments import Environment, OverridableRule, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment, OverridableRule
     from modelctl.repository.overrides import Override
+    from modelctl.repository.versions import Version
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from modelctl.promotion.gates import Source
     from modelctl.promotion.promote import Promotion
     from modelctl.promotion.version_metrics import VersionMetrics
-    from modelctl.repository.environments import Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.versions import Version
 
 MAX_WHOLE = 6  # models whose metrics and rendered changes fit one text
 MAX_TITLE = 60

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modelctl.repository import edits
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
 GH_SECONDS = 60
 

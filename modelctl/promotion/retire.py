@@ -17,13 +17,14 @@ from modelctl.cluster import kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules
 from modelctl.repository import edits, gitrepo
-from modelctl.repository.environments import VALUE_FILES
+from modelctl.repository.checkout import VALUE_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
 
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 REFRESH = "argocd.argoproj.io/refresh"

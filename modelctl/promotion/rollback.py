@@ -17,14 +17,16 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import freeze, retire, rules
 from modelctl.rendering import charts, compare
 from modelctl.repository import edits, gitrepo, history
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
     from modelctl.repository.history import Entry
+    from modelctl.repository.versions import Version
 
 FROM_TRAILER = "Rolled-back-from"
 REASON_TRAILER = "Rollback-reason"

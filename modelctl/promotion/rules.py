@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from modelctl.durations import span
 from modelctl.errors import RefusedError
 from modelctl.repository import windows
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from modelctl.cluster.evidence import Evidence
-    from modelctl.repository.environments import Environment, Version
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
 
 
 def bump_violations(environment: Environment) -> list[str]:

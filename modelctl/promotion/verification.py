@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.model.bundle import Bundle
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
     from modelctl.service.client import Client
 
 MAX_CAPTURED = 1000  # rows; one request each

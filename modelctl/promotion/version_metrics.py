@@ -16,14 +16,16 @@ from modelctl import proc
 from modelctl.cluster import kube
 from modelctl.quality import metric_baselines
 from modelctl.repository import gitrepo, yamlfile
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 from modelctl.supply.builds import BUNDLES, MODELS, SHORT_COMMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from modelctl.quality.metric_baselines import MetricBaselines
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
 
 # `<version>-<commit>`, as the image workflow and the pipeline tag what they build.
 COMMIT = re.compile(rf"-(?P<commit>[0-9a-f]{{{SHORT_COMMIT}}})$")

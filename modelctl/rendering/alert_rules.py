@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelctl.rendering import generated, render
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,8 @@ from modelctl.repository.environments import CHART, FILE
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
 
 NAME = Path(CHART).name
 DEFINITION = f"{CHART}/Chart.yaml"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from modelctl.errors import RefusedError
 from modelctl.rendering import diff, render
 from modelctl.repository import changes, plain_files, trees, yamlfile
-from modelctl.repository.environments import FILE, Environment, Repository
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import FILE, Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,8 @@ from modelctl.repository import yamlfile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
 
 _SEPARATOR = re.compile(r"^---\s*$", re.MULTILINE)
 

@@ -15,7 +15,8 @@ from modelctl.rendering import charts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
 
 # Helm's default Kubernetes version depends on its build.
 KUBE_VERSION = "1.36.1"

@@ -15,7 +15,9 @@ from ruamel.yaml.error import YAMLError
 
 from modelctl import proc
 from modelctl.repository import gitrepo
-from modelctl.repository.environments import ALL_MODELS, COMMON, FILE, OVERRIDE_FILE, short
+from modelctl.repository.checkout import COMMON, OVERRIDE_FILE
+from modelctl.repository.environments import ALL_MODELS, FILE
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

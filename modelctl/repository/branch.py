@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import changes, rule_files, trees, yamlfile
-from modelctl.repository.environments import FILE, Environments, Repository
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import FILE, Environments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

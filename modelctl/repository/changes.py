@@ -10,7 +10,7 @@ from modelctl.repository import trees
 from modelctl.repository.environments import CHART, FILE
 
 if TYPE_CHECKING:
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
 VERSION_FILE_PARTS = 4  # environments/<environment>/<model>/version.yaml
 READ_PATHS = (CHART, "environments")

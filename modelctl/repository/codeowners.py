@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from modelctl.repository import rule_files
-from modelctl.repository.environments import OVERRIDE_FILE
+from modelctl.repository.checkout import OVERRIDE_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from modelctl.repository.environments import Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.versions import Version
 
 NO_NEWLINE = "\\ No newline at end of file"
 

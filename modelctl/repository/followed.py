@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from modelctl import proc
 from modelctl.errors import RefusedError
 from modelctl.repository import gitrepo
-from modelctl.repository.environments import CHART, COMMON
+from modelctl.repository.checkout import COMMON
+from modelctl.repository.environments import CHART
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
     from modelctl.repository.gitrepo import Commit
 
 KUSTOMIZE = "kustomize/environments"

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import gitrepo
-from modelctl.repository.environments import read_version
+from modelctl.repository.versions import read_version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelctl.repository.environments import Environment, Repository, Version
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.versions import Version
 
 VERSION_FILES = "environments/*/*/version.yaml"
 MAX_COMMITS = 10  # commits of each version file that an overview reads

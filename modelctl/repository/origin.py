@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from modelctl import proc
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository import gitrepo
-from modelctl.repository.environments import short
+from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from modelctl.repository import edits, yamlfile
-from modelctl.repository.environments import OVERRIDE_FILE, OverridableRule, Version
+from modelctl.repository.checkout import OVERRIDE_FILE
+from modelctl.repository.environments import OverridableRule
+from modelctl.repository.strict_model import STRICT
+from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelctl.repository.environments import Environment, Repository
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
 
 Reason = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
 
@@ -28,7 +32,7 @@ class Override(BaseModel):
     ones.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_by_name=True)
+    model_config = STRICT
 
     rules: Annotated[list[OverridableRule], Field(min_length=1)]
     reason: Reason

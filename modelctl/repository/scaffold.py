@@ -13,7 +13,7 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository import edits, names
 
 if TYPE_CHECKING:
-    from modelctl.repository.environments import Repository
+    from modelctl.repository.checkout import Repository
 
 TRAINING_FILES = ("train.py", "model.yaml")
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, Field, StringConstraints, field_validator
+
+from modelctl.repository.strict_model import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +36,7 @@ MAX_YEARS = 5
 class Window(BaseModel):
     """A recurring time: `deny` closes an environment in it, `allow` outside of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_by_name=True)
+    model_config = STRICT
 
     kind: Literal["allow", "deny"]
     schedule: Annotated[

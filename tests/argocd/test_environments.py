@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import names
-from modelctl.repository.environments import FILE, Repository
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import FILE
 from tests import rendering
 
 SOURCES = ("--set", "repoURL=https://git.example/fork.git,chartRegistry=registry.example/charts")

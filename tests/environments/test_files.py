@@ -7,7 +7,7 @@ import yaml
 
 from modelctl.promotion import check
 from modelctl.repository import placement
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests import rendering
 from tests.paths import ROOT
 

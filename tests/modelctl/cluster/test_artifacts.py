@@ -10,7 +10,7 @@ import pytest
 from app.model.bundle import digest_of
 from modelctl.cluster import artifacts
 from modelctl.cluster.registry import Presence
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests import standin
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, run
 

@@ -17,7 +17,7 @@ from modelctl.docs import __main__, environments_schema
 from modelctl.errors import ModelctlError
 from modelctl.promotion import check
 from modelctl.repository import codeowners
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl.conftest import ENVIRONMENTS, run
 from tests.paths import ROOT
 

@@ -10,7 +10,7 @@ import pytest
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository import verifications
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B, ENVIRONMENTS, VERSION, commit_all, run
 from tests.modelctl.promotion.test_pull_request import Forge, forge  # noqa: F401 - a fixture
 

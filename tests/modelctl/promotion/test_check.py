@@ -8,7 +8,7 @@ import pytest
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import check
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl.conftest import ENVIRONMENTS, VERSION, run
 from tests.paths import ROOT
 

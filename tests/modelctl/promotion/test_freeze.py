@@ -9,7 +9,7 @@ import pytest
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import check, freeze
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl.conftest import ENVIRONMENTS, VERSION, commit_all, run
 
 FILE = "environments/environments.yaml"

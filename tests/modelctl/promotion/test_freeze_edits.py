@@ -10,7 +10,8 @@ import pytest
 from modelctl.errors import ModelctlError
 from modelctl.promotion import freeze
 from modelctl.repository import yamlfile
-from modelctl.repository.environments import Freeze, Repository
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import Freeze
 from tests.modelctl.conftest import ENVIRONMENTS, commit_all
 
 FILE = "environments/environments.yaml"

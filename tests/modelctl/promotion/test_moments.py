@@ -8,13 +8,8 @@ import pytest
 
 from modelctl.cluster.evidence import Evidence
 from modelctl.promotion import freeze, rules
-from modelctl.repository.environments import (
-    Environment,
-    Freeze,
-    ImageVersion,
-    ModelVersion,
-    Version,
-)
+from modelctl.repository.environments import Environment, Freeze
+from modelctl.repository.versions import ImageVersion, ModelVersion, Version
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B
 
 START = datetime(2026, 12, 20, 8, tzinfo=UTC)

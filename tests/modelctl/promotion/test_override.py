@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository import codeowners
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl.conftest import ENVIRONMENTS, VERSION, commit_all, run
 
 ALLOWED = """\

@@ -13,7 +13,7 @@ from modelctl.errors import ModelctlError
 from modelctl.promotion import promote, proposal
 from modelctl.rendering import markdown
 from modelctl.rendering.diff import Change
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl import kubectl
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B, VERSION, commit_all
 

@@ -12,7 +12,7 @@ import pytest
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import retire
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl import kubectl
 from tests.modelctl.conftest import VERSION, commit_all, run
 

@@ -12,7 +12,7 @@ import yaml
 
 from modelctl.errors import RefusedError
 from modelctl.promotion.rollback import plan_rollback
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, run
 
 

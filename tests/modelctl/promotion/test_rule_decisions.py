@@ -6,13 +6,8 @@ import pytest
 
 from modelctl.errors import RefusedError
 from modelctl.promotion import rules
-from modelctl.repository.environments import (
-    ChartVersion,
-    Environment,
-    ImageVersion,
-    ModelVersion,
-    Version,
-)
+from modelctl.repository.environments import Environment
+from modelctl.repository.versions import ChartVersion, ImageVersion, ModelVersion, Version
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B
 
 

@@ -9,13 +9,8 @@ import pytest
 from modelctl.cluster.evidence import Evidence, health_violations
 from modelctl.durations import span
 from modelctl.promotion import rules
-from modelctl.repository.environments import (
-    ChartVersion,
-    Environment,
-    ImageVersion,
-    ModelVersion,
-    Version,
-)
+from modelctl.repository.environments import Environment
+from modelctl.repository.versions import ChartVersion, ImageVersion, ModelVersion, Version
 from tests.modelctl.conftest import DIGEST_A, DIGEST_B
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)

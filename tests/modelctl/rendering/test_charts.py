@@ -8,7 +8,8 @@ import pytest
 
 from modelctl.errors import ModelctlError
 from modelctl.rendering import charts
-from modelctl.repository.environments import CHART, Repository
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import CHART
 from tests.modelctl.conftest import VERSION, commit_all
 
 # Stands in for helm: writes down how it was called, and delivers what it was asked for.

@@ -10,7 +10,7 @@ import pytest
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import graph
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl.conftest import ENVIRONMENTS
 
 

@@ -14,7 +14,7 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging.package import plan
 from modelctl.packaging.training_output import Request, read_training_output
 from modelctl.promotion import check
-from modelctl.repository.environments import Repository
+from modelctl.repository.checkout import Repository
 from tests.modelctl.conftest import commit_all, run
 from tests.paths import ROOT
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import edits, yamlfile, yamltext
-from modelctl.repository.environments import Version
+from modelctl.repository.versions import Version
 from tests.modelctl.conftest import VERSION
 
 PATH = Path("file.yaml")

@@ -11,7 +11,7 @@ import pytest
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging import fingerprint
-from modelctl.repository.environments import parse_image
+from modelctl.repository.versions import parse_image
 from modelctl.supply import builds
 from sandbox import images
 from sandbox.bundles import Bundle
