@@ -9,7 +9,7 @@ import click
 from modelctl.commands import _audit, _notes, _table
 from modelctl.commands._options import complete_environments, complete_models
 from modelctl.errors import ModelctlError
-from modelctl.repository import audit, history, origin
+from modelctl.repository import audit, gitrepo, history, origin
 from modelctl.repository.checkout import Repository
 from modelctl.repository.environments import ALL_MODELS
 from modelctl.repository.versions import short
@@ -66,7 +66,7 @@ def _print_audit(model: str | None, environment: str | None, output: str) -> Non
     repository = Repository.find()
     root = repository.root
     direct = {each.name for each in repository.environments if each.promotion == "auto"}
-    if audit.is_shallow(root):
+    if gitrepo.is_shallow(root):
         click.echo(
             "warning: a shallow clone: older changes are missing; `git fetch --unshallow`", err=True
         )

@@ -125,10 +125,11 @@ def _watch(before: status.Status, read: Callable[[], status.Status]) -> None:
         while True:
             time.sleep(INTERVAL_SECONDS)
             current = read()
-            old = {release.name: _cells(release) for release in before.releases}
+            old = {release.name: _watched(release) for release in before.releases}
             for release in current.releases:
-                if _cells(release) != old.pop(release.name, None):
-                    line = " ".join(cell for cell in _cells(release) if cell)
+                cells = _watched(release)
+                if cells != old.pop(release.name, None):
+                    line = " ".join(cell for cell in cells if cell)
                     click.echo(f"{current.now:%H:%M:%S} {line}")
             for name in old:
                 click.echo(f"{current.now:%H:%M:%S} {name} is gone from git")
@@ -141,7 +142,7 @@ def _watch(before: status.Status, read: Callable[[], status.Status]) -> None:
 
 
 def _cells(release: status.Release) -> tuple[str, ...]:
-    """What is shown of a release besides ages, which change all the time."""
+    """What is shown of a release besides remarks, and ages, which change all the time."""
     live = release.live or Live()
     return (
         release.environment,
@@ -151,8 +152,13 @@ def _cells(release: status.Release) -> tuple[str, ...]:
         live.health,
         _version(live.version, live.digest),
         release.chart,
-        "; ".join([*release.remarks, *live.refusals]),
     )
+
+
+def _watched(release: status.Release) -> tuple[str, ...]:
+    """What `--watch` compares and prints."""
+    refusals = release.live.refusals if release.live else ()
+    return (*_cells(release), "; ".join([*release.remarks, *refusals]))
 
 
 def _print_table(current: status.Status) -> None:
@@ -174,19 +180,9 @@ def _print_wide(current: status.Status) -> None:
     heads = ("environment", "model", "git", "sync", "health", "live", "age", "chart", "remarks")
     rows = []
     for release in current.releases:
-        live = release.live or Live()
-        cells = (
-            release.environment,
-            release.model,
-            _version(release.version, release.digest) or "not released",
-            live.sync,
-            live.health,
-            _version(live.version, live.digest),
-            status_page.age(release, current.now),
-            release.chart,
-            "; ".join(release.remarks),
-        )
-        rows.append((cells, _style(release)))
+        *first, chart = _cells(release)
+        age, remarks = status_page.age(release, current.now), "; ".join(release.remarks)
+        rows.append(((*first, age, chart, remarks), _style(release)))
     widths = [
         max(map(len, column)) for column in zip(heads, *(row for row, _ in rows), strict=True)
     ]

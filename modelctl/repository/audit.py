@@ -85,11 +85,6 @@ def read(root: Path, direct: Collection[str]) -> list[Event]:
     ]
 
 
-def is_shallow(root: Path) -> bool:
-    """Whether git knows only a part of the history here."""
-    return gitrepo.git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
-
-
 def _commits(root: Path) -> Iterator[tuple[Event, list[_Change]]]:
     text = gitrepo.git(
         root,

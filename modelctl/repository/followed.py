@@ -105,7 +105,7 @@ def read(root: Path, ref: str, synced: Iterable[str] = ()) -> Branch:
     is_later = head in commits and head != listed[0]
     synced = set(filter(None, synced))
     known = sorted(synced & commits)
-    ahead = frozenset(c for c in synced - commits if _is_ancestor(root, ref, c))
+    ahead = frozenset(c for c in synced - commits if gitrepo.contains(root, c, ref))
 
     def differing(commit: str) -> frozenset[str]:
         return _names(root, "diff", "--name-only", "-z", "--no-renames", "--relative", commit, ref)
@@ -146,8 +146,8 @@ def _newest(root: Path, ref: str) -> dict[str, tuple[int, Commit]]:
     """The newest commit below each folder that `*_inputs` name, with its place in history."""
     text = gitrepo.git(
         root,
-        *("-c", "core.quotePath=false", "log", "--first-parent", "--diff-merges=first-parent"),
-        *("--name-only", "--no-renames", "--relative", "--format=%x1e%H%x1f%cI%x1f%an%x1f%s"),
+        *("log", "--first-parent", "--diff-merges=first-parent"),
+        *("--name-only", "--no-renames", "--relative", f"--format=%x1e{gitrepo.FORMAT}"),
         *(ref, "--", *PATHS),
     )
     newest: dict[str, tuple[int, Commit]] = {}
@@ -177,14 +177,6 @@ def _plain(url: str) -> str:
     """A URL without scheme, user and suffix: the same repository by ssh and by https."""
     address = url.rpartition("://")[2].rpartition("@")[2].removesuffix("/").removesuffix(".git")
     return address.replace(":", "/")
-
-
-def _is_ancestor(root: Path, ancestor: str, commit: str) -> bool:
-    try:
-        gitrepo.git(root, "merge-base", "--is-ancestor", ancestor, commit)
-    except proc.CommandError:  # it is none, or this clone does not have the commit
-        return False
-    return True
 
 
 def _names(root: Path, *arguments: str) -> frozenset[str]:

@@ -167,18 +167,6 @@ def commits_since(root: Path, commit: str, until: str, most: int) -> list[str]:
     return git(root, "rev-list", *options, until, "--not", f"{commit}^@").split()
 
 
-def find_commit(root: Path, name: str) -> str | None:
-    """The full name of a commit that is in this clone, else None."""
-    try:
-        # What begins with a dash would be an option.
-        found = git(
-            root, "rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"
-        )
-    except proc.CommandError:
-        return None
-    return found.strip()
-
-
 def merge_base(root: Path, commit: str) -> str:
     """The merge base of HEAD and `commit`: later changes on that branch are not part of ours.
 
@@ -190,10 +178,10 @@ def merge_base(root: Path, commit: str) -> str:
 
 def resolve(root: Path, name: str) -> str:
     """The id of the commit that a name, a tag or the first digits stand for; empty if none."""
-    if name.startswith("-"):
-        return ""
+    # What begins with a dash would be an option.
+    words = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
     try:
-        return git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
+        return git(root, *words).strip()
     except proc.CommandError:
         return ""
 

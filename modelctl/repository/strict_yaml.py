@@ -93,16 +93,18 @@ def parse(text: str | bytes, path: Path) -> Document:
     try:
         content = reader.document()
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ModelctlError(
-            f"{path}:{line}: invalid YAML",
-            found=str(error.problem or "unreadable text"),
-            fix="correct that line",
-        ) from error
+        raise invalid(path, error) from error
     if reader.problems:
         problems = [f"{path}:{line}: {problem}" for line, problem in sorted(reader.problems)]
         raise ModelctlError("\n".join(problems), fix="correct these lines")
     return Document(content, reader.lines)
+
+
+def invalid(path: Path, error: Any) -> ModelctlError:
+    """What a parser says of a text that is no YAML; PyYAML and ruamel word it alike."""
+    line = error.problem_mark.line + 1 if error.problem_mark else 1
+    found = str(error.problem or "unreadable text")
+    return ModelctlError(f"{path}:{line}: invalid YAML", found=found, fix="correct that line")
 
 
 def _decoded(text: str | bytes, path: Path) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from modelctl import proc
 from modelctl.errors import ModelctlError
-from modelctl.repository import gitrepo, history
+from modelctl.repository import gitrepo, history, origin
+from modelctl.repository.origin import REMOTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from modelctl.repository.versions import Version
 
 PREFIX = "verified"
-REMOTE = "origin"
 DIGITS = 16
 
 
@@ -73,7 +73,7 @@ def record(
     """
     root = repository.root
     tag = name(environment, model, version)
-    has_remote = REMOTE in gitrepo.git(root, "remote").split()
+    has_remote = origin.is_known(root)
     if has_remote:
         _fetch(root, tag)
     known = passed(root, environment, model, version)

@@ -42,12 +42,7 @@ def parse(text: str, path: Path) -> CommentedMap:
     try:
         content = _yaml().load(text)
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ModelctlError(
-            f"{path}:{line}: invalid YAML",
-            found=str(error.problem or "unreadable text"),
-            fix="correct that line",
-        ) from error
+        raise strict_yaml.invalid(path, error) from error
     if content is None:
         return CommentedMap()
     if not isinstance(content, CommentedMap):

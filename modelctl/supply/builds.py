@@ -105,11 +105,11 @@ def _why_missing(root: Path, commit: str) -> str:
         return "no commit to compare with"
     if _OBJECT_NAME.fullmatch(commit) and set(commit) == {"0"}:
         return "no commit before this push, the first of its branch"
-    if gitrepo.find_commit(root, commit):
+    if gitrepo.resolve(root, commit):
         return ""
     if not _OBJECT_NAME.fullmatch(commit):
         raise ModelctlError(f"unknown commit '{commit}'", fix="check the spelling; `git fetch`")
-    if gitrepo.git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
+    if gitrepo.is_shallow(root):
         return f"commit {commit} is not in this shallow clone"
     return f"commit {commit} is not in this clone: a force push removed it"
 
