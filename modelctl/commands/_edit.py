@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from modelctl.repository.checkout import Repository
 
+_TRAILER = re.compile(r"[A-Za-z][A-Za-z-]*: ")
 MAX_DIFF_LINES = 60  # of one file; more than a screen hides what matters
 
 
@@ -106,10 +108,16 @@ def show(repository: Repository, outcome: Outcome, display: DisplayOptions) -> N
 
 
 def _message_options(message: str) -> str:
-    """The subject as `-m`, and each line after it as a trailer on a line of its own."""
-    subject, *lines = filter(None, message.splitlines())
-    trailers = (f"--trailer {shlex.quote(line)}" for line in lines)
-    return " \\\n    ".join([f"-m {shlex.quote(subject)}", *trailers])
+    """Each paragraph as `-m`, but the trailers at its end each on a line of its own."""
+    subject, *paragraphs = message.strip().split("\n\n")
+    options = [f"-m {shlex.quote(subject)}"]
+    for paragraph in paragraphs:
+        lines = paragraph.split("\n")
+        if all(map(_TRAILER.match, lines)):
+            options += [f"--trailer {shlex.quote(line)}" for line in lines]
+        else:
+            options.append(f"-m {shlex.quote(paragraph)}")
+    return " \\\n    ".join(options)
 
 
 def _shortened(diff: str) -> str:

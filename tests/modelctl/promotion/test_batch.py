@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -113,6 +114,24 @@ def test_many_models_have_a_short_branch_and_subject(forge: Forge) -> None:  # n
     message = git(forge.remote, "log", "-1", "--format=%B", branch)
     assert message.startswith("Promote 12 models to staging\n\n- model-with-a-long-name-0 1.0.0\n")
     assert "| model-with-a-long-name-11 | none | 1.0.0 " in forge.body()
+
+
+def test_the_command_to_commit_many_models_makes_the_same_message(
+    released: Path, tmp_path: Path
+) -> None:
+    add(released, *(many := [f"model-{number}" for number in range(5)]))
+    output = run("promote", *many, "--to", "staging", "--no-live")
+    command = output.partition("next:\n")[2]
+    identity = {
+        f"GIT_{who}_{what}": "you@example.org"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    subprocess.run(["bash", "-ec", command], cwd=released, check=True, env=os.environ | identity)
+    models = "".join(f"- {model} 1.0.0\n" for model in many)
+    assert git(released, "log", "-1", "--format=%B").strip() == (
+        f"Promote 5 models to staging\n\n{models}".strip()
+    )
 
 
 def git(root: Path, *arguments: str) -> str:
