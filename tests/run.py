@@ -42,8 +42,8 @@ DOWNLOAD_PATHS = (
     *("app/variables.py", "requirements/fetch.txt", "Dockerfile"),
 )
 # Programs that tests drive, and Debian's packages of them: a browser for the page that tries a
-# model, a gateway for deploy/compose.
-DEBIAN = {"chromium": "chromium", "nginx": "nginx-light"}
+# model, a gateway for deploy/compose, a registry to push the chart to.
+DEBIAN = {"chromium": "chromium", "nginx": "nginx-light", "docker-registry": "docker-registry"}
 E2E = (*PYTEST, "tests/e2e", "-v", "--capture=no", "--tb=short", "--durations=10")
 SESSION = (".venv/bin/python", "-m", "tests.e2e.session")
 UP = Suite("sandbox up", (*SESSION, "up"), live=True)

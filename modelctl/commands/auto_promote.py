@@ -148,14 +148,7 @@ def _open_one(candidate: Candidate, *, live: bool, merge: bool) -> str:
         batch = plan_all(repository, [candidate.model], candidate.environment.name, options)
         if not batch.changing:  # merged since it was planned
             return "already up to date"
-        request = pull_request.PullRequest(
-            branch=batch.branch,
-            title=batch.subject,
-            body=proposal.batch_body(repository, batch, now, live=live),
-            edits=batch.edits,
-            details=batch.details,
-            trailers=batch.trailers,
-        )
+        request = proposal.request(repository, batch, now, live=live)
         url = pull_request.open_request(repository, request)
         if merge:
             pull_request.merge_when_ready(repository, request)

@@ -12,6 +12,7 @@ from modelctl.commands._options import (
     complete_environments,
     complete_models,
     dry_run_option,
+    environment_option,
     live_option,
     output_option,
     reason_option,
@@ -21,7 +22,7 @@ from modelctl.errors import ModelctlError
 from modelctl.promotion import batch as batches
 from modelctl.promotion import promote, proposal, rollback
 from modelctl.promotion.promote import Options
-from modelctl.promotion.pull_request import PullRequest, has_gh
+from modelctl.promotion.pull_request import has_gh
 from modelctl.repository.checkout import Repository
 from modelctl.repository.environments import OverridableRule
 
@@ -31,13 +32,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("models", metavar="MODEL...", nargs=-1, shell_complete=complete_models)
-@click.option(
-    "--to",
-    "environment",
-    required=True,
-    help="Environment to promote to",
-    shell_complete=complete_environments,
-)
+@environment_option("--to", "Environment to promote to")
 @click.option("--all-ready", is_flag=True, help="Every model with another version that may enter")
 @click.option("--with-settings", is_flag=True, help="Values of settings.yaml as well")
 @click.option(
@@ -107,16 +102,9 @@ def command(
             ready = [each.model for each in batch.changing]
             promote.require_published(repository, ready, environment, options)
         now = datetime.now(UTC)
-        # Rendering the body is slow, and without `gh` nothing would use it.
+        # Without `gh` nothing would use it.
         needs_body = pull_request and bool(batch.changing) and (dry_run or has_gh())
-        request = PullRequest(
-            branch=batch.branch,
-            title=batch.subject,
-            body=proposal.batch_body(repository, batch, now, live=live) if needs_body else "",
-            edits=batch.edits,
-            details=batch.details,
-            trailers=batch.trailers,
-        )
+        request = proposal.request(repository, batch, now, live=live, with_body=needs_body)
         display = DisplayOptions(dry_run, output, details={"models": as_json(batch)})
         if output == "table":
             for model, why in batch.refused.items():

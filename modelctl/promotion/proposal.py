@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from modelctl import durations, proc
 from modelctl.errors import ModelctlError
 from modelctl.promotion import version_metrics
+from modelctl.promotion.pull_request import PullRequest
 from modelctl.quality import metric_baselines
 from modelctl.rendering import compare, markdown
 
@@ -27,6 +28,20 @@ MAX_WHOLE = 6  # models whose metrics and rendered changes fit one text
 MAX_TITLE = 60
 NONE = "none"
 SAME = "unchanged"
+
+
+def request(
+    repository: Repository, batch: Batch, now: datetime, *, live: bool, with_body: bool = True
+) -> PullRequest:
+    """The pull request of a batch; rendering its body is slow."""
+    return PullRequest(
+        branch=batch.branch,
+        title=batch.subject,
+        body=batch_body(repository, batch, now, live=live) if with_body else "",
+        edits=batch.edits,
+        details=batch.details,
+        trailers=batch.trailers,
+    )
 
 
 def batch_body(repository: Repository, batch: Batch, now: datetime, *, live: bool) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ import yaml
 from sandbox.wait import Answer, wait_until
 from tests import rendering
 from tests.paths import ROOT
+from tests.ports import free_port
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -42,9 +42,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("*** LEFT OUT: pushing the chart: it needs Debian's docker-registry ***")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     settings = tmp_path / "registry.yml"
     settings.write_text(
         yaml.safe_dump(
