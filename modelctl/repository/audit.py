@@ -88,7 +88,7 @@ def read(root: Path, direct: Collection[str]) -> list[Event]:
 def _commits(root: Path) -> Iterator[tuple[Event, list[_Change]]]:
     text = gitrepo.git(
         root,
-        *("-c", "core.quotePath=false", "log", "--first-parent", "--diff-merges=first-parent"),
+        *("log", "--first-parent", "--diff-merges=first-parent"),
         *("--raw", "--no-abbrev", "--no-renames", "--relative", "-z"),
         *(f"--format={_FORMAT}", "HEAD", "--", "environments"),
     )
