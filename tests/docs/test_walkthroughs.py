@@ -59,6 +59,8 @@ def test_every_page_with_a_walk_is_walked() -> None:
         ("a ... c\n", "a b c\n", True),
         ("...\nlast\n", "one\ntwo\nlast\n", True),
         ("first\n...\n", "first\n", True),
+        ("a ...\n", "a\n", True),
+        ("a ...\n", "ab\n", False),
         ("a\n", "b\n", False),
         ("a\n", "a\nb\n", False),
         ("a.c\n", "abc\n", False),

@@ -166,7 +166,10 @@ def same(shown: str, printed: str) -> bool:
     if not shown.strip():
         return True
     lines = [
-        re.escape(line.rstrip()).replace(re.escape("..."), ".*") for line in shown.splitlines()
+        re.sub(r"\\ \.\*$", r"(?:\\ .*)?", escaped)
+        for escaped in (
+            re.escape(line.rstrip()).replace(re.escape("..."), ".*") for line in shown.splitlines()
+        )
     ]
     pattern = "".join("(?:.*\n)*?" if line == ".*" else f"{line}[ ]*\n" for line in lines)
     return re.fullmatch(pattern, printed if printed.endswith("\n") else f"{printed}\n") is not None
