@@ -50,6 +50,8 @@ SCHEMA = exactly(
             "type": "array",
             "items": {
                 "oneOf": [
+                    rule("creation"),
+                    rule("update"),
                     rule("deletion"),
                     rule("non_fast_forward"),
                     rule(
@@ -82,6 +84,9 @@ SCHEMA = exactly(
 )
 
 
+RECORDS = json.loads((ROOT / ".github/rulesets/verified-tags.json").read_text())
+
+
 def parameters(kind: str) -> dict[str, Any]:
     (found,) = [rule["parameters"] for rule in RULESET["rules"] if rule["type"] == kind]
     return dict(found)
@@ -92,6 +97,20 @@ def test_the_forge_can_import_the_ruleset() -> None:
     assert RULESET["enforcement"] == "active"
     assert RULESET["conditions"]["ref_name"]["include"] == ["~DEFAULT_BRANCH"]
     assert RULESET["bypass_actors"] == []
+
+
+def test_nobody_but_bypass_actors_makes_moves_or_removes_a_record() -> None:
+    """Records are read by name, so that one that could be moved would count for another version."""
+    jsonschema.Draft202012Validator(SCHEMA).validate(RECORDS)
+    assert (RECORDS["target"], RECORDS["enforcement"]) == ("tag", "active")
+    assert {rule["type"] for rule in RECORDS["rules"]} == {"creation", "update", "deletion"}
+    (actor,) = RECORDS["bypass_actors"]
+    assert actor["actor_type"] == "RepositoryRole"  # a fork adds its app, whose id we cannot know
+    # GitHub matches with fnmatch and FNM_PATHNAME: `**/` is any number of folders.
+    assert RECORDS["conditions"]["ref_name"] == {
+        "include": ["refs/tags/verified/**/*"],
+        "exclude": [],
+    }
 
 
 def test_owners_approve_the_newest_commit_on_the_newest_target() -> None:
@@ -162,7 +181,7 @@ def test_the_judge_imports_nothing_else_of_the_checkout(tmp_path: Path) -> None:
     subprocess.run(words, cwd=root, check=True, capture_output=True)
     python = environment / "bin/python"
     origin = "import modelctl; print(modelctl.__file__)"
-    argv = [python, "-P", "-c"]
+    argv = [str(python), "-P", "-c"]
     done = subprocess.run([*argv, origin], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(str(site))
     assert subprocess.run([*argv, "import bomb"], cwd=root, capture_output=True).returncode == 1
