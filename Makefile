@@ -20,6 +20,9 @@ help: ## list the targets
 .PHONY: venv
 venv: $(VENV) ## install the Python environment into .venv
 
+# Empty installs a copy of the packages: everything in this folder is importable otherwise.
+EDITABLE := --editable
+
 # An incomplete .venv has no stamp, so it is recreated; `hatchling` is locked like the rest.
 # `python -m` would look for modules in this folder first, pip and venv included.
 $(VENV): export PYTHONSAFEPATH := 1
@@ -27,7 +30,7 @@ $(VENV): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(EDITABLE) .
 	touch $@
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' $(LOCK_ARGS)
