@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
+from modelctl.promotion import check
 from modelctl.promotion.check import CHART_VALUES as VALUES
 from modelctl.rendering import charts
-from modelctl.repository import codeowners, placement, rule_files, strict_yaml
+from modelctl.repository import codeowners, rule_files, strict_yaml
 from modelctl.repository.branch import RULES
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def find(branch: Branch) -> Repair:
     """What of the rules that this change needs cannot be read in the target branch."""
     readers: dict[str, Callable[[], object]] = {
         RULES: lambda: branch.rules,
-        VALUES: lambda: _read_markers(branch),
+        VALUES: lambda: check.read_markers(branch.text_before(VALUES) or ""),
     }
     if any(map(charts.is_packaged, branch.changed)):
         readers[charts.DEFINITION] = lambda: _read_definition(branch)
@@ -112,13 +113,6 @@ def find(branch: Branch) -> Repair:
             found = next((line.strip() for line in more if "found:" in line), "")
             unreadable[path] = first.replace(f"{branch.root}/", "") + (found and f" ({found})")
     return Repair(branch, unreadable)
-
-
-def _read_markers(branch: Branch) -> None:
-    text = branch.text_before(VALUES)
-    strict_yaml.parse(text or "", Path(VALUES))
-    if not placement.read_markers(Path(VALUES), text or ""):
-        raise ModelctlError(f"{VALUES}: no `# @file` marker, missing or empty")
 
 
 def _read_definition(branch: Branch) -> None:
