@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,13 +12,15 @@ from modelctl.commands import _result, _table
 from modelctl.commands._options import (
     environment_filter_option,
     environment_option,
+    html_option,
     model_argument,
     output_option,
 )
-from modelctl.repository import experiments
+from modelctl.repository import experiments, yamlfile
 from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
+    from modelctl.delivery.analysis import Analysis
     from modelctl.delivery.power import Need
     from modelctl.delivery.standing import Standing
     from modelctl.repository.experiments import Experiment
@@ -137,6 +140,102 @@ def status(model: str | None, environment: str, output: str) -> None:
         _print_standings(found)
     else:
         click.echo("no experiments")
+
+
+@command.command()
+@model_argument
+@environment_option("--env", "Environment of the experiment")
+@click.option(
+    "--outcomes",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="CSV or Parquet file: a column `unit`, the metrics, and `arm` as logged if you have it",
+)
+@at_option
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="PNG or SVG to write as well"
+)
+@html_option("Self-contained HTML page to write as well")
+@output_option
+def analyze(
+    model: str,
+    environment: str,
+    path: Path,
+    at: datetime | None,
+    plot: Path | None,
+    page: Path | None,
+    output: str,
+) -> None:
+    """Say what the outcomes of the experiment of MODEL prove, and what to do.
+
+    The arm of each unit is computed from its id. If units did not arrive in the planned shares
+    (sample ratio mismatch, p < 0.001) nothing is analysed. Before the planned end intervals are
+    confidence sequences, which hold at every look; at the end Welch's t-test and the test of two
+    proportions. p-values are Holm's over all primary metrics and variants.
+
+    \b
+    Examples:
+      modelctl experiment analyze iris --env production --outcomes outcomes.csv
+      modelctl experiment analyze iris --env production --outcomes outcomes.parquet --html report.html --plot report.png
+    """  # noqa: E501 - as they are typed
+    from modelctl.delivery import analysis, outcomes, standing, wording
+    from modelctl.delivery import page as html
+    from modelctl.delivery import plot as plots
+
+    if plot:
+        plots.require_format(plot)
+    repository = Repository.find()
+    target = repository.environment(environment)
+    experiment = experiments.require(repository, target, model)
+    now = at.replace(tzinfo=UTC) if at else datetime.now(UTC)
+    found = outcomes.read(path, experiment)
+    result = analysis.analyse(model, environment, experiment, found, now)
+    entry = standing.read(repository, target, model, now)
+    result.notes.extend(entry.notes if entry else ())
+    if plot:
+        plots.write(result, plot)
+    if page:
+        yamlfile.write(page, html.render(result))
+    if output == "json":
+        _result.echo(output, "", {**result.as_dict(), "sentence": wording.sentence(result)})
+        return
+    _print_analysis(result)
+    for file in filter(None, (plot, page)):
+        click.echo(f"wrote {file}")
+
+
+def _print_analysis(result: Analysis) -> None:
+    from modelctl.delivery import wording
+
+    console = _table.console()
+    counts = ", ".join(f"{arm} {count:,}" for arm, count in result.counts.items())
+    kind = "planned end" if result.is_final else "before the planned end"
+    click.echo(
+        f"{result.environment}-{result.model} at {result.now:%Y-%m-%d %H:%M} UTC, {kind}: "
+        f"{counts}; sample ratio p {wording.p_value(result.sample_ratio_p)}"
+    )
+    has_several = len(result.experiment.variants) > 1
+    table = _table.table("metric", "primary", "variant", "difference", "p", last="interval")
+    for each in result.findings:
+        name = f"{each.metric.name}, {each.variant}" if has_several else each.metric.name
+        table.add_row(
+            name,
+            wording.value(each.metric, each.values[0]),
+            wording.value(each.metric, each.values[1]),
+            wording.change(each.metric, each.effect.difference),
+            wording.p_value(each.adjusted_p),
+            f"{wording.interval(each)}: {wording.LEVELS[each.level]}",
+            style=STYLES.get(each.level, ""),
+        )
+    console.print(table)
+    for each in result.findings:
+        if each.removed is not None:
+            text = f"{each.metric.name}: CUPED removed {each.removed:.0%} of the variance"
+            console.print(text, style="dim", soft_wrap=True)
+    for note in result.notes:
+        console.print(note, style="dim", soft_wrap=True)
+    console.print(wording.sentence(result), style="bold", soft_wrap=True)
 
 
 def _experiment(model: str, environment: str) -> Experiment:

@@ -91,6 +91,11 @@ class Measured(_Strict):
 class Metric(Measured):
     """A primary metric: the experiment is about it."""
 
+    @property
+    def scale(self) -> float:
+        """The size of a difference that matters."""
+        return self.minimum_effect
+
     minimum_effect: Annotated[
         Positive,
         Field(
@@ -105,10 +110,18 @@ class Metric(Measured):
 class Guardrail(Measured):
     """A metric that may not get worse by more than a margin."""
 
+    @property
+    def scale(self) -> float:
+        """The size of a difference that matters."""
+        return self.margin
+
     margin: Annotated[
         Positive,
         Field(description="Largest loss that is acceptable, in the metric's unit."),
     ]
+
+
+Measure = Metric | Guardrail
 
 
 class Unit(_Strict):
@@ -184,6 +197,11 @@ class Experiment(_Strict):
         if twice:
             raise ValueError(f"columns with two meanings: {', '.join(twice)}")
         return self
+
+    @property
+    def measures(self) -> list[Measure]:
+        """Primary metrics, then guardrails."""
+        return [*self.metrics, *self.guardrails]
 
     @property
     def variants(self) -> dict[str, int]:

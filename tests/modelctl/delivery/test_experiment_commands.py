@@ -68,6 +68,37 @@ def test_two_experiments_over_the_same_unit_are_pointed_out(asked: Path) -> None
     assert "they split it alike" in run("experiment", "status")
 
 
+def test_analyze_prints_a_table_of_80_columns_and_one_sentence(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"user-{number},{int(number % 9 == 0)}" for number in range(2000)]
+    path = tmp_path / "outcomes.csv"
+    path.write_text("\n".join(["unit,accepted", *rows]))
+    plot, page = tmp_path / "plot.png", tmp_path / "report.html"
+    words = ("experiment", "analyze", "iris", *ENV, "--outcomes", str(path))
+    monkeypatch.setenv("COLUMNS", "80")
+    text = run(*words, "--plot", str(plot), "--html", str(page))
+    table = text.splitlines()[1:3]
+    assert max(map(len, table)) <= 80
+    assert table[0].split() == ["metric", "primary", "variant", "difference", "p", "interval"]
+    assert "Forest is not decided at 2,000 of 8,000 planned units" in text
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert "<script" not in page.read_text()
+    assert "Forest is not decided" in page.read_text()
+    document = json.loads(run(*words, "--output", "json"))
+    assert document["decisions"] == {"forest": "continue"}
+    assert document["sentence"].startswith("Forest is not decided")
+    svg = tmp_path / "plot.svg"
+    run(*words, "--plot", str(svg))
+    assert "<svg" in svg.read_text()
+
+
+def test_a_plot_of_another_format_is_refused_before_anything_is_read(asked: Path) -> None:
+    with pytest.raises(ModelctlError, match="unknown format of a plot"):
+        run("experiment", "analyze", "iris", *ENV, "--outcomes", str(asked / FILE),
+            "--plot", "plot.pdf")  # fmt: skip
+
+
 def test_a_model_without_an_experiment_is_told_where_to_write_one(released: Path) -> None:
     with pytest.raises(ModelctlError, match="no experiment with 'iris' in 'production'") as caught:
         run("experiment", "plan", "iris", *ENV)
