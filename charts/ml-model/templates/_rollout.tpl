@@ -33,6 +33,14 @@ name: {{ include "ml-model.fullname" . }}
 {{- with include "ml-model.revisionServices" . | fromYamlArray | last -}}-{{ . }}{{- end -}}
 {{- end -}}
 
+{{/*
+Argo CD deletes what git no longer has before it waits for what is new. A release that moves between
+Deployment and Rollout keeps the old pods until the new ones are healthy.
+*/}}
+{{- define "ml-model.workloadAnnotations" -}}
+argocd.argoproj.io/sync-options: PruneLast=true
+{{- end -}}
+
 {{/* What every workload of the model has in common with a Deployment. */}}
 {{- define "ml-model.workloadSpec" -}}
 revisionHistoryLimit: {{ int64 .Values.revisionHistoryLimit }}
