@@ -48,6 +48,9 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         }
     },
     ("keda",): {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
+    ("rollout", "analysis"): {
+        "rollout": {"analysis": {"enabled": True, "prometheus": {"serverAddress": "http://a"}}}
+    },
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
 }
 
