@@ -20,6 +20,9 @@ help: ## list the targets
 .PHONY: venv
 venv: $(VENV) ## install the Python environment into .venv
 
+# Empty installs a copy of the packages: everything in this folder is importable otherwise.
+EDITABLE := --editable
+
 # An incomplete .venv has no stamp, so it is recreated; `hatchling` is locked like the rest.
 # `python -m` would look for modules in this folder first, pip and venv included.
 $(VENV): export PYTHONSAFEPATH := 1
@@ -27,7 +30,7 @@ $(VENV): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(EDITABLE) .
 	touch $@
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' $(LOCK_ARGS)
@@ -144,6 +147,11 @@ pipeline: $(VENV) ## release MODEL=... from its commit to every environment, as 
 observe: $(VENV) ## start Prometheus for the running sandbox, with the rules of every release
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m sandbox observe
+
+.PHONY: delivery
+delivery: $(VENV) ## start the Argo Rollouts controller for the running sandbox: canary and blue-green
+	$(PYTHON) -m tools build delivery
+	$(BIN)/python -m sandbox delivery
 
 # Refuses to run with KUBE_CONTEXT: it destroys.
 .PHONY: drill

@@ -203,4 +203,7 @@ def install(
 
 def answer(folder: Path, name: str, content: Any) -> None:
     """Let it answer with other objects from now on."""
-    (folder / f"{name}.json").write_text(json.dumps(content))
+    # At once: a stub that runs meanwhile reads the old objects or the new ones.
+    written = folder / f"{name}.json.new"
+    written.write_text(json.dumps(content))
+    written.replace(folder / f"{name}.json")
