@@ -148,6 +148,11 @@ observe: $(VENV) ## start Prometheus for the running sandbox, with the rules of 
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m sandbox observe
 
+.PHONY: delivery
+delivery: $(VENV) ## start the Argo Rollouts controller for the running sandbox: canary and blue-green
+	$(PYTHON) -m tools build delivery
+	$(BIN)/python -m sandbox delivery
+
 # Refuses to run with KUBE_CONTEXT: it destroys.
 .PHONY: drill
 drill: $(VENV) ## save, destroy and bring back the sandbox: a disaster drill (DRILL_ARGS="--dry-run", "--case etcd")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.repository import rule_files, trees
 from modelctl.repository.branch import VERSION_FILE
-from modelctl.repository.checkout import COMMON, OVERRIDE_FILE, VALUE_FILES
+from modelctl.repository.checkout import COMMON, EXPERIMENT_FILE, OVERRIDE_FILE, VALUE_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ SHOWN_FILES = 3
 PLAIN_FOLDERS = ("environments/", "charts/", "kustomize/", "argocd/", "models/")
 _TOP = ("environments/environments.yaml", "environments/environments.schema.json")
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_NAMES = "|".join(map(re.escape, (*VALUE_FILES, OVERRIDE_FILE)))
+_NAMES = "|".join(map(re.escape, (*VALUE_FILES, OVERRIDE_FILE, EXPERIMENT_FILE)))
 _VALUES = re.compile(rf"environments/{_LABEL}/(?:{re.escape(COMMON)}|[A-Za-z0-9._-]+/(?:{_NAMES}))")
 
 

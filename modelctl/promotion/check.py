@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
+from modelctl.promotion import experiment_rules
 from modelctl.repository import (
     changes,
     codeowners,
@@ -18,7 +19,13 @@ from modelctl.repository import (
     strict_yaml,
     yamlfile,
 )
-from modelctl.repository.checkout import COMMON, OVERRIDE_FILE, VALUE_FILES, Repository
+from modelctl.repository.checkout import (
+    COMMON,
+    EXPERIMENT_FILE,
+    OVERRIDE_FILE,
+    VALUE_FILES,
+    Repository,
+)
 from modelctl.repository.environments import ALL_MODELS, CHART, FILE, Environment
 from modelctl.repository.value_types import ValueTypes
 from modelctl.repository.versions import Version
@@ -176,6 +183,9 @@ def _model_violations(
     for path in sorted(folder.iterdir()):
         if path.name == OVERRIDE_FILE:
             yield from _override_violations(repository, path)
+        elif path.name == EXPERIMENT_FILE:
+            # Always read: it depends on the variants beside it, and on the date.
+            yield from experiment_rules.violations(repository.root, path, datetime.now(UTC))
         elif path.name not in VALUE_FILES:
             name = path.relative_to(repository.root)
             yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"

@@ -17,7 +17,7 @@ from modelctl.cluster import kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules
 from modelctl.repository import edits, gitrepo
-from modelctl.repository.checkout import VALUE_FILES
+from modelctl.repository.checkout import EXPERIMENT_FILE, VALUE_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from modelctl.repository.environments import Environment
 
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
+# What is left of a retired model, unless somebody asks for it to go as well.
+OF_THE_MODEL = ("settings.yaml", "capacity.yaml", EXPERIMENT_FILE)
 REFRESH = "argocd.argoproj.io/refresh"
 SET_REFRESH = "argocd.argoproj.io/application-set-refresh"
 DEADLINE_SECONDS = 120
@@ -37,7 +39,7 @@ SETTLE_SECONDS = 3.0  # a generator that still lists the model recreates its App
 def plan(
     repository: Repository, environment: Environment, model: str, now: datetime, *, files: bool
 ) -> list[edits.Edit]:
-    """Plan to remove the version file and, with `files`, the settings and capacity files."""
+    """Plan to remove the version file and, with `files`, the other files of the model."""
     later = [
         other
         for other in repository.after(environment)
@@ -46,7 +48,7 @@ def plan(
     planned = [edits.remove(repository.version_file(environment, model))]
     if files:
         folder = repository.folder(environment, model)
-        planned += [edits.remove(folder / name) for name in ("settings.yaml", "capacity.yaml")]
+        planned += [edits.remove(folder / name) for name in OF_THE_MODEL]
     if any(edit.has_changes for edit in planned):
         rules.ensure_allowed(
             [

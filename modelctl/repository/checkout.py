@@ -15,6 +15,7 @@ from modelctl.repository.versions import Version, read_version
 COMMON = "common.yaml"
 VALUE_FILES = ("settings.yaml", "capacity.yaml", "version.yaml")
 OVERRIDE_FILE = "override.yaml"  # beside them; not a value file
+EXPERIMENT_FILE = "experiment.yaml"  # nor this one
 
 
 @dataclass(frozen=True)

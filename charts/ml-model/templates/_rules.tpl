@@ -42,6 +42,8 @@
       "" true
       "pods" (gt (int64 $least) 0)
       "stale" (gt (int64 $rules.staleDays) 0)
+      "deployment" (ne (include "ml-model.isRollout" .) "true")
+      "rollout" (eq (include "ml-model.isRollout" .) "true")
       "kubernetes" $rules.kubernetes
       "argocd" $rules.argocd | toJson -}}
 {{- end -}}

@@ -1,0 +1,278 @@
+"""`modelctl experiment`: plan, follow and analyse an A/B test."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelctl.commands import _result, _table
+from modelctl.commands._options import (
+    environment_filter_option,
+    environment_option,
+    html_option,
+    model_argument,
+    output_option,
+)
+from modelctl.repository import experiments, yamlfile
+from modelctl.repository.checkout import Repository
+
+if TYPE_CHECKING:
+    from modelctl.delivery.analysis import Analysis
+    from modelctl.delivery.power import Need
+    from modelctl.delivery.standing import Standing
+    from modelctl.repository.experiments import Experiment
+
+STYLES = {"better": "green", "holds": "green", "worse": "red", "broken": "red"}
+
+at_option = click.option(
+    "--at", type=click.DateTime(), help="Moment to judge at, in UTC; default: now"
+)
+
+
+@click.group()
+def command() -> None:
+    """Plan, follow and analyse an A/B test that environments/ENV/MODEL/experiment.yaml describes.
+
+    \b
+    Example:
+      modelctl experiment analyze iris --env production --outcomes outcomes.csv
+    """
+
+
+@command.command()
+@model_argument
+@environment_option("--env", "Environment of the experiment")
+@click.argument("units", nargs=-1, required=True)
+@output_option
+def assign(model: str, environment: str, units: tuple[str, ...], output: str) -> None:
+    """Print the arm of UNITS, values of the header or cookie as clients send them.
+
+    The arithmetic of Envoy: xxHash64 of the value modulo 100, then the arms by their shares. There
+    is no salt, so experiments over the same unit split it alike.
+
+    \b
+    Example:
+      modelctl experiment assign iris --env production user-1 user-2
+    """
+    from modelctl.delivery.assignment import Assignment
+
+    assignment = Assignment.of(_experiment(model, environment).variants)
+    arms = {unit: assignment.arm(unit) for unit in units}
+    _result.echo(output, "\n".join(f"{unit}\t{arm}" for unit, arm in arms.items()), arms)
+
+
+@command.command()
+@model_argument
+@environment_option("--env", "Environment of the experiment")
+@click.option(
+    "--units-per-day",
+    type=click.FloatRange(min=0, min_open=True),
+    help="New units per day, in all arms together, to print days",
+)
+@output_option
+def plan(model: str, environment: str, units_per_day: float | None, output: str) -> None:
+    """Print how many units the experiment of MODEL needs to see each metric's minimum effect.
+
+    For one look at the planned end, with the `alpha` and `power` of experiment.yaml; alpha is
+    divided among all primary metrics and variants.
+
+    \b
+    Example:
+      modelctl experiment plan iris --env production --units-per-day 1200
+    """
+    from modelctl.delivery import power
+
+    experiment = _experiment(model, environment)
+    needs = [power.need(metric, experiment) for metric in experiment.metrics]
+    units = max(need.units for need in needs)
+    days = units / units_per_day if units_per_day else None
+    if output == "json":
+        metrics = [vars(need) for need in needs]
+        document = {"units": units, "days": days, "planned": experiment.planned_units}
+        _result.echo(output, "", {**document, "metrics": metrics})
+        return
+    _print_needs(experiment, needs, units_per_day)
+    planned = experiment.planned_units
+    click.echo(
+        f"plannedUnits: {planned:,} "
+        + (
+            "is enough"
+            if planned >= units
+            else f"is too few for a power of {experiment.power:.0%}: expected {units:,}"
+        )
+    )
+    length = (experiment.end - experiment.start).total_seconds() / 86400
+    if days and days > length:
+        click.echo(f"start to end: {length:.1f} days, too few: expected {days:.1f}")
+
+
+@command.command()
+@click.argument("model", required=False)
+@environment_filter_option
+@output_option
+def status(model: str | None, environment: str, output: str) -> None:
+    """List the experiments of the checkout: dates, arms, and the versions that git runs in them.
+
+    \b
+    Example:
+      modelctl experiment status
+    """
+    from modelctl.delivery import standing
+
+    repository = Repository.find()
+    if model:
+        repository.require_known(model)
+    if environment:
+        repository.environment(environment)
+    now = datetime.now(UTC)
+    found = [
+        entry
+        for name, each in repository.releases()
+        if model in (None, each) and environment in ("", name)
+        if (entry := standing.read(repository, repository.environment(name), each, now))
+    ]
+    if output == "json":
+        _result.echo(output, "", [entry.as_dict() for entry in found])
+    elif found:
+        _print_standings(found)
+    else:
+        click.echo("no experiments")
+
+
+@command.command()
+@model_argument
+@environment_option("--env", "Environment of the experiment")
+@click.option(
+    "--outcomes",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="CSV or Parquet file: a column `unit`, the metrics, and `arm` as logged if you have it",
+)
+@at_option
+@click.option(
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="PNG or SVG to write as well"
+)
+@html_option("Self-contained HTML page to write as well")
+@output_option
+def analyze(
+    model: str,
+    environment: str,
+    path: Path,
+    at: datetime | None,
+    plot: Path | None,
+    page: Path | None,
+    output: str,
+) -> None:
+    """Say what the outcomes of the experiment of MODEL prove, and what to do.
+
+    The arm of each unit is computed from its id. If units did not arrive in the planned shares
+    (sample ratio mismatch, p < 0.001) nothing is analysed. Before the planned end intervals are
+    confidence sequences, which hold at every look; at the end Welch's t-test and the test of two
+    proportions. p-values are Holm's over all primary metrics and variants.
+
+    \b
+    Examples:
+      modelctl experiment analyze iris --env production --outcomes outcomes.csv
+      modelctl experiment analyze iris --env production --outcomes outcomes.parquet --html report.html --plot report.png
+    """  # noqa: E501 - as they are typed
+    from modelctl.delivery import analysis, outcomes, standing, wording
+    from modelctl.delivery import page as html
+    from modelctl.delivery import plot as plots
+
+    if plot:
+        plots.require_format(plot)
+    repository = Repository.find()
+    target = repository.environment(environment)
+    experiment = experiments.require(repository, target, model)
+    now = at.replace(tzinfo=UTC) if at else datetime.now(UTC)
+    found = outcomes.read(path, experiment)
+    result = analysis.analyse(model, environment, experiment, found, now)
+    entry = standing.read(repository, target, model, now)
+    result.notes.extend(entry.notes if entry else ())
+    if plot:
+        plots.write(result, plot)
+    if page:
+        yamlfile.write(page, html.render(result))
+    if output == "json":
+        _result.echo(output, "", {**result.as_dict(), "sentence": wording.sentence(result)})
+        return
+    _print_analysis(result)
+    for file in filter(None, (plot, page)):
+        click.echo(f"wrote {file}")
+
+
+def _print_analysis(result: Analysis) -> None:
+    from modelctl.delivery import wording
+
+    console = _table.console()
+    counts = ", ".join(f"{arm} {count:,}" for arm, count in result.counts.items())
+    kind = "planned end" if result.is_final else "before the planned end"
+    click.echo(
+        f"{result.environment}-{result.model} at {result.now:%Y-%m-%d %H:%M} UTC, {kind}: "
+        f"{counts}; sample ratio p {wording.p_value(result.sample_ratio_p)}"
+    )
+    has_several = len(result.experiment.variants) > 1
+    table = _table.table("metric", "primary", "variant", "difference", "p", last="interval")
+    for each in result.findings:
+        name = f"{each.metric.name}, {each.variant}" if has_several else each.metric.name
+        table.add_row(
+            name,
+            wording.value(each.metric, each.values[0]),
+            wording.value(each.metric, each.values[1]),
+            wording.change(each.metric, each.effect.difference),
+            wording.p_value(each.adjusted_p),
+            f"{wording.interval(each)}: {wording.LEVELS[each.level]}",
+            style=STYLES.get(each.level, ""),
+        )
+    console.print(table)
+    for each in result.findings:
+        if each.removed is not None:
+            text = f"{each.metric.name}: CUPED removed {each.removed:.0%} of the variance"
+            console.print(text, style="dim", soft_wrap=True)
+    for note in result.notes:
+        console.print(note, style="dim", soft_wrap=True)
+    console.print(wording.sentence(result), style="bold", soft_wrap=True)
+
+
+def _experiment(model: str, environment: str) -> Experiment:
+    repository = Repository.find()
+    return experiments.require(repository, repository.environment(environment), model)
+
+
+def _print_needs(experiment: Experiment, needs: list[Need], units_per_day: float | None) -> None:
+    table = _table.table("metric", "effect", "units", last="days" if units_per_day else "")
+    for need in needs:
+        days = f"{need.units / units_per_day:.1f}" if units_per_day else ""
+        table.add_row(need.metric, f"{need.effect:g}", f"{need.units:,}", days)
+    _table.console().print(table)
+    arms = ", ".join(f"{arm} {share}%" for arm, share in experiment.arms.items())
+    click.echo(f"{arms}; alpha {experiment.alpha:g}, power {experiment.power:g}")
+
+
+def _print_standings(found: list[Standing]) -> None:
+    console = _table.console()
+    table = _table.table("release", "state", "end (UTC)", "units", last="arms")
+    for entry in found:
+        experiment = entry.experiment
+        arms = ", ".join(
+            f"{arm} {share}% ({entry.versions[arm] or 'not released'})"
+            for arm, share in experiment.arms.items()
+        )
+        end, units = f"{experiment.end:%Y-%m-%d %H:%M}", f"{experiment.planned_units:,}"
+        table.add_row(f"{entry.environment}-{entry.model}", entry.state, end, units, arms)
+    console.print(table)
+    for entry in found:
+        for note in entry.notes:
+            console.print(f"{entry.environment}-{entry.model}: {note}", soft_wrap=True)
+    running = [entry for entry in found if entry.state == "running"]
+    units_of = {str(entry.experiment.unit) for entry in running}
+    if len(running) > len(units_of):
+        console.print(
+            "several running experiments have the same unit: they split it alike, so the arms of "
+            "one are those of the other",
+            soft_wrap=True,
+        )

@@ -1,0 +1,1 @@
+"""Transitions and experiments: what the numbers of two arms prove."""

@@ -1,0 +1,211 @@
+"""Confidence sequences: bounds of a difference that hold at every look, however often one looks.
+
+The normal mixture of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit
+theory and asymptotic confidence sequences" (Annals of Statistics, 2024; arXiv 2103.06476), after
+Robbins (1970). With probability `1 - alpha` the true difference is in all intervals at once, so a
+test may stop at the first that excludes a value. Asymptotic: as any test with an estimated variance
+it needs some observations, see `share`.
+
+Written by the variance of the estimate and not by a count: the paper's `n * r` is
+`scale**2 / variance`. The width is then also right if the shares of traffic change on the way, and
+`scale` has the unit of the difference: the intervals are tightest where one of about that size can
+be told from none.
+
+The recording rules of the chart compute `share_bounds`, `mean_bounds` and `index_bounds` in PromQL
+(charts/ml-model/files/rollout.yaml). Pure: knows neither files nor Prometheus.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from scipy import special
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Arm(NamedTuple):
+    """What is known of one arm: the mean of `size` observations, and the variance of one."""
+
+    size: float
+    mean: float
+    variance: float
+
+
+class Interval(NamedTuple):
+    """A difference, first arm minus second, and its bounds."""
+
+    lower: float
+    estimate: float
+    upper: float
+
+
+def radius(variance: float, *, scale: float, alpha: float, dimensions: int = 1) -> float:
+    """Half the width of the confidence sequence of an estimate with that variance.
+
+    `dimensions` above 1: the radius of a ball around a vector whose numbers, in suitable axes, each
+    have the variance. Infinite without variance, which one value alone or equal ones have.
+    """
+    if not variance > 0:
+        return math.inf
+    spread = scale**2 / variance
+    log = dimensions / 2 * math.log1p(spread) - math.log(alpha)
+    return math.sqrt(2 * variance * (1 + 1 / spread) * log)
+
+
+def tightest_scale(variance: float, alpha: float) -> float:
+    """The `scale` that makes the interval narrowest when the estimate has that variance."""
+    lambert = special.lambertw(-(alpha**2) / math.e, -1).real
+    return math.sqrt(variance * (-lambert - 1))
+
+
+def share(successes: float, count: float) -> Arm:
+    """An arm of which a share is measured; its variance from two more of either outcome.
+
+    So Agresti and Coull (1998): no success in a few observations would else have a variance of zero
+    and be a certainty.
+    """
+    smooth = (successes + 2) / (count + 4)
+    return Arm(count, successes / count, smooth * (1 - smooth))
+
+
+def mean(count: float, total: float, squares: float) -> Arm:
+    """An arm of which a mean is measured, from the sums of values and of their squares."""
+    average = total / count
+    return Arm(count, average, max(squares / count - average**2, 0.0) * count / (count - 1))
+
+
+def difference(first: Arm, second: Arm, *, alpha: float, scale: float) -> Interval:
+    """The difference of two means or shares, first minus second."""
+    estimate = first.mean - second.mean
+    variance = first.variance / first.size + second.variance / second.size
+    half = radius(variance, scale=scale, alpha=alpha)
+    return Interval(estimate - half, estimate, estimate + half)
+
+
+class Counts(NamedTuple):
+    """What both arms counted in the same short time: an amount of `count` observations each.
+
+    The amount is a number of events among them, such as errors, or a sum of their values.
+    """
+
+    canary: float
+    canary_count: float
+    stable: float
+    stable_count: float
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of many short times, added up so that only arms of the same time are compared.
+
+    Each time weighs `n1 * n0 / (n1 + n0)`, as Mantel and Haenszel weigh strata: if all requests
+    fail more often for an hour in which the canary has a larger share of them, neither arm is
+    worse. `weight` is the sum, and the number of observations that the difference is worth.
+    """
+
+    weight: float
+    canary: float
+    stable: float
+    squares: float  # of the times' differences
+    products: float  # difference by weight
+    weight_squares: float
+
+    @property
+    def estimate(self) -> float:
+        """The difference, canary minus stable."""
+        return (self.canary - self.stable) / self.weight
+
+    @property
+    def scatter(self) -> float:
+        """The variance of the difference, from how much the times differ among each other.
+
+        Larger than that of independent observations if they come in clusters.
+        """
+        slope = self.estimate
+        total = self.squares - 2 * slope * self.products + slope**2 * self.weight_squares
+        return max(total, 0.0) / self.weight**2
+
+
+def tally(times: Iterable[Counts]) -> Tally:
+    """Add up what both arms counted, time by time."""
+    sums = [0.0] * 6
+    for each in times:
+        both = each.canary_count + each.stable_count
+        if not both:
+            continue
+        weight = each.canary_count * each.stable_count / both
+        canary = each.canary * each.stable_count / both
+        stable = each.stable * each.canary_count / both
+        gap = canary - stable
+        parts = (weight, canary, stable, gap**2, gap * weight, weight**2)
+        sums = [total + part for total, part in zip(sums, parts, strict=True)]
+    return Tally(*sums)
+
+
+class Limits(NamedTuple):
+    """When a canary is worse: by more than `margin`, the largest difference that is tolerated.
+
+    `worse` and `better` are the chances to find it beyond the margin, or within, if it is not.
+    """
+
+    margin: float
+    worse: float
+    better: float
+
+
+def share_bounds(evidence: Tally, limits: Limits) -> Interval:
+    """How much larger the canary's share is.
+
+    The upper bound takes the variance that the canary would have at the margin: no error in a few
+    requests does not prove that there will be none.
+    """
+
+    def spread(value: float) -> float:
+        return value * (1 - value)
+
+    amounts = (evidence.canary, evidence.stable)
+    canary, stable = ((amount + 0.5) / (evidence.weight + 1) for amount in amounts)
+    seen = max(spread(canary), spread(stable))
+    supposed = max(seen, spread(min(stable + limits.margin, 1.0)))
+    return _around(
+        evidence.estimate,
+        max(seen / evidence.weight, evidence.scatter),
+        max(supposed / evidence.weight, evidence.scatter),
+        limits,
+    )
+
+
+def mean_bounds(evidence: Tally, limits: Limits) -> Interval:
+    """How much larger the canary's mean is; the variance is how much the times differ."""
+    return _around(evidence.estimate, evidence.scatter, evidence.scatter, limits)
+
+
+def _around(estimate: float, low: float, high: float, limits: Limits) -> Interval:
+    return Interval(
+        estimate - radius(low, scale=limits.margin, alpha=limits.worse),
+        estimate,
+        estimate + radius(high, scale=limits.margin, alpha=limits.better),
+    )
+
+
+def index_bounds(
+    bins: Sequence[tuple[float, float]], weight: float, limits: Limits, rows: float = 1.0
+) -> Interval:
+    """The population stability index of two arms, from canary and stable of each bin's tally.
+
+    `rows` is the mean number of rows of a request: as they are often alike, they count as one. The
+    root of the index is a distance for small differences, so the noise widens it on both sides.
+    """
+    total = weight + len(bins) / 2
+    shares = [((canary + 0.5) / total, (stable + 0.5) / total) for canary, stable in bins]
+    index = sum((canary - stable) * math.log(canary / stable) for canary, stable in shares)
+    root, scale = math.sqrt(index), math.sqrt(limits.margin)
+    low, high = (
+        radius(rows / weight, scale=scale, alpha=alpha, dimensions=len(bins) - 1)
+        for alpha in (limits.worse, limits.better)
+    )
+    return Interval(max(root - low, 0.0) ** 2, index, (root + high) ** 2)

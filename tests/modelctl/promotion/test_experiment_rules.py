@@ -1,0 +1,153 @@
+"""`experiment.yaml` is checked like every other file, and its arms have to exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelctl.errors import RefusedError
+from modelctl.promotion import check
+from modelctl.repository.checkout import Repository
+from tests.modelctl.conftest import VERSION, commit_all, git, run
+from tests.modelctl.promotion.judged import freeze, judge
+
+FILE = "environments/production/iris/experiment.yaml"
+TEXT = """\
+hypothesis: The forest is accepted more often.
+owner: "@ml-team"
+unit:
+  header: x-user-id
+arms:
+  primary: 80
+  forest: 20
+start: "2026-11-01T00:00:00Z"
+end: "2999-11-15T00:00:00Z"
+plannedUnits: 8000
+metrics:
+  - name: accepted
+    kind: proportion
+    direction: increase
+    minimumEffect: 0.02
+    baseline: 0.1
+guardrails:
+  - name: seconds
+    kind: mean
+    direction: decrease
+    margin: 0.05
+"""
+
+
+def put(repo: Path, text: str = TEXT, **shares: int) -> Path:
+    """Write the experiment, and variants with these shares."""
+    (repo / FILE).write_text(text)
+    folder = repo / FILE.replace("experiment.yaml", "variants")
+    folder.mkdir(exist_ok=True)
+    for name, share in shares.items():
+        (folder / f"{name}.yaml").write_text(f"{VERSION}share: {share}\n")
+    return repo
+
+
+def problems(repo: Path) -> list[str]:
+    """What `check` says of the experiment alone."""
+    return [line for line in check.file_violations(Repository.find(repo)) if FILE in line]
+
+
+def test_an_experiment_with_its_variants_has_no_problem(released: Path) -> None:
+    assert problems(put(released, forest=20)) == []
+
+
+def test_an_unknown_arm_is_refused_with_its_line(released: Path) -> None:
+    assert problems(put(released, tree=20)) == [
+        f"{FILE}:7: arms.forest: unknown arm: expected one of primary, tree, as in variants/",
+        f"{FILE}:5: arms: tree has a share of the traffic too; end the experiment first, or set "
+        "`share: 0` in variants/",
+    ]
+
+
+def test_a_running_experiment_needs_its_shares(released: Path) -> None:
+    (problem,) = problems(put(released, forest=21))
+    assert f"{FILE}:7: arms.forest: the share is 21 in variants/forest.yaml: expected 20" in problem
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        pytest.param(('"2026-11-01', '"2998-11-01'), id="before-the-start-a-share-may-ramp-up"),
+        pytest.param(('"2999-11-15', '"2026-11-15'), id="afterwards-everything-may-change"),
+    ],
+)
+def test_outside_of_its_dates_shares_are_free(released: Path, dates: tuple[str, str]) -> None:
+    assert problems(put(released, TEXT.replace(*dates), forest=1)) == []
+
+
+def test_after_its_end_the_variants_may_be_gone(released: Path) -> None:
+    text = TEXT.replace('"2999-11-15', '"2026-11-15')
+    assert problems(put(released, text)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        pytest.param("owner: ", "owners: ", "owners: Extra inputs", id="unknown-key"),
+        pytest.param('"@ml-team"', "nobody", "owner: ", id="owner"),
+        pytest.param("forest: 20", "forest: 30", "add up to 100", id="shares"),
+        pytest.param("primary: 80", "control: 80", "lacks primary", id="no-control"),
+        pytest.param("2999-11-15", "2026-10-01", "`end` must be later", id="end-before-start"),
+        pytest.param("increase", "upwards", "metrics.0.direction", id="direction"),
+        pytest.param("minimumEffect: 0.02", "minimumEffect: 0", "minimumEffect", id="no-effect"),
+        pytest.param("minimumEffect: 0.02", "minimumEffect: .nan", "minimumEffect", id="nan"),
+        pytest.param("name: seconds", "name: accepted", "two meanings: accepted", id="twice"),
+        pytest.param("name: seconds", "name: unit", "two meanings: unit", id="reserved"),
+        pytest.param(
+            "baseline: 0.1", "aggregate: mean", "aggregate any or all", id="aggregate-of-kind"
+        ),
+        pytest.param("baseline: 0.1", "baseline: 12", "baseline from 0 to 1", id="percent"),
+        pytest.param("header: x-user-id", "query: id", "query", id="unit"),
+        pytest.param(
+            "header: x-user-id", "header: a\n  cookie: b", "either `header` or", id="two-units"
+        ),
+        pytest.param("arms:", "arms: &a", "anchor", id="anchor"),
+    ],
+)
+def test_a_wrong_file_is_refused(released: Path, before: str, after: str, message: str) -> None:
+    assert before in TEXT
+    text = "\n".join(problems(put(released, TEXT.replace(before, after, 1), forest=20)))
+    assert message in text
+
+
+def test_a_share_that_is_no_percentage_is_refused(released: Path) -> None:
+    put(released, forest=200)
+    text = "\n".join(check.file_violations(Repository.find(released)))
+    assert "variants/forest.yaml:10: share: expected a percentage from 0 to 100" in text
+
+
+def test_the_file_passes_the_judge_like_settings_and_a_freeze_covers_it(released: Path) -> None:
+    (released / FILE).with_name("version.yaml").write_text(VERSION)
+    commit_all(released, "release iris in production")
+    git(released, "branch", "--move", "main")
+    git(released, "switch", "--quiet", "--create", "change")
+    (released / FILE).write_text(TEXT.replace('"2999-11-15', '"2026-11-15'))
+    commit_all(released, "ask a question")
+    assert "no problems" in judge()
+    freeze(released)
+    (released / FILE).write_text(TEXT.replace('"2999-11-15', '"2026-11-15'))
+    commit_all(released, "ask a question")
+    with pytest.raises(RefusedError, match=f"{FILE}: 'production' is frozen"):
+        judge()
+
+
+def test_a_promotion_leaves_it_where_it_is(released: Path) -> None:
+    path = released / "environments/dev/iris/experiment.yaml"
+    path.write_text(TEXT.replace('"2999-11-15', '"2026-11-15'))
+    commit_all(released, "ask a question")
+    run("promote", "iris", "--to", "staging", "--no-live")
+    assert not (released / "environments/staging/iris/experiment.yaml").exists()
+
+
+def test_a_retired_model_takes_it_along(released: Path) -> None:
+    path = released / "environments/dev/iris/experiment.yaml"
+    path.write_text(TEXT)
+    commit_all(released, "ask a question")
+    run("retire", "iris", "--env", "dev", "--files", "--no-live")
+    assert not path.parent.exists()
