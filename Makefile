@@ -20,6 +20,9 @@ help: ## list the targets
 .PHONY: venv
 venv: $(VENV) ## install the Python environment into .venv
 
+# Empty installs a copy of the packages: everything in this folder is importable otherwise.
+EDITABLE := --editable
+
 # An incomplete .venv has no stamp, so it is recreated; `hatchling` is locked like the rest.
 # `python -m` would look for modules in this folder first, pip and venv included.
 $(VENV): export PYTHONSAFEPATH := 1
@@ -27,7 +30,7 @@ $(VENV): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(EDITABLE) .
 	touch $@
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' $(LOCK_ARGS)
@@ -145,6 +148,11 @@ observe: $(VENV) ## start Prometheus for the running sandbox, with the rules of 
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m sandbox observe
 
+.PHONY: delivery
+delivery: $(VENV) ## start the Argo Rollouts controller for the running sandbox: canary and blue-green
+	$(PYTHON) -m tools build delivery
+	$(BIN)/python -m sandbox delivery
+
 # Refuses to run with KUBE_CONTEXT: it destroys.
 .PHONY: drill
 drill: $(VENV) ## save, destroy and bring back the sandbox: a disaster drill (DRILL_ARGS="--dry-run", "--case etcd")
@@ -242,6 +250,10 @@ bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## measure the cost 
 .PHONY: bench-memory
 bench-memory: $(VENV) models ## measure the memory of each bundle, shared and for each worker
 	$(BIN)/python -m benchmarks.memory
+
+.PHONY: bench-verdict
+bench-verdict: $(VENV) ## simulate canaries of known truth: what aborts them, and when (writes docs/explanation/verdict.md)
+	$(BIN)/python -m benchmarks.verdict --write
 
 ## --- Supply chain: signatures, SBOM, provenance, vulnerabilities
 

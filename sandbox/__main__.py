@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         ("status", _status, "show the components; exit code 1 unless all are ready"),
         ("drill", _drill, "save, destroy, bring back and compare: a disaster drill on the sandbox"),
         ("observe", _observe, "start Prometheus for a running sandbox"),
+        ("delivery", _delivery, "start the Argo Rollouts controller for a running sandbox"),
         ("logs", _logs, "print a component's log"),
         ("pipeline", _pipeline, "release a committed model to every environment"),
         ("test-image", _test_image, "build a model's image and test it as a pod would run it"),
@@ -146,6 +147,14 @@ def _observe(_: argparse.Namespace) -> int:
 
     preflight.require_root()
     print(observe.observe(find_layout()))
+    return 0
+
+
+def _delivery(_: argparse.Namespace) -> int:
+    from sandbox import preflight, progressive
+
+    preflight.require_root()
+    print(progressive.deliver(find_layout()))
     return 0
 
 

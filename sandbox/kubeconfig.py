@@ -23,6 +23,7 @@ CLIENTS = (
     "proxy",
     "coredns",
     "metrics-server",
+    "rollouts",
 )
 
 

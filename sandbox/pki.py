@@ -74,6 +74,7 @@ IDENTITIES = (
         "sandbox:metrics-server",
         server_names=("metrics-server.kube-system.svc",),
     ),
+    Identity("rollouts", "sandbox:rollouts"),
 )
 
 

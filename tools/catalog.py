@@ -26,6 +26,7 @@ _HELM3_FLAGS = (
     "-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor={client_go_minor}",
 )
 _CONTAINERD = "github.com/containerd/containerd/v2"
+_ROLLOUTS = "github.com/argoproj/argo-rollouts"
 _PROMETHEUS = "github.com/prometheus/prometheus"
 # Prints the version alone, with build metadata only if there is any.
 _HELM_VERSION = ("version", "--template", "{{.Version}}")
@@ -145,6 +146,31 @@ CATALOG: tuple[Tool, ...] = (
             Asset("manifests/crds", "manifests/crds"),
             Asset("manifests/base/config", "manifests/base/config"),
         ),
+    ),
+    Tool(
+        "argo-rollouts",
+        _ROLLOUTS,
+        tuple(
+            # A module has no commit, which Argo Rollouts reports as unknown.
+            Binary(name, f"{_ROLLOUTS}/cmd/{name}", (asked,), f"{prefix}{{version}}+unknown")
+            for name, asked, prefix in (
+                ("rollouts-controller", "--version", ""),
+                ("kubectl-argo-rollouts", "version", "kubectl-argo-rollouts: "),
+            )
+        ),
+        seconds=150,
+        ldflags=f"-X {_ROLLOUTS}/utils/version.version={{bare}}",
+        cgo=False,
+        # What the controller may do.
+        assets=(Asset("manifests/role", "manifests/role"),),
+    ),
+    # Ours: what the controller's own code refuses in a Rollout, for the tests of the chart.
+    Tool(
+        "rollout-validator",
+        _ROLLOUTS,
+        (Binary("rollout-validator", "tools/rollout-validator"),),
+        seconds=30,
+        cgo=False,
     ),
     # Ours: whether Argo CD's own code would sync at a time, for the tests of modelctl's windows.
     Tool(
@@ -306,6 +332,17 @@ CATALOG: tuple[Tool, ...] = (
         cgo=False,
     ),
     _definitions(
+        "argo-rollouts",
+        _ROLLOUTS,
+        *(
+            f"manifests/crds/{name}-crd.yaml"
+            for name in (
+                *("analysis-run", "analysis-template", "cluster-analysis-template", "experiment"),
+                "rollout",
+            )
+        ),
+    ),
+    _definitions(
         "external-secrets",
         "github.com/external-secrets/external-secrets",
         "config/crds/bases/external-secrets.io_externalsecrets.yaml",
@@ -334,6 +371,18 @@ CATALOG: tuple[Tool, ...] = (
             for name in ("podmonitors", "prometheusrules", "servicemonitors")
         ),
     ),
+    _definitions(
+        "traefik",
+        "github.com/traefik/traefik/v3",
+        *(
+            f"docs/content/reference/dynamic-configuration/traefik.io_{name}.yaml"
+            for name in (
+                *("ingressroutes", "ingressroutetcps", "ingressrouteudps", "middlewares"),
+                *("middlewaretcps", "serverstransports", "serverstransporttcps", "tlsoptions"),
+                *("tlsstores", "traefikservices"),
+            )
+        ),
+    ),
     _definitions("vpa", "k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-v1-crd-gen.yaml"),
 )
 
@@ -352,12 +401,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "monitoring": ("prometheus", "helm4", "kustomize"),
     # What the end-to-end tests run in addition to the cluster and the chart's tools.
     "e2e": ("traefik", "prometheus-adapter", "cosign"),
+    # What `make delivery` adds to a running sandbox: progressive delivery behind a gateway.
+    "delivery": (
+        *("argo-rollouts", "traefik", "prometheus"),
+        *("crds-argo-rollouts", "crds-gateway-api", "crds-traefik"),
+    ),
     # What the chart's tests run.
     "chart": (
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),
         *("helm-schema", "helm-docs", "kube-score", "chart-testing"),
-        *("crds-external-secrets", "crds-gateway-api", "crds-istio", "crds-keda"),
-        *("crds-prometheus", "crds-vpa", "sync-windows", "argocd"),
+        *("crds-argo-rollouts", "crds-external-secrets", "crds-gateway-api", "crds-istio"),
+        *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
+        *("rollout-validator", "sync-windows", "argocd"),
     ),
 }
 

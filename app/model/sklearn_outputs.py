@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.errors import RequestError
+from app.model.model_errors import told
 from app.model.prediction import (
     ModelOutputError,
     Prediction,
@@ -43,7 +44,7 @@ def ask(estimator: Any, given: Any, rows: int, output: Output) -> Prediction:
         raise
     except Exception as error:  # each library has error classes of its own
         raise RequestError(
-            422, "model-refused", "The model rejected these rows", str(error)[:300]
+            422, "model-refused", "The model rejected these rows", told(error, given)
         ) from error
     probabilities = scores = None
     if raw_probabilities is not None:

@@ -65,7 +65,7 @@ def from_git(
 def from_cluster(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> Evidence:
-    """Evidence from Argo CD and the Deployment; from git if none is reachable."""
+    """Evidence from Argo CD and the Deployment or Rollout; from git if none is reachable."""
     in_git = from_git(repository, environment, model, version)
     try:
         application = kube.application(f"{environment.name}-{model}")
@@ -76,7 +76,7 @@ def from_cluster(
         return replace(in_git, health="Missing", note="")
     report = argocd.read(application)
     pods = _workload(environment, model, report.name)
-    # A Deployment tells since when this version runs; the health of Argo CD also changes otherwise.
+    # The workload tells since when this version runs; the health of Argo CD also changes otherwise.
     since = pods.rolled_out_at if pods else report.since
     record = "since its rollout" if pods else "since Argo CD last reported a health change"
     images = pods.images if pods else report.images
@@ -118,7 +118,7 @@ def health_violations(
 
 def _workload(environment: Environment, model: str, application: str) -> Workload | None:
     try:
-        deployment = kube.deployments(environment.namespace, model).get(model)
+        found = kube.workloads(environment.namespace, model).get(model)
     except kube.UnreachableError:  # the model may run in another cluster than Argo CD
         return None
-    return workload.read(deployment, application) if deployment else None
+    return workload.read(found, application) if found else None

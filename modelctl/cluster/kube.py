@@ -12,8 +12,10 @@ from modelctl.errors import ModelctlError
 TIMEOUT_SECONDS = 10
 INSTANCE = "app.kubernetes.io/instance"
 CONTAINER = "model"
+ROLLOUT = "Rollout"
 # Objects of one request: a page of Applications has about 10 MB, and must arrive in time.
 PAGE_SIZE = 1000
+NOT_FOUND = "(NotFound)"
 # A selector with more names makes the address too long for some proxies.
 MAX_SELECTED = 40
 
@@ -72,15 +74,29 @@ def application(name: str) -> dict[str, Any] | None:
     return items[0] if items else None
 
 
-def deployments(namespace: str, model: str = "") -> dict[str, dict[str, Any]]:
-    """The Deployments of the releases in a namespace, or of one, by the name of the release."""
+def workloads(namespace: str, model: str = "") -> dict[str, dict[str, Any]]:
+    """The Deployments and Rollouts in a namespace, or of one release, by the release's name.
+
+    A release that moves from one to the other has both for a while: here it is the Rollout, and the
+    Application is not Synced before one is gone.
+    """
     selector = f"{INSTANCE}={model}" if model else INSTANCE
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    found = list_raw(f"/apis/apps/v1/namespaces/{namespace}/deployments", labelSelector=selector)
+    try:
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts"
+        rollouts = list_raw(path, labelSelector=selector)
+    except UnreachableError as error:
+        if NOT_FOUND not in error.reason:
+            raise
+        rollouts = []  # a cluster without Argo Rollouts
     return {
         item["metadata"]["labels"][INSTANCE]: item
-        for item in list_raw(path, labelSelector=selector)
+        for item in [*found, *({**rollout, "kind": ROLLOUT} for rollout in rollouts)]
         # Not one among a release's extra objects.
-        if any(c["name"] == CONTAINER for c in item["spec"]["template"]["spec"]["containers"])
+        if any(
+            c["name"] == CONTAINER
+            for c in item["spec"].get("template", {}).get("spec", {}).get("containers", [])
+        )
     }
 
 

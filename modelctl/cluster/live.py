@@ -1,7 +1,7 @@
 """Judge a release in the cluster by everything that git says: commit, version, chart and pods.
 
-Pure: what Argo CD, the Deployment and git say is given. Argo CD's word counts only while it is
-current: with its controller gone, it would be Synced and Healthy for ever.
+Pure: what Argo CD, the Deployment or Rollout and git say is given. Argo CD's word counts only while
+it is current: with its controller gone, it would be Synced and Healthy for ever.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from modelctl.cluster.argocd import Report
+    from modelctl.cluster.transition import Transition
     from modelctl.cluster.workload import Workload
     from modelctl.repository.followed import Branch
     from modelctl.repository.versions import Version
@@ -33,7 +34,7 @@ class Live:
     `sync` and `health` are Argo CD's words as far as they are still true: Unknown once they are out
     of date, OutOfSync if git has a newer commit, Progressing while pods are replaced. `revision` is
     the commit that Argo CD compared at `looked_at` (ISO 8601). `problems` says what differs from
-    git, `refusals` why pods refused their bundle.
+    git, `refusals` why pods refused their bundle, `transition` how far a Rollout has got.
     """
 
     sync: str = ""
@@ -47,6 +48,7 @@ class Live:
     staleness: str = ""
     problems: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
+    transition: Transition | None = None
 
     @property
     def is_current(self) -> bool:
@@ -98,7 +100,7 @@ def judge(
     problems = [stale, behind, _chart(report, version), *report.problems]
     problems += _pod_problems(version, report, pods)
     if can_read_pods and pods is None and report.is_local:
-        problems.append("no Deployment")
+        problems.append("no Deployment and no Rollout")
     return Live(
         sync,
         health,
@@ -110,6 +112,7 @@ def judge(
         pods.wanted if pods else None,
         stale,
         tuple(filter(None, problems)),
+        transition=pods.transition if pods else None,
     )
 
 

@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from modelctl.repository.versions import Version
 
     Releases = Sequence[tuple[Environment, str]]
-    Deployments = dict[str, dict[str, Any]]
+    Workloads = dict[str, dict[str, Any]]
 
 MAX_PARALLEL = 8
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What Argo CD, the Deployments and git said at `now`.
+    """What Argo CD, the Deployments or Rollouts and git said at `now`.
 
-    `deployments` by namespace and release; None for a namespace that may not be read.
+    `workloads` by namespace and release; None for a namespace that may not be read.
     """
 
     repository: Repository
     now: datetime
     reports: dict[str, Report]
-    deployments: dict[str, Deployments | None]
+    workloads: dict[str, Workloads | None]
     branch: Branch
     max_age: timedelta | None = None
     refusals: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Snapshot:
         report = self.reports.get(name)
         if report is None:
             return live.NO_APPLICATION
-        listed = self.deployments.get(environment.namespace)
+        listed = self.workloads.get(environment.namespace)
         found = listed.get(model) if listed is not None else None
         state = live.judge(
             version,
@@ -91,15 +91,15 @@ def read(repository: Repository, releases: Releases, now: datetime) -> Snapshot:
     with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         namespaces = {environment.namespace for environment, _ in releases}
         model = releases[0][1] if narrow else ""
-        lists = {name: pool.submit(_deployments, name, model) for name in namespaces}
+        lists = {name: pool.submit(_workloads, name, model) for name in namespaces}
         reports = _reports(releases, narrow=narrow)
         names = [f"{environment.name}-{name}" for environment, name in releases]
         ours = [reports[name] for name in names if name in reports]
         age = pool.submit(argocd.read_max_age, ours[0].namespace) if ours else None
         branch = read_branch(repository, ours)
-        deployments = {name: listed.result() for name, listed in lists.items()}
+        workloads = {name: listed.result() for name, listed in lists.items()}
         max_age = age.result() if age else None
-    return Snapshot(repository, now, reports, deployments, branch, max_age)
+    return Snapshot(repository, now, reports, workloads, branch, max_age)
 
 
 def read_branch(repository: Repository, reports: Iterable[Report] = ()) -> Branch:
@@ -114,7 +114,7 @@ def with_refusals(snapshot: Snapshot, releases: Iterable[tuple[Environment, str]
     """The same with why pods of these releases refused their bundles."""
     models: dict[str, list[str]] = {}
     for environment, model in releases:
-        if snapshot.deployments.get(environment.namespace) is not None:
+        if snapshot.workloads.get(environment.namespace) is not None:
             models.setdefault(environment.namespace, []).append(model)
     refusals = {}
     for namespace, names in models.items():
@@ -135,9 +135,9 @@ def _reports(releases: Releases, *, narrow: bool) -> dict[str, Report]:
     return {item["metadata"]["name"]: argocd.read(item) for item in found if item}
 
 
-def _deployments(namespace: str, model: str) -> Deployments | None:
+def _workloads(namespace: str, model: str) -> Workloads | None:
     try:
-        return kube.deployments(namespace, model)
+        return kube.workloads(namespace, model)
     except kube.UnreachableError:
         return None
 

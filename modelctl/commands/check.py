@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.commands._options import output_option
-from modelctl.errors import ModelctlError, RefusedError
-from modelctl.promotion import branch_rules, check, merge_rules
+from modelctl.errors import RefusedError, UsageError
+from modelctl.promotion import branch_rules, check, merge_rules, repair
 from modelctl.repository import branch as branches
+from modelctl.repository import checkout
 from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
@@ -40,18 +41,19 @@ def command(base: str | None, head: str | None, live: bool, output: str) -> None
       modelctl check --base origin/main
       modelctl check --base origin/main --head my-branch
     """
-    repository = Repository.find()
     known: list[str] = []
     if base is None:
         for option, is_given in (("--head", head is not None), ("--live", live)):
             if is_given:
-                raise ModelctlError(
+                raise UsageError(
                     f"{option} needs --base", fix=f"modelctl check --base origin/main {option} ..."
                 )
+        repository = Repository.find()
         violations, summary = check.file_violations(repository), _summary(repository)
     else:
-        branch = branches.between(repository.root, base, head)
-        verdict = _judge(repository, branch, live=live)
+        # Rules that cannot be read are no obstacle for the change that repairs them.
+        branch = branches.between(checkout.find_root(None, ".git"), base, head)
+        verdict = _judge(branch, live=live)
         violations, known = verdict.violations, verdict.evidence
         count = len(branch.changes.names)
         summary = f"{count} changed file{'' if count == 1 else 's'}: no problems"
@@ -67,17 +69,24 @@ def command(base: str | None, head: str | None, live: bool, output: str) -> None
         click.echo(summary)
 
 
-def _judge(repository: Repository, branch: Branch, *, live: bool) -> merge_rules.Verdict:
+def _judge(branch: Branch, *, live: bool) -> merge_rules.Verdict:
     """Cheapest first: what is no plain file is not read at all."""
     violations = list(branch_rules.kind_violations(branch))
-    if not violations:
-        with tempfile.TemporaryDirectory(prefix="modelctl-") as folder:
-            checked = branch.export(Path(folder)) if branch.is_committed else repository
-            markers = branch.text_before(check.CHART_VALUES)
-            violations = check.file_violations(checked, branch.changes, markers)
+    needed = repair.find(branch) if not violations else repair.Repair(branch, {})
+    violations += needed.violations()
     if violations:
         return merge_rules.Verdict(violations, [])
-    return merge_rules.judge(branch, datetime.now(UTC), live=live)
+    with tempfile.TemporaryDirectory(prefix="modelctl-") as folder:
+        exported = branch.is_committed
+        checked = branch.export(Path(folder)) if exported else Repository.find(branch.root)
+        violations = check.file_violations(checked, branch.changes, needed.markers)
+        violations += needed.result_violations(checked)
+    if violations:
+        return merge_rules.Verdict(violations, [])
+    if not needed.has_environments:
+        return merge_rules.Verdict(list(branch_rules.outdated_violations(branch)), needed.notes())
+    verdict = merge_rules.judge(branch, datetime.now(UTC), live=live)
+    return merge_rules.Verdict(verdict.violations, [*needed.notes(), *verdict.evidence])
 
 
 def _summary(repository: Repository) -> str:

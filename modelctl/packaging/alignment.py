@@ -78,7 +78,7 @@ def text_columns(estimator: Any, names: list[str]) -> dict[str, list[str]]:
     if count is not None and count != len(fitted):
         return {}
     uses = dict(zip(fitted, uses_of(estimator, fitted), strict=True))
-    return {name: use.texts for name, use in uses.items() if use.texts or use.vectorizer}
+    return {name: use.texts for name, use in uses.items() if use.texts or use.is_text}
 
 
 def listed(names: Iterable[Any]) -> str:

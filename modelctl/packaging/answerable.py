@@ -69,6 +69,8 @@ def type_name(estimator: Any) -> str:
 
 def _remedy(name: str, estimator: Any) -> str:
     """What to do about an estimator that only answers the rows of `fit`."""
+    if getattr(estimator, "refit", True) is False:
+        return f"fit {name} with refit=True, or dump the estimator that you fitted afterwards"
     if name == "LocalOutlierFactor":
         return "fit LocalOutlierFactor(novelty=True)"
     if holds(is_clusterer, estimator):

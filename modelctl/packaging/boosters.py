@@ -9,13 +9,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from sklearn.exceptions import NotFittedError
 
-from modelctl.packaging.lowering import catboost_trees
+from modelctl.errors import ModelctlError
+from modelctl.packaging.custom_code import nested
+from modelctl.packaging.lowering import catboost_trees, xgboost_trees
+from modelctl.packaging.lowering.graph import CannotLowerError
 from modelctl.packaging.lowering.native_categories import native_categories
 from modelctl.packaging.lowering.walk import kind, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def ensure_intact_categories(estimator: Any) -> None:
+    """Raise ModelctlError for a model that has lost the names of its categories."""
+    for member in nested(estimator):
+        if not kind(member).startswith("XGB"):
+            continue
+        try:
+            xgboost_trees.native_categories(member)
+        except xgboost_trees.DamagedCategoriesError as error:
+            raise ModelctlError(
+                f"{kind(member)} has damaged names of categories",
+                expected="categories in ASCII: XGBoost up to 3.2 cuts others at the wrong byte, "
+                "and answers values that training has not seen",
+                found="a `category` column with a name outside ASCII",
+                fix="encode it before XGBoost: fit a pipeline with OrdinalEncoder(handle_unknown="
+                "'use_encoded_value', unknown_value=-1) or OneHotEncoder on that column",
+            ) from error
+        except (CannotLowerError, NotFittedError):
+            continue
 
 
 def with_categories(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:

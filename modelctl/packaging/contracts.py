@@ -240,8 +240,10 @@ def _missing(one: _Evidence, accepted: dict[Probe, bool], unseen: Unseen) -> Rul
         raise _refused_by_model(one.name, "missing: allow", "missing values")
     if one.rule.missing is not None:
         return one.rule.missing
-    # An encoder that answers any text answers none at all in the same way.
-    takes_any = unseen == "pass" and (one.dtype == "string" or bool(one.numbers))
+    # An encoder that answers any text answers none at all in the same way; a boolean has no other
+    # unseen value.
+    is_open = unseen == "pass" or one.dtype == "boolean"
+    takes_any = is_open and (one.dtype == "string" or bool(one.numbers))
     proposed = one.may_be_missing or takes_any
     return "allow" if proposed and is_answered else "refuse"
 

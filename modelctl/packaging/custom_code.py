@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from app.model.sklearn_engine import BOOSTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PUBLISHED = frozenset(
     {"sklearn", "numpy", "scipy", "pandas", "joblib", "builtins", "collections", "functools"}
@@ -41,6 +44,16 @@ def _root(module: str) -> str:
 def _modules(estimator: Any) -> set[str]:
     """The modules of all classes and functions in an estimator and its nested ones."""
     modules: set[str] = set()
+    for value in nested(estimator):
+        owner = value if isinstance(value, type | types.FunctionType) else type(value)
+        modules.add(str(getattr(owner, "__module__", "builtins")))
+        # A class of the user's own may stand on a library's.
+        modules.update(base.__module__ for base in _bases(owner) if _is_booster(base))
+    return modules
+
+
+def nested(estimator: Any) -> Iterator[Any]:
+    """An estimator, and every estimator, function and other object inside it, once each."""
     seen: set[int] = set()
     pending = [estimator]
     while pending:
@@ -48,14 +61,11 @@ def _modules(estimator: Any) -> set[str]:
         if id(value) in seen or isinstance(value, str | bytes | int | float | bool | None):
             continue
         seen.add(id(value))
+        yield value
         if isinstance(value, functools.partial):
             pending.extend([value.func, *value.args, *value.keywords.values()])
         elif isinstance(value, types.MethodType):
             pending.extend([value.__func__, value.__self__])
-        owner = value if isinstance(value, type | types.FunctionType) else type(value)
-        modules.add(str(getattr(owner, "__module__", "builtins")))
-        # A class of the user's own may stand on a library's.
-        modules.update(base.__module__ for base in _bases(owner) if _is_booster(base))
         if isinstance(value, dict):
             pending.extend(value.values())
         elif isinstance(value, list | tuple | set):
@@ -63,9 +73,15 @@ def _modules(estimator: Any) -> set[str]:
         elif isinstance(value, np.ndarray) and value.dtype == object:
             # Members of an ensemble, such as an array of trees per stage.
             pending.extend(value.ravel().tolist())
-        elif hasattr(value, "get_params") and not isinstance(value, type):
+        elif _is_part(value):
             pending.extend(vars(value).values())
-    return modules
+
+
+def _is_part(value: Any) -> bool:
+    """Whether it is an estimator, or an object in which scikit-learn keeps some."""
+    if isinstance(value, type) or not hasattr(value, "__dict__"):
+        return False
+    return hasattr(value, "get_params") or _root(type(value).__module__) == "sklearn"
 
 
 def _bases(owner: Any) -> tuple[type, ...]:

@@ -16,7 +16,14 @@ from modelctl.packaging.candidates import perturbed
 from modelctl.packaging.column_types import json_rows
 from modelctl.packaging.lowering import CannotLowerError, lower
 from modelctl.packaging.oracle import RefusedRowsError
-from modelctl.packaging.parity import Parity, compare, compare_splits, encode, in_parts
+from modelctl.packaging.parity import (
+    NotComparableError,
+    Parity,
+    compare,
+    compare_splits,
+    encode,
+    in_parts,
+)
 from modelctl.packaging.refusals import count_answered
 
 if TYPE_CHECKING:
@@ -218,7 +225,7 @@ def _try_onnx(subject: Subject, sample: Batch, rows: Perturbed, tolerance: float
     except AppError as error:
         reason = f"refuses rows that scikit-learn answers: {error}"
         return Attempt("onnx", None, reason[:300])
-    except RefusedRowsError as error:
+    except (RefusedRowsError, NotComparableError) as error:
         return Attempt("onnx", None, f"cannot be compared: {error}"[:300])
     refused = subject.rows(rows.refused)
     parity.refused = len(refused)

@@ -38,7 +38,8 @@ class Use:
     """How the steps use one feature.
 
     `categories`: what encoders that read the feature itself were fitted on, in their order.
-    `encoder`, `imputer`, `vectorizer`: the first such step's class. `custom`: a step of unknown
+    `encoder`, `imputer`, `vectorizer`: the first such step's class. `is_text`: a vectorizer reads
+    the feature alone, not what another step made of it and others. `custom`: a step of unknown
     behaviour reads it. `none`: an imputer that takes None, and not NaN, for a missing value.
     """
 
@@ -48,6 +49,7 @@ class Use:
     vectorizer: str = ""
     custom: str = ""
     none: str = ""
+    is_text: bool = False
     is_read: bool = False
 
     @property
@@ -131,6 +133,9 @@ class _Walk:
             return self._function(estimator, columns)
         if _is_vectorizer(estimator):
             self._note(columns, "vectorizer", name)
+            for column in columns:
+                if len(column.origins) == 1:
+                    self.uses[min(column.origins)].is_text = True
             return _mixed(columns)
         if hasattr(estimator, "get_support"):
             kept = [int(at) for at in estimator.get_support(indices=True)]
@@ -139,7 +144,7 @@ class _Walk:
 
     def _other(self, estimator: Any, name: str, columns: list[_Column]) -> list[_Column]:
         root = type(estimator).__module__.split(".")[0]
-        if name in NATIVE_MISSING or root in BOOSTERS:
+        if name in NATIVE_MISSING or root in BOOSTERS or "Imputer" in type(estimator).__name__:
             self._note(columns, "imputer", name)
         if getattr(estimator, "_preprocessor", None) is not None:
             # Hist gradient boosting has a column transformer of its own.

@@ -13,7 +13,11 @@ from app.model.sklearn_engine import fitted_names
 from modelctl.errors import ModelctlError
 from modelctl.packaging.alignment import align
 from modelctl.packaging.answerable import ensure_takes_columns
-from modelctl.packaging.boosters import known_texts, with_categories
+from modelctl.packaging.boosters import (
+    ensure_intact_categories,
+    known_texts,
+    with_categories,
+)
 from modelctl.packaging.contracts import Inferred, in_order, infer_features
 from modelctl.packaging.engines import Subject
 from modelctl.packaging.fitted_steps import Use, uses_of
@@ -36,6 +40,7 @@ def infer(
 ) -> tuple[Subject, list[Inferred]]:
     """Ask the fitted steps, the estimator and the sample. Raises ModelctlError."""
     ensure_takes_columns(estimator)
+    ensure_intact_categories(estimator)
     frame = with_categories(estimator, _with_types(align(estimator, features), rules))
     frame = _with_none(estimator, frame)
     oracle, frame = oracle_of(estimator, frame)

@@ -41,29 +41,50 @@ TOLERANCE = 1e-6
 
 def ensure_row_by_row(oracle: Oracle, frame: pd.DataFrame, output: Output) -> Prediction:
     """The prediction of the sample. Raises ModelctlError if the estimator cannot be served."""
-    expected = _predict(oracle, frame, output)
+    try:
+        expected = _predict(oracle, frame, output)
+    except RefusedRowsError as error:
+        raise cannot_predict(error, frame) from error
     _ensure_repeated(oracle, frame, output, expected)
     # A client may send one row twice.
     ensure_rows_kept(oracle, frame.iloc[[0, 0]])
     for at in _telling_rows(frame):
-        alone = _predict(oracle, frame.iloc[at : at + 1], output, tell=True)
+        alone = _regrouped(oracle, frame, output, [at], "alone")
         _ensure_same(alone, expected, [at], "alone", output)
     middle = len(frame) // 2
-    for part_rows in (range(middle), range(middle, len(frame))):
-        if part_rows:
-            part = _predict(oracle, frame.iloc[list(part_rows)], output, tell=True)
-            _ensure_same(part, expected, list(part_rows), "among fewer rows", output)
+    for half in (range(middle), range(middle, len(frame))):
+        if half:
+            part = _regrouped(oracle, frame, output, list(half), "among fewer rows")
+            _ensure_same(part, expected, list(half), "among fewer rows", output)
     order = np.random.default_rng(0).permutation(len(frame))
     permuted = _predict(oracle, frame.iloc[order], output)
     _ensure_same(permuted, expected, order.tolist(), "in another order", output)
     return expected
 
 
+def _regrouped(
+    oracle: Oracle,
+    frame: pd.DataFrame,
+    output: Output,
+    rows: list[int],
+    circumstance: str,
+    *,
+    tell: bool = True,
+) -> Prediction:
+    """The answers of some rows of a sample that is answered as a whole. Raises ModelctlError."""
+    try:
+        return _predict(oracle, frame.iloc[rows], output, tell=tell)
+    except RefusedRowsError as error:
+        found = f"row {rows[0]} {circumstance} raises {error.cause}"
+        raise _not_alone(circumstance, found) from error
+
+
 def _ensure_repeated(
     oracle: Oracle, frame: pd.DataFrame, output: Output, expected: Prediction
 ) -> None:
     """Raise ModelctlError if the estimator answers the same rows in another way."""
-    again = _predict(oracle, frame.head(REPEATED_ROWS), output)
+    first = list(range(len(frame)))[:REPEATED_ROWS]
+    again = _regrouped(oracle, frame, output, first, "among fewer rows", tell=False)
     pairs = zip(again.values, expected.values, strict=False)
     if all(_equal(one, other) for one, other in pairs):
         return
@@ -120,8 +141,6 @@ def _predict(
         raise not_row_by_row(str(error), oracle, frame) from error
     except ModelOutputError as error:
         raise breaks_contract(error) from error
-    except RefusedRowsError as error:
-        raise cannot_predict(error, frame) from error
 
 
 def _ensure_same(
@@ -140,10 +159,14 @@ def _ensure_same(
             return
     if not wrong:
         return
-    raise ModelctlError(
+    raise _not_alone(circumstance, f"row {wrong[0]} differs")
+
+
+def _not_alone(circumstance: str, found: str) -> ModelctlError:
+    return ModelctlError(
         "the model's answer for a row depends on the other rows of a request",
         expected=f"the same answer for a row {circumstance}",
-        found=f"row {wrong[0]} differs",
+        found=found,
         fix="take out the step that calculates over the rows of a request (ranks, means, shifts)",
     )
 

@@ -146,14 +146,15 @@ def oracle_of(estimator: Any, frame: pd.DataFrame) -> tuple[Oracle, pd.DataFrame
         return Oracle(estimator, "frame"), frame
     if getattr(estimator, "n_features_in_", None) is not None:
         array, named = Oracle(estimator, "array"), Oracle(estimator, "frame")
-        # A user's own first step may count its columns and still want them by name.
-        rows = frame.head(2)
-        is_frame = not array.accepts(rows) and (
-            named.accepts(rows)
-            # It may answer another number of rows, which is said later.
-            or (array.row_count(rows) is None and named.row_count(rows) is not None)
-        )
-        return named if is_frame else array, frame
+        # A user's own first step may count its columns and still want them by name; and it may
+        # answer a few rows in no form, or another number of them, which is said later.
+        for rows in (frame.head(2), frame):
+            if array.accepts(rows):
+                return array, frame
+            if named.accepts(rows):
+                return named, frame
+        counts_by_name = array.row_count(frame) is None and named.row_count(frame) is not None
+        return named if counts_by_name else array, frame
     if len(frame.columns) > 1 and _reads_texts(estimator):
         frame = _only_texts(frame)
     forms: list[Form] = ["frame", "array"]

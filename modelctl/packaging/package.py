@@ -30,7 +30,7 @@ from modelctl.packaging.notes import notes_on
 from modelctl.packaging.own_code import ensure_loads, packed
 from modelctl.packaging.parity import encode
 from modelctl.packaging.reference import prediction_reference, reference
-from modelctl.packaging.refusals import refused_examples
+from modelctl.packaging.refusals import only_refused, refused_examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,13 @@ def _plan(
     assert winner.engine is not None  # noqa: S101 - only a refused attempt has no engine
     rows = subject.rows(frame)
     predicted = winner.engine.predict(encode(rows, contract))
-    refused = refused_examples(subject.oracle, frame, contract, perturbed.refused)
+    # The estimator may take a row of a request that it refused in a frame with other rows: the
+    # service would not start with it.
+    refused = only_refused(
+        refused_examples(subject.oracle, frame, contract, perturbed.refused),
+        contract,
+        winner.engine,
+    )
     files = {SAMPLE: _sample(rows, predicted, refused)}
     if winner.model is not None:
         files["model.onnx"] = winner.model

@@ -88,6 +88,10 @@ class Parity:
         }
 
 
+class NotComparableError(ValueError):
+    """The answers of two engines have different forms."""
+
+
 def encode(rows: list[list[Any]], contract: Contract) -> Batch:
     """Validate and encode rows as in a request. Raises RequestError."""
     locations: list[tuple[str | int, ...]] = [("sample", index) for index in range(len(rows))]
@@ -100,6 +104,7 @@ def compare(parity: Parity, what: str, expected: Prediction, actual: Prediction)
     Every part is compared: the label of each target or each number, every probability, every score.
     """
     parity.rows[what] = len(expected.values)
+    _require_same_form(expected.values, actual.values)
     one, other = _parts(expected.values), _parts(actual.values)
     if parity.is_regression:
         right, found = np.array(one, np.float64), np.array(other, np.float64)
@@ -138,10 +143,19 @@ def _relative(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> NDA
     return difference / np.maximum(1.0, np.abs(expected))
 
 
+def _require_same_form(one: list[Any], other: list[Any]) -> None:
+    """Raise NotComparableError for a list of one number instead of the number."""
+    for expected, found in zip(one, other, strict=True):
+        for form in (list, dict):
+            if isinstance(expected, form) != isinstance(found, form):
+                kinds = type(found).__name__, type(expected).__name__
+                raise NotComparableError(f"an answer is a {kinds[0]} instead of a {kinds[1]}")
+
+
 def _require_same_shape(one: NDArray[np.float64], other: NDArray[np.float64]) -> None:
-    """Raise ValueError: numpy would stretch one number over a whole row."""
+    """Raise NotComparableError: numpy would stretch one number over a whole row."""
     if one.shape != other.shape:
-        raise ValueError(f"compared shapes differ: {one.shape} and {other.shape}")
+        raise NotComparableError(f"compared shapes differ: {one.shape} and {other.shape}")
 
 
 def _ties(

@@ -46,6 +46,9 @@ def with_values(column: pd.Series[Any], values: Sequence[Any]) -> pd.Series[Any]
         present = column.dropna()
         absent = None if len(present) and all(isinstance(v, str) for v in present) else np.nan
         return pd.Series([absent if is_absent(value) else value for value in values], dtype=object)
+    if dtype == np.dtype(bool) and any(map(is_absent, values)):
+        # As a request is decoded; pandas would take a missing value for False.
+        return pd.Series([np.nan if is_absent(v) else v for v in values], dtype=object)
     try:
         return pd.Series(values, dtype=dtype)
     except (TypeError, ValueError, OverflowError):

@@ -23,8 +23,13 @@ MAX_QUESTIONS = 60
 
 def count_answered(rows: list[list[Any]], contract: Contract, engine: Engine) -> int:
     """How many of these rows get an answer, each alone."""
+    return len(rows) - len(only_refused(rows, contract, engine))
+
+
+def only_refused(rows: list[list[Any]], contract: Contract, engine: Engine) -> list[list[Any]]:
+    """The rows that get no answer, each alone."""
     validator = Validator(contract)
-    return sum(not refuses(validator, engine, row) for row in rows)
+    return [row for row in rows if refuses(validator, engine, row)]
 
 
 def refused_examples(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging.bundles import verify_bundle
 from modelctl.promotion import rules
@@ -30,7 +32,15 @@ def read_bundle_version(model: str, folder: Path) -> ModelVersion:
             found=name,
             fix=f"pass the bundle of {model}",
         )
-    return ModelVersion(version=bundle.manifest["version"], digest=bundle.digest)
+    try:
+        return ModelVersion(version=bundle.manifest["version"], digest=bundle.digest)
+    except ValidationError as error:
+        raise RefusedError(
+            f"bundle {folder} has a version that no version file may have",
+            expected="at most 128 letters, digits and `._+-`, the first a letter or a digit",
+            found=str(bundle.manifest["version"])[:128],
+            fix="choose another version in the training code, and package the model again",
+        ) from error
 
 
 def next_version(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
@@ -31,7 +32,6 @@ from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
 CHART_VALUES = f"{CHART}/values.yaml"
 CHART_SCHEMA = f"{CHART}/values.schema.json"
@@ -46,9 +46,30 @@ class _ChartValues:
 
     @classmethod
     def read(cls, root: Path, values: str | None) -> _ChartValues:
-        """The markers in the text of the values, or in a checkout, and the schema there."""
-        markers = placement.read_markers(root / CHART_VALUES, values)
-        return cls(markers, ValueTypes.read(root / CHART_SCHEMA))
+        """The markers in the text of the values, or in a checkout, and the schema there.
+
+        Raises ModelctlError if one of both has no markers that can be read: merged, the checkout's
+        would be the rules of every later change.
+        """
+        here = root / CHART_VALUES
+        own = here.read_text(encoding="utf-8", errors="replace") if here.is_file() else ""
+        markers = read_markers(own)
+        return cls(
+            markers if values is None else read_markers(values),
+            ValueTypes.read(root / CHART_SCHEMA),
+        )
+
+
+def read_markers(values: str) -> dict[placement.Keys, str]:
+    """The `# @file` markers in the chart's values. Raises ModelctlError if there are none."""
+    path = Path(CHART_VALUES)
+    strict_yaml.parse(values, path)
+    if markers := placement.read_markers(path, values):
+        return markers
+    raise ModelctlError(
+        f"{path}: no `# @file` marker, missing or empty",
+        expected="the file that may set each value, in the comment above it",
+    )
 
 
 def file_violations(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
-from modelctl.promotion import rules
+from modelctl.promotion import reach, rules
 from modelctl.rendering import charts
 from modelctl.repository import trees, yamlfile
 from modelctl.repository.branch import RULES, VERSION_FILE
@@ -66,6 +66,30 @@ def violations(branch: Branch, now: datetime, broken: BrokenFreeze | None) -> It
             else:
                 continue
             yield from (f"{path}: {reason}" for reason in reasons)
+        yield from _reach_violations(branch, environment, frozen)
+
+
+def _reach_violations(
+    branch: Branch, environment: Environment, frozen: dict[str, Freeze]
+) -> Iterator[str]:
+    """Why models that are not frozen may not change what can reach those that are."""
+    folder = f"environments/{environment.name}"
+    others = {model: freeze for model, freeze in frozen.items() if model != ALL_MODELS}
+    owned = {
+        model: of_model
+        for model in others
+        if (of_model := reach.of_release(branch.text_before, f"{folder}/{model}")) is not None
+    }
+    if not owned:
+        return
+    for model in sorted({_model(path, environment) for path in branch.changed} - {"", *frozen}):
+        here = f"{folder}/{model}"
+        before, after = (
+            reach.of_release(text_of, here) for text_of in (branch.text_before, branch.text_after)
+        )
+        for reason in reach.violations(model, before, after, owned):
+            name, freeze = next((name, others[name]) for name in owned)
+            yield f"{here}: {reason}: {_frozen(environment, name, freeze)}"
 
 
 def broken_freeze(branch: Branch) -> BrokenFreeze | None:
@@ -136,10 +160,14 @@ def _model(path: str, environment: Environment) -> str:
 
 
 def _shared(environment: Environment, model: str, freeze: Freeze) -> str:
-    scope = "" if model == ALL_MODELS else f" for '{model}'"
+    return f"changes what runs in '{environment.name}': {_frozen(environment, model, freeze)}"
+
+
+def _frozen(environment: Environment, model: str, freeze: Freeze) -> str:
+    scope, name = ("", "") if model == ALL_MODELS else (f" for '{model}'", f"/{model}")
     return (
-        f"changes what runs in '{environment.name}', which is frozen{scope} until "
-        f"{freeze.until.isoformat()}: {freeze.reason}"
+        f"it is frozen{scope} until {freeze.until.isoformat()}: {freeze.reason}; wait until then, "
+        f"or end it with `modelctl unfreeze {environment.name}{name}`"
     )
 
 

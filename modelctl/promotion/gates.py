@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from modelctl import durations
 from modelctl.cluster import evidence
 from modelctl.promotion import rules
+from modelctl.repository.versions import is_older
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,14 @@ def describe(source: Source, version: Version, now: datetime) -> str:
     verified = f"; verified: {', '.join(source.passed)}" if source.passed else ""
     name = source.environment.name
     return f"{version.model.version} in {name}: {health}{age}({known.record}){note}{verified}"
+
+
+def chart_notes(version: Version, current: Version | None) -> list[str]:
+    """What to know of the chart that a version brings: an older one may ignore settings."""
+    if current is None or not is_older(version.chart, current.chart):
+        return []
+    pins = [each.chart.version for each in (current, version) if each.chart]
+    return [f"warning: the chart goes back from {pins[0]} to {pins[1]}"]
 
 
 def violations(

@@ -193,6 +193,8 @@ class _Versions:
             return
         known = [self._known(source, model, version) for source in sources]
         self.evidence.extend(gates.describe(each, version, self.now) for each in known)
+        if before := self.branch.before.get(path):
+            self.evidence.extend(gates.chart_notes(version, self._version(before)))
         found = gates.violations(model, environment, version, known, self.now)
         yield from rules.remaining(found, [*overridden, *seen_to])
 

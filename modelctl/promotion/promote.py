@@ -50,6 +50,7 @@ class Promotion:
     version: Version
     edits: tuple[edits.Edit, ...]
     folder_chart: str  # the version of the chart that the first environment renders
+    current: Version | None = None  # what the environment has
     override: Override | None = None
 
     @property
@@ -95,7 +96,8 @@ class Promotion:
     def _chart_notes(self) -> list[str]:
         """The first environment renders the checkout's chart, whatever its version file pins."""
         pinned = self.version.chart.version if self.version.chart else ""
-        return [
+        back = gates.chart_notes(self.version, self.current)
+        return back + [
             f"warning: {source.name} renders chart {self.folder_chart}, but chart {pinned} is "
             f"promoted; to pin {self.folder_chart}: `modelctl bump {self.model} --env "
             f"{source.name}`"
@@ -154,7 +156,11 @@ def plan_promotion(
             ]
         _ensure_allowed(violations, environment, options)
     chart = charts.folder_version(repository.root)
-    return Promotion(model, known, environment, version, tuple(planned), chart, override)
+    try:
+        current = repository.version(environment, model)
+    except ModelctlError:  # a file that cannot be read is replaced, or refused as uncommitted
+        current = None
+    return Promotion(model, known, environment, version, tuple(planned), chart, current, override)
 
 
 def _known(

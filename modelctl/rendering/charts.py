@@ -8,6 +8,7 @@ version is pushed once, so the cache never goes stale.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from modelctl import proc
 from modelctl.errors import ModelctlError
 from modelctl.repository import plain_files, strict_yaml
 from modelctl.repository.environments import CHART, FILE
+from modelctl.repository.versions import CHART_VERSION, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,17 +113,32 @@ def release_violations(changed: Iterable[str], before: str | None, after: str | 
     if after is None:
         return [f"{DEFINITION}: missing; every environment renders that chart"]
     path = Path(DEFINITION)
-    version, released = (
-        strict_yaml.parse(text, path).content.get("version") for text in (after, before)
-    )
+    version = strict_yaml.parse(after, path).content.get("version")
     if not isinstance(version, str):
         return [f"{DEFINITION}: expected `version` as text, found {version}"]
-    if version != released:
+    try:
+        released = strict_yaml.parse(before, path).content.get("version")
+    except ModelctlError:  # nothing was released of a chart that no reader accepts
         return []
+    if version != released:
+        return _version_violations(version, released)
     return [
         f"{DEFINITION}: {count} chart files changed, but the version is still {version}, "
         "and released versions are immutable; raise the version"
     ]
+
+
+def _version_violations(version: str, released: object) -> list[str]:
+    """Why a changed version of the chart cannot be the next one."""
+    if not re.fullmatch(CHART_VERSION, version):
+        return [f"{DEFINITION}: expected a semantic version such as 0.2.0, found {version}"]
+    is_comparable = isinstance(released, str) and re.fullmatch(CHART_VERSION, released)
+    if is_comparable and precedence(version) < precedence(str(released)):
+        return [
+            f"{DEFINITION}: the version goes from {released} to {version}, which may be released "
+            f"already; expected a later one, also to take a change of the chart back"
+        ]
+    return []
 
 
 def _pull(registry: str, version: str, archive: Path, helm: str) -> None:

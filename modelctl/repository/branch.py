@@ -85,7 +85,7 @@ class Branch:
         text = self.text_before(RULES)
         if text is None:
             raise ModelctlError(
-                f"the target branch has no {RULES}",
+                f"{RULES}: missing in the target branch",
                 expected="its environments and freezes, which a branch is checked against",
                 fix=f"merge {RULES} first, in a pull request of its own",
             )

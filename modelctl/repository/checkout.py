@@ -29,16 +29,10 @@ class Repository:
     @classmethod
     def find(cls, start: Path | None = None) -> Repository:
         """The repository that contains `start` (default: the current folder)."""
-        start = (start or Path.cwd()).resolve()
-        for folder in (start, *start.parents):
-            if (folder / FILE).is_file():
-                plain_files.require(folder, folder / FILE)
-                content = yamlfile.validate_strict(Environments, folder / FILE)
-                return cls(folder, tuple(content.environments), content.health_reporter)
-        raise ModelctlError(
-            f"no {FILE} in {start} or its parent folders",
-            fix="run this command inside a checkout of your models' repository",
-        )
+        folder = find_root(start)
+        plain_files.require(folder, folder / FILE)
+        content = yamlfile.validate_strict(Environments, folder / FILE)
+        return cls(folder, tuple(content.environments), content.health_reporter)
 
     def environment(self, name: str) -> Environment:
         """The environment of that name. Raises ModelctlError that lists the known names."""
@@ -127,6 +121,23 @@ class Repository:
                 fix=f"create {self.folder(environment, model).relative_to(self.root)}/"
                 "{settings,capacity}.yaml",
             )
+
+
+def find_root(start: Path | None = None, *markers: Path | str) -> Path:
+    """The folder of a checkout that contains `start` (default: the current folder).
+
+    It is the nearest one with the list of environments, else with one of `markers`. Raises
+    ModelctlError if there is none.
+    """
+    start = (start or Path.cwd()).resolve()
+    for marker in (FILE, *markers):
+        for folder in (start, *start.parents):
+            if (folder / marker).exists():
+                return folder
+    raise ModelctlError(
+        f"no {FILE} in {start} or its parent folders",
+        fix="run this command inside a checkout of your models' repository",
+    )
 
 
 def _folders(path: Path) -> list[str]:

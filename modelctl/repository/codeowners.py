@@ -26,6 +26,10 @@ END = "# End of what `make generate` writes"
 MAX_BYTES = 3_000_000
 _GENERATED = re.compile(rf"^{re.escape(BEGIN)}\n(.*?^{re.escape(END)}(\n|\Z)|)", re.M | re.S)
 
+# A section of GitLab's, required or optional, or an exclusion.
+_SWITCH = re.compile(r"\s*(\^?\[|!)")
+MAX_SHOWN = 60
+
 
 def text(before: str, environments: Sequence[Environment]) -> str:
     """The file with its generated part replaced, or appended where there is none."""
@@ -47,6 +51,13 @@ def violations(root: Path, environments: Sequence[Environment]) -> Iterator[str]
         )
     if not has_approvals:
         return
+    for number, line in enumerate(current.splitlines(), start=1):
+        if _SWITCH.match(line):
+            yield (
+                f"{FILE}:{number}: `{line.strip()[:MAX_SHOWN]}` decides on lines below it: GitLab "
+                "starts a section there, which `^` makes optional, or excludes files for good, and "
+                "GitHub ignores it; remove the line"
+            )
     if len(content) >= MAX_BYTES:
         yield f"{FILE}: {len(content):,} bytes; GitHub ignores files of {MAX_BYTES:,} bytes or more"
     for name in rule_files.OTHER_OWNERS:

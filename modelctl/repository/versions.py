@@ -7,20 +7,28 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import yamlfile
-from modelctl.repository.strict_model import STRICT, Text
+from modelctl.repository.strict_model import STRICT
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 SHORT_DIGITS = 12
-# Semantic: pre-release and build metadata are optional.
-CHART_VERSION = r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
-_IMAGE = re.compile(
-    r"(?P<repository>[a-z0-9.:-]+(?:/[a-z0-9._-]+)+):(?P<tag>[\w][\w.-]{0,127})"
-    r"@(?P<digest>sha256:[0-9a-f]{64})"
-)
+# Semantic Versioning 2.0.0 and the grammar of references of the OCI distribution, in ASCII alone:
+# pydantic's `\d` and `\w` take digits and letters of every script.
+_NUMBER = r"(0|[1-9][0-9]*)"
+_PRE = r"(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_BUILD = r"[0-9A-Za-z-]+"
+CHART_VERSION = rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-{_PRE}(\.{_PRE})*)?(\+{_BUILD}(\.{_BUILD})*)?$"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = rf"({_LABEL}(\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(:[0-9]+)?"
+_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+REPOSITORY = rf"^({_HOST}/)?{_PART}(/{_PART})*$"
+TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
+MAX_REPOSITORY = 255
+# What a label and a tag can say of it, and no template or other YAML.
+MODEL_VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$"
 
 
 def short(digest: str) -> str:
@@ -35,8 +43,8 @@ class _Strict(BaseModel):
 class ImageVersion(_Strict):
     """The serving image: pulled by digest; the tag is informational."""
 
-    repository: Text
-    tag: Text
+    repository: Annotated[str, StringConstraints(pattern=REPOSITORY, max_length=MAX_REPOSITORY)]
+    tag: Annotated[str, StringConstraints(pattern=TAG)]
     digest: Digest
 
     def __str__(self) -> str:
@@ -46,7 +54,7 @@ class ImageVersion(_Strict):
 class ModelVersion(_Strict):
     """The bundle that the pod must serve."""
 
-    version: Text
+    version: Annotated[str, StringConstraints(pattern=MODEL_VERSION)]
     digest: Digest
 
 
@@ -85,7 +93,7 @@ def read_version(path: Path, content: bytes) -> Version:
 
 def parse_chart_version(version: str) -> ChartVersion:
     """Parse a chart version. Raises ModelctlError."""
-    if not re.match(CHART_VERSION, version):
+    if not re.fullmatch(CHART_VERSION, version):
         raise ModelctlError(
             f"'{version}' is not a chart version",
             expected="MAJOR.MINOR.PATCH, such as 0.2.0, 0.2.0-rc.1 or 0.2.0+b5",
@@ -96,11 +104,26 @@ def parse_chart_version(version: str) -> ChartVersion:
 
 def parse_image(reference: str) -> ImageVersion:
     """Parse `repository:tag@sha256:...`. Raises ModelctlError for anything less exact."""
-    match = _IMAGE.fullmatch(reference)
-    if match is None:
+    name, _, digest = reference.partition("@")
+    repository, _, tag = name.rpartition(":")
+    try:
+        return ImageVersion(repository=repository, tag=tag, digest=digest)
+    except ValidationError as error:
         raise ModelctlError(
             f"image '{reference}' is not pinned by tag and digest",
             expected="REPOSITORY:TAG@sha256:<64 hex digits>",
             fix="use the digest that the registry reported when the image was pushed",
-        )
-    return ImageVersion(**match.groupdict())
+        ) from error
+
+
+def is_older(chart: ChartVersion | None, other: ChartVersion | None) -> bool:
+    """Whether a chart precedes another one by Semantic Versioning; build metadata do not count."""
+    return bool(chart and other and precedence(chart.version) < precedence(other.version))
+
+
+def precedence(version: str) -> tuple[object, ...]:
+    """A key that sorts valid chart versions: a pre-release comes before its version."""
+    core, _, pre = version.partition("+")[0].partition("-")
+    # Numbers before texts, and a longer list after its beginning.
+    parts = [(not p.isdecimal(), int(p) if p.isdecimal() else 0, p) for p in pre.split(".")]
+    return (*map(int, core.split(".")), not pre, tuple(parts if pre else ()))

@@ -86,7 +86,14 @@ def test_models_may_have_exactly_the_kinds_that_the_chart_can_render(
     }
     rendered = [
         manifest
-        for other in ("metrics.monitor=PodMonitor", "keda.enabled=true,autoscaling.enabled=false")
+        for other in (
+            "metrics.monitor=PodMonitor",
+            "keda.enabled=true,autoscaling.enabled=false",
+            "rollout.strategy=canary,rollout.router=traefik,ingress.enabled=false",
+            "rollout.strategy=canary,rollout.router=istio,rollout.istio.gateways={mesh}"
+            ",ingress.enabled=false,httpRoute.enabled=false",
+            "rollout.strategy=blueGreen",
+        )
         for manifest in rendering.template(
             "helm4",
             rendering.CHART,

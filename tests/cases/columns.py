@@ -257,6 +257,20 @@ def _booleans() -> Fitted:
                   engine="onnx")  # fmt: skip
 
 
+def _booleans_encoded(encoder: Any, *, answers: bool) -> Fitted:
+    frame = penguins()
+    frame["is_heavy"] = frame["body_mass_g"] > 4000
+    features = frame[["is_heavy", "flipper_length_mm"]]
+    columns = ColumnTransformer([("c", encoder, ["is_heavy"])], remainder="passthrough")
+    model = make_pipeline(columns, Ridge()).fit(features, frame["body_mass_g"])
+    asked = features.head(6)
+    gap = features.head(2).astype({"is_heavy": object}).assign(is_heavy=[None, None])
+    if answers:
+        asked = pd.concat([asked.astype({"is_heavy": object}), gap])
+    sample = features.assign(body_mass_g=frame["body_mass_g"])
+    return Fitted(model, sample, asked, "body_mass_g", refused=None if answers else gap)
+
+
 def _zip_codes() -> Fitted:
     """Codes with leading zeros, which CSV readers take for numbers."""
     frame = diabetes()[["bmi", "target"]]
@@ -348,5 +362,10 @@ CASES = [
     Case("many-texts", _many_texts),
     Case("native-categories", _native_categories),
     Case("booleans", _booleans),
+    Case("booleans-one-hot", lambda: _booleans_encoded(OneHotEncoder(), answers=False)),
+    Case("booleans-one-hot-ignore", lambda: _booleans_encoded(
+        OneHotEncoder(handle_unknown="ignore"), answers=True)),
+    Case("booleans-ordinal-value", lambda: _booleans_encoded(
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), answers=True)),
     Case("zip-codes", _zip_codes),
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import StackingClassifier
 from sklearn.impute import SimpleImputer
@@ -46,6 +46,27 @@ class ListRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, rows: pd.DataFrame) -> list[float]:
         """One number per row."""
         return [self.mean_ + float(value) for value in rows.iloc[:, 0]]
+
+
+class MeanImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Imputes as steps of other libraries do."""
+
+    def fit(self, rows: pd.DataFrame, _: Any = None) -> MeanImputer:
+        """Keep the means."""
+        self.means_ = rows.mean()
+        return self
+
+    def transform(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Each gap is the mean."""
+        return rows.fillna(self.means_)
+
+
+def _imputed_by_another_library() -> Fitted:
+    frame = diabetes()[["bmi", "bp", "target"]]
+    features = frame[["bmi", "bp"]]
+    model = make_pipeline(MeanImputer(), Ridge()).fit(features, frame["target"])
+    asked = features.head(6).mask(np.arange(12).reshape(6, 2) % 5 == 0)
+    return Fitted(model, frame, asked, "target")
 
 
 def _coded(*, nullable: bool) -> Fitted:
@@ -127,6 +148,7 @@ CASES = [
     Case("own-step-codes", lambda: _coded(nullable=False)),
     Case("own-step-nullable-codes", lambda: _coded(nullable=True)),
     Case("own-step-addresses", _addresses),
+    Case("own-imputer", _imputed_by_another_library),
     Case("own-step-overflow", _overflowing),
     Case("own-estimator-lists", _lists),
     Case("stacking-passthrough", _stacked),

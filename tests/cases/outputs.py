@@ -5,12 +5,14 @@ Every kind of output on numbers alone, over all protocols: `tests/outputs`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import IsolationForest, RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -18,7 +20,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+from sklearn.multioutput import (
+    ClassifierChain,
+    MultiOutputClassifier,
+    MultiOutputRegressor,
+    RegressorChain,
+)
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC, OneClassSVM
@@ -135,7 +143,29 @@ def _numbers(last: Any) -> Fitted:
     return Fitted(model, sample, asked, config={"target": targets}, engine="onnx")
 
 
+def _one_column(last: Any) -> Fitted:
+    """One number, from a y that is a frame of one column: scikit-learn answers a matrix."""
+    frame = penguins()
+    inputs = NUMBERS[:3]
+    model = make_pipeline(StandardScaler(), last).fit(frame[inputs], frame[[NUMBERS[3]]])
+    sample = frame[[*inputs, NUMBERS[3]]]
+    return Fitted(model, sample, frame[inputs].head(12), NUMBERS[3], engine="onnx")
+
+
+ONE_COLUMN = {
+    "linear regression": LinearRegression(),
+    "neighbors": KNeighborsRegressor(),
+    "distant neighbors": KNeighborsRegressor(weights="distance"),
+    "multi-output": MultiOutputRegressor(LinearRegression()),
+    "chain": RegressorChain(LinearRegression()),
+    "partial least squares": PLSRegression(),
+}
+
 CASES = [
+    *(
+        Case(f"one column of numbers by {name}", partial(_one_column, last))
+        for name, last in ONE_COLUMN.items()
+    ),
     Case("several numbers from mixed columns", lambda: _numbers(LinearRegression())),
     Case(
         "several numbers of a forest on mixed columns",

@@ -47,6 +47,11 @@ def lowered(texts: Any) -> list[str]:
     return [str(text).lower() for text in texts]
 
 
+def text_of(frame: pd.DataFrame) -> pd.Series[str]:
+    """A user's own first step, which picks the column of texts."""
+    return frame["text"]
+
+
 def _alone(model: Any, *, as_list: bool = False, target: str = "label") -> Fitted:
     frame = reviews()
     texts = frame["text"].tolist() if as_list else frame["text"]
@@ -67,6 +72,15 @@ def _beside() -> Fitted:
     asked = pd.DataFrame({"text": ASKED, "country": ["de", "xx", "it", "de", "fr", "it", "de"]})
     sample = frame[["text", "country", "label"]]
     return Fitted(model, sample, asked, "label", engine="sklearn")
+
+
+def _picked() -> Fitted:
+    frame = reviews().assign(number=range(120), price=np.linspace(1, 9, 120))
+    features = frame[["number", "text", "price"]]
+    model = make_pipeline(FunctionTransformer(text_of), CountVectorizer(), MultinomialNB())
+    model.fit(features, frame["label"])
+    asked = features.head(12).assign(price=0.25)
+    return Fitted(model, features.assign(label=frame["label"]), asked, "label", engine="sklearn")
 
 
 def _searched() -> Any:
@@ -97,4 +111,5 @@ CASES = [
     Case("text-own-first-step", lambda: _alone(make_pipeline(
         FunctionTransformer(lowered), CountVectorizer(), MultinomialNB()))),
     Case("text-beside-category", _beside),
+    Case("text-picked-from-numbers", _picked),
 ]  # fmt: skip

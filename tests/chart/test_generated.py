@@ -48,6 +48,29 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         }
     },
     ("keda",): {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
+    ("rollout",): {
+        "rollout": {
+            "strategy": "canary",
+            "router": "traefik",
+            "analysis": {"enabled": True, "prometheus": {"serverAddress": "http://a"}},
+            "testers": {"header": "X-Canary"},
+        },
+        "ingress": {"enabled": False},
+    },
+    ("rollout", "router"): {"rollout": {"router": "none", "testers": {"header": ""}}},
+    ("rollout", "istio"): {
+        "rollout": {"router": "istio", "istio": {"gateways": ["mesh"]}},
+        "httpRoute": {"enabled": False},
+    },
+    ("rollout", "blueGreen"): {
+        "rollout": {
+            "strategy": "blueGreen",
+            "router": "none",
+            "analysis": {"enabled": False},
+            "testers": {"header": ""},
+            "blueGreen": {"promotion": "manual"},
+        },
+    },
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
 }
 

@@ -20,6 +20,8 @@ Values = dict[str, Any]
 GATEWAY = {"from": {"gateway": {"namespaceSelector": {"matchLabels": {"name": "gateways"}}}}}
 CONTAINER = {"image": "example/a:1", "env": {"A": 1}, "volumeMounts": {"x": {"mountPath": "/x"}}}
 
+WORKLOADS = ("Deployment", "Rollout")
+
 # Group -> option -> values. Options of one group exclude each other.
 OPTIONS: dict[str, dict[str, Values]] = {
     "replicas": {
@@ -28,6 +30,11 @@ OPTIONS: dict[str, dict[str, Values]] = {
         "hpa": {"autoscaling": {"enabled": True, "memoryUtilization": 70}},
         "requests": {"autoscaling": {"enabled": True, "cpuUtilization": 0, "requestsPerSecond": 9}},
         "keda": {"keda": {"enabled": True, "prometheus": {"serverAddress": "http://p:9090"}}},
+    },
+    "transition": {
+        "rolling": {},
+        "canary": {"rollout": {"strategy": "canary"}},
+        "blue-green": {"rollout": {"strategy": "blueGreen"}},
     },
     "metrics": {
         "shared": {},
@@ -206,9 +213,9 @@ def test_every_mount_has_a_volume(case: list[list[rendering.Manifest]]) -> None:
 
 
 def test_one_owner_sets_the_number_of_pods(case: list[list[rendering.Manifest]]) -> None:
-    deployment = rendering.only(case[1], "Deployment")["spec"]
+    (workload,) = (m["spec"] for m in case[1] if m["kind"] in WORKLOADS)
     scalers = [m for m in case[1] if m["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
-    assert len(scalers) == (0 if "replicas" in deployment else 1)
+    assert len(scalers) == (0 if "replicas" in workload else 1)
 
 
 def pods(manifests: list[rendering.Manifest]) -> Iterator[rendering.Manifest]:
@@ -216,8 +223,12 @@ def pods(manifests: list[rendering.Manifest]) -> Iterator[rendering.Manifest]:
     for manifest in manifests:
         if manifest["kind"] == "Pod":
             yield manifest["spec"]
-        elif manifest["kind"] == "Deployment":
+        elif manifest["kind"] in WORKLOADS:
             yield manifest["spec"]["template"]["spec"]
+        elif manifest["kind"] == "AnalysisTemplate":
+            for metric in manifest["spec"]["metrics"]:
+                if job := metric["provider"].get("job"):
+                    yield job["spec"]["template"]["spec"]
 
 
 def containers(pod: rendering.Manifest) -> list[rendering.Manifest]:

@@ -54,6 +54,14 @@ ENTRIES: dict[str, Any] = {
     "resources.limits": "1",
     "resources.requests": "1",
     "service.annotations": "text",
+    "rollout.analysis.templates": {"clusterScope": True},
+    "rollout.analysis.metrics": {
+        "kind": "share",
+        "events": "a_total",
+        "count": "b_total",
+        "tolerated": 0.1,
+    },
+    "rollout.steps": {"weight": 1},
     "serviceAccount.annotations": "text",
     "sidecars": CONTAINER,
     "tolerations": {"operator": "Exists"},
@@ -67,6 +75,7 @@ KEYS = {
     "affinity": "nodeAffinity",
     "autoscaling.behavior": "scaleUp",
     "metrics.rules.disabled": "MlModelStale",
+    "rollout.steps": "10-few",
     # Two containers of one name are refused.
     "sidecars": "beside",
 }
@@ -114,9 +123,11 @@ def test_entry_that_is_added_changed_and_nulled_leaves_nothing(helm: str, tmp_pa
     added = tree(ENTRIES)
     changed = tree({path: entry for path, entry in ENTRIES.items() if entry == "text"})
     nulled = tree(dict.fromkeys(ENTRIES))
-    without = render(helm, write(tmp_path))
-    assert render(helm, write(tmp_path, added, changed)) != without
-    assert render(helm, write(tmp_path, added, changed, nulled)) == without
+    # Steps are those of a canary.
+    canary = {"rollout": {"strategy": "canary"}}
+    without = render(helm, write(tmp_path, canary))
+    assert render(helm, write(tmp_path, canary, added, changed)) != without
+    assert render(helm, write(tmp_path, canary, added, changed, nulled)) == without
 
 
 # Below an entry: what is added, what is nulled, and what is the same as having said so at once.

@@ -24,6 +24,17 @@ MORE = {
         "own-labels": {"apiVersion": "v1", "kind": "Secret", "metadata": {"labels": {"a": "b"}}},
     },
 }
+# What excludes something that is on in `everything`.
+OTHER_WAYS: list[dict[str, Any]] = [
+    {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
+    {"rollout": {"strategy": "canary", "router": "traefik"}, "ingress": {"enabled": False}},
+    {
+        "rollout": {"strategy": "canary", "router": "istio", "istio": {"gateways": ["mesh"]}},
+        "ingress": {"enabled": False},
+        "httpRoute": {"enabled": False},
+    },
+    {"rollout": {"strategy": "blueGreen"}},
+]
 LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 
 
@@ -41,21 +52,14 @@ def render(helm: str, values: dict[str, Any], folder: Path) -> list[rendering.Ma
 @pytest.fixture
 def objects(helm: str, tmp_path: Path) -> list[rendering.Manifest]:
     """Every kind of object that the chart has."""
-    with_keda = {"autoscaling": {"enabled": False}, "keda": {"enabled": True}}
+    common = {key: MORE[key] for key in ("commonLabels", "commonAnnotations")}
     found = render(helm, merged(everything(), MORE), tmp_path)
-    found += rendering.of_kind(
-        render(
-            helm,
-            merged(
-                everything(),
-                with_keda
-                | {"commonLabels": MORE["commonLabels"]}
-                | {"commonAnnotations": MORE["commonAnnotations"]},
-            ),
-            tmp_path,
-        ),
-        "ScaledObject",
-    )
+    names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in found}
+    for other in OTHER_WAYS:
+        for manifest in render(helm, merged(everything(), other | common), tmp_path):
+            if (manifest["kind"], manifest["metadata"]["name"]) not in names:
+                names.add((manifest["kind"], manifest["metadata"]["name"]))
+                found.append(manifest)
     return found
 
 
@@ -127,6 +131,8 @@ ZERO_LEAVES_OUT = {
     ("autoscaling", "requestsPerSecond"),
     ("metrics", "rules", "staleDays"),
     ("minReadySeconds",),
+    ("rollout", "blueGreen", "previewReplicas"),
+    ("rollout", "blueGreen", "promotionSeconds"),
     ("shutdown", "preStopSeconds"),
 }
 

@@ -17,7 +17,8 @@ def test_cases_of_the_chart_pass() -> None:
 
 
 def test_every_guard_has_a_case() -> None:
-    guards = (rendering.CHART / "templates" / "requirements.yaml").read_text(encoding="utf-8")
+    templates = sorted((rendering.CHART / "templates").glob("requirements*.yaml"))
+    guards = "".join(path.read_text(encoding="utf-8") for path in templates)
     files = (rendering.CHART / "tests").glob("requirements*_test.yaml")
     cases = "".join(path.read_text(encoding="utf-8") for path in files)
     heads = [head.split("%")[0] for head in re.findall(r'"(ERROR: [^"]+)"', guards)]

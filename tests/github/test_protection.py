@@ -6,12 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 
-from tests.github.test_workflows import FILES, jobs, read
+from tests.github.test_workflows import FILES, jobs, read, steps
 from tests.paths import ROOT
 
 RULESET = json.loads((ROOT / ".github/rulesets/main.json").read_text())
@@ -49,6 +50,8 @@ SCHEMA = exactly(
             "type": "array",
             "items": {
                 "oneOf": [
+                    rule("creation"),
+                    rule("update"),
                     rule("deletion"),
                     rule("non_fast_forward"),
                     rule(
@@ -81,6 +84,9 @@ SCHEMA = exactly(
 )
 
 
+RECORDS = json.loads((ROOT / ".github/rulesets/verified-tags.json").read_text())
+
+
 def parameters(kind: str) -> dict[str, Any]:
     (found,) = [rule["parameters"] for rule in RULESET["rules"] if rule["type"] == kind]
     return dict(found)
@@ -91,6 +97,20 @@ def test_the_forge_can_import_the_ruleset() -> None:
     assert RULESET["enforcement"] == "active"
     assert RULESET["conditions"]["ref_name"]["include"] == ["~DEFAULT_BRANCH"]
     assert RULESET["bypass_actors"] == []
+
+
+def test_nobody_but_bypass_actors_makes_moves_or_removes_a_record() -> None:
+    """Records are read by name, so that one that could be moved would count for another version."""
+    jsonschema.Draft202012Validator(SCHEMA).validate(RECORDS)
+    assert (RECORDS["target"], RECORDS["enforcement"]) == ("tag", "active")
+    assert {rule["type"] for rule in RECORDS["rules"]} == {"creation", "update", "deletion"}
+    (actor,) = RECORDS["bypass_actors"]
+    assert actor["actor_type"] == "RepositoryRole"  # a fork adds its app, whose id we cannot know
+    # GitHub matches with fnmatch and FNM_PATHNAME: `**/` is any number of folders.
+    assert RECORDS["conditions"]["ref_name"] == {
+        "include": ["refs/tags/verified/**/*"],
+        "exclude": [],
+    }
 
 
 def test_owners_approve_the_newest_commit_on_the_newest_target() -> None:
@@ -138,6 +158,36 @@ def test_the_judge_has_nothing_of_the_pull_request_but_objects() -> None:
     assert "head" not in checkout["ref"]
     assert checkout["fetch-depth"] == "0"
     assert "cache" not in JUDGE.read_text()
+
+
+def test_the_judge_imports_nothing_else_of_the_checkout(tmp_path: Path) -> None:
+    """A folder at the top that bears the name of an optional library would be imported by it."""
+    root, environment = tmp_path / "checkout", tmp_path / "environment"
+    root.mkdir()
+    for name in ("Makefile", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, root)
+    for name in ("app", "modelctl"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ("bomb/__init__.py", "requirements/uv.txt", "requirements/dev.txt", ".venv/made"):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).touch()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (site,) = environment.glob("lib/*/site-packages")
+    # The locked packages; a path in a file `.pth` is not searched for more of these.
+    (site / "locked.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    (environment / "bin/uv").symlink_to(ROOT / ".venv/bin/uv")
+    (install,) = [step["run"] for step in steps(JUDGE) if "make" in step.get("run", "")]
+    words = [*install.split(), "--silent", f"BIN={environment}/bin", "PYTHON=true"]
+    subprocess.run(words, cwd=root, check=True, capture_output=True)
+    python = environment / "bin/python"
+    origin = "import modelctl; print(modelctl.__file__)"
+    argv = [str(python), "-P", "-c"]
+    done = subprocess.run([*argv, origin], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(str(site))
+    assert subprocess.run([*argv, "import bomb"], cwd=root, capture_output=True).returncode == 1
+    subprocess.run([environment / "bin/modelctl", "check", "--help"], cwd=root, check=True)
+    # As a program in .venv/bin does: the folder of the program comes first, not that of the shell.
+    assert not any("python -m" in step.get("run", "") for step in steps(JUDGE))
 
 
 def test_nothing_at_the_top_of_a_checkout_runs_while_python_is_installed(tmp_path: Path) -> None:

@@ -57,8 +57,10 @@ else:  # kubectl get applications.argoproj.io --field-selector=metadata.name=...
     sys.exit()
 if path == "/apis/argoproj.io/v1alpha1/applications":
     items = read("applications")["items"]
-elif match := re.fullmatch(r"/apis/apps/v1/namespaces/([^/]+)/deployments", path):
-    items = [i for i in read("deployments")["items"] if i["metadata"]["namespace"] == match[1]]
+elif match := re.fullmatch(
+    r"/apis/(?:apps/v1|argoproj.io/v1alpha1)/namespaces/([^/]+)/(deployments|rollouts)", path
+):
+    items = [i for i in read(match[2])["items"] if i["metadata"]["namespace"] == match[1]]
     items = selected(items, query["labelSelector"])
 elif match := re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods", path):
     items = [i for i in read("pods")["items"] if i["metadata"]["namespace"] == match[1]]

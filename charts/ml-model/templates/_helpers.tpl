@@ -74,9 +74,9 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 {{- toYaml (merge $selector $own $pod $common) -}}
 {{- end -}}
 
-{{/* metadata of an object: include "ml-model.metadata" (dict "root" $ "suffix" "-test" "annotations" (dict)) */}}
+{{/* metadata of an object: include "ml-model.metadata" (dict "root" $ "suffix" "-test" "annotations" (dict)), or "name". */}}
 {{- define "ml-model.metadata" -}}
-name: {{ printf "%s%s" (include "ml-model.fullname" .root) (.suffix | default "") }}
+name: {{ .name | default (printf "%s%s" (include "ml-model.fullname" .root) (.suffix | default "")) }}
 namespace: {{ include "ml-model.namespace" .root }}
 labels:
   {{- include "ml-model.labels" .root | nindent 2 }}

@@ -115,7 +115,10 @@ Its security context can be stricter than the chart's, never weaker.
 {{- toYaml $affinity -}}
 {{- end -}}
 
-{{/* Pod template, for every kind of workload that runs the model (today a Deployment). */}}
+{{/*
+Pod template of every workload that runs the model. The context may have a revisionLabel: the label
+that the workload's controller gives to the pods of one revision, by default a Deployment's.
+*/}}
 {{- define "ml-model.podTemplate" -}}
 metadata:
   labels:
@@ -166,7 +169,7 @@ spec:
     {{- $own := dict
           "topologyKey" $topologyKey
           "labelSelector" (dict "matchLabels" (include "ml-model.selectorLabels" $ | fromYaml))
-          "matchLabelKeys" (list "pod-template-hash") }}
+          "matchLabelKeys" (list ($.revisionLabel | default "pod-template-hash")) }}
     - {{ toYaml (merge $own $constraint (dict "maxSkew" 1)) | indent 6 | trim }}
     {{- end }}
   {{- end }}

@@ -42,6 +42,8 @@ def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
 def regressor(graph: Graph, model: Any, block: Block) -> Outputs:
     """The mean of the k nearest, of one target or of several."""
     values = np.asarray(model._y, dtype=np.float64)
+    # Of a single target [n], as every other regressor has it.
+    values = values.ravel() if values.shape[1:] == (1,) else values
     return {"value": _mean_of_nearest(graph, model, block, values)}
 
 

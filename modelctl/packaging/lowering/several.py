@@ -12,7 +12,7 @@ import numpy as np
 
 from modelctl.packaging.lowering.columns import join, numeric
 from modelctl.packaging.lowering.graph import CannotLowerError
-from modelctl.packaging.lowering.scores import column, labels_above, with_complements
+from modelctl.packaging.lowering.scores import column, labels_above, vector, with_complements
 from modelctl.packaging.lowering.walk import predict
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def multi_output_regressor(graph: Graph, model: Any, block: Block) -> Outputs:
     """One regressor per target."""
     values = [predict(graph, member, block)["value"] for member in model.estimators_]
-    return {"value": graph.concat([column(graph, value) for value in values])}
+    return {"value": _joined(graph, [column(graph, value) for value in values])}
 
 
 def multi_output_classifier(graph: Graph, model: Any, block: Block) -> Outputs:
@@ -40,7 +40,7 @@ def regressor_chain(graph: Graph, model: Any, block: Block) -> Outputs:
         value = column(graph, predict(graph, member, block)["value"])
         values.append(value)
         block = join(graph, [block, numeric(value, 1)])
-    return {"value": graph.concat([values[at] for at in _places(model)])}
+    return {"value": _joined(graph, [values[at] for at in _places(model)])}
 
 
 def classifier_chain(graph: Graph, model: Any, block: Block) -> Outputs:
@@ -69,6 +69,11 @@ def one_vs_rest_labels(
         positive = graph.concat([graph.columns(member["probability"], [1]) for member in members])
         outputs["probability"] = with_complements(graph, positive, len(members))
     return outputs
+
+
+def _joined(graph: Graph, values: list[str]) -> str:
+    """[n, targets]; [n] for a single one, as every other regressor has it."""
+    return graph.concat(values) if len(values) > 1 else vector(graph, values[0])
 
 
 def _side_by_side(graph: Graph, members: list[Outputs]) -> Outputs:

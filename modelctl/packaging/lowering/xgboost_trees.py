@@ -63,6 +63,14 @@ SOFTMAX = frozenset({"multi:softprob", "multi:softmax"})
 SMALLEST_PROBABILITY = np.float32(1e-6)
 
 
+class DamagedCategoriesError(CannotLowerError):
+    """Names of categories that XGBoost up to 3.2 cut at characters instead of bytes.
+
+    The rest of the last ones is lost, and unseen values are answered as one of them
+    (dmlc/xgboost#12371).
+    """
+
+
 def classifier(graph: Graph, model: Any, block: Block) -> Outputs:
     """Probabilities in float32; the label is taken from them, as in `XGBClassifier.predict`."""
     document = _document(model)
@@ -121,6 +129,8 @@ def _categories(entry: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(entry["values"])
     # Strings are stored as one array of bytes, which JSON holds as signed numbers.
     data = bytes(value & 0xFF for value in entry["values"])
+    if not data.isascii():
+        raise DamagedCategoriesError("XGBoost with categories outside ASCII")
     return tuple(data[start:end].decode() for start, end in itertools.pairwise(offsets))
 
 

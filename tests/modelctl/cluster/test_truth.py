@@ -258,7 +258,7 @@ def test_a_deployment_of_another_cluster_is_not_taken_for_ours(
 
 def test_a_missing_deployment_is_said(pushed: Path, tmp_path: Path) -> None:
     kubectl.answer(tmp_path / "bin", "deployments", {"items": []})
-    assert dev()["remarks"] == ["no Deployment"]
+    assert dev()["remarks"] == ["no Deployment and no Rollout"]
 
 
 def test_a_chart_that_the_generator_has_not_seen_is_not_current(

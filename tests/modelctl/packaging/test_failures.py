@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from xgboost import XGBClassifier
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging.package import plan
@@ -59,6 +62,20 @@ class Repeat(Step):
 class Noise(Step):
     def transform(self, features: Any) -> Any:
         return features + np.random.default_rng().normal(size=features.shape)
+
+
+class Standardized(Step):
+    """The deviation of a single row is NaN."""
+
+    def transform(self, features: Any) -> Any:
+        return features.sub(features.mean()).div(features.std())
+
+
+class Dummies(Step):
+    """A single row has one of the columns."""
+
+    def transform(self, features: Any) -> Any:
+        return pd.get_dummies(features.assign(a=features["a"].round().astype(str)))
 
 
 class Raises(Step):
@@ -167,6 +184,36 @@ def test_a_step_of_ones_own_that_raises_is_named(tmp_path: Path) -> None:
     error = refusal(model, NUMBERS, tmp_path)
     assert error.what == "the model cannot predict its own sample"
     assert error.fix.startswith(f"correct transform in {__name__}, which raised it, or write")
+
+
+@pytest.mark.parametrize("step", [Standardized, Dummies])
+def test_a_step_that_needs_the_other_rows_is_not_blamed_on_the_sample(
+    step: type, tmp_path: Path
+) -> None:
+    model = make_pipeline(step(), LinearRegression()).fit(NUMBERS, TARGET)
+    error = refusal(model, NUMBERS, tmp_path)
+    assert error.what == "the model's answer for a row depends on the other rows of a request"
+    assert error.found.startswith("row 0 ")
+    assert " raises ValueError: " in error.found
+    assert "take out the step that calculates over the rows" in error.fix
+
+
+@pytest.mark.parametrize("is_calibrated", [False, True], ids=["alone", "nested"])
+def test_categories_that_xgboost_damages_are_refused(is_calibrated: bool, tmp_path: Path) -> None:
+    cities = pd.Categorical(["Köln", "Zürich", "東京"] * 20)
+    model: Any = XGBClassifier(n_estimators=2, enable_categorical=True)
+    model = CalibratedClassifierCV(model, cv=2) if is_calibrated else model
+    frame = NUMBERS.assign(city=cities)
+    error = refusal(model.fit(frame, np.arange(60) % 2), frame, tmp_path)
+    assert error.what == "XGBClassifier has damaged names of categories"
+    assert "OrdinalEncoder" in error.fix
+
+
+def test_a_search_that_kept_no_model_says_so(tmp_path: Path) -> None:
+    search = GridSearchCV(LinearRegression(), {"positive": [True, False]}, refit=False)
+    error = refusal(search.fit(NUMBERS, TARGET), NUMBERS, tmp_path)
+    assert error.what == "GridSearchCV cannot answer new rows"
+    assert error.fix.startswith("fit GridSearchCV with refit=True")
 
 
 def test_texts_where_the_model_takes_numbers_are_named(tmp_path: Path) -> None:

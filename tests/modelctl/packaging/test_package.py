@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from app.model.bundle import verify
+from app.model.contract import Contract
+from app.model.engine import load, self_test
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError
 from modelctl.packaging.package import plan, write
@@ -17,11 +19,11 @@ from modelctl.packaging.training_output import Request, read_training_output
 from tests import trained
 
 
-def package(name: str, out: Path, **changes: object) -> str:
+def package(name: str, out: Path, engine: str = "auto") -> str:
     """Package a sample model; returns the digest."""
     config = trained.config(name)
     training_output = read_training_output(Request(trained.training(name), config=config))
-    return write(plan(training_output, engine="auto", tolerance=1e-6), out)
+    return write(plan(training_output, engine=engine, tolerance=1e-6), out)
 
 
 @pytest.mark.parametrize("name", trained.NAMES)
@@ -121,3 +123,16 @@ def test_created_is_the_epoch_that_the_build_sets(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     training_output = read_training_output(Request(trained.training("iris"), name="x", version="1"))
     assert training_output.created == "2023-11-14T22:13:20Z"
+
+
+def test_a_row_that_the_engine_answers_is_none_of_those_to_refuse(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """XGBoost refuses a row for a category that another row of the same frame has."""
+    package("penguins", tmp_path / "first", engine="sklearn")
+    row = json.loads((tmp_path / "first" / "sample.json").read_text())["rows"][0]
+    monkeypatch.setattr("modelctl.packaging.package.refused_examples", lambda *_: [row])
+    package("penguins", tmp_path / "second", engine="sklearn")
+    bundle = verify(tmp_path / "second")
+    contract = Contract.from_manifest(bundle.manifest)
+    self_test(bundle, contract, load(bundle, contract))

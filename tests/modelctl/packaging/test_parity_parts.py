@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.model.contract import Output, Target
 from app.model.prediction import Prediction
-from modelctl.packaging.parity import Parity, compare
+from modelctl.packaging.parity import NotComparableError, Parity, compare
 
 TOLERANCE = 1e-6
 NUMBERS = Output(
@@ -127,3 +128,11 @@ def test_one_number_is_never_stretched_over_a_row(part: str) -> None:
     ]
     with pytest.raises(ValueError, match="shapes differ"):
         compared(THREE, *both)
+
+
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+def test_a_list_of_one_answer_is_not_the_answer(kind: Any) -> None:
+    classes = None if kind == "regressor" else (0, 1)
+    parity = Parity.of(Output(kind, "y", classes, probabilities=False), 1e-6)
+    with pytest.raises(NotComparableError, match="is a list instead of a int"):
+        compare(parity, "sample", Prediction([1, 0], None), Prediction([[1], [0]], None))

@@ -87,3 +87,10 @@ def test_bump_refuses_the_bundle_of_another_model(repo: Path, bundle: Path) -> N
 def test_bump_refuses_an_image_without_tag_and_digest(repo: Path, bundle: Path, image: str) -> None:
     with pytest.raises(ModelctlError, match="is not pinned by tag and digest"):
         bump(bundle, image=image)
+
+
+def test_a_version_that_no_label_could_bear_is_refused(released: Path, tmp_path: Path) -> None:
+    make_bundle(tmp_path / "bundle", "{{ .Values.a }}")
+    image = f"registry.example/iris:1.1.0@{DIGEST_A}"
+    with pytest.raises(RefusedError, match=r"expected: .*letters, digits and `\._\+-`"):
+        run("bump", "iris", "--env", "dev", "--image", image, "--bundle", str(tmp_path / "bundle"))

@@ -566,6 +566,33 @@ def test_a_broken_schema_is_refused_with_its_file(target: Path, schema: str) -> 
     refused(target, "values.schema.json")
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        VALUES.replace("@file capacity", "@file sometimes"),
+        "replicaCount: 1\n",
+        "a: [\n",
+        "# @file settings\na: &x 1\n",
+        "",
+    ],
+    ids=["marker", "no-marker", "no-yaml", "anchor", "empty"],
+)
+def test_markers_that_nobody_could_read_once_merged_are_refused(target: Path, values: str) -> None:
+    raised = {"charts/ml-model/Chart.yaml": "name: ml-model\nversion: 0.2.0\n"}
+    commit(target, "change", **{"charts/ml-model/values.yaml": values, **raised})
+    with pytest.raises(ModelctlError, match=r"values\.yaml:?"):
+        judge()
+    with pytest.raises(ModelctlError, match=r"values\.yaml:?"):
+        run("check")
+
+
+def test_values_that_a_change_removes_are_missed(target: Path) -> None:
+    (target / "charts/ml-model/values.yaml").unlink()
+    commit(target, "change", **{"charts/ml-model/Chart.yaml": "name: a\nversion: 0.2.0\n"})
+    with pytest.raises(ModelctlError, match=r"values\.yaml: no `# @file` marker, missing"):
+        judge()
+
+
 def test_a_branch_that_holds_a_merge_of_the_target_passes(target: Path) -> None:
     commit(target, "ours", **{"docs/page.md": "text\n"})
     git("switch", "--quiet", "main")

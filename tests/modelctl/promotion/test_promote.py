@@ -126,6 +126,16 @@ def test_promote_warns_when_the_first_environment_renders_a_newer_chart(released
     ) in output
 
 
+def test_a_chart_that_goes_back_is_said_by_promotion_and_check(released: Path) -> None:
+    newer = VERSION.replace("version: 0.1.0", "version: 0.10.0")
+    (released / "environments/staging/iris/version.yaml").write_text(newer)
+    commit_all(released, "an older promotion")
+    warning = "warning: the chart goes back from 0.10.0 to 0.1.0\n"
+    assert warning in run("promote", "iris", "--to", "staging", "--no-live")
+    commit_all(released, "promote")
+    assert warning in run("check", "--base", "HEAD^")
+
+
 def test_promote_as_json_says_what_it_did(released: Path) -> None:
     found = json.loads(run("promote", "iris", "--to", "staging", "--output", "json"))
     (change,) = found["changes"]

@@ -108,11 +108,16 @@ def test_version_file_without_a_pin_is_refused_in_a_later_environment(
         ({"templates/deployment.yaml": "kind: Deployment\n"}, True),
         ({"values.yaml": "{}\n"}, True),
         ({"values.yaml": "{}\n", "Chart.yaml": "name: ml-model\nversion: 0.3.0\n"}, False),
+        ({"values.yaml": "{}\n", "Chart.yaml": "name: ml-model\nversion: 0.1.9\n"}, True),
+        ({"Chart.yaml": "name: ml-model\nversion: 0.0.10\n"}, True),
+        ({"Chart.yaml": "name: ml-model\nversion: 0.2.0-rc.1\n"}, True),
+        ({"Chart.yaml": "name: ml-model\nversion: 0.10.0-rc.1\n"}, False),
+        ({"Chart.yaml": "name: ml-model\nversion: 0.2.0+b2\n"}, False),
+        ({"Chart.yaml": "name: ml-model\nversion: one\n"}, True),
         ({"tests/deployment_test.yaml": "suite: a\n", "golden/minimal.yaml": "a: b\n"}, False),
         ({".helmignore": "templates/networkpolicy.yaml\n"}, True),
         ({}, False),
     ],
-    ids=["template", "values", "raised", "not packaged", "what is packaged", "nothing"],
 )
 def test_changed_chart_needs_a_new_version(
     repository: Repository, edits: dict[str, str], refused: bool

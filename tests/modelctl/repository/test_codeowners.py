@@ -59,7 +59,6 @@ LINES = (
     "modelctl @me",
     "/modelctl/**/module.py",
     "Makefile @me",
-    "[Ee]nvironments/ @me",
     ".github/ @me",
     "**",
 )
@@ -131,6 +130,26 @@ def test_a_second_file_of_owners_is_refused(tmp_path: Path, name: str) -> None:
         (tmp_path / file).write_text(codeowners.text("", environments()))
     (violation,) = codeowners.violations(tmp_path, environments())
     assert violation.startswith(f"{name}: a forge reads only one")
+
+
+# "Code Owners syntax and error handling" in GitLab's documentation.
+@pytest.mark.parametrize(
+    "line",
+    [
+        "^[Optional]",
+        "[Docs]",
+        "[Docs][2] @acme/docs",
+        " ^[Any][0]",
+        "!/environments/",
+        "[Ee]nvironments/ @me",
+    ],
+)
+def test_a_line_that_would_decide_on_ours_is_refused(tmp_path: Path, line: str) -> None:
+    """On GitLab our lines would belong to that section, whose approval may be optional."""
+    (tmp_path / ".github").mkdir()
+    (tmp_path / codeowners.FILE).write_text(codeowners.text(f"/docs/ @a\n{line}\n", environments()))
+    (problem,) = codeowners.violations(tmp_path, environments())
+    assert problem.startswith(f"{codeowners.FILE}:2: `{line.strip()}` decides on lines below it")
 
 
 def test_a_file_that_the_forge_would_not_load_is_refused(tmp_path: Path) -> None:
