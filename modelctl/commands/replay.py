@@ -126,9 +126,9 @@ def _print(found: Agreement) -> None:
         console.print(f"  {before} → {after}: {rows:,}", soft_wrap=True, markup=False)
     if found.slices and (found.changed or found.max_difference):
         is_numeric = found.max_difference is not None
-        more = ("mean difference",) if is_numeric else ()
-        *columns, last = ("slices that change most", "rows", "changed", *more)
-        table = _table.table(*columns, last=last)
+        columns = ["slices that change most", "rows", "changed"]
+        columns += ["mean difference"] if is_numeric else []
+        table = _table.table(*columns[:-1], last=columns[-1])
         for each in found.slices:
             cells = (f"{each.feature}: {each.value}", f"{each.rows:,}", f"{each.changed:.1%}")
             table.add_row(*cells, *([f"{each.score:.4g}"] if is_numeric else []))
