@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.cluster import argocd, kube, live, workload
 from modelctl.repository import history
+from modelctl.repository.aborts import Abort
 
 if TYPE_CHECKING:
     from modelctl.cluster.workload import Workload
@@ -25,7 +26,7 @@ class Evidence:
 
     `since` is None and `commit`, which brought the version, empty while it is not committed.
     `health`, `images` (digests) and `bundle` (digest) are empty if nobody was asked; `note` says
-    why, or what the health means.
+    why, or what the health means. `abort` is set if the Rollout gave this version up.
     """
 
     since: datetime | None
@@ -35,6 +36,7 @@ class Evidence:
     bundle: str = ""
     note: str = ""
     commit: str = ""
+    abort: Abort | None = None
 
 
 def committed(date: str) -> datetime | None:
@@ -89,7 +91,25 @@ def from_cluster(
         images=tuple(image.rpartition("@")[2] for image in images if "@" in image),
         bundle=pods.served_digest if pods else "",
         note=state.staleness,
+        abort=_abort(environment, version, pods) if pods else None,
     )
+
+
+def cluster_abort(
+    environment: Environment, model: str, version: Version
+) -> tuple[Abort | None, str]:
+    """The abort of a version that the cluster runs now, and what it runs instead if there is none.
+
+    Raises UnreachableError.
+    """
+    found = kube.workloads(environment.namespace, model).get(model)
+    pods = workload.read(found, f"{environment.name}-{model}") if found else None
+    if pods is None or pods.transition is None:
+        return None, "no Rollout"
+    abort = _abort(environment, version, pods)
+    if abort is None and pods.transition.aborted_at:
+        return None, f"another version: {', '.join(pods.images)}"
+    return abort, str(pods.transition) or "promoted"
 
 
 def health_violations(
@@ -114,6 +134,17 @@ def health_violations(
             f"found {evidence.bundle}"
         )
     return violations
+
+
+def _abort(environment: Environment, version: Version, pods: Workload) -> Abort | None:
+    """What the Rollout says of a version: its template stays that of the version it gave up."""
+    state = pods.transition
+    images = [image.rpartition("@")[2] for image in pods.images]
+    if state is None or not state.aborted_at:
+        return None
+    if version.image.digest not in images or version.model.digest != pods.digest:
+        return None
+    return Abort(environment.name, state.aborted_at, state.message)
 
 
 def _workload(environment: Environment, model: str, application: str) -> Workload | None:

@@ -10,7 +10,7 @@ import click
 from modelctl.commands import _audit, _notes, _table
 from modelctl.commands._options import complete_environments, complete_models
 from modelctl.errors import UsageError
-from modelctl.repository import audit, gitrepo, history, origin
+from modelctl.repository import aborts, audit, gitrepo, history, origin
 from modelctl.repository.checkout import Repository
 from modelctl.repository.environments import ALL_MODELS
 from modelctl.repository.versions import short
@@ -55,10 +55,13 @@ def command(model: str | None, environment: str | None, everything: bool, output
     repository.require_model(target, model)
     entries = history.read(repository, target, model)
     _notes.echo(origin.staleness_notes(repository.root), output)
+    aborted = aborts.reasons(repository.root, (entry.commit.id for entry in entries))
+    whys = [aborted.get(entry.commit.id, entry.commit.subject) for entry in entries]
     if output == "json":
-        click.echo(json.dumps([_as_json(entry) for entry in entries], indent=2))
+        listed = [_as_json(entry, why) for entry, why in zip(entries, whys, strict=True)]
+        click.echo(json.dumps(listed, indent=2))
     elif entries:
-        _print_table(entries)
+        _print_table(entries, whys)
     else:
         click.echo(f"no release of '{model}' in '{environment}' so far")
 
@@ -85,7 +88,7 @@ def _print_audit(model: str | None, environment: str | None, output: str) -> Non
     _audit.print_events(events, output)
 
 
-def _as_json(entry: history.Entry) -> dict[str, object]:
+def _as_json(entry: history.Entry, why: str) -> dict[str, object]:
     version = entry.version
     return {
         "when": entry.commit.when,
@@ -94,19 +97,19 @@ def _as_json(entry: history.Entry) -> dict[str, object]:
         "image": str(version.image) if version else None,
         "commit": entry.commit.id,
         "author": entry.commit.author,
-        "why": entry.commit.subject,
+        "why": why,
     }
 
 
-def _print_table(entries: list[history.Entry]) -> None:
+def _print_table(entries: list[history.Entry], whys: list[str]) -> None:
     table = _table.table("when (UTC)", "version", "bundle", "commit", last="why")
-    for entry in entries:
+    for entry, why in zip(entries, whys, strict=True):
         version = entry.version
         table.add_row(
             datetime.fromisoformat(entry.commit.when).astimezone(UTC).strftime(_table.TIME),
             version.model.version if version else "(none)",
             short(version.model.digest) if version else "",
             short(entry.commit.id),
-            entry.commit.subject,
+            why,
         )
     _table.show(table)

@@ -76,7 +76,7 @@ def command(
     cluster is reachable, to promote a version that is not Healthy or not running in the previous
     environment.
 
-    --override leaves a rule out: order (skip an environment; with --from), soak, health,
+    --override leaves a rule out: order (skip an environment; with --from), soak, health, abort,
     verification or window. It writes the reason into override.yaml, whose owners have to approve.
 
     The pull request lists what changes, the metrics beside the current version's and the metric

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelctl.cluster.evidence import Evidence
+    from modelctl.repository.aborts import Abort
     from modelctl.repository.environments import Environment
     from modelctl.repository.versions import Version
 
@@ -59,13 +60,19 @@ def violations(
     version: Version,
     sources: Sequence[Source],
     now: datetime,
+    aborts: Sequence[Abort] = (),
 ) -> dict[str, list[str]]:
-    """Why the version may not enter, by rule; that the sources have it is not asked here."""
+    """Why the version may not enter, by rule; that the sources have it is not asked here.
+
+    `aborts` are those that git knows; a cluster may know one that git has not gone back from yet.
+    """
+    seen = [each.evidence.abort for each in sources if each.evidence.abort]
     found: dict[str, list[str]] = {
         "freeze": rules.freeze_violations(model, environment, now),
         "window": rules.window_violations(model, environment, now),
         "health": [],
         "soak": [],
+        "abort": rules.abort_violations(model, version, [*aborts, *seen]),
         "verification": [],
     }
     for source in sources:

@@ -14,16 +14,17 @@ from modelctl.cluster import commit_statuses, evidence, kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import branch_rules, freeze_rules, gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import overrides, runs, trees, verifications, yamlfile
+from modelctl.repository import aborts, overrides, runs, trees, verifications, yamlfile
 from modelctl.repository.branch import VERSION_FILE
 from modelctl.repository.checkout import OVERRIDE_FILE, Repository
 from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from modelctl.cluster.evidence import Evidence
+    from modelctl.repository.aborts import Abort
     from modelctl.repository.branch import Branch
     from modelctl.repository.environments import Environment
     from modelctl.repository.trees import Entry
@@ -161,9 +162,11 @@ class _Versions:
                 f"--reason ...`, or begin the message of the commit with `Roll back {model} to "
                 f"VERSION in {environment.name}: REASON`"
             )
+        version = self._version(entry)
+        if ran and version is not None:
+            yield from self._return_violations(environment, model, version)
         if ran:
             return
-        version = self._version(entry)
         if version is None:
             yield "not a version; use `modelctl promote` or `modelctl rollback`"
             return
@@ -173,6 +176,32 @@ class _Versions:
         override = self._override(environment, model, version)
         # A freeze covers more files than this one; `freeze_rules` looks at all of them.
         yield from self._entry_violations(path, environment, entry, version, override, {"freeze"})
+
+    def _return_violations(
+        self, environment: Environment, model: str, version: Version
+    ) -> Iterator[str]:
+        """Why a version that ran here may not come back: only a decision on record brings back what
+        was aborted. The first environment is where one tries."""
+        if environment.promotion == "auto":
+            return
+        override = self._override(environment, model, version)
+        if override is None or "abort" not in override.rules:
+            yield from rules.abort_violations(
+                model, version, self._aborts([environment], model, version)
+            )
+
+    def _aborts(
+        self, environments: Sequence[Environment], model: str, version: Version
+    ) -> list[Abort]:
+        """In which of these environments the version was aborted, as the target branch knows."""
+        found = []
+        for each in environments:
+            runs_ = [
+                (run.commit, run.when, self._version(run.entry) if run.entry else None)
+                for run in self._runs.get(_version_file(each, model), ())
+            ]
+            found.append(aborts.find(self.branch.root, each, runs_, version))
+        return [each for each in found if each]
 
     def _entry_violations(
         self,
@@ -195,7 +224,8 @@ class _Versions:
         self.evidence.extend(gates.describe(each, version, self.now) for each in known)
         if before := self.branch.before.get(path):
             self.evidence.extend(gates.chart_notes(version, self._version(before)))
-        found = gates.violations(model, environment, version, known, self.now)
+        way = self._aborts(self._judge.way_to(environment), model, version)
+        found = gates.violations(model, environment, version, known, self.now, way)
         yield from rules.remaining(found, [*overridden, *seen_to])
 
     def _passing_violations(self, environments: dict[str, Environment]) -> Iterator[str]:

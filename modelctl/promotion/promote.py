@@ -11,12 +11,13 @@ from modelctl.cluster.commit_statuses import Statuses
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import edits, history, origin, overrides, verifications
+from modelctl.repository import aborts, edits, history, origin, overrides, verifications
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelctl.promotion.gates import Source
+    from modelctl.repository.aborts import Abort
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment, OverridableRule
     from modelctl.repository.overrides import Override
@@ -148,7 +149,8 @@ def plan_promotion(
         for source in sources
     )
     if has_changes:
-        violations = gates.violations(model, environment, version, known, now)
+        found = _aborts(repository, environment, model, version)
+        violations = gates.violations(model, environment, version, known, now, found)
         if options.automatic:
             violations["automatic"] = [
                 *_automatic_violations(repository, environment, model, version),
@@ -161,6 +163,19 @@ def plan_promotion(
     except ModelctlError:  # a file that cannot be read is replaced, or refused as uncommitted
         current = None
     return Promotion(model, known, environment, version, tuple(planned), chart, current, override)
+
+
+def _aborts(
+    repository: Repository, environment: Environment, model: str, version: Version
+) -> list[Abort]:
+    """Where on its way the version was aborted, as git knows."""
+    found = [
+        aborts.find(
+            repository.root, each, aborts.runs_of(history.read(repository, each, model)), version
+        )
+        for each in repository.way_to(environment)
+    ]
+    return [each for each in found if each]
 
 
 def _known(

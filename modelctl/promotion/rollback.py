@@ -14,9 +14,9 @@ from modelctl import proc
 from modelctl.cluster import registry
 from modelctl.cluster.registry import Presence
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.promotion import freeze, retire, rules
+from modelctl.promotion import aborted, freeze, retire, rules
 from modelctl.rendering import charts, compare
-from modelctl.repository import edits, gitrepo, history
+from modelctl.repository import aborts, edits, gitrepo, history
 from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
@@ -29,15 +29,17 @@ if TYPE_CHECKING:
     from modelctl.repository.versions import Version
 
 FROM_TRAILER = "Rolled-back-from"
-REASON_TRAILER = "Rollback-reason"
 HEX = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})")
 MAX_LISTED = 10
 
 
-def trailers(current: Version, reason: str) -> tuple[str, str]:
-    """The trailers of a rollback's commit: what was rolled back, and why."""
+def trailers(
+    environment: Environment, model: str, current: Version, reason: str, *, is_aborted: bool = False
+) -> list[str]:
+    """The trailers of a rollback commit: what was rolled back, why, and whether it was aborted."""
     version = f"{current.model.version} {current.model.digest} {current.image.digest}"
-    return f"{FROM_TRAILER}: {version}", f"{REASON_TRAILER}: {' '.join(reason.split())}"
+    lines = [f"{FROM_TRAILER}: {version}", f"{aborts.REASON_TRAILER}: {' '.join(reason.split())}"]
+    return lines + ([aborts.trailer(environment, model, current)] if is_aborted else [])
 
 
 def find_target(
@@ -114,6 +116,8 @@ def plan_rollback(
     target = find_target(
         repository, entries, current, wanted, model=model, environment=environment.name
     )
+    if target != current:
+        aborted.require_not_aborted(repository, environment, model, target)
     planned = [edits.set_version(repository.version_file(environment, model), target)]
     if break_freeze:
         planned.append(freeze.plan_break(repository, environment, model))
@@ -136,11 +140,11 @@ def withdrawal_notes(
             continue
         if after.version is None or history.same_artifacts(after.version, version):
             continue
-        reason = gitrepo.trailer(repository.root, after.commit, REASON_TRAILER)
+        reasons = gitrepo.trailers(repository.root, after.commit.id, aborts.REASON_TRAILER)
         return [
             f"warning: {version.model.version} was rolled back in {environment.name} on "
             f"{after.commit.when[:10]} ({short(after.commit.id)}): "
-            f"{reason or after.commit.subject}"
+            f"{next(iter(reasons), after.commit.subject)}"
         ]
     return []
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from modelctl.cluster.evidence import Evidence
+    from modelctl.repository.aborts import Abort
     from modelctl.repository.environments import Environment
     from modelctl.repository.versions import Version
 
@@ -162,6 +163,16 @@ def record_violations(
         f"no record that {version.model.version} of '{model}' works in '{source.name}': expected a "
         f"cluster that says Healthy, or `verification` of '{source.name}'; found "
         f"{health or 'no cluster that answers'}"
+    ]
+
+
+def abort_violations(model: str, version: Version, aborts: Sequence[Abort]) -> list[str]:
+    """Why a version may not enter: a Rollout gave it up on the way, and nobody tried it again."""
+    return [
+        f"{version.model.version} of '{model}' was aborted in '{each.environment}' "
+        f"{f'on {each.when[:10]} ({short(each.commit)})' if each.commit else f'at {each.when}'}: "
+        f"{each.why}; promote a version without that fault"
+        for each in aborts
     ]
 
 

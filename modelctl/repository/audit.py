@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from modelctl import proc
-from modelctl.repository import gitrepo
+from modelctl.repository import aborts, gitrepo
 from modelctl.repository.checkout import COMMON, OVERRIDE_FILE
 from modelctl.repository.environments import ALL_MODELS, FILE
 from modelctl.repository.versions import short
@@ -77,6 +77,9 @@ def read(root: Path, direct: Collection[str]) -> list[Event]:
             event for change in changes for event in _events(stub, change, documents, standing)
         ]
         events += _with_overrides(found)
+    gone_back = {event.commit for event in events if event.kind in ("rollback", "retire")}
+    aborted = aborts.reasons(root, gone_back)
+    events = [replace(each, why=aborted.get(each.commit, each.why)) for each in events]
     return [
         replace(event, kind="bump")
         if event.kind == "promote" and event.environment in direct

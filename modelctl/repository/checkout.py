@@ -57,6 +57,14 @@ class Repository:
         names = graph.following(self._before(), environment.name)
         return tuple(self.environment(name) for name in names)
 
+    def way_to(self, environment: Environment) -> tuple[Environment, ...]:
+        """The environments that a version passes on its way, in promotion order, and this one."""
+        return tuple(
+            each
+            for each in self.environments
+            if each == environment or environment in self.after(each)
+        )
+
     def _before(self) -> dict[str, tuple[str, ...]]:
         return graph.previous([(each.name, each.after) for each in self.environments])
 

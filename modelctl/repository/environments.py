@@ -37,7 +37,7 @@ FILE = Path("environments/environments.yaml")
 ALL_MODELS = "*"
 
 # A freeze is not among them: Argo CD would not apply the version, so it has to be ended in git.
-OverridableRule = Literal["order", "soak", "health", "verification", "window"]
+OverridableRule = Literal["order", "soak", "health", "abort", "verification", "window"]
 Check = Literal["sample", "captured"]
 
 

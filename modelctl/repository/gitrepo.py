@@ -12,6 +12,7 @@ from modelctl import proc
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 # What `git cat-file --batch` prints between two records for a file that the commit lacks.
@@ -87,6 +88,13 @@ def commits_of(root: Path, path: Path, until: str = "HEAD") -> list[Commit]:
     return [Commit(*line.split("\x1f")) for line in text.split("\n") if line]
 
 
+def newest_commit(root: Path, paths: Sequence[str], until: str) -> Commit | None:
+    """The newest commit up to `until` that changed one of the paths, following first parents."""
+    options = ("--first-parent", "--max-count=1", f"--format={FORMAT}")
+    text = git(root, "log", *options, until, "--", *paths).strip("\n")
+    return Commit(*text.split("\x1f")) if text else None
+
+
 def commits_of_each(root: Path, pattern: str) -> dict[str, list[tuple[Commit, str]]]:
     """The commits that changed each file matching a pattern, newest first, by one git process.
 
@@ -119,11 +127,12 @@ def removed_files(root: Path, commit: Commit, pattern: str) -> list[str]:
     return text.splitlines()
 
 
-def trailer(root: Path, commit: Commit, key: str) -> str:
-    """The value of a trailer in a commit's message, or in those that a merge brought; or empty."""
-    commits = f"{commit.id}^1..{commit.id}" if commit.parents else commit.id
+def trailers(root: Path, commit: str, key: str) -> list[str]:
+    """The values of a trailer in a commit's message, and in those that a merge brought."""
+    parent = resolve(root, f"{commit}^1")
+    commits = f"{parent}..{commit}" if parent else commit
     text = git(root, "log", f"--format=%(trailers:key={key},valueonly,unfold)", commits)
-    return next(filter(None, map(str.strip, text.splitlines())), "")
+    return list(filter(None, map(str.strip, text.splitlines())))
 
 
 def texts_at(root: Path, revisions: list[tuple[str, str]]) -> list[str | None]:

@@ -117,6 +117,8 @@ def application_controller(layout: Layout) -> Component:
         # Without the second, the first is ignored and self-healing backs off.
         ("--self-heal-timeout-seconds", "1", "--self-heal-backoff-timeout-seconds", "0"),
         # For that long it does not report a commit that fails to render; three minutes by default.
+        # As `argocd/install/argocd-cmd-params-cm.yaml` has it.
+        ("--persist-resource-health",),
         ("--repo-error-grace-period-seconds", str(2 * POLL_SECONDS)),
         ready=Http(f"http://{HOST}:{CONTROLLER_METRICS_PORT}/healthz"),
     )

@@ -1,0 +1,95 @@
+"""Versions that a Rollout aborted, as git knows them: a trailer of the commit that went back.
+
+A record beside the version file would be gone with the next version; commits stay. A forge keeps
+the trailers of a merged request, squashed or not, because they end its text too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from modelctl.repository import gitrepo
+from modelctl.repository.history import same_artifacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.history import Entry
+    from modelctl.repository.versions import Version
+
+    # A commit of a version file, when it was made (ISO 8601), and the version since then.
+    Run = tuple[str, str, Version | None]
+
+TRAILER = "Aborted"
+REASON_TRAILER = "Rollback-reason"
+
+
+@dataclass(frozen=True)
+class Abort:
+    """A version that was aborted in an environment: when (ISO 8601), in which commit, and why."""
+
+    environment: str
+    when: str
+    why: str
+    commit: str = ""
+
+
+def trailer(environment: Environment, model: str, version: Version) -> str:
+    """The line of a commit message that names an aborted version."""
+    return f"{TRAILER}: {environment.name}/{model}: {_identity(version)}"
+
+
+def runs_of(entries: Sequence[Entry]) -> list[Run]:
+    """The runs in the history of a version file."""
+    return [(entry.commit.id, entry.commit.when, entry.version) for entry in entries]
+
+
+def find(
+    root: Path, environment: Environment, runs: Sequence[Run], version: Version
+) -> Abort | None:
+    """The abort that ended the newest run of a version; None if none did, or it runs now.
+
+    `runs` are those of one version file on the target branch, newest first. Image and bundle tell
+    a version, so that a new chart does not bring it back; and the chart, where only that went back.
+    """
+    if not runs or runs[0][2] == version:
+        return None
+    for (commit, when, successor), (_, _, ran) in pairwise(runs):
+        if ran is None or not same_artifacts(ran, version):
+            continue
+        is_only_chart = successor is not None and same_artifacts(successor, ran)
+        if is_only_chart and ran.chart != version.chart:
+            continue
+        named = gitrepo.trailers(root, commit, TRAILER)
+        if not any(line.endswith(f": {_identity(ran)}") for line in named):
+            return None
+        return Abort(environment.name, when, _reason(root, commit), commit)
+    return None
+
+
+def reasons(root: Path, commits: Iterable[str]) -> dict[str, str]:
+    """Why each of these commits went back from an aborted version; those that did not are left out.
+
+    One git process, as long as nothing was ever aborted.
+    """
+    if not gitrepo.git(root, "log", "--max-count=1", "--format=%H", f"--grep=^{TRAILER}: "):
+        return {}
+    return {
+        commit: f"aborted: {_reason(root, commit)}"
+        for commit in commits
+        if gitrepo.trailers(root, commit, TRAILER)
+    }
+
+
+def _reason(root: Path, commit: str) -> str:
+    return next(iter(gitrepo.trailers(root, commit, REASON_TRAILER)), "no reason on record")
+
+
+def _identity(version: Version) -> str:
+    """All that tells a version, on one line; environments and models may be renamed."""
+    chart = version.chart.version if version.chart else "-"
+    return f"{version.model.version} {version.model.digest} {version.image.digest} {chart}"
