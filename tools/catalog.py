@@ -342,6 +342,19 @@ CATALOG: tuple[Tool, ...] = (
             )
         ),
     ),
+    # The chart renders only a BackendTrafficPolicy; the gateway requires the others too.
+    _definitions(
+        "envoy-gateway",
+        "github.com/envoyproxy/gateway",
+        *(
+            f"charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_{name}.yaml"
+            for name in (
+                *("backends", "backendtrafficpolicies", "clienttrafficpolicies"),
+                *("envoyextensionpolicies", "envoypatchpolicies", "envoyproxies"),
+                *("httproutefilters", "securitypolicies"),
+            )
+        ),
+    ),
     _definitions(
         "external-secrets",
         "github.com/external-secrets/external-secrets",
@@ -410,7 +423,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "chart": (
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),
         *("helm-schema", "helm-docs", "kube-score", "chart-testing"),
-        *("crds-argo-rollouts", "crds-external-secrets", "crds-gateway-api", "crds-istio"),
+        *("crds-argo-rollouts", "crds-envoy-gateway", "crds-external-secrets"),
+        *("crds-gateway-api", "crds-istio"),
         *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
         *("rollout-validator", "sync-windows", "argocd"),
     ),

@@ -93,6 +93,9 @@ def test_models_may_have_exactly_the_kinds_that_the_chart_can_render(
             "rollout.strategy=canary,rollout.router=istio,rollout.istio.gateways={mesh}"
             ",ingress.enabled=false,httpRoute.enabled=false",
             "rollout.strategy=blueGreen",
+            f"variants.b.image.digest=sha256:{'c' * 64},variants.b.model.digest=sha256:{'d' * 64}"
+            ",variants.b.model.version=v2,variants.b.share=10,ingress.enabled=false"
+            ",httpRoute.implementation=envoyGateway,httpRoute.unit.header=x-user",
         )
         for manifest in rendering.template(
             "helm4",
@@ -108,6 +111,15 @@ def test_models_may_have_exactly_the_kinds_that_the_chart_can_render(
     assert allowed == {
         (manifest["apiVersion"].rpartition("/")[0], manifest["kind"]) for manifest in rendered
     }
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=NAMES)
+def test_models_may_have_no_envoy_filter_which_could_undo_policies_of_the_mesh(
+    projects: dict[str, rendering.Manifest], environment: dict[str, str]
+) -> None:
+    """The chart renders one for `httpRoute.unit` in Istio: a platform team decides about it."""
+    entries = projects[f"{environment['name']}-models"]["namespaceResourceWhitelist"]
+    assert "EnvoyFilter" not in {entry["kind"] for entry in entries}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=NAMES)

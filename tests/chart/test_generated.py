@@ -22,6 +22,10 @@ TEMPLATES = sorted(path for path in (rendering.CHART / "templates").rglob("*") i
 OF_THE_PARENT = {("enabled",)}
 # Left out by default because a default would be wrong for most.
 WITHOUT_DEFAULT = {"resources.limits.cpu"}
+VERSION = {
+    "image": {"digest": f"sha256:{'c' * 64}"},
+    "model": {"version": "2", "digest": f"sha256:{'d' * 64}"},
+}
 # What has to be otherwise for a value to matter.
 CONTEXT: dict[placement.Keys, dict[str, Any]] = {
     ("replicaCount",): {"autoscaling": {"enabled": False}},
@@ -71,6 +75,15 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
             "blueGreen": {"promotion": "manual"},
         },
     },
+    ("httpRoute", "implementation"): {
+        "httpRoute": {"implementation": "envoyGateway", "unit": {"header": "x-user"}},
+    },
+    ("httpRoute", "unit"): {
+        "httpRoute": {"implementation": "envoyGateway", "unit": {"header": "x-user"}},
+        "variants": {"b": {**VERSION, "share": 10}},
+        "ingress": {"enabled": False},
+    },
+    ("httpRoute", "unit", "cookieTtlHours"): {"httpRoute": {"unit": {"header": "", "cookie": "a"}}},
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
 }
 
