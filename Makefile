@@ -251,6 +251,10 @@ bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## measure the cost 
 bench-memory: $(VENV) models ## measure the memory of each bundle, shared and for each worker
 	$(BIN)/python -m benchmarks.memory
 
+.PHONY: bench-verdict
+bench-verdict: $(VENV) ## simulate canaries of known truth: what aborts them, and when (writes docs/explanation/verdict.md)
+	$(BIN)/python -m benchmarks.verdict --write
+
 ## --- Supply chain: signatures, SBOM, provenance, vulnerabilities
 
 # For IMAGE=registry/name@sha256:..., which may be a chart too. KEY=file signs with that cosign key

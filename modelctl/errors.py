@@ -27,6 +27,12 @@ class ModelctlError(Exception):
         return "\n".join([self.what, *(f"  {name}: {text}" for name, text in parts if text)])
 
 
+class UsageError(ModelctlError):
+    """Arguments or options that contradict each other, or that lack one."""
+
+    exit_code = 2
+
+
 class RefusedError(ModelctlError):
     """A refused bundle, promotion or check: the input is well-formed but not acceptable."""
 

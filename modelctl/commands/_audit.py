@@ -68,14 +68,14 @@ def _print_table(events: Sequence[Event]) -> None:
         table.add_column(name, overflow="fold", no_wrap=name.startswith("when"))
     for event in events:
         cells = [
-            event.when.strftime("%Y-%m-%d %H:%M"),
+            event.when.strftime(_table.TIME),
             event.who,
             f"{event.environment}/{event.model}",
             _what(event),
             f"{event.why} ({short(event.commit)})",
         ]
         table.add_row(*(Text(_CONTROL.sub("\ufffd", cell)) for cell in cells))
-    _table.console().print(table)
+    _table.show(table)
 
 
 def _what(event: Event) -> str:

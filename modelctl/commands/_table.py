@@ -6,11 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+import click
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 PIPED_WIDTH = 240
+TIME = "%Y-%m-%dT%H:%M"  # in UTC, as the column says; one word for scripts
 
 
 def console() -> Console:
@@ -19,6 +22,15 @@ def console() -> Console:
 
     is_sized = sys.stdout.isatty() or os.environ.get("COLUMNS")
     return Console(width=None if is_sized else PIPED_WIDTH, highlight=False)
+
+
+def show(content: Table) -> None:
+    """Print a table without the blanks that fill its last column: in a pipe they stay."""
+    target = console()
+    with target.capture() as capture:
+        target.print(content)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def table(*columns: str, last: str) -> Table:

@@ -18,14 +18,15 @@ from modelctl.commands._options import (
     output_option,
 )
 from modelctl.commands._propose import planning_checkout
-from modelctl.errors import ModelctlError
+from modelctl.errors import ModelctlError, UsageError
 from modelctl.promotion import automatic, proposal, pull_request
 from modelctl.promotion.batch import plan_all
 from modelctl.promotion.promote import Options
+from modelctl.repository.checkout import Repository
+from modelctl.repository.environments import FILE
 
 if TYPE_CHECKING:
     from modelctl.promotion.automatic import Candidate
-    from modelctl.repository.checkout import Repository
 
 
 @click.command()
@@ -66,7 +67,7 @@ def command(
       modelctl auto-promote --to production --pull-request --merge
     """
     if merge and not pull_request:
-        raise ModelctlError("--merge without --pull-request", expected="both, or neither")
+        raise UsageError("--merge without --pull-request", expected="both, or neither")
     proposes = pull_request and not dry_run
     with planning_checkout(for_pull_request=proposes) as repository:
         candidates = automatic.plan(repository, models, environment, live=live)
@@ -106,7 +107,7 @@ def _write(repository: Repository, candidates: list[Candidate], display: Display
     batches = [each.batch for each in candidates if each.batch]
     _print_refused(candidates, display.output)
     if not batches and display.output == "table":
-        click.echo("nothing is ready")
+        click.echo(_nothing(repository))
         return
     message = batches[0].subject if len(batches) == 1 else f"Promote {len(batches)} versions"
     show_and_apply(
@@ -115,6 +116,13 @@ def _write(repository: Repository, candidates: list[Candidate], display: Display
         message=message,
         display=replace(display, details={"promotions": [_as_json(c, "") for c in candidates]}),
     )
+
+
+def _nothing(repository: Repository) -> str:
+    """Why nothing was promoted, if it never could be."""
+    if any(each.promotion == "automatic" for each in repository.environments):
+        return "nothing is ready"
+    return f"nothing is ready: no environment in {FILE} has `promotion: automatic`"
 
 
 def _open(candidates: list[Candidate], *, live: bool, merge: bool, output: str) -> dict[str, str]:
@@ -136,7 +144,7 @@ def _open(candidates: list[Candidate], *, live: bool, merge: bool, output: str) 
         if output == "table":
             click.echo(f"{_key(candidate)}: {opened[_key(candidate)]}")
     if not opened and output == "table":
-        click.echo("nothing is ready")
+        click.echo(_nothing(Repository.find()))
     return opened
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.commands._options import output_option
-from modelctl.errors import ModelctlError, RefusedError
+from modelctl.errors import RefusedError, UsageError
 from modelctl.promotion import branch_rules, check, merge_rules, repair
 from modelctl.repository import branch as branches
 from modelctl.repository import checkout
@@ -45,7 +45,7 @@ def command(base: str | None, head: str | None, live: bool, output: str) -> None
     if base is None:
         for option, is_given in (("--head", head is not None), ("--live", live)):
             if is_given:
-                raise ModelctlError(
+                raise UsageError(
                     f"{option} needs --base", fix=f"modelctl check --base origin/main {option} ..."
                 )
         repository = Repository.find()

@@ -12,7 +12,7 @@ from modelctl.commands import _colour
 from modelctl.commands._options import complete_environments, complete_models, output_option
 from modelctl.rendering import compare
 from modelctl.rendering import markdown as forge
-from modelctl.repository import gitrepo
+from modelctl.repository import gitrepo, trees
 from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def command(
     """
     repository = Repository.find()
     if base and not model:
-        start = gitrepo.merge_base(repository.root, base)
+        target = trees.commit_id(repository.root, base, "--base")
+        start = gitrepo.merge_base(repository.root, target)
         by_release = {change.name: change.changes for change in compare.against(repository, start)}
         empty = f"no release differs from {base}"
     elif model and first and second and not base:

@@ -163,7 +163,7 @@ def _print(result: Report) -> None:
     features = sorted(result.features, key=lambda one: -one.psi)
     for one in [*result.predictions, *features]:
         table.add_row(*_cells(one), style=STYLES.get(one.level, ""))
-    console.print(table)
+    _table.show(table)
     if result.outliers:
         console.print(
             f"outliers: {result.outliers.share:.1%} of live rows, "

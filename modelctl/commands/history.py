@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import click
 
 from modelctl.commands import _audit, _notes, _table
 from modelctl.commands._options import complete_environments, complete_models
-from modelctl.errors import ModelctlError
+from modelctl.errors import UsageError
 from modelctl.repository import audit, gitrepo, history, origin
 from modelctl.repository.checkout import Repository
 from modelctl.repository.environments import ALL_MODELS
 from modelctl.repository.versions import short
-
-MINUTE = 16  # characters of an ISO date up to the minute
 
 
 @click.command()
@@ -45,8 +44,9 @@ def command(model: str | None, environment: str | None, everything: bool, output
         _print_audit(model, environment, output)
         return
     if not model or not environment or output == "csv":
-        raise ModelctlError(
-            "history of what",
+        missing = "--output csv" if model and environment else "neither MODEL and --env nor --all"
+        raise UsageError(
+            f"{missing}: no history to show",
             expected="MODEL --env ENVIRONMENT, or --all; csv with --all only",
             fix="modelctl history --all",
         )
@@ -57,8 +57,10 @@ def command(model: str | None, environment: str | None, everything: bool, output
     _notes.echo(origin.staleness_notes(repository.root), output)
     if output == "json":
         click.echo(json.dumps([_as_json(entry) for entry in entries], indent=2))
-    else:
+    elif entries:
         _print_table(entries)
+    else:
+        click.echo(f"no release of '{model}' in '{environment}' so far")
 
 
 def _print_audit(model: str | None, environment: str | None, output: str) -> None:
@@ -66,10 +68,8 @@ def _print_audit(model: str | None, environment: str | None, output: str) -> Non
     repository = Repository.find()
     root = repository.root
     direct = {each.name for each in repository.environments if each.promotion == "auto"}
-    if gitrepo.is_shallow(root):
-        click.echo(
-            "warning: a shallow clone: older changes are missing; `git fetch --unshallow`", err=True
-        )
+    # The oldest commit of a shallow clone would look as if it had made everything.
+    gitrepo.require_full_history(root)
     every = audit.read(root, direct)
     # What is gone from the checkout has a history all the same.
     if model and model not in {event.model for event in every}:
@@ -99,14 +99,14 @@ def _as_json(entry: history.Entry) -> dict[str, object]:
 
 
 def _print_table(entries: list[history.Entry]) -> None:
-    table = _table.table("when", "version", "bundle", "commit", last="why")
+    table = _table.table("when (UTC)", "version", "bundle", "commit", last="why")
     for entry in entries:
         version = entry.version
         table.add_row(
-            entry.commit.when[:MINUTE],
+            datetime.fromisoformat(entry.commit.when).astimezone(UTC).strftime(_table.TIME),
             version.model.version if version else "(none)",
             short(version.model.digest) if version else "",
             short(entry.commit.id),
             entry.commit.subject,
         )
-    _table.console().print(table)
+    _table.show(table)

@@ -18,7 +18,7 @@ from modelctl.commands._options import (
     reason_option,
 )
 from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
-from modelctl.errors import ModelctlError
+from modelctl.errors import UsageError
 from modelctl.promotion import batch as batches
 from modelctl.promotion import promote, proposal, rollback
 from modelctl.promotion.promote import Options
@@ -108,7 +108,7 @@ def command(
         display = DisplayOptions(dry_run, output, details={"models": as_json(batch)})
         if output == "table":
             for model, why in batch.refused.items():
-                click.echo(f"not ready: {model}: {why}")
+                click.echo(f"not ready: {batches.named(model, why)}")
         if all_ready and not batch.promotions and output == "table":
             click.echo(f"no model is ready for {environment}")
             return
@@ -163,19 +163,16 @@ def as_json(batch: batches.Batch) -> list[dict[str, object]]:
 def _require_consistent(
     models: Sequence[str], overridden: Sequence[str], reason: str, *, all_ready: bool
 ) -> None:
-    """Raise ModelctlError for options that contradict each other."""
+    """Raise UsageError for options that contradict each other."""
     if bool(models) is all_ready:
-        raise ModelctlError(
-            "which models to promote",
-            expected="names of models, or --all-ready",
-            found="both" if all_ready else "neither",
-        )
+        what = "models named together with --all-ready" if all_ready else "no models named"
+        raise UsageError(what, expected="either names of models or --all-ready")
     if overridden and all_ready:
-        raise ModelctlError(
+        raise UsageError(
             "--override with --all-ready", expected="the names of the models that it is for"
         )
     if bool(overridden) is not bool(reason.strip()):
-        raise ModelctlError(
+        raise UsageError(
             "an override needs a rule and a reason",
             expected="--override RULE --reason TEXT",
             found="--override alone" if overridden else "--reason alone",

@@ -210,7 +210,7 @@ def _print_narrow(console: Console, current: status.Status) -> None:
                     style=_style(release),
                 )
         console.print(environment, style="bold")
-        console.print(table)
+        _table.show(table)
 
 
 def _style(release: status.Release) -> str:

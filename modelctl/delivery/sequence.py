@@ -146,6 +146,11 @@ def tally(times: Iterable[Counts]) -> Tally:
     return Tally(*sums)
 
 
+# The lower bound is tightest for a difference of so many margins: what is worth aborting is well
+# beyond the margin, and the boundary hardly depends on it.
+REACH = 5
+
+
 class Limits(NamedTuple):
     """When a canary is worse: by more than `margin`, the largest difference that is tolerated.
 
@@ -186,7 +191,7 @@ def mean_bounds(evidence: Tally, limits: Limits) -> Interval:
 
 def _around(estimate: float, low: float, high: float, limits: Limits) -> Interval:
     return Interval(
-        estimate - radius(low, scale=limits.margin, alpha=limits.worse),
+        estimate - radius(low, scale=REACH * limits.margin, alpha=limits.worse),
         estimate,
         estimate + radius(high, scale=limits.margin, alpha=limits.better),
     )
@@ -203,9 +208,12 @@ def index_bounds(
     total = weight + len(bins) / 2
     shares = [((canary + 0.5) / total, (stable + 0.5) / total) for canary, stable in bins]
     index = sum((canary - stable) * math.log(canary / stable) for canary, stable in shares)
-    root, scale = math.sqrt(index), math.sqrt(limits.margin)
+    root = math.sqrt(max(index, 0.0))
     low, high = (
-        radius(rows / weight, scale=scale, alpha=alpha, dimensions=len(bins) - 1)
-        for alpha in (limits.worse, limits.better)
+        radius(rows / weight, scale=math.sqrt(margin), alpha=alpha, dimensions=len(bins) - 1)
+        for margin, alpha in (
+            (REACH * limits.margin, limits.worse),
+            (limits.margin, limits.better),
+        )
     )
     return Interval(max(root - low, 0.0) ** 2, index, (root + high) ** 2)

@@ -81,10 +81,8 @@ def plan_all(
     distinct = sorted(set(models))
     planned, refused = _plan_each(repository, distinct, environment_name, options)
     if refused:
-        reasons = [
-            str(error) if len(distinct) == 1 else f"{model}: {error}"
-            for model, error in refused.items()
-        ]
+        several = len(distinct) > 1
+        reasons = [named(m, str(e)) if several else str(e) for m, e in refused.items()]
         raise _error(list(refused.values()), reasons)
     if len(distinct) == 1:
         return Batch(environment, tuple(planned), {}, f"-{distinct[0]}")
@@ -106,6 +104,11 @@ def plan_ready(repository: Repository, environment_name: str, options: Options) 
     ready = tuple(each for each in planned if each.has_changes)
     reasons = {model: error.what for model, error in refused.items()}
     return Batch(environment, ready, reasons, "+all")
+
+
+def named(model: str, reason: str) -> str:
+    """A reason that says which model it is about, once."""
+    return reason if f"'{model}'" in reason.partition("\n")[0] else f"{model}: {reason}"
 
 
 def _plan_each(

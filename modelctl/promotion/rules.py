@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from modelctl.durations import span
 from modelctl.errors import RefusedError
 from modelctl.repository import windows
+from modelctl.repository.environments import ALL_MODELS
 from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
@@ -217,9 +218,12 @@ def freeze_violations(model: str, environment: Environment, now: datetime) -> li
     freeze = environment.active_freeze(model, now)
     if freeze is None:
         return []
+    is_of_all = freeze == environment.freezes.get(ALL_MODELS)
+    scope = environment.name if is_of_all else f"{environment.name}/{model}"
     return [
         f"'{environment.name}' is frozen for '{model}' until {freeze.until.isoformat()}: "
-        f"{freeze.reason}"
+        f"{freeze.reason}; wait until then, or end it with `modelctl unfreeze {scope}`, for a "
+        "rollback with --break-freeze"
     ]
 
 
@@ -228,7 +232,8 @@ def window_violations(model: str, environment: Environment, now: datetime) -> li
     return [
         f"'{environment.name}' is closed for '{model}' in the window {window}"
         if window.kind == "deny"
-        else f"'{environment.name}' is open for '{model}' in the window {window} only"
+        else f"'{environment.name}' is closed for '{model}' now: it is open in the window {window} "
+        f"only, next at {window.next_start(now):%Y-%m-%d %H:%M} UTC"
         for window in windows.closing(environment.windows, model, now)
     ]
 

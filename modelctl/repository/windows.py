@@ -103,6 +103,12 @@ class Window(BaseModel):
         local = now.astimezone(UTC).replace(tzinfo=None) + offset
         return next(CronSim(self.schedule, local - self.length)) < local
 
+    def next_start(self, now: datetime) -> datetime:
+        """When the window opens next, in UTC."""
+        zone = ZoneInfo(self.time_zone)
+        local = now.astimezone(zone).replace(tzinfo=None)
+        return next(CronSim(self.schedule, local)).replace(tzinfo=zone).astimezone(UTC)
+
     @property
     def length(self) -> timedelta:
         """The duration."""

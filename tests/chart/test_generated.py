@@ -52,7 +52,7 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         "rollout": {
             "strategy": "canary",
             "router": "traefik",
-            "analysis": {"enabled": True},
+            "analysis": {"enabled": True, "prometheus": {"serverAddress": "http://a"}},
             "testers": {"header": "X-Canary"},
         },
         "ingress": {"enabled": False},

@@ -55,6 +55,12 @@ ENTRIES: dict[str, Any] = {
     "resources.requests": "1",
     "service.annotations": "text",
     "rollout.analysis.templates": {"clusterScope": True},
+    "rollout.analysis.metrics": {
+        "kind": "share",
+        "events": "a_total",
+        "count": "b_total",
+        "tolerated": 0.1,
+    },
     "rollout.steps": {"weight": 1},
     "serviceAccount.annotations": "text",
     "sidecars": CONTAINER,

@@ -23,7 +23,16 @@ ROUTE: Values = {
     "networkPolicy": {"from": {"gateway": {"namespaceSelector": {"matchLabels": {"a": "b"}}}}},
 }
 CANARY: Values = {"strategy": "canary"}
+JUDGED: Values = {"enabled": True, "prometheus": {"serverAddress": "http://p:9090"}}
+RULES: Values = {"metrics": {"rules": {"enabled": True, "runbookUrl": "https://git.example"}}}
 STRATEGIES: dict[str, Values] = {
+    "judged": {"rollout": {**CANARY, "analysis": JUDGED}} | RULES,
+    "judged-or-aborted": {"rollout": {**CANARY, "analysis": {**JUDGED, "onInconclusive": "abort"}}}
+    | RULES,
+    "judged-or-promoted": {
+        "rollout": {**CANARY, "analysis": {**JUDGED, "onInconclusive": "promote"}}
+    }
+    | RULES,
     "pods": {"rollout": CANARY},
     "traefik": {"rollout": {**CANARY, "router": "traefik"}} | ROUTE,
     "plugin": {"rollout": {**CANARY, "router": "gatewayPlugin"}} | ROUTE,

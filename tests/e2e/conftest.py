@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox import process
+from sandbox.components import rollouts
 from tests.runner import scenarios
 
-from . import session
+from . import progressive, session
 from .ad_hoc import NAMESPACE, AdHocReleases, applied, restricted_namespace
 from .loop import Loop
 
@@ -82,3 +84,21 @@ def ad_hoc(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdH
     """How tests install releases of their own, held to what an environment is held to."""
     with applied(loop, [restricted_namespace(NAMESPACE)]):
         yield AdHocReleases(loop, tmp_path_factory.mktemp("values"))
+
+
+@pytest.fixture(scope="session")
+def controller(loop: Loop) -> Iterator[None]:
+    """The Argo Rollouts controller, as `make delivery` starts it; and a namespace."""
+    there = {item["metadata"]["name"] for item in loop.get("crd")["items"]}
+    session.make("delivery")
+    ours = [
+        item["metadata"]["name"]
+        for item in loop.get("crd")["items"]
+        if item["spec"]["group"] == "argoproj.io" and item["metadata"]["name"] not in there
+    ]
+    with applied(loop, [restricted_namespace(progressive.NAMESPACE)]):
+        yield
+    process.stop(loop.layout, rollouts.NAME)
+    for kind in ("clusterrole", "clusterrolebinding"):
+        loop.kubectl("delete", kind, "argo-rollouts")
+    loop.kubectl("delete", "crd", *ours)

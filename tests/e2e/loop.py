@@ -140,15 +140,21 @@ class Loop:
         return status
 
     def pods(self) -> dict[str, set[str]]:
-        """The unique ids of the pods of each release, by the name of its Application."""
+        """The unique ids of the pods of each release, by the name of its Application.
+
+        Without those that are ending: a rollout before may still have some.
+        """
         found: dict[str, set[str]] = {}
         for release in self.releases:
             items = self.get(
                 *("pods", f"--namespace={release.namespace}"),
                 f"--selector=app.kubernetes.io/instance={release.model}",
             )["items"]
-            names = {item["metadata"]["uid"] for item in items}
-            found[release.name] = names
+            found[release.name] = {
+                item["metadata"]["uid"]
+                for item in items
+                if "deletionTimestamp" not in item["metadata"]
+            }
         return found
 
     def status(self) -> str:

@@ -159,5 +159,5 @@ def test_promotion_believes_the_cluster(loop: Loop) -> None:
         (note, *_) = json.loads(modelctl(loop, *words).stdout)["notes"]
     finally:
         folder.write_text(text)
-    assert "since its rollout" in note
-    assert note.endswith("Healthy")
+    assert note.startswith(f"{release.version} in dev: Healthy, for ")
+    assert note.endswith(" min (since its rollout)")

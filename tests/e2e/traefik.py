@@ -27,9 +27,10 @@ Object = dict[str, Any]
 
 
 def definitions() -> list[Object]:
-    """The Gateway API itself."""
-    folder = rendering.TOOLS.parent / "share" / "crds-gateway-api" / "crds"
-    return [part for file in sorted(folder.iterdir()) for part in rendering.parse(file.read_text())]
+    """The Gateway API, and Traefik's own kinds."""
+    share = rendering.TOOLS.parent / "share"
+    files = [*share.glob("crds-gateway-api/crds/*"), *share.glob("crds-traefik/crds/*")]
+    return [part for file in sorted(files) for part in rendering.parse(file.read_text())]
 
 
 def objects(binary: Path, image: str) -> list[Object]:
@@ -89,6 +90,7 @@ def rights() -> list[Object]:
                 _rule("networking.k8s.io", ["ingresses", "ingressclasses"], read),
                 _rule("networking.k8s.io", ["ingresses/status"], ["update"]),
                 _rule("gateway.networking.k8s.io", kinds, read),
+                _rule("traefik.io", ["*"], read),
                 _rule("gateway.networking.k8s.io", [f"{k}/status" for k in kinds], ["update"]),
             ],
         },
@@ -120,6 +122,10 @@ def workload(binary: Path, image: str) -> list[Object]:
             f"--entrypoints.traefik.address=:{PING_PORT}",
             "--ping=true",
             "--providers.kubernetesgateway=true",
+            # TraefikServices, in which the weights of a canary stand. Without empty Services the
+            # whole of one is dropped when an aborted canary has no pod left.
+            "--providers.kubernetescrd=true",
+            "--providers.kubernetescrd.allowemptyservices=true",
             "--providers.kubernetesingress=true",
             f"--providers.kubernetesingress.ingressclass={CLASS}",
             # Two seconds by default, which is fine in production and only slow here.

@@ -21,6 +21,9 @@ ARGOCD = "argocd"
 # Has a namespace of its own, and takes from git only what nobody changes; environments are in a
 # copy (`Loop.found`). Beside all of the group before.
 RELEASES = "releases"
+# Adds controllers to the sandbox, and has Applications of its own: when the loop has been measured
+# without both.
+DELIVERY = "delivery"
 # Restarts the sandbox that everything else needs: when all others are done.
 RESTARTS = "restarts"
 # Starts a sandbox of its own. Two kubelets on one machine conflict: when the shared one is gone.
@@ -28,6 +31,7 @@ BARE = "bare"
 # What runs side by side, in the order of the summary, and what comes after it.
 ROUNDS = (
     {ARGOCD: "end to end: Argo CD", RELEASES: "end to end: releases of plain Helm"},
+    {DELIVERY: "end to end: progressive delivery"},
     {RESTARTS: "end to end: restarts"},
 )
 AFTERWARDS = ({BARE: "end to end: a sandbox of its own"},)
@@ -65,6 +69,13 @@ SCENARIOS = (
     Scenario(
         "test_bootstrap.py", 120,
         ("modelctl/cluster/bootstrap.py", "modelctl/cluster/context.py", "argocd/*"),
+    ),
+    Scenario(
+        "test_canary.py", 240,
+        (f"{CHART}rollout*", f"{CHART}_rollout*", "argocd/templates/models.yaml",
+         "modelctl/cluster/transition.py", "sandbox/progressive.py", "tools/argo-rollouts/*"),
+        ("delivery",),
+        group=DELIVERY,
     ),
     Scenario(
         "test_chart.py", 130,
@@ -143,6 +154,12 @@ SCENARIOS = (
         group=RELEASES,
     ),
     Scenario(
+        "test_switch.py", 180,
+        (f"{CHART}rollout*", f"{CHART}smoke*", "sandbox/progressive.py"),
+        ("delivery",),
+        group=DELIVERY,
+    ),
+    Scenario(
         "test_truth.py", 180,
         (
             "modelctl/cluster/live.py", "modelctl/cluster/argocd.py",
@@ -154,7 +171,7 @@ SCENARIOS = (
     Scenario("test_walkthroughs.py", 160, ("docs/tutorial/*", "docs/how-to/add-an-environment.md")),
 )  # fmt: skip
 # What the loop itself runs beside the cluster.
-LOOP_TOOLS = ("traefik",)
+LOOP_TOOLS = ("traefik", "crds-traefik")
 
 
 @dataclass(frozen=True)

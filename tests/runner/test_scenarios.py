@@ -96,13 +96,15 @@ def test_groups_that_run_side_by_side_do_not_take_each_others_time() -> None:
 
 
 def test_every_chosen_file_runs_in_one_group_and_restarts_come_last() -> None:
-    first, last = rounds(scenarios.everything())
+    first, delivery, last = rounds(scenarios.everything())
     assert list(first) == [scenarios.ARGOCD, scenarios.RELEASES]
+    assert list(delivery) == [scenarios.DELIVERY]
     assert list(last) == [scenarios.RESTARTS]
     (bare,) = rounds(scenarios.everything(), scenarios.AFTERWARDS)
     assert list(bare) == [scenarios.BARE]
-    assert len({*first.values(), *last.values(), *bare.values()}) == 4
-    assert {group_of(each.file) for each in SCENARIOS} == {*first, *last, *bare}
+    groups = [*first.items(), *delivery.items(), *last.items(), *bare.items()]
+    assert len({title for _, title in groups}) == 5
+    assert {group_of(each.file) for each in SCENARIOS} == {name for name, _ in groups}
 
 
 def test_without_its_file_no_restart_is_waited_for() -> None:

@@ -59,15 +59,24 @@ The verdict on a new version: the AnalysisTemplates, and which pods they compare
 the part of a pod's name between the release's name and the last dash.
 */}}
 {{- define "ml-model.rollout.analysis" -}}
-{{- $templates := list -}}
-{{- if .Values.rollout.analysis.enabled -}}
-{{- $templates = append $templates (dict "templateName" (printf "%s-verdict" (include "ml-model.fullname" .))) -}}
+{{- include "ml-model.rollout.templates" (dict "root" . "suffix" "verdict") -}}
 {{- end -}}
-{{- $templates = concat $templates (include "ml-model.rollout.ownTemplates" . | fromYamlArray) -}}
+
+{{/* The same in the background of all steps, where only a failure ends it. */}}
+{{- define "ml-model.rollout.watch" -}}
+{{- include "ml-model.rollout.templates" (dict "root" . "suffix" "watch") -}}
+{{- end -}}
+
+{{- define "ml-model.rollout.templates" -}}
+{{- $templates := list -}}
+{{- if .root.Values.rollout.analysis.enabled -}}
+{{- $templates = append $templates (dict "templateName" (printf "%s-%s" (include "ml-model.fullname" .root) .suffix)) -}}
+{{- end -}}
+{{- $templates = concat $templates (include "ml-model.rollout.ownTemplates" .root | fromYamlArray) -}}
 {{- if $templates -}}
 templates:
   {{- toYaml $templates | nindent 2 }}
-{{ include "ml-model.rollout.hashes" . }}
+{{ include "ml-model.rollout.hashes" .root }}
 {{- end -}}
 {{- end -}}
 
@@ -116,7 +125,9 @@ templates:
 
 {{/* Steps of a canary, as Rollouts has them: a step of ours becomes up to four. */}}
 {{- define "ml-model.rollout.steps" -}}
+{{- $isJudged := false }}
 {{- range $name, $step := include "ml-model.rollout.namedSteps" . | fromJson }}
+{{- $isJudged = $step.analysis }}
 {{- if hasKey $step "pods" }}
 - setCanaryScale:
     replicas: {{ int64 $step.pods }}
@@ -137,6 +148,11 @@ templates:
 - analysis:
     {{- include "ml-model.rollout.analysis" $ | nindent 4 }}
 {{- end }}
+{{- end }}
+{{- /* Nothing gets every request without a verdict, however little traffic there was. */}}
+{{- if and .Values.rollout.analysis.enabled (not $isJudged) }}
+- analysis:
+    {{- include "ml-model.rollout.analysis" . | nindent 4 }}
 {{- end }}
 {{- end -}}
 

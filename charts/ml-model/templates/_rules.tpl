@@ -25,7 +25,8 @@
       "rejections" ($rules.rejections | toString)
       "staleDays" ($rules.staleDays | int64 | toString)
       "driftWarning" ($rules.drift.warning | toString)
-      "driftCritical" ($rules.drift.critical | toString) -}}
+      "driftCritical" ($rules.drift.critical | toString)
+      "canaryMinimum" (.Values.rollout.analysis.minimumRequests | int64 | toString) -}}
 {{- toJson $words -}}
 {{- end -}}
 
@@ -42,6 +43,7 @@
       "" true
       "pods" (gt (int64 $least) 0)
       "stale" (gt (int64 $rules.staleDays) 0)
+      "verdict" .Values.rollout.analysis.enabled
       "deployment" (ne (include "ml-model.isRollout" .) "true")
       "rollout" (eq (include "ml-model.isRollout" .) "true")
       "kubernetes" $rules.kubernetes
@@ -72,22 +74,30 @@
 {{- $words := include "ml-model.ruleWords" . | fromJson -}}
 {{- $true := include "ml-model.ruleConditions" . | fromJson -}}
 {{- $disabled := include "ml-model.compact" .Values.metrics.rules.disabled | fromYaml -}}
+{{- $lists := dict -}}
+{{- if $true.verdict -}}
+{{- $lists = include "ml-model.verdict.lists" . | fromJson -}}
+{{- end -}}
 {{- $once := list (dict) -}}
 {{- $groups := list -}}
-{{- range $group := (.Files.Get "files/rules.yaml" | fromYaml).groups -}}
+{{- range $file := list "files/rules.yaml" "files/verdict.yaml" -}}
+{{- range $group := ($.Files.Get $file | fromYaml).groups -}}
+{{- if index $true ($group.when | default "") -}}
 {{- $rules := list -}}
 {{- range $outer := $group.each | default $once -}}
 {{- range $rule := $group.rules -}}
 {{- if and (index $true ($rule.when | default "")) (not (index $disabled ($rule.alert | default ""))) -}}
-{{- range $inner := $rule.each | default $once -}}
+{{- range $inner := kindIs "string" $rule.each | ternary (index $lists (toString $rule.each)) ($rule.each | default $once) -}}
 {{- $all := merge (dict) $inner $outer $words -}}
 {{- $rules = append $rules (include "ml-model.rule" (dict "root" $ "rule" $rule "words" $all) | fromJson) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and (index $true ($group.when | default "")) $rules -}}
+{{- if $rules -}}
 {{- $groups = append $groups (dict "name" $group.name "interval" $group.interval "rules" $rules) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- dict "groups" $groups | toJson -}}

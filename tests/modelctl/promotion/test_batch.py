@@ -49,8 +49,8 @@ def test_none_is_promoted_if_one_is_refused(three: Path) -> None:
     commit_all(three, "two are gone")
     with pytest.raises(RefusedError) as refused:
         run("promote", *MODELS, "--to", "staging")
-    assert "fraud: 'fraud' is not released in 'dev'" in str(refused.value)
-    assert "iris: 'iris' is not released in 'dev'" in str(refused.value)
+    assert "'fraud' is not released in 'dev'" in str(refused.value)
+    assert "'iris' is not released in 'dev'" in str(refused.value)
     assert "no model was promoted" in str(refused.value)
     assert not version(three, "staging", "churn").exists()
 
@@ -60,7 +60,7 @@ def test_all_ready_promotes_the_others_and_says_why_not(three: Path) -> None:
     version(three, "staging", "iris").write_text(VERSION)
     commit_all(three, "fraud is gone, iris is there")
     output = run("promote", "--all-ready", "--to", "staging")
-    assert "not ready: fraud: 'fraud' is not released in 'dev'" in output
+    assert "not ready: 'fraud' is not released in 'dev'" in output
     assert "git commit -m 'Promote churn 1.0.0 to staging'" in output
     assert version(three, "staging", "churn").exists()
     commit_all(three, "promoted")
@@ -83,7 +83,7 @@ def test_json_has_one_entry_for_each_model(three: Path) -> None:
 
 @pytest.mark.parametrize("words", [(), ("iris", "--all-ready")])
 def test_it_is_names_or_all_ready(three: Path, words: tuple[str, ...]) -> None:
-    with pytest.raises(ModelctlError, match="which models to promote"):
+    with pytest.raises(ModelctlError, match=r"no models named|together with --all-ready"):
         run("promote", *words, "--to", "staging")
 
 

@@ -48,5 +48,7 @@ def test_the_whole_check_reads_each_file_once(tmp_path: Path, work: list[str]) -
     repository = generate(tmp_path, 5)
     work.clear()
     everything(repository)
-    files = sum(1 for path in (tmp_path / "environments").rglob("*.yaml")) - 1
-    assert len([name for name in work if name.endswith(".yaml")]) == files
+    # The list of environments is read before; the chart's values, for their markers, once too.
+    files = [path.name for path in (tmp_path / "environments").rglob("*.yaml")]
+    files[files.index("environments.yaml")] = "values.yaml"
+    assert sorted(name for name in work if name.endswith(".yaml")) == sorted(files)

@@ -38,7 +38,10 @@ def test_a_promotion_is_refused_in_a_deny_window_with_its_reason(released: Path)
 
 def test_a_promotion_is_refused_outside_of_every_allow_window(released: Path) -> None:
     close(released, "staging", "allow", LATER)
-    with pytest.raises(RefusedError, match="'staging' is open for 'iris' in the window `0 0 "):
+    with pytest.raises(
+        RefusedError,
+        match=r"'staging' is closed for 'iris' now: it is open in .* only, next at \d{4}-",
+    ):
         run("promote", "iris", "--to", "staging")
     close(released, "staging", "allow", '"*/1 * * * *"')
     run("promote", "iris", "--to", "staging")
