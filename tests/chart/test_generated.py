@@ -58,10 +58,6 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         "ingress": {"enabled": False},
     },
     ("rollout", "router"): {"rollout": {"router": "none", "testers": {"header": ""}}},
-    ("rollout", "istio"): {
-        "rollout": {"router": "istio", "istio": {"gateways": ["mesh"]}},
-        "httpRoute": {"enabled": False},
-    },
     ("rollout", "blueGreen"): {
         "rollout": {
             "strategy": "blueGreen",
@@ -70,6 +66,14 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
             "testers": {"header": ""},
             "blueGreen": {"promotion": "manual"},
         },
+    },
+    ("istio", "jwt"): {"test": {"enabled": False}},
+    ("istio", "virtualService", "retries", "attempts"): {
+        "istio": {"virtualService": {"retries": {"perTryTimeout": ""}}}
+    },
+    ("istio", "mode"): {
+        "istio": {"mode": "ambient", "waypoint": "waypoint"},
+        "httpRoute": {"enabled": False},
     },
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
 }
