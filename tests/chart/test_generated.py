@@ -62,10 +62,6 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         "ingress": {"enabled": False},
     },
     ("rollout", "router"): {"rollout": {"router": "none", "testers": {"header": ""}}},
-    ("rollout", "istio"): {
-        "rollout": {"router": "istio", "istio": {"gateways": ["mesh"]}},
-        "httpRoute": {"enabled": False},
-    },
     ("rollout", "blueGreen"): {
         "rollout": {
             "strategy": "blueGreen",
@@ -84,6 +80,14 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         "ingress": {"enabled": False},
     },
     ("httpRoute", "unit", "cookieTtlHours"): {"httpRoute": {"unit": {"header": "", "cookie": "a"}}},
+    ("istio", "jwt"): {"test": {"enabled": False}},
+    ("istio", "virtualService", "retries", "attempts"): {
+        "istio": {"virtualService": {"retries": {"perTryTimeout": ""}}}
+    },
+    ("istio", "mode"): {
+        "istio": {"mode": "ambient", "waypoint": "waypoint"},
+        "httpRoute": {"enabled": False},
+    },
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
 }
 

@@ -35,6 +35,7 @@ ENTRIES: dict[str, Any] = {
     "initContainers": CONTAINER,
     "istio.allow": {"namespaces": ["a"]},
     "istio.allowMetrics": {"namespaces": ["a"]},
+    "istio.jwt": {"issuer": "a", "jwksUri": "https://a.example"},
     "keda.triggers": {"type": "cron", "metadata": {}},
     "metrics.monitorLabels": "text",
     "metrics.rules.alertLabels": "text",
@@ -123,8 +124,8 @@ def test_entry_that_is_added_changed_and_nulled_leaves_nothing(helm: str, tmp_pa
     added = tree(ENTRIES)
     changed = tree({path: entry for path, entry in ENTRIES.items() if entry == "text"})
     nulled = tree(dict.fromkeys(ENTRIES))
-    # Steps are those of a canary.
-    canary = {"rollout": {"strategy": "canary"}}
+    # Steps are those of a canary, and the test pod has no token.
+    canary = {"rollout": {"strategy": "canary"}, "test": {"enabled": False}}
     without = render(helm, write(tmp_path, canary))
     assert render(helm, write(tmp_path, canary, added, changed)) != without
     assert render(helm, write(tmp_path, canary, added, changed, nulled)) == without

@@ -29,7 +29,7 @@ OTHER_WAYS: list[dict[str, Any]] = [
     {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
     {"rollout": {"strategy": "canary", "router": "traefik"}, "ingress": {"enabled": False}},
     {
-        "rollout": {"strategy": "canary", "router": "istio", "istio": {"gateways": ["mesh"]}},
+        "rollout": {"strategy": "canary", "router": "istio"},
         "ingress": {"enabled": False},
         "httpRoute": {"enabled": False},
     },
@@ -50,6 +50,10 @@ OTHER_WAYS: list[dict[str, Any]] = [
             "parents": {"public": None, "own": {}},
         },
         "ingress": {"enabled": False},
+    },
+    {
+        "istio": {"jwt": {"a": {"issuer": "a", "jwksUri": "https://a.example/keys"}}},
+        "test": {"enabled": False},
     },
 ]
 LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
@@ -149,6 +153,13 @@ ZERO_LEAVES_OUT = {
     ("autoscaling", "memoryUtilization"),
     ("autoscaling", "requestsPerSecond"),
     ("httpRoute", "unit", "cookieTtlHours"),
+    ("istio", "destinationRule", "maxConnections"),
+    ("istio", "destinationRule", "maxPendingRequests"),
+    ("istio", "destinationRule", "maxRequests"),
+    ("istio", "destinationRule", "outliers", "consecutiveErrors"),
+    ("istio", "virtualService", "faults", "abortPercent"),
+    ("istio", "virtualService", "faults", "delayPercent"),
+    ("istio", "virtualService", "retries", "attempts"),
     ("metrics", "rules", "staleDays"),
     ("minReadySeconds",),
     ("rollout", "blueGreen", "previewReplicas"),

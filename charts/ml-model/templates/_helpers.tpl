@@ -76,12 +76,15 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 {{- toYaml (merge $selector $own $pod $common) -}}
 {{- end -}}
 
-{{/* metadata of an object: include "ml-model.metadata" (dict "root" $ "suffix" "-test" "annotations" (dict)), or "name". */}}
+{{/* metadata of an object: include "ml-model.metadata" (dict "root" $ "suffix" "-test" "annotations" (dict)), or "name", and "labels". */}}
 {{- define "ml-model.metadata" -}}
 name: {{ .name | default (printf "%s%s" (include "ml-model.workloadName" .root) (.suffix | default "")) }}
 namespace: {{ include "ml-model.namespace" .root }}
 labels:
   {{- include "ml-model.labels" .root | nindent 2 }}
+{{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- $own := include "ml-model.compact" (.annotations | default dict) | fromYaml -}}
 {{- $common := include "ml-model.compact" .root.Values.commonAnnotations | fromYaml -}}
 {{- with merge $own $common }}

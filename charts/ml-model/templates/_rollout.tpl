@@ -311,38 +311,6 @@ rules:
 {{- end -}}
 {{- end -}}
 
-{{/* The VirtualService of a canary in an Istio mesh: two Services, so that the controller leaves DestinationRules alone. */}}
-{{- define "ml-model.virtualService.spec" -}}
-{{- $name := include "ml-model.fullname" . -}}
-hosts:
-  {{- .Values.rollout.istio.hosts | default (list $name) | toYaml | nindent 2 }}
-gateways:
-  {{- toYaml .Values.rollout.istio.gateways | nindent 2 }}
-http:
-  {{- with .Values.rollout.testers.header }}
-  - name: testers
-    match:
-      - headers:
-          {{ lower . }}:
-            exact: {{ $.Values.rollout.testers.value | quote }}
-    route:
-      - destination:
-          host: {{ include "ml-model.newestService" $ }}
-  {{- end }}
-  - name: primary
-    route:
-      - destination:
-          host: {{ $name }}-stable
-        weight: 100
-      - destination:
-          host: {{ $name }}-canary
-        weight: 0
-{{- end -}}
-
-{{- define "ml-model.virtualService.name" -}}
-{{- include "ml-model.routeName" (dict "root" . "static" (include "ml-model.virtualService.spec" .)) -}}
-{{- end -}}
-
 {{/* What the controller has to know of the router. */}}
 {{- define "ml-model.rollout.router" -}}
 {{- if eq .Values.rollout.router "traefik" -}}
