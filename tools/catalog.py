@@ -222,6 +222,13 @@ CATALOG: tuple[Tool, ...] = (
         (Binary("sync-windows", "tools/sync-windows"),),
         seconds=110,
     ),
+    # Ours: what Argo CD makes of an ApplicationSet's template and the files of a checkout.
+    Tool(
+        "argocd-render",
+        "github.com/argoproj/argo-cd/v3",
+        (Binary("argocd-render", "tools/argocd-render"),),
+        seconds=120,
+    ),
     _command(
         "coredns",
         "github.com/coredns/coredns",
@@ -471,7 +478,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("crds-argo-rollouts", "crds-envoy-gateway", "crds-external-secrets"),
         *("crds-gateway-api", "crds-istio"),
         *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
-        *("rollout-validator", "istio-validator", "sync-windows", "argocd"),
+        *("rollout-validator", "istio-validator", "sync-windows", "argocd", "argocd-render"),
     ),
 }
 
