@@ -42,6 +42,7 @@ def make() -> dict[str, Any]:
         ("Workers and saturation", model_rows.workers()),
         ("Inputs and predictions", model_rows.content()),
         ("Rollout", model_rows.rollout()),
+        ("Canary and verdict", model_rows.canary()),
         description="One model in one environment: service levels and error budgets, requests, "
         "workers, versions. Burn rates need the chart's rules.",
         variables=[

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboards.panels import PODS, SERIES, heatmap_panel, query, table_panel, time_series_panel
+from dashboards.panels import (
+    PODS,
+    PREDICTIONS,
+    RECORDED,
+    SERIES,
+    heatmap_panel,
+    query,
+    table_panel,
+    time_series_panel,
+)
 
 RATE = "$__rate_interval"
 
@@ -98,6 +107,105 @@ def content() -> list[Any]:
             f"sum by (le) (increase(ml_confidence_bucket{{{SERIES}}}[{RATE}]))",
             description="Highest class probability of each row; only for classifiers.",
             width=8,
+        ),
+    ]
+
+
+def canary() -> list[Any]:
+    """Return the panels of a canary and its verdict: nothing while one version serves."""
+    pods = "$release-([a-z0-9]+)-[a-z0-9]{5}"
+
+    def by_revision(selector: str) -> str:
+        rate = f"rate(ml_requests_total{{{selector}}}[{RATE}])"
+        return f'sum by (arm) (label_replace({rate}, "arm", "$1", "pod", "{pods}"))'
+
+    def judged(name: str, checks: str, more: str = "") -> str:
+        return f'{name}{{{RECORDED},check=~"{checks}"{more}}}'
+
+    def bounds(checks: str) -> list[Any]:
+        legend = "{{check}} {{arm}}"
+        return [
+            query(judged("ml:verdict_bound", checks, ',bound="lower"'), f"{legend} lower"),
+            query(judged("ml:verdict_bound", checks, ',bound="upper"'), f"{legend} upper"),
+            query(judged("ml:verdict_tolerated", checks), "{{check}} tolerated"),
+        ]
+
+    indexes = "predictions|confidence"
+    return [
+        time_series_panel(
+            "Requests by revision",
+            "reqps",
+            query(by_revision(PREDICTIONS), "{{arm}}"),
+            description="Predictions per second by pod-template hash: canary and stable version.",
+            stacked=True,
+        ),
+        time_series_panel(
+            "Share of requests by revision",
+            "percentunit",
+            query(
+                f"{by_revision(PREDICTIONS)} / on () group_left () "
+                f"(sum(rate(ml_requests_total{{{PREDICTIONS}}}[{RATE}])) > 0)",
+                "{{arm}}",
+            ),
+            description="The weight as it arrives; what the Rollout asks for is in `modelctl "
+            "status`.",
+            maximum=1,
+        ),
+        time_series_panel(
+            "Phase of the Rollout",
+            "short",
+            query(
+                'rollout_info{namespace="$namespace",name="$release"}',
+                "{{phase}}",
+            ),
+            description="From Argo Rollouts' metrics: Progressing, Paused, Completed, Abort, "
+            "Timeout, Error or InvalidSpec.",
+            stacked=True,
+        ),
+        time_series_panel(
+            "Bounds of the difference: requests",
+            "percentunit",
+            *bounds("availability|latency|shed|rejections"),
+            description="A revision minus all others, with what is tolerated: both bounds above it "
+            "is worse, both below is fine, else undecided. Needs rollout.analysis.",
+            width=12,
+            minimum=None,
+        ),
+        time_series_panel(
+            "Bounds of the difference: stability index",
+            "short",
+            *bounds(indexes),
+            description="Bounds of the population stability index of predictions and confidence "
+            "between the revisions, with what is tolerated.",
+            width=12,
+        ),
+        time_series_panel(
+            "Bounds of the difference: metrics of your own",
+            "short",
+            query(
+                f'ml:verdict_bound{{{RECORDED},check!~"availability|latency|shed|rejections'
+                f'|{indexes}"}}',
+                "{{check}} {{arm}} {{bound}}",
+            ),
+            query(
+                f'ml:verdict_tolerated{{{RECORDED},check!~"availability|latency|shed|rejections'
+                f'|{indexes}"}}',
+                "{{check}} tolerated",
+            ),
+            description="As above, of rollout.analysis.metrics.",
+            width=12,
+            minimum=None,
+        ),
+        time_series_panel(
+            "Evidence",
+            "short",
+            query(
+                f'ml:verdict_evidence:sum{{{RECORDED},check="availability",part="requests"}}',
+                "{{arm}}",
+            ),
+            description="Requests of each revision since both serve. There are no bounds below "
+            "rollout.analysis.minimumRequests.",
+            width=12,
         ),
     ]
 

@@ -181,7 +181,7 @@ CATALOG: tuple[Tool, ...] = (
         "pilot/cmd/pilot-discovery",
         seconds=230,
         version=("version", "--short"),
-        prints="{version}",
+        prints="client version: {version}",
         flags=f"-X {_ISTIO}/pkg/version.buildVersion={{version}}",
         binary="pilot-discovery",
         cgo=False,

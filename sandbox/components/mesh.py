@@ -99,11 +99,11 @@ def envoy(tool: str, name: str, config: Path, text: str, admin_port: int) -> Com
         name=name,
         argv=(
             tool,
-            f"--config-path={config}",
-            "--concurrency=2",
+            *("--config-path", str(config)),
+            *("--concurrency", "2"),
             # Shared memory for a restart without a gap, which would be one for all on the machine.
             "--disable-hot-restart",
-            "--log-level=warning",
+            *("--log-level", "warning"),
         ),
         files={config: text},
         # Not /ready, which waits for the first listener.

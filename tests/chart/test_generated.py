@@ -52,6 +52,7 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         }
     },
     ("keda",): {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
+    ("metrics", "rules", "pausedHours"): {"rollout": {"strategy": "canary"}},
     ("rollout",): {
         "rollout": {
             "strategy": "canary",

@@ -217,17 +217,26 @@ def sidecar(release: AdHoc) -> Iterator[str]:
         # The address that the proxy has for istiod: the pod's.
         "defaultEndpoint": f"0.0.0.0:{POD_PORT}",
     }
+    metadata = {"name": SIDECAR, "namespace": release.namespace}
+    selected = {"app.kubernetes.io/instance": release.model}
     objects = [
         {
             "apiVersion": "networking.istio.io/v1",
             "kind": "Sidecar",
-            "metadata": {"name": SIDECAR, "namespace": release.namespace},
+            "metadata": metadata,
             "spec": {
-                "workloadSelector": {"labels": {"app.kubernetes.io/instance": release.model}},
+                "workloadSelector": {"labels": selected},
                 "ingress": [listener],
                 "egress": [{"hosts": ["./*"]}],
             },
-        }
+        },
+        # Nobody issues certificates here, and the listener would wait for its own.
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "PeerAuthentication",
+            "metadata": metadata,
+            "spec": {"selector": {"matchLabels": selected}, "mtls": {"mode": "DISABLE"}},
+        },
     ]
     node = (
         f"sidecar~{pod['status']['podIP']}~{name}.{release.namespace}"

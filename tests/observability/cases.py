@@ -121,6 +121,23 @@ def _argo(sync: str, health: str, steps: int) -> dict[str, str]:
     return {good: f"1x{39 - steps} stale", bad: f"_x{39 - steps} 1x{steps}"}
 
 
+def _available(course: str) -> dict[str, str]:
+    return {f'rollout_info_replicas_available{{{NAMESPACE_OF},name="iris"}}': course}
+
+
+def _rollout(steps: int, minutes: int, *courses: tuple[str, int]) -> World:
+    """A Rollout that goes from phase to phase; each for some steps. Phases as its metrics have."""
+    more: dict[str, str] = {}
+    done = 0
+    for phase, length in courses:
+        series = f'rollout_info{{{NAMESPACE_OF},name="iris",phase="{phase}"}}'
+        is_last = done + length == steps
+        parts = [f"_x{done}", f"1x{length}" if is_last else f"1x{length - 1} stale"]
+        more[series] = " ".join(parts)
+        done += length
+    return World(steps=steps, minutes=minutes, phase="", more=more)
+
+
 SHED = 60 * 0.05
 FEATURE = {**BINS, "0": 0.42, "1": 0.3, "2": 0.26, "above": 0.02}
 CASES: dict[Key, Case] = {
@@ -278,5 +295,35 @@ CASES: dict[Key, Case] = {
         TICKET,
         HEALTHY.but(more=_argo("Synced", "Missing", 12)),
         HEALTHY.but(more=_argo("Synced", "Progressing", 30)),
+    ),
+}
+
+# What only a Rollout has, or sees by other series.
+ROLLOUTS: dict[Key, Case] = {
+    **_plain(
+        "MlRolloutAborted",
+        TICKET,
+        _rollout(40, 1, ("Progressing", 30), ("Abort", 10)),
+        # Aborted, and git went back.
+        _rollout(40, 1, ("Abort", 30), ("Completed", 10)),
+    ),
+    **_plain(
+        "MlRolloutStuck",
+        TICKET,
+        _rollout(40, 1, ("Progressing", 30), ("Timeout", 10)),
+        _rollout(40, 1, ("Progressing", 40)),
+    ),
+    **_plain(
+        "MlRolloutPaused",
+        TICKET,
+        _rollout(70, 5, ("Completed", 10), ("Paused", 60)),
+        # Its steps wait for three hours and a half.
+        _rollout(70, 5, ("Completed", 28), ("Paused", 42)),
+    ),
+    **_plain(
+        "MlPodsUnavailable",
+        TICKET,
+        HEALTHY.but(more=_available(_since(40, 17, 2, 1))),
+        HEALTHY.but(more=_available(_since(40, 10, 2, 1))),
     ),
 }

@@ -27,33 +27,39 @@ class Key(NamedTuple):
 
 
 @functools.cache
-def groups(*settings: str) -> tuple[Group, ...]:
-    """The groups of a release; settings are `key=value` of `metrics.rules`."""
+def groups(strategy: str = "rolling") -> tuple[Group, ...]:
+    """The groups of a release: other objects tell of it if a Rollout runs its pods."""
     arguments = [
         *rendering.values(rendering.CHART / "tests" / "values" / "minimal.yaml"),
         *("--show-only", "templates/prometheusrule.yaml"),
         *("--set", "metrics.rules.enabled=true"),
         *("--set", f"metrics.rules.runbookUrl={RUNBOOKS}"),
-        *(part for setting in settings for part in ("--set", f"metrics.rules.{setting}")),
+        *("--set", f"rollout.strategy={strategy}"),
     ]
     manifests = rendering.template("helm4", rendering.CHART, RELEASE, NAMESPACE, *arguments)
     return tuple(rendering.only(manifests, "PrometheusRule")["spec"]["groups"])
 
 
-def alerts() -> dict[Key, dict[str, Any]]:
+def alerts(strategy: str = "rolling") -> dict[Key, dict[str, Any]]:
     """Every alerting rule."""
-    rules = [rule for group in groups() for rule in group["rules"] if "alert" in rule]
+    rules = [rule for group in groups(strategy) for rule in group["rules"] if "alert" in rule]
     return {
         Key(rule["alert"], rule["labels"]["severity"], rule["labels"].get("burn", "")): rule
         for rule in rules
     }
 
 
-def needed_for(alert: str) -> list[Group]:
+def alerts_of_rollouts() -> dict[Key, dict[str, Any]]:
+    """Those that only a Rollout has, or that look at other series for one."""
+    known = alerts()
+    return {key: rule for key, rule in alerts("canary").items() if known.get(key) != rule}
+
+
+def needed_for(alert: str, strategy: str = "rolling") -> list[Group]:
     """The groups of an alert and of everything that it reads, in their order."""
     wanted = {alert}
     chosen: list[Group] = []
-    for group in reversed(groups()):
+    for group in reversed(groups(strategy)):
         made = {rule.get("alert") or rule["record"] for rule in group["rules"]}
         if made & wanted:
             chosen.insert(0, group)

@@ -11,7 +11,7 @@ import pytest
 
 from tests import rendering
 from tests.observability import rules
-from tests.observability.cases import CASES, Case
+from tests.observability.cases import CASES, ROLLOUTS, Case
 from tests.observability.rules import Key
 from tests.observability.world import World
 
@@ -84,19 +84,28 @@ def test_rules_are_what_prometheus_can_read(tmp_path: Path) -> None:
 
 def test_every_alert_is_tested_in_all_three_worlds() -> None:
     assert set(CASES) == set(rules.alerts())
+    assert set(ROLLOUTS) == set(rules.alerts_of_rollouts())
     assert len(CASES) > 25
 
 
-@pytest.mark.parametrize("key", CASES, ids="-".join)
-def test_alert_fires_when_it_should_and_only_then(key: Key, tmp_path: Path) -> None:
-    for minutes, tests in worlds_of(key, CASES[key]).items():
+@pytest.mark.parametrize(
+    ("strategy", "key"),
+    [*(("rolling", key) for key in CASES), *(("canary", key) for key in ROLLOUTS)],
+    ids=lambda part: part if isinstance(part, str) else "-".join(part),
+)
+def test_alert_fires_when_it_should_and_only_then(strategy: str, key: Key, tmp_path: Path) -> None:
+    case = CASES[key] if strategy == "rolling" else ROLLOUTS[key]
+    for minutes, tests in worlds_of(key, case).items():
         # Those that it needs and those beside it: all rules over a week would take minutes.
-        judge(tmp_path, rules.needed_for(key.alert), minutes, tests)
+        judge(tmp_path, rules.needed_for(key.alert, strategy), minutes, tests)
 
 
-def test_nothing_fires_for_a_healthy_release_whatever_its_neighbours_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["rolling", "canary"])
+def test_nothing_fires_for_a_healthy_release_whatever_its_neighbours_do(
+    strategy: str, tmp_path: Path
+) -> None:
     world = World(steps=84, minutes=5)
-    judge(tmp_path, list(rules.groups()), 5, [judged("healthy", world, set())])
+    judge(tmp_path, list(rules.groups(strategy)), 5, [judged("healthy", world, set())])
 
 
 def test_a_world_without_a_single_series_only_lacks_pods(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / "docs" / "runbooks"
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.stem != "README")
+ALERTS = rules.alerts() | rules.alerts_of_rollouts()
 HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 QUERY = re.compile(r"--data-urlencode 'query=([^']+)'")
 page = pytest.mark.parametrize("page", PAGES, ids=[path.stem for path in PAGES])
@@ -28,11 +29,11 @@ def part(text: str, heading: str) -> str:
 
 
 def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
-    assert {path.stem for path in PAGES} == {key.alert for key in rules.alerts()}
+    assert {path.stem for path in PAGES} == {key.alert for key in ALERTS}
 
 
 def test_every_alert_links_to_its_page_and_says_what_is_wrong() -> None:
-    for key, rule in rules.alerts().items():
+    for key, rule in ALERTS.items():
         notes = rule["annotations"]
         assert notes["runbook_url"] == f"{rules.RUNBOOKS}/{key.alert}.md"
         assert notes["summary"]

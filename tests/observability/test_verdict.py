@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dashboards import model
+from dashboards.source import Source, panels
 from modelctl.delivery import sequence
 from modelctl.delivery.sequence import Counts, Limits
 from tests.observability.arms import (
@@ -133,6 +135,38 @@ def test_trouble_that_hits_both_versions_fails_neither(tmp_path: Path) -> None:
     assert pooled[CANARY] > 1.5 * pooled[STABLE]
     asked = [is_found("availability", 45, "open")]
     promtool(tmp_path, [world("trouble", pods, steps, asked)])
+
+
+def test_every_panel_of_the_verdict_has_data_while_a_canary_runs(tmp_path: Path) -> None:
+    known = {"namespace": "ml-dev", "release": "iris"}
+    source = Source("", known, 0, 0, 0)
+    queries = [
+        source.fill(target["expr"])
+        for panel in panels(model.make())
+        for target in panel["targets"]
+        if "ml:verdict_" in target["expr"]
+    ]
+    assert len(queries) > 5
+    asked = [
+        {
+            "expr": f"count({each}) > bool 1",
+            "eval_time": "10m",
+            "exp_samples": [{"labels": "{}", "value": 1}],
+        }
+        for each in queries
+    ]
+    # The metrics of one's own are orders by version, of a shop.
+    more = {
+        f'{name}{{version="{version}",job="shop"{labels}}}': f"0+{growth}x60"
+        for version in ("1.2.0", "1.1.0")
+        for name, labels, growth in (
+            ("orders_total", ',result="placed"', 300),
+            ("orders_total", ',result="given up"', 300),
+            ("basket_euros_sum", "", 9000),
+            ("basket_euros_count", "", 600),
+        )
+    }
+    promtool(tmp_path, [world("panels", release(GOOD, GOOD), 60, asked, more)])
 
 
 def test_metrics_of_another_service_are_judged_by_the_version_it_names(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ class World:
     age_days: float = 1
     verification_failures: float = 0
     up: str = "1"
+    # Of its Rollout, as Argo Rollouts' metrics name it; empty where `more` has it.
+    phase: str = "Completed"
     more: dict[str, str] = field(default_factory=dict)
 
     def but(self, **changes: object) -> World:
@@ -73,6 +75,7 @@ class World:
         for pod, digest in zip(PODS, self.digests, strict=True):
             everything |= self._pod(f'namespace="ml-dev",job="iris",pod="{pod}"', digest)
         everything |= self._kubernetes("ml-dev", "iris", PODS[0], ill=False)
+        everything |= self._rollout("ml-dev", "iris", (self.phase,) if self.phase else (), 2)
         everything |= self._neighbour("ml-dev", "iris-big")
         everything |= self._neighbour("ml-production", "iris")
         return everything | self.more
@@ -182,7 +185,23 @@ class World:
             worker_starts=f"4+1x{self.steps}",
             up="0",
         )
-        return ill._pod(target, OTHER_DIGEST) | self._kubernetes(namespace, name, pod, ill=True)
+        return (
+            ill._pod(target, OTHER_DIGEST)
+            | self._kubernetes(namespace, name, pod, ill=True)
+            | self._rollout(namespace, name, ("Abort", "Error", "InvalidSpec", "Paused"), 0)
+        )
+
+    def _rollout(
+        self, namespace: str, name: str, phases: tuple[str, ...], available: int
+    ) -> dict[str, str]:
+        """What Argo Rollouts tells of a release."""
+        where = f'namespace="{namespace}",name="{name}"'
+        values = {
+            f"rollout_info_replicas_desired{{{where}}}": 2,
+            f"rollout_info_replicas_available{{{where}}}": available,
+            **{f'rollout_info{{{where},phase="{phase}"}}': 1 for phase in phases},
+        }
+        return {series: self.steady(value) for series, value in values.items()}
 
 
 def _sum(steps: int, *courses: Pieces, sign: int = 1) -> Pieces:

@@ -24,6 +24,7 @@
       "shedding" ($rules.shedding | toString)
       "rejections" ($rules.rejections | toString)
       "staleDays" ($rules.staleDays | int64 | toString)
+      "pausedHours" ($rules.pausedHours | int64 | toString)
       "driftWarning" ($rules.drift.warning | toString)
       "driftCritical" ($rules.drift.critical | toString)
       "canaryMinimum" (.Values.rollout.analysis.minimumRequests | int64 | toString) -}}
