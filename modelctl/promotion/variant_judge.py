@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelctl.repository.environments import Environment
     from modelctl.repository.trees import Entry
     from modelctl.repository.variants import Content
-    from modelctl.repository.versions import Version
+    from modelctl.repository.versions import ChartVersion, Version
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,14 @@ class Variants:
 
     def is_winner(self, path: str, version: Version) -> bool:
         """Whether a version file takes the version of a variant beside it, with its own chart."""
-        entry = self.branch.before.get(path)
-        text = self.branch.text(entry)
-        if text is None:
-            return False
         folder = path.removesuffix("version.yaml") + f"{variants.FOLDER}/"
-        return version.chart == _chart(text) and any(
+        beside = [other for other in self.branch.before if other.startswith(folder)]
+        contents = (self._content(other, self.branch.before[other]) for other in beside)
+        is_beside = any(
             content is not None and (content.image, content.model) == (version.image, version.model)
-            for other, found in self.branch.before.items()
-            if other.startswith(folder)
-            for content in [self._content(other, found)]
+            for content in contents
         )
+        return is_beside and version.chart == _chart(self.branch.text_before(path))
 
     def _violations(
         self, environment: Environment, model: str, path: str, content: Content
@@ -99,8 +96,9 @@ class Variants:
             return None
 
 
-def _chart(text: str) -> object:
+def _chart(text: str | None) -> ChartVersion | str | None:
+    """The chart in a version file; a text, which no chart equals, for a file without a version."""
     try:
-        return read_version(Path("version.yaml"), text.encode()).chart
+        return read_version(Path("version.yaml"), (text or "").encode()).chart
     except ModelctlError:
-        return text
+        return ""
