@@ -67,6 +67,10 @@ ENTRIES: dict[str, Any] = {
     "sidecars": CONTAINER,
     "tolerations": {"operator": "Exists"},
     "topologySpread": {"whenUnsatisfiable": "ScheduleAnyway"},
+    "variants": {
+        "image": {"digest": f"sha256:{'c' * 64}"},
+        "model": {"version": "2.0.0", "digest": f"sha256:{'d' * 64}"},
+    },
     "verticalAutoscaling.maxAllowed": "1",
     "verticalAutoscaling.minAllowed": "1",
     "volumes": {"source": {"emptyDir": {}}},
@@ -77,8 +81,9 @@ KEYS = {
     "autoscaling.behavior": "scaleUp",
     "metrics.rules.disabled": "MlModelStale",
     "rollout.steps": "10-few",
-    # Two containers of one name are refused.
+    # Two containers of one name are refused, and two objects.
     "sidecars": "beside",
+    "variants": "other",
 }
 # Part of a peer, which is itself an entry.
 NOT_MAPS = {"networkPolicy.from.same-namespace.podSelector"}

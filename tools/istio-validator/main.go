@@ -28,9 +28,11 @@ func faults(objects []json.RawMessage) []string {
 	analyzer := local.NewIstiodAnalyzer(
 		analyzers.AllCombined(), resource.Namespace(""), resource.Namespace(istioNamespace), nil)
 	found := []string{}
-	for _, object := range objects {
-		// Services and workloads too, which the routes and policies refer to.
-		source := local.ReaderSource{Name: "release", Reader: bytes.NewReader(object)}
+	for number, object := range objects {
+		// Services and workloads too, which the routes and policies refer to. Each has a name of its
+		// own, because a source replaces what an earlier one of the same name brought.
+		name := fmt.Sprintf("object %d", number)
+		source := local.ReaderSource{Name: name, Reader: bytes.NewReader(object)}
 		if err := analyzer.AddTestReaderKubeSource([]local.ReaderSource{source}); err != nil {
 			found = append(found, fmt.Sprintf("Error: %v", err))
 		}
