@@ -31,6 +31,7 @@ Object = dict[str, Any]
 SERVICE = "gateway"
 SIDECAR = "tests-sidecar"
 SIDECAR_ADMIN_PORT = 15001
+RELAY_PORT = 15002
 # An address of the node's own, so that the proxy can have the port of the pod.
 SIDECAR_IP = "127.0.0.8"
 POD_PORT = 8080
@@ -214,8 +215,8 @@ def sidecar(release: AdHoc) -> Iterator[str]:
         "port": {"number": POD_PORT, "protocol": "HTTP", "name": "http"},
         "bind": SIDECAR_IP,
         "captureMode": "NONE",
-        # The address that the proxy has for istiod: the pod's.
-        "defaultEndpoint": f"0.0.0.0:{POD_PORT}",
+        # Where a pod's own proxy has the model; here a relay, because it is in another network.
+        "defaultEndpoint": f"127.0.0.1:{RELAY_PORT}",
     }
     metadata = {"name": SIDECAR, "namespace": release.namespace}
     selected = {"app.kubernetes.io/instance": release.model}
@@ -242,11 +243,13 @@ def sidecar(release: AdHoc) -> Iterator[str]:
         f"sidecar~{pod['status']['podIP']}~{name}.{release.namespace}"
         f"~{release.namespace}.svc.{CLUSTER_DOMAIN}"
     )
-    text = as_json(
-        mesh.bootstrap(
-            node, release.namespace, labels, SIDECAR_ADMIN_PORT, INTERCEPTION_MODE="NONE"
-        )
+    content = mesh.bootstrap(
+        node, release.namespace, labels, SIDECAR_ADMIN_PORT, INTERCEPTION_MODE="NONE"
     )
+    relay = _relay(pod["status"]["podIP"])
+    content["static_resources"]["clusters"] += relay["clusters"]
+    content["static_resources"]["listeners"] = relay["listeners"]
+    text = as_json(content)
     layout = loop.layout
     component = mesh.envoy(
         layout.tool("envoy"), SIDECAR, layout.config(f"{SIDECAR}.json"), text, SIDECAR_ADMIN_PORT
@@ -257,3 +260,36 @@ def sidecar(release: AdHoc) -> Iterator[str]:
             yield f"{SIDECAR_IP}:{POD_PORT}"
         finally:
             process.stop(layout, SIDECAR)
+
+
+def _relay(pod_ip: str) -> Object:
+    """What Envoy needs to pass on connections from a port of the node to the pod."""
+
+    def address(host: str, port: int) -> Object:
+        return {"address": {"socket_address": {"address": host, "port_value": port}}}
+
+    kind = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+    proxy = {"@type": kind, "stat_prefix": "pod", "cluster": "pod"}
+    endpoint = {"endpoint": address(pod_ip, POD_PORT)}
+    return {
+        "listeners": [
+            {
+                "name": "pod",
+                **address("127.0.0.1", RELAY_PORT),
+                "filter_chains": [
+                    {"filters": [{"name": "tcp", "typed_config": proxy}]},
+                ],
+            }
+        ],
+        "clusters": [
+            {
+                "name": "pod",
+                "type": "STATIC",
+                "connect_timeout": "1s",
+                "load_assignment": {
+                    "cluster_name": "pod",
+                    "endpoints": [{"lb_endpoints": [endpoint]}],
+                },
+            }
+        ],
+    }
