@@ -99,6 +99,10 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[renderi
 
 # What the gateway's owner has, and Kubernetes.
 AROUND: list[rendering.Manifest] = [
+    *(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        for name in ("gateways", "ml-dev", "monitoring")
+    ),
     {
         "apiVersion": "networking.istio.io/v1",
         "kind": "Gateway",
@@ -133,6 +137,10 @@ AROUND: list[rendering.Manifest] = [
 ]
 
 
+# As the injector and the node agent of Istio mark a pod.
+IN_MESH = {"sidecar.istio.io/status": "{}", "ambient.istio.io/redirection": "enabled"}
+
+
 def pods(manifests: list[rendering.Manifest]) -> list[rendering.Manifest]:
     """A pod for each workload, which a policy or a Service can find."""
     return [
@@ -143,6 +151,7 @@ def pods(manifests: list[rendering.Manifest]) -> list[rendering.Manifest]:
             | {
                 "name": f"{each['metadata']['name']}-1",
                 "namespace": each["metadata"]["namespace"],
+                "annotations": IN_MESH,
             },
             "spec": each["spec"]["template"]["spec"],
         }
@@ -180,7 +189,6 @@ def test_istio_finds_no_fault_in_an_example(name: str) -> None:
 
 
 BREAKAGES: dict[str, tuple[str, Callable[[Values], Any], str]] = {
-    "unknown-field": ("VirtualService", lambda s: s.update(typo=1), "typo"),
     "other-host": (
         "VirtualService",
         lambda s: s["http"][0]["route"][0]["destination"].update(host="other"),
@@ -199,7 +207,7 @@ BREAKAGES: dict[str, tuple[str, Callable[[Values], Any], str]] = {
     "percentage": (
         "DestinationRule",
         lambda s: s["trafficPolicy"]["outlierDetection"].update(maxEjectionPercent=101),
-        "ejection percent",
+        "percentage 101",
     ),
 }
 
