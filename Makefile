@@ -153,6 +153,11 @@ delivery: $(VENV) ## start the Argo Rollouts controller for the running sandbox:
 	$(PYTHON) -m tools build delivery
 	$(BIN)/python -m sandbox delivery
 
+.PHONY: mesh
+mesh: $(VENV) ## start Istio's control plane and a gateway for the running sandbox
+	$(PYTHON) -m tools build mesh
+	$(BIN)/python -m sandbox mesh
+
 # Refuses to run with KUBE_CONTEXT: it destroys.
 .PHONY: drill
 drill: $(VENV) ## save, destroy and bring back the sandbox: a disaster drill (DRILL_ARGS="--dry-run", "--case etcd")

@@ -31,6 +31,8 @@ COMMANDS = {
     "unfreeze": "End a freeze.",
     "status": "Show what runs where: git compared with the cluster.",
     "drift": "Measure the drift of live data from a bundle's sample.",
+    "variant": "Let other versions serve beside a release: A/B tests and shadows.",
+    "replay": "Compare a candidate's answers with captured ones, row by row.",
     "experiment": "Plan, follow and analyse an A/B test.",
     "wait": "Wait until the cluster serves the version in git.",
     "diff": "Show what a change does to the rendered manifests.",

@@ -24,6 +24,7 @@ CLIENTS = (
     "coredns",
     "metrics-server",
     "rollouts",
+    "istiod",
 )
 
 

@@ -75,6 +75,7 @@ IDENTITIES = (
         server_names=("metrics-server.kube-system.svc",),
     ),
     Identity("rollouts", "sandbox:rollouts"),
+    Identity("istiod", "sandbox:istiod"),
 )
 
 

@@ -59,7 +59,10 @@ def definitions(layout: Layout) -> list[Path]:
 
 def served(layout: Layout) -> Answer:
     """Return whether the API server serves Rollouts; without, the controller ends at once."""
-    found = kube.get(layout, "/apis/argoproj.io/v1alpha1/rollouts")
+    try:
+        found = kube.get(layout, "/apis/argoproj.io/v1alpha1/rollouts")
+    except SandboxError as error:  # 429 until the storage of a new kind is there
+        return Answer(False, error.found)
     return Answer(found is not None, "no resource rollouts" if found is None else "served")
 
 

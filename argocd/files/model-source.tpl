@@ -12,6 +12,8 @@ promotion only. There Argo CD refuses an Application without a pin, which affect
 {{- range list "settings" "capacity" "version" }}
 {{- $valueFiles = append $valueFiles (printf "%s/%s/%s.yaml" $folder $model .) }}
 {{- end }}
+{{- /* A pattern without a match would be an error, so it includes a file that is always there. */}}
+{{- $valueFiles = append $valueFiles (printf "%s/%s/{settings,variants/*}.yaml" $folder $model) }}
 {{- $helm := dict "releaseName" $model "skipTests" true "valueFiles" $valueFiles }}
 spec:
   {{- if $fromCommit }}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelctl.cluster import artifacts, kube, registry, snapshot
 from modelctl.cluster.live import HEALTHY, MISSING
 from modelctl.durations import span
-from modelctl.repository import followed, history, overrides, windows
+from modelctl.repository import followed, history, overrides, variants, windows
 from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Release:
     `behind` names the versions of previous environments that differ, `override` the rules left
     out for this version, `closed` the windows that are active. `commit` is the newest one
     that changed the release on the branch that Argo CD follows; `unpushed` says that the checkout
-    differs from it.
+    differs from it. `variants` are the versions beside it, with what is sent to each.
     """
 
     environment: str
@@ -53,6 +53,7 @@ class Release:
     behind: str = ""
     frozen: str = ""
     override: str = ""
+    variants: str = ""
     closed: str = ""
     commit: str = ""
     committed_at: str = ""
@@ -90,6 +91,8 @@ class Release:
             remarks.append(f"frozen until {self.frozen}")
         if self.closed:
             remarks.append(f"closed by {self.closed}")
+        if self.variants:
+            remarks.append(f"beside it {self.variants}")
         if self.override:
             remarks.append(f"override of {self.override}")
         if self.target == registry.Presence.GONE.value:
@@ -273,6 +276,7 @@ def _in_git(
         behind=behind,
         frozen=_frozen(environment, model, now),
         override=_override(repository, environment, model, version),
+        variants=_variants(repository, environment, model),
         closed=", ".join(map(str, windows.closing(environment.windows, model, now))),
     )
 
@@ -287,6 +291,11 @@ def _override(
 ) -> str:
     record = overrides.read(repository, environment, model, version)
     return f"{' and '.join(record.rules)} ({record.reason})" if record else ""
+
+
+def _variants(repository: Repository, environment: Environment, model: str) -> str:
+    known = variants.read(repository.folder(environment, model))
+    return "; ".join(f"{name} {each.version} ({each.role})" for name, each in known.items())
 
 
 def _frozen(environment: Environment, model: str, now: datetime) -> str:

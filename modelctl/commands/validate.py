@@ -33,13 +33,15 @@ def command(model: str, sample: Path | None, update: bool, dry_run: bool, output
       modelctl validate iris --sample new-rows.csv
     """
     from modelctl.errors import RefusedError
-    from modelctl.packaging.build import require_current
+    from modelctl.packaging.build import require_current, require_folder
     from modelctl.packaging.origins import sample_in
     from modelctl.quality import data_expectations
     from modelctl.repository.checkout import Repository
 
     repository = Repository.find()
     path = repository.root / "models" / model / data_expectations.FILE
+    if not path.is_file():
+        require_folder(repository.root, model)
     if sample is None:
         require_current(repository.root, model)
         sample = sample_in(repository.root / "build" / "training" / model)

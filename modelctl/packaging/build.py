@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import BundleRefusedError
 from app.model.bundle import MANIFEST, verify
+from modelctl import names
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging import fingerprint, sources
 from modelctl.packaging.remote_file import download
@@ -88,12 +89,18 @@ def inspect(home: Home) -> State:
     return State(training, inputs, _changed(home, inputs))
 
 
+def require_folder(root: Path, model: str) -> None:
+    """Raise ModelctlError for a model without a folder (often a typo)."""
+    home = Home(root, model)
+    if not home.config.is_file():
+        raise _no_folder(home)
+
+
 def require_built(root: Path, model: str) -> None:
     """Raise ModelctlError for a model without a bundle, or without a folder."""
     home = Home(root, model)
     if not (home.bundle / MANIFEST).exists():
-        if not home.config.is_file():
-            raise _no_folder(home)
+        require_folder(root, model)
         raise ModelctlError(
             f"'{model}' has no bundle yet",
             expected=f"build/bundles/{model}",
@@ -124,8 +131,8 @@ def require_current(root: Path, model: str) -> None:
 def _no_folder(home: Home) -> ModelctlError:
     return ModelctlError(
         f"model '{home.model}' has no folder",
-        expected=f"models/{home.model}/{fingerprint.CONFIG}",
-        found=f"models: {', '.join(models(home.root)) or 'none'}",
+        expected=names.expectation(home.model, models(home.root)),
+        found=f"no models/{home.model}/{fingerprint.CONFIG}",
         fix=f"modelctl new {home.model}, or modelctl new {home.model} --from FILE",
     )
 

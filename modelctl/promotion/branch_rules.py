@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from modelctl.repository import rule_files, trees
+from modelctl.repository import rule_files, trees, variants
 from modelctl.repository.branch import VERSION_FILE
 from modelctl.repository.checkout import COMMON, EXPERIMENT_FILE, OVERRIDE_FILE, VALUE_FILES
 
@@ -20,7 +20,10 @@ PLAIN_FOLDERS = ("environments/", "charts/", "kustomize/", "argocd/", "models/")
 _TOP = ("environments/environments.yaml", "environments/environments.schema.json")
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _NAMES = "|".join(map(re.escape, (*VALUE_FILES, OVERRIDE_FILE, EXPERIMENT_FILE)))
-_VALUES = re.compile(rf"environments/{_LABEL}/(?:{re.escape(COMMON)}|[A-Za-z0-9._-]+/(?:{_NAMES}))")
+_VARIANTS = rf"{variants.FOLDER}/{variants.NAME}\.yaml"
+_VALUES = re.compile(
+    rf"environments/{_LABEL}/(?:{re.escape(COMMON)}|[A-Za-z0-9._-]+/(?:{_NAMES}|{_VARIANTS}))"
+)
 
 
 def kind_violations(branch: Branch) -> Iterator[str]:
@@ -59,7 +62,11 @@ def outdated_violations(branch: Branch) -> Iterator[str]:
 def mixed_violations(branch: Branch) -> Iterator[str]:
     """Why rules and versions may not change together: nobody would see which rules applied."""
     deciding = sorted(filter(rule_files.is_rule_file, branch.changed))
-    versions = sorted(filter(VERSION_FILE.fullmatch, branch.changed))
+    versions = sorted(
+        path
+        for path in branch.changed
+        if VERSION_FILE.fullmatch(path) or variants.VARIANT_FILE.fullmatch(path)
+    )
     if deciding and versions:
         yield (
             f"this changes rules ({_list(deciding)}) and versions ({_list(versions)}) at once; "

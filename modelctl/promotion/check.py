@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
-from modelctl.promotion import experiment_rules
+from modelctl.promotion import experiment_rules, variant_rules
 from modelctl.repository import (
     changes,
     codeowners,
@@ -17,6 +17,7 @@ from modelctl.repository import (
     placement,
     plain_files,
     strict_yaml,
+    variants,
     yamlfile,
 )
 from modelctl.repository.checkout import (
@@ -181,14 +182,8 @@ def _model_violations(
 ) -> Iterator[str]:
     """`names`: the files to read; the others need only be there."""
     for path in sorted(folder.iterdir()):
-        if path.name == OVERRIDE_FILE:
-            yield from _override_violations(repository, path)
-        elif path.name == EXPERIMENT_FILE:
-            # Always read: it depends on the variants beside it, and on the date.
-            yield from experiment_rules.violations(repository.root, path, datetime.now(UTC))
-        elif path.name not in VALUE_FILES:
-            name = path.relative_to(repository.root)
-            yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
+        if path.name not in VALUE_FILES:
+            yield from _other_violations(repository, path, chart, names)
     for path in (folder / name for name in VALUE_FILES):
         if path.is_file():
             if names is not None and path.relative_to(repository.root).as_posix() not in names:
@@ -198,6 +193,40 @@ def _model_violations(
                 yield from _version_violations(repository, path, document, needs_chart=needs_chart)
         elif path.stem != "version":
             yield f"{path.relative_to(repository.root)}: missing; create it, it may be empty"
+
+
+def _other_violations(
+    repository: Repository, path: Path, chart: _ChartValues, names: set[str] | None
+) -> Iterator[str]:
+    """What is beside the value files of a model."""
+    if path.name == OVERRIDE_FILE:
+        yield from _override_violations(repository, path)
+    elif path.name == EXPERIMENT_FILE:
+        # Always read: it depends on the variants beside it, and on the date.
+        yield from experiment_rules.violations(repository.root, path, datetime.now(UTC))
+    elif path.name == variants.FOLDER and path.is_dir():
+        yield from _variant_violations(repository, path, chart, names)
+    else:
+        name = path.relative_to(repository.root)
+        yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
+
+
+def _variant_violations(
+    repository: Repository, folder: Path, chart: _ChartValues, names: set[str] | None
+) -> Iterator[str]:
+    """The variants of a model: together, whatever changed, and each file by itself."""
+    models = [path.name for path in folder.parent.parent.iterdir() if path.is_dir()]
+    for violation in variant_rules.folder_violations(folder.parent, models):
+        yield violation.replace(f"{repository.root}/", "")
+    for path in variants.paths(folder.parent):
+        if names is not None and path.relative_to(repository.root).as_posix() not in names:
+            continue
+        document = yield from _value_violations(repository, path, "variant", chart)
+        if document is not None:
+            try:
+                variants.parse(path, document)
+            except ModelctlError as error:
+                yield _relative(repository, error)
 
 
 def _override_violations(repository: Repository, path: Path) -> Iterator[str]:
@@ -223,7 +252,8 @@ def _value_violations(
         if expected is None:
             yield f"{where}: not a value of the chart; see {CHART_VALUES}"
         elif expected != kind:
-            yield f"{where}: belongs in {expected}.yaml, not in {path.name}"
+            file = f"{variants.FOLDER}/NAME" if expected == "variant" else expected
+            yield f"{where}: belongs in {file}.yaml, not in {path.name}"
     for place, message in chart.types.violations(document.content):
         yield f"{name}:{document.line_of(place)}: {'.'.join(map(str, place))}: {message}"
     return document

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from modelctl.cluster import commit_statuses, evidence, kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import branch_rules, freeze_rules, gates, rules
+from modelctl.promotion.variant_judge import Variants
 from modelctl.rendering import charts
 from modelctl.repository import aborts, overrides, runs, trees, verifications, yamlfile
 from modelctl.repository.branch import VERSION_FILE
@@ -59,6 +60,7 @@ def judge(branch: Branch, now: datetime, *, live: bool = False) -> Verdict:
         ),
         *freeze_rules.violations(branch, now, broken),
         *versions.violations(),
+        *Variants(branch, now).violations(),
     ]
     return Verdict(list(dict.fromkeys(violations)), versions.evidence)
 
@@ -170,7 +172,8 @@ class _Versions:
         if version is None:
             yield "not a version; use `modelctl promote` or `modelctl rollback`"
             return
-        if environment.promotion == "auto":
+        is_winner = Variants(self.branch, self.now).is_winner(path, version)
+        if environment.promotion == "auto" or is_winner:
             yield from rules.window_violations(model, environment, self.now)
             return
         override = self._override(environment, model, version)

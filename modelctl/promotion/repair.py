@@ -16,7 +16,7 @@ from modelctl.errors import ModelctlError
 from modelctl.promotion import check
 from modelctl.promotion.check import CHART_VALUES as VALUES
 from modelctl.rendering import charts
-from modelctl.repository import codeowners, rule_files, strict_yaml
+from modelctl.repository import codeowners, rule_files, strict_yaml, trees
 from modelctl.repository.branch import RULES
 
 if TYPE_CHECKING:
@@ -106,6 +106,10 @@ def find(branch: Branch) -> Repair:
         readers[charts.DEFINITION] = lambda: _read_definition(branch)
     unreadable = {}
     for path, read in readers.items():
+        entry = branch.before.get(path)
+        if entry is not None and entry.mode in trees.KINDS and entry.mode != trees.EXECUTABLE_MODE:
+            unreadable[path] = f"{path}: is {trees.KINDS[entry.mode]}"
+            continue
         try:
             read()
         except ModelctlError as error:

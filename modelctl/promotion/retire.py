@@ -16,7 +16,7 @@ from modelctl import proc
 from modelctl.cluster import kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules
-from modelctl.repository import edits, gitrepo
+from modelctl.repository import edits, gitrepo, variants
 from modelctl.repository.checkout import EXPERIMENT_FILE, VALUE_FILES
 
 if TYPE_CHECKING:
@@ -39,15 +39,16 @@ SETTLE_SECONDS = 3.0  # a generator that still lists the model recreates its App
 def plan(
     repository: Repository, environment: Environment, model: str, now: datetime, *, files: bool
 ) -> list[edits.Edit]:
-    """Plan to remove the version file and, with `files`, the other files of the model."""
+    """Plan to remove the version files and, with `files`, the other files of the model."""
     later = [
         other
         for other in repository.after(environment)
         if repository.version_file(other, model).is_file()
     ]
     planned = [edits.remove(repository.version_file(environment, model))]
+    folder = repository.folder(environment, model)
+    planned += [edits.remove(path) for path in variants.paths(folder)]
     if files:
-        folder = repository.folder(environment, model)
         planned += [edits.remove(folder / name) for name in OF_THE_MODEL]
     if any(edit.has_changes for edit in planned):
         rules.ensure_allowed(
@@ -88,7 +89,8 @@ def missing_files(repository: Repository, environment: Environment, model: str) 
     folder = repository.folder(environment, model)
     names = "|".join(re.escape(name) for name in VALUE_FILES if not (folder / name).is_file())
     path = re.escape(str(folder.relative_to(repository.root)))
-    return re.compile(rf"{path}/({names}): no such file")
+    # The pattern of the variants includes the settings, and Argo CD expands it first.
+    return re.compile(rf"{path}/({names}): no such file|{path}/\S+ matched no files")
 
 
 def delete_application(

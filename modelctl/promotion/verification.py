@@ -50,7 +50,10 @@ def require_running(
     """Raise RefusedError unless the cluster runs exactly that version, UnreachableError without."""
     known = evidence.from_cluster(repository, environment, model, version)
     if not known.health:
-        raise kube.UnreachableError(known.note, fix="set KUBECONFIG, or pass --url")
+        raise kube.UnreachableError(
+            f"'{model}' in '{environment.name}' cannot be asked: {known.note}",
+            fix="set KUBECONFIG, or pass --url",
+        )
     violations = evidence.health_violations(model, environment, version, known)
     if violations:
         fix = f"modelctl wait {model} --env {environment.name}"

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from modelctl import proc
 from modelctl.errors import ModelctlError
 from modelctl.rendering import charts
+from modelctl.repository import variants
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,7 @@ def release_text(
             expected=str(files[-1].relative_to(repository.root)),
             fix=f"modelctl bump {model} or modelctl promote {model} --to {environment.name}",
         )
+    files += variants.paths(repository.folder(environment, model))
     arguments = [part for file in files for part in ("--values", str(file))]
     if repository.is_first(environment):
         # The first environment renders the checkout's chart, whatever its version file pins.

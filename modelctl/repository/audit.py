@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # Separated by NUL, which none of them can contain: a subject cannot pass for another commit.
 _FORMAT = "%H%x00%cI%x00%an%x00%ae%x00%s%x00"
 MODEL_FILE_PARTS = 4
+VARIANTS = "variants"  # the folder, and the key in each of its files
 NO_BLOB = "0" * 40
 # Of an environment in environments.yaml: these have events of their own.
 _FREEZES = "freezes"
@@ -37,10 +38,10 @@ _FREEZES = "freezes"
 class Event:
     """One change of one model, or of all (`*`), in one environment.
 
-    `kind` is set-up, bump, promote, rollback, retire, settings, capacity, freeze, unfreeze, rules,
-    override or remove. `before` and `after` are versions, or the names of changed values.
-    `override` names the rules that were left out. `why` is the reason on record, else the commit's
-    subject.
+    `kind` is set-up, bump, promote, rollback, retire, settings, capacity, variant, freeze,
+    unfreeze, rules, override or remove. `before` and `after` are versions, or the names of changed
+    values. `override` names the rules that were left out. `why` is the reason on record, else the
+    commit's subject.
     """
 
     when: datetime
@@ -155,6 +156,12 @@ def _events(
             )
         elif name != OVERRIDE_FILE:
             yield from _values_events(stub, name.removesuffix(".yaml"), change, documents)
+    elif len(parts) == MODEL_FILE_PARTS + 1 and parts[3] == VARIANTS:
+        name = parts[4].removesuffix(".yaml")
+        before, after = (_variant(name, documents.get(b)) for b in (change.old, change.new))
+        if before != after:
+            stub = replace(stub, environment=parts[1], model=parts[2])
+            yield replace(stub, kind="variant", before=before, after=after)
     elif len(parts) == MODEL_FILE_PARTS - 1 and parts[2] == COMMON:
         stub = replace(stub, environment=parts[1], model=ALL_MODELS)
         yield from _values_events(stub, "settings", change, documents)
@@ -192,6 +199,19 @@ def _version(content: Document) -> str:
     if not isinstance(model, dict):
         return ""
     return f"{model.get('version', '?')} {short(str(model.get('digest', '')))}"
+
+
+def _variant(name: str, content: Document) -> str:
+    """The variant in a file, and what is sent to it; empty without one."""
+    variants = content.get(VARIANTS)
+    found = variants.get(name) if isinstance(variants, dict) else None
+    if not isinstance(found, dict):
+        return ""
+    mirror = found.get("mirror")
+    share = f"{found.get('share', 0)} %"
+    if isinstance(mirror, dict):
+        share = f"shadow of {mirror.get('percent', '?')} %"
+    return f"{name} {_version(found)} {share}"
 
 
 def _values_events(

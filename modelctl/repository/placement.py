@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-KINDS = ("settings", "capacity", "version")
+KINDS = ("settings", "capacity", "version", "variant")
 _MARKER = re.compile(r"^\s*#\s*@file\s+(?P<kind>\S+)\s*$")
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][\w-]*):")
 
@@ -23,7 +23,7 @@ Keys = tuple[str, ...]
 
 
 def read_markers(values_file: Path, text: str | None = None) -> dict[Keys, str]:
-    """The kind of file (`settings`, `capacity`, `version`) of each marked key path.
+    """The kind of file (one of `KINDS`) of each marked key path.
 
     `text` is read in place of the file's content.
     """

@@ -18,6 +18,10 @@ BACKOFF_SECONDS = 0.2
 RETRIED = frozenset({429, 503})
 
 
+class RefusedRequestError(ModelctlError):
+    """The service refused the request as the client's error, such as 422."""
+
+
 class Client:
     """A service by its base URL. Thread-safe; leaving the context closes all connections."""
 
@@ -102,7 +106,8 @@ class Client:
                 fix="pass the base URL of a model service, without a path",
             ) from error
         if status != 200:
-            raise ModelctlError(
+            kind = RefusedRequestError if 400 <= status < 500 else ModelctlError
+            raise kind(
                 f"the service refused the request: {document.get('title', status)}",
                 found=str(document.get("detail", document))[:500],
             )

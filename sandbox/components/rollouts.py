@@ -32,6 +32,9 @@ def controller(layout: Layout) -> Component:
             "--leader-elect=false",
             f"--healthzPort={ROLLOUTS_HEALTH_PORT}",
             f"--metricsPort={ROLLOUTS_METRICS_PORT}",
+            # By default the group of Traefik 2, which Traefik 3 does not have.
+            "--traefik-api-group=traefik.io",
+            "--traefik-api-version=traefik.io/v1alpha1",
             "--logformat=text",
         ),
         # Its threads share two cores with the cluster and the models.

@@ -34,7 +34,7 @@ def ignored(manifest: rendering.Manifest, folder: Path) -> Any:
     """What Argo CD leaves out when it compares an object: the lines that its `diff` marks."""
     data = {}
     for rule in ignored_differences():
-        key = "_".join(filter(None, (rule["group"], rule["kind"])))
+        key = "_".join(filter(None, (rule.get("group"), rule["kind"])))
         paths = {name: rule[name] for name in ("jsonPointers", "jqPathExpressions") if name in rule}
         data[f"resource.customizations.ignoreDifferences.{key}"] = yaml.safe_dump(paths)
     labels = {"app.kubernetes.io/part-of": "argocd"}

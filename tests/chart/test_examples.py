@@ -37,16 +37,18 @@ def test_example_fits_the_schemas_of_kubernetes_and_of_the_extensions(
 
 EXTENSIONS = {
     "AuthorizationPolicy": "mesh",
+    "DestinationRule": "istio-gateway",
     "ExternalSecret": "secrets-and-sidecars",
     "AnalysisTemplate": "blue-green",
     "HTTPRoute": "http-route",
     "PeerAuthentication": "mesh",
+    "RequestAuthentication": "ambient",
     "Rollout": "canary",
     "ScaledObject": "keda",
     "ServiceMonitor": "production",
     "TraefikService": "canary-traefik",
     "VerticalPodAutoscaler": "several-workers",
-    "VirtualService": "canary-istio",
+    "VirtualService": "istio-gateway",
 }
 
 

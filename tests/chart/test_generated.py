@@ -22,6 +22,10 @@ TEMPLATES = sorted(path for path in (rendering.CHART / "templates").rglob("*") i
 OF_THE_PARENT = {("enabled",)}
 # Left out by default because a default would be wrong for most.
 WITHOUT_DEFAULT = {"resources.limits.cpu"}
+VERSION = {
+    "image": {"digest": f"sha256:{'c' * 64}"},
+    "model": {"version": "2", "digest": f"sha256:{'d' * 64}"},
+}
 # What has to be otherwise for a value to matter.
 CONTEXT: dict[placement.Keys, dict[str, Any]] = {
     ("replicaCount",): {"autoscaling": {"enabled": False}},
@@ -59,10 +63,6 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         "ingress": {"enabled": False},
     },
     ("rollout", "router"): {"rollout": {"router": "none", "testers": {"header": ""}}},
-    ("rollout", "istio"): {
-        "rollout": {"router": "istio", "istio": {"gateways": ["mesh"]}},
-        "httpRoute": {"enabled": False},
-    },
     ("rollout", "blueGreen"): {
         "rollout": {
             "strategy": "blueGreen",
@@ -71,6 +71,23 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
             "testers": {"header": ""},
             "blueGreen": {"promotion": "manual"},
         },
+    },
+    ("httpRoute", "implementation"): {
+        "httpRoute": {"implementation": "envoyGateway", "unit": {"header": "x-user"}},
+    },
+    ("httpRoute", "unit"): {
+        "httpRoute": {"implementation": "envoyGateway", "unit": {"header": "x-user"}},
+        "variants": {"b": {**VERSION, "share": 10}},
+        "ingress": {"enabled": False},
+    },
+    ("httpRoute", "unit", "cookieTtlHours"): {"httpRoute": {"unit": {"header": "", "cookie": "a"}}},
+    ("istio", "jwt"): {"test": {"enabled": False}},
+    ("istio", "virtualService", "retries", "attempts"): {
+        "istio": {"virtualService": {"retries": {"perTryTimeout": ""}}}
+    },
+    ("istio", "mode"): {
+        "istio": {"mode": "ambient", "waypoint": "waypoint"},
+        "httpRoute": {"enabled": False},
     },
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
 }

@@ -35,6 +35,7 @@ ENTRIES: dict[str, Any] = {
     "initContainers": CONTAINER,
     "istio.allow": {"namespaces": ["a"]},
     "istio.allowMetrics": {"namespaces": ["a"]},
+    "istio.jwt": {"issuer": "a", "jwksUri": "https://a.example"},
     "keda.triggers": {"type": "cron", "metadata": {}},
     "metrics.monitorLabels": "text",
     "metrics.rules.alertLabels": "text",
@@ -66,6 +67,10 @@ ENTRIES: dict[str, Any] = {
     "sidecars": CONTAINER,
     "tolerations": {"operator": "Exists"},
     "topologySpread": {"whenUnsatisfiable": "ScheduleAnyway"},
+    "variants": {
+        "image": {"digest": f"sha256:{'c' * 64}"},
+        "model": {"version": "2.0.0", "digest": f"sha256:{'d' * 64}"},
+    },
     "verticalAutoscaling.maxAllowed": "1",
     "verticalAutoscaling.minAllowed": "1",
     "volumes": {"source": {"emptyDir": {}}},
@@ -76,8 +81,9 @@ KEYS = {
     "autoscaling.behavior": "scaleUp",
     "metrics.rules.disabled": "MlModelStale",
     "rollout.steps": "10-few",
-    # Two containers of one name are refused.
+    # Two containers of one name are refused, and two objects.
     "sidecars": "beside",
+    "variants": "other",
 }
 # Part of a peer, which is itself an entry.
 NOT_MAPS = {"networkPolicy.from.same-namespace.podSelector"}
@@ -123,8 +129,8 @@ def test_entry_that_is_added_changed_and_nulled_leaves_nothing(helm: str, tmp_pa
     added = tree(ENTRIES)
     changed = tree({path: entry for path, entry in ENTRIES.items() if entry == "text"})
     nulled = tree(dict.fromkeys(ENTRIES))
-    # Steps are those of a canary.
-    canary = {"rollout": {"strategy": "canary"}}
+    # Steps are those of a canary, and the test pod has no token.
+    canary = {"rollout": {"strategy": "canary"}, "test": {"enabled": False}}
     without = render(helm, write(tmp_path, canary))
     assert render(helm, write(tmp_path, canary, added, changed)) != without
     assert render(helm, write(tmp_path, canary, added, changed, nulled)) == without

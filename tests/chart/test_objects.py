@@ -12,7 +12,7 @@ import yaml
 
 from modelctl.repository import placement
 from tests import rendering
-from tests.chart.test_generated import CONTEXT, EVERYTHING, defaults, merged
+from tests.chart.test_generated import CONTEXT, EVERYTHING, VERSION, defaults, merged
 from tests.documents import changed, walk
 
 MORE = {
@@ -29,11 +29,32 @@ OTHER_WAYS: list[dict[str, Any]] = [
     {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
     {"rollout": {"strategy": "canary", "router": "traefik"}, "ingress": {"enabled": False}},
     {
-        "rollout": {"strategy": "canary", "router": "istio", "istio": {"gateways": ["mesh"]}},
+        "rollout": {"strategy": "canary", "router": "istio"},
         "ingress": {"enabled": False},
         "httpRoute": {"enabled": False},
     },
     {"rollout": {"strategy": "blueGreen"}},
+    {
+        "variants": {
+            "b": {**VERSION, "share": 10},
+            "shadow": {**VERSION, "mirror": {"percent": 1}},
+        },
+        "httpRoute": {"implementation": "envoyGateway", "unit": {"header": "x-user"}},
+        "ingress": {"enabled": False},
+    },
+    {
+        "variants": {"b": {**VERSION, "share": 10}},
+        "httpRoute": {
+            "implementation": "istio",
+            "unit": {"header": "x-user"},
+            "parents": {"public": None, "own": {}},
+        },
+        "ingress": {"enabled": False},
+    },
+    {
+        "istio": {"jwt": {"a": {"issuer": "a", "jwksUri": "https://a.example/keys"}}},
+        "test": {"enabled": False},
+    },
 ]
 LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 
@@ -79,7 +100,9 @@ def test_every_object_names_its_namespace_and_carries_what_is_common(
         assert metadata["namespace"] == "ml-dev", manifest["kind"]
         assert metadata["labels"]["team"] == "flowers", manifest["kind"]
         assert metadata["annotations"]["owner"] == "botany", manifest["kind"]
-        assert metadata["labels"]["app.kubernetes.io/instance"] == "iris", manifest["kind"]
+        variant = metadata["labels"].get("ml-model/variant")
+        instance = f"iris-{variant}" if variant else "iris"
+        assert metadata["labels"]["app.kubernetes.io/instance"] == instance, manifest["kind"]
 
 
 def test_texts_of_users_arrive_whole(helm: str, tmp_path: Path) -> None:
@@ -129,8 +152,22 @@ ZERO_LEAVES_OUT = {
     ("autoscaling", "cpuUtilization"),
     ("autoscaling", "memoryUtilization"),
     ("autoscaling", "requestsPerSecond"),
+    ("httpRoute", "unit", "cookieTtlHours"),
+    ("istio", "destinationRule", "maxConnections"),
+    ("istio", "destinationRule", "maxPendingRequests"),
+    ("istio", "destinationRule", "maxRequests"),
+    ("istio", "destinationRule", "outliers", "consecutiveErrors"),
+    ("istio", "virtualService", "faults", "abortPercent"),
+    ("istio", "virtualService", "faults", "delayPercent"),
+    ("istio", "virtualService", "retries", "attempts"),
     ("metrics", "rules", "staleDays"),
     ("minReadySeconds",),
+    ("rollout", "analysis", "tolerated", "availability"),
+    ("rollout", "analysis", "tolerated", "confidence"),
+    ("rollout", "analysis", "tolerated", "latency"),
+    ("rollout", "analysis", "tolerated", "predictions"),
+    ("rollout", "analysis", "tolerated", "rejections"),
+    ("rollout", "analysis", "tolerated", "shed"),
     ("rollout", "blueGreen", "previewReplicas"),
     ("rollout", "blueGreen", "promotionSeconds"),
     ("shutdown", "preStopSeconds"),

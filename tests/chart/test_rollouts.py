@@ -36,7 +36,10 @@ STRATEGIES: dict[str, Values] = {
     "pods": {"rollout": CANARY},
     "traefik": {"rollout": {**CANARY, "router": "traefik"}} | ROUTE,
     "plugin": {"rollout": {**CANARY, "router": "gatewayPlugin"}} | ROUTE,
-    "istio": {"rollout": {**CANARY, "router": "istio", "istio": {"gateways": ["mesh"]}}},
+    "istio": {
+        "rollout": {**CANARY, "router": "istio"},
+        "istio": {"virtualService": {"enabled": True, "gateways": ["mesh"]}},
+    },
     "blue-green": {"rollout": {"strategy": "blueGreen"}},
     "by-hand": {
         "rollout": {

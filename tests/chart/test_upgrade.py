@@ -91,9 +91,9 @@ def test_comparison_sees_a_changed_selector(tmp_path: Path) -> None:
     shutil.copytree(rendering.CHART, broken)
     helpers = broken / "templates" / "_helpers.tpl"
     text = helpers.read_text(encoding="utf-8")
-    frozen = "app.kubernetes.io/instance: {{ .Release.Name | quote }}"
+    frozen = '{{- define "ml-model.selectorLabels" -}}\n'
     assert text.count(frozen) == 1
-    helpers.write_text(text.replace(frozen, f"{frozen}\ntier: model"), encoding="utf-8")
+    helpers.write_text(text.replace(frozen, f"{frozen}tier: model\n"), encoding="utf-8")
     minimal = rendering.CHART / "ci" / "minimal-values.yaml"
     old, new = (
         rendering.only(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "progressive"
 DEADLINE_SECONDS = 180
+COMPARE = "argocd.argoproj.io/compare-options"
 # Often enough to see a weight that stands for one reconciliation.
 WATCH_SECONDS = 0.1
 
@@ -59,12 +60,15 @@ class Delivered:
     def change(self, values: Values) -> None:
         """Add these values to those before, as a commit would; Argo CD syncs them by itself."""
         self.values = merged(self.values, values)
-        self.loop.kubectl("apply", "--server-side", "-f-", stdin=json.dumps(self.manifest()))
+        self.loop.kubectl(
+            "apply", "--server-side", "--force-conflicts", "-f-", stdin=json.dumps(self.manifest())
+        )
 
     def manifest(self) -> dict[str, Any]:
         """Its Application, with the sync policy and the ignored differences of the models'."""
         shipped = self.loop.get("applicationset", "models", "--namespace=argocd")["spec"]
-        spec = shipped["template"]["spec"]
+        template = shipped["template"]
+        spec = template["spec"]
         (generator,) = shipped["generators"]
         elements = generator["matrix"]["generators"][0]["list"]["elements"]
         dev = self.loop.found / "environments" / "dev" / "iris"
@@ -77,7 +81,8 @@ class Delivered:
             "metadata": {
                 "name": self.application,
                 "namespace": "argocd",
-                "annotations": self.annotations,
+                "annotations": {COMPARE: template["metadata"]["annotations"][COMPARE]}
+                | self.annotations,
                 "finalizers": ["resources-finalizer.argocd.argoproj.io"],
             },
             "spec": {
@@ -134,8 +139,11 @@ class Delivered:
 
         return eventually(what, probe, DEADLINE_SECONDS)
 
-    def wait_synced(self, health: str = "Healthy") -> float:
-        """Wait until Argo CD has compared the newest values, and is content; returns seconds."""
+    def wait_synced(self, sync: str = "Synced", health: str = "Healthy") -> float:
+        """Wait until Argo CD has compared the newest values, and is content; returns seconds.
+
+        Without `sync` it may find differences.
+        """
 
         def probe() -> tuple[bool, Any]:
             found = self.loop.get("application", self.application, "--namespace=argocd")
@@ -145,7 +153,8 @@ class Delivered:
             operation = status.get("operationState", {})
             seen = (*state, operation.get("phase"), operation.get("message", "")[:200])
             running = operation.get("phase") == "Running"
-            fits = compared == found["spec"]["source"] and state == ("Synced", health)
+            wanted = (sync, health) if sync else (state[0], health)
+            fits = compared == found["spec"]["source"] and state == wanted
             return fits and not running, seen
 
         return eventually(f"{self.application} synced", probe, DEADLINE_SECONDS)
@@ -153,13 +162,17 @@ class Delivered:
 
 @contextmanager
 def delivered(
-    loop: Loop, model: str, values: Values, annotations: dict[str, str] | None = None
+    loop: Loop,
+    model: str,
+    values: Values,
+    annotations: dict[str, str] | None = None,
+    sync: str = "Synced",
 ) -> Iterator[Delivered]:
-    """That release exists meanwhile; it is Synced and Healthy at first."""
+    """That release exists meanwhile; it is Synced (see `wait_synced`) and Healthy at first."""
     release = Delivered(loop, model, values, annotations or {})
     release.change({})
     try:
-        release.wait_synced()
+        release.wait_synced(sync)
         yield release
     finally:
         release.remove()

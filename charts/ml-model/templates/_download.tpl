@@ -101,6 +101,9 @@ resources:
 - ports:
     - port: {{ include "ml-model.downloadPort" . }}
       protocol: TCP
+    {{- with include "ml-model.tunnelPort" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
   to:
     {{- range include "ml-model.compact" .Values.model.download.egress.to | fromYaml }}
     - {{ toYaml . | indent 6 | trim }}

@@ -42,7 +42,7 @@ As JSON, for fromYaml: toYaml drops the final line break of a string at the end.
 
 {{/* Selector labels. Never change them: a Deployment's selector is immutable. */}}
 {{- define "ml-model.selectorLabels" -}}
-app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/instance: {{ with .variant }}{{ printf "%s-%s" $.Release.Name . | quote }}{{ else }}{{ .Release.Name | quote }}{{ end }}
 app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 {{- end -}}
 
@@ -57,6 +57,7 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
       "app.kubernetes.io/managed-by" .Release.Service
       "app.kubernetes.io/version" (include "ml-model.versionLabel" .)
       "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_.") -}}
+{{- with .variant -}}{{- $_ := set $own "ml-model/variant" . -}}{{- end -}}
 {{- $selector := include "ml-model.selectorLabels" . | fromYaml -}}
 {{- $common := include "ml-model.compact" .Values.commonLabels | fromYaml -}}
 {{- toYaml (merge $selector $own $common) -}}
@@ -68,18 +69,22 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 {{- if .Values.model.version -}}
 {{- $_ := set $own "app.kubernetes.io/version" (include "ml-model.versionLabel" .) -}}
 {{- end -}}
+{{- with .variant -}}{{- $_ := set $own "ml-model/variant" . -}}{{- end -}}
 {{- $selector := include "ml-model.selectorLabels" . | fromYaml -}}
 {{- $pod := include "ml-model.compact" .Values.podLabels | fromYaml -}}
 {{- $common := include "ml-model.compact" .Values.commonLabels | fromYaml -}}
 {{- toYaml (merge $selector $own $pod $common) -}}
 {{- end -}}
 
-{{/* metadata of an object: include "ml-model.metadata" (dict "root" $ "suffix" "-test" "annotations" (dict)), or "name". */}}
+{{/* metadata of an object: include "ml-model.metadata" (dict "root" $ "suffix" "-test" "annotations" (dict)), or "name", and "labels". */}}
 {{- define "ml-model.metadata" -}}
-name: {{ .name | default (printf "%s%s" (include "ml-model.fullname" .root) (.suffix | default "")) }}
+name: {{ .name | default (printf "%s%s" (include "ml-model.workloadName" .root) (.suffix | default "")) }}
 namespace: {{ include "ml-model.namespace" .root }}
 labels:
   {{- include "ml-model.labels" .root | nindent 2 }}
+{{- with .labels }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- $own := include "ml-model.compact" (.annotations | default dict) | fromYaml -}}
 {{- $common := include "ml-model.compact" .root.Values.commonAnnotations | fromYaml -}}
 {{- with merge $own $common }}
@@ -290,5 +295,24 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
   {{- with tpl .Values.model.claim.path . }}
   subPath: {{ . }}
   {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails if the memory does not suit the workers: include "ml-model.requireMemory" (dict "root" $ "key" "resources") */}}
+{{- define "ml-model.requireMemory" -}}
+{{- $values := .root.Values -}}
+{{- $requests := include "ml-model.compact" $values.resources.requests | fromYaml -}}
+{{- $limits := include "ml-model.compact" $values.resources.limits | fromYaml -}}
+{{- if ne (toString $requests.memory) (toString $limits.memory) -}}
+{{- fail (printf "ERROR: memory request and limit differ: expected equal values, so that the pod survives memory pressure on its node, found request %v and limit %v; set %s.limits.memory to the request" $requests.memory $limits.memory .key) -}}
+{{- end -}}
+{{- if not (hasKey $limits "memory") -}}
+{{- fail (printf "ERROR: the model's container has no memory limit; set %s.limits.memory" .key) -}}
+{{- end -}}
+{{- $measured := $values.memoryBudget -}}
+{{- $workers := include "ml-model.workers" .root | int64 -}}
+{{- $needed := add $measured.baseMi (mul $workers $measured.perWorkerMi) -}}
+{{- if gt (float64 $needed) (include "ml-model.mebibytes" $limits.memory | float64) -}}
+{{- fail (printf "ERROR: the memory limit is too low for %d workers: expected at least %d MiB (%d + %d per worker), found %v; set %s.limits.memory or workers" $workers $needed (int64 $measured.baseMi) (int64 $measured.perWorkerMi) $limits.memory .key) -}}
 {{- end -}}
 {{- end -}}

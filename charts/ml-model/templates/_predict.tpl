@@ -95,8 +95,16 @@ egress:
   - ports:
       - port: http
         protocol: TCP
+      {{- with include "ml-model.tunnelPort" .root }}
+      {{- . | nindent 6 }}
+      {{- end }}
     to:
       - podSelector:
           matchLabels:
             {{- include "ml-model.selectorLabels" .root | nindent 12 }}
+      {{- with .root.Values.istio.waypoint }}
+      - podSelector:
+          matchLabels:
+            gateway.networking.k8s.io/gateway-name: {{ . }}
+      {{- end }}
 {{- end -}}

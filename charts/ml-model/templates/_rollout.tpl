@@ -12,7 +12,7 @@ kind: Rollout
 apiVersion: apps/v1
 kind: Deployment
 {{- end }}
-name: {{ include "ml-model.fullname" . }}
+name: {{ include "ml-model.workloadName" . }}
 {{- end -}}
 
 {{/* Services beside the main one, by their suffix; the controller adds the revision to their selectors. */}}
@@ -35,7 +35,8 @@ name: {{ include "ml-model.fullname" . }}
 
 {{/*
 Argo CD deletes what git no longer has before it waits for what is new. A release that moves between
-Deployment and Rollout keeps the old pods until the new ones are healthy.
+Deployment and Rollout keeps the old pods until the new ones are healthy, and a variant serves until
+no route leads to it.
 */}}
 {{- define "ml-model.workloadAnnotations" -}}
 argocd.argoproj.io/sync-options: PruneLast=true
@@ -182,11 +183,16 @@ include "ml-model.routeName" (dict "root" $ "static" (...))
 ml-model/weights: argo-rollouts
 {{- end -}}
 
-{{/* Annotations of the HTTPRoute: if it has the weights, it is the controller's. */}}
+{{/*
+Annotations of the HTTPRoute: if it has the weights, it is the controller's. Otherwise Argo CD changes
+it when the pods are healthy, so that no request is sent to a version that is not there yet.
+*/}}
 {{- define "ml-model.httpRoute.annotations" -}}
 {{- $own := dict -}}
 {{- if eq .Values.rollout.router "gatewayPlugin" -}}
 {{- $own = include "ml-model.weightsAnnotation" . | fromYaml -}}
+{{- else if or (not (include "ml-model.isRollout" .)) (include "ml-model.variants" . | fromYaml) -}}
+{{- $own = dict "argocd.argoproj.io/sync-wave" "1" -}}
 {{- end -}}
 {{- toYaml (merge $own (include "ml-model.compact" .Values.httpRoute.annotations | fromYaml)) -}}
 {{- end -}}
@@ -237,7 +243,7 @@ ml-model/weights: argo-rollouts
         - type: Exact
           name: {{ .Values.rollout.testers.header }}
           value: {{ .Values.rollout.testers.value | quote }}
-  {{- with include "ml-model.httpRoute.way" . | trim }}
+  {{- with include "ml-model.httpRoute.way" (dict "root" .) | trim }}
   {{- . | nindent 2 }}
   {{- end }}
   backendRefs:
@@ -247,27 +253,37 @@ ml-model/weights: argo-rollouts
       port: {{ int64 .Values.service.port }}
       weight: 1
 {{- end }}
+{{- include "ml-model.variantRules" . }}
 - matches:
     - path:
         {{- toYaml $path | nindent 8 }}
-  {{- with include "ml-model.httpRoute.way" . | trim }}
+  {{- with include "ml-model.httpRoute.way" (dict "root" . "mirrors" (include "ml-model.mirrorFilters" .)) | trim }}
   {{- . | nindent 2 }}
   {{- end }}
   backendRefs:
-    {{- include "ml-model.httpRoute.backends" . | nindent 4 }}
+    {{- include "ml-model.variantBackends" . | nindent 4 }}
 {{- end -}}
 
-{{/* What the HTTPRoute does with every request: rewrite and timeout. */}}
+{{/*
+What the HTTPRoute does with every request: rewrite, copies for shadows, and timeout.
+include "ml-model.httpRoute.way" (dict "root" $ "mirrors" "...")
+*/}}
 {{- define "ml-model.httpRoute.way" -}}
-{{- if ne .Values.httpRoute.path "/" }}
+{{- $hasPrefix := ne .root.Values.httpRoute.path "/" }}
+{{- if or $hasPrefix .mirrors }}
 filters:
+  {{- if $hasPrefix }}
   - type: URLRewrite
     urlRewrite:
       path:
         type: ReplacePrefixMatch
         replacePrefixMatch: /
+  {{- end }}
+  {{- with .mirrors | default "" | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- end }}
-{{- with .Values.httpRoute.timeout }}
+{{- with .root.Values.httpRoute.timeout }}
 timeouts:
   request: {{ . }}
 {{- end }}
@@ -293,38 +309,6 @@ rules:
 {{- else -}}
 {{- include "ml-model.fullname" . -}}
 {{- end -}}
-{{- end -}}
-
-{{/* The VirtualService of a canary in an Istio mesh: two Services, so that the controller leaves DestinationRules alone. */}}
-{{- define "ml-model.virtualService.spec" -}}
-{{- $name := include "ml-model.fullname" . -}}
-hosts:
-  {{- .Values.rollout.istio.hosts | default (list $name) | toYaml | nindent 2 }}
-gateways:
-  {{- toYaml .Values.rollout.istio.gateways | nindent 2 }}
-http:
-  {{- with .Values.rollout.testers.header }}
-  - name: testers
-    match:
-      - headers:
-          {{ lower . }}:
-            exact: {{ $.Values.rollout.testers.value | quote }}
-    route:
-      - destination:
-          host: {{ include "ml-model.newestService" $ }}
-  {{- end }}
-  - name: primary
-    route:
-      - destination:
-          host: {{ $name }}-stable
-        weight: 100
-      - destination:
-          host: {{ $name }}-canary
-        weight: 0
-{{- end -}}
-
-{{- define "ml-model.virtualService.name" -}}
-{{- include "ml-model.routeName" (dict "root" . "static" (include "ml-model.virtualService.spec" .)) -}}
 {{- end -}}
 
 {{/* What the controller has to know of the router. */}}

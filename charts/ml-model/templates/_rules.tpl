@@ -1,7 +1,7 @@
 {{/* The value of each $(name) in files/rules.yaml. */}}
 {{- define "ml-model.ruleWords" -}}
 {{- $rules := .Values.metrics.rules -}}
-{{- $name := include "ml-model.fullname" . -}}
+{{- $name := include "ml-model.workloadName" . -}}
 {{- $namespace := include "ml-model.namespace" . -}}
 {{- /* A ServiceMonitor's job is the Service, a PodMonitor's its own namespace and name. */ -}}
 {{- $series := printf "namespace=%q,job=~\"(%s/)?%s\"" $namespace $namespace $name -}}

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from modelctl.errors import ModelctlError
-from tests.modelctl.conftest import VERSION, commit_all, run
+from tests.modelctl.conftest import commit_all, run, variant
 from tests.modelctl.delivery.experiment_files import CONTENT
 
 FILE = "environments/production/iris/experiment.yaml"
@@ -22,7 +22,7 @@ def asked(released: Path) -> Path:
     path = released / FILE
     path.write_text(yaml.safe_dump({**CONTENT, "end": "2999-11-15T00:00:00Z"}, sort_keys=False))
     (path.parent / "variants").mkdir()
-    (path.parent / "variants/forest.yaml").write_text(f"{VERSION}share: 50\n")
+    (path.parent / "variants/forest.yaml").write_text(variant("forest", 50))
     commit_all(released, "ask a question")
     return released
 

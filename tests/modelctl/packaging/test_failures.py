@@ -237,5 +237,7 @@ def test_the_gate_before_a_build_says_what_to_run(repo: Path) -> None:
     with pytest.raises(ModelctlError, match="'churn' has no bundle yet") as refused:
         run("gate", "churn")
     assert refused.value.fix.startswith("modelctl build churn")
-    with pytest.raises(ModelctlError, match="model 'nobody' has no folder"):
-        run("gate", "nobody")
+    for command in ("gate", "validate", "build"):
+        with pytest.raises(ModelctlError, match="model 'chrn' has no folder") as refused:
+            run(command, "chrn")
+        assert "did you mean churn?" in refused.value.expected

@@ -9,7 +9,7 @@ import pytest
 from modelctl.errors import RefusedError
 from modelctl.promotion import check
 from modelctl.repository.checkout import Repository
-from tests.modelctl.conftest import VERSION, commit_all, git, run
+from tests.modelctl.conftest import VERSION, commit_all, git, run, variant
 from tests.modelctl.promotion.judged import freeze, judge
 
 FILE = "environments/production/iris/experiment.yaml"
@@ -44,7 +44,7 @@ def put(repo: Path, text: str = TEXT, **shares: int) -> Path:
     folder = repo / FILE.replace("experiment.yaml", "variants")
     folder.mkdir(exist_ok=True)
     for name, share in shares.items():
-        (folder / f"{name}.yaml").write_text(f"{VERSION}share: {share}\n")
+        (folder / f"{name}.yaml").write_text(variant(name, share))
     return repo
 
 
@@ -119,7 +119,7 @@ def test_a_wrong_file_is_refused(released: Path, before: str, after: str, messag
 def test_a_share_that_is_no_percentage_is_refused(released: Path) -> None:
     put(released, forest=200)
     text = "\n".join(check.file_violations(Repository.find(released)))
-    assert "variants/forest.yaml:10: share: expected a percentage from 0 to 100" in text
+    assert "variants/forest.yaml:10: variants.forest.share: Input should be less than" in text
 
 
 def test_the_file_passes_the_judge_like_settings_and_a_freeze_covers_it(released: Path) -> None:

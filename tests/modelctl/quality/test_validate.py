@@ -44,6 +44,13 @@ def expecting(repo: Path) -> Path:
     return repo
 
 
+def with_folder(repo: Path) -> None:
+    """Give iris a folder without expectations."""
+    path = repo / "models/iris/model.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("name: iris\nversion: 1.0.0\n")
+
+
 def test_rows_as_expected_pass(expecting: Path) -> None:
     assert run("validate", "iris") == "iris: 4 rows with 5 columns, valid\n"
 
@@ -92,6 +99,7 @@ def test_columns_that_are_gone_or_new_are_named(expecting: Path) -> None:
 
 
 def test_without_expectations_nothing_passes(repo: Path) -> None:
+    with_folder(repo)
     rows(repo, *GOOD)
     with pytest.raises(ModelctlError, match="model 'iris' has no data expectations") as error:
         run("validate", "iris")
@@ -99,6 +107,7 @@ def test_without_expectations_nothing_passes(repo: Path) -> None:
 
 
 def test_what_update_writes_is_met_by_the_rows_it_was_made_from(repo: Path) -> None:
+    with_folder(repo)
     rows(repo, *GOOD)
     assert "wrote models/iris/data.yaml" in run("validate", "iris", "--update")
     path = repo / "models/iris/data.yaml"

@@ -1,0 +1,135 @@
+"""`modelctl replay`: ask captured requests again, and compare the answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelctl.commands import _result, _table
+from modelctl.commands._options import output_option
+
+if TYPE_CHECKING:
+    from modelctl.delivery.agreement import Agreement
+    from modelctl.delivery.replay import Pairs
+
+SHARE = click.FloatRange(0, 1)
+
+
+@click.command()
+@click.option(
+    "--capture",
+    "paths",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    required=True,
+    help="File or folder of captured rows (CAPTURE_RATIO); may be repeated",
+)
+@click.option("--candidate", default="", metavar="BUNDLE|URL", help="Version to ask again")
+@click.option(
+    "--against",
+    "others",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="Captured rows of a shadow instead, joined by x-request-id; may be repeated",
+)
+@click.option("--max-changed", type=SHARE, help="Exit code 3 above this share of changed answers")
+@click.option("--max-psi", type=click.FloatRange(0), help="Exit code 3 above this PSI")
+@click.option("--max-refused", type=SHARE, help="Exit code 3 above this share of refused rows")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=1e-6,
+    show_default=True,
+    help="Difference up to which two numbers are the same answer, relative above 1",
+)
+@click.option(
+    "--min-slice",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Minimum number of rows of a slice",
+)
+@output_option
+def command(
+    paths: tuple[Path, ...],
+    candidate: str,
+    others: tuple[Path, ...],
+    max_changed: float | None,
+    max_psi: float | None,
+    max_refused: float | None,
+    tolerance: float,
+    min_slice: int,
+    output: str,
+) -> None:
+    """Compare the answers of a candidate with those that were captured, row by row.
+
+    Asks every captured row again, in this process for a bundle, over HTTP for a URL. Prints the
+    share of changed answers, the population stability index (PSI) of the predictions, the slices
+    that change most, and what the candidate refuses. With --against nothing is asked: the rows
+    that a shadow captured are joined with those of the primary.
+
+    \b
+    Examples:
+      modelctl replay --capture captured/ --candidate build/bundles/iris --max-changed 0.02
+      modelctl replay --capture primary/ --against shadow/ --max-psi 0.1
+    """
+    from modelctl.delivery import agreement
+    from modelctl.errors import RefusedError
+
+    if bool(candidate) == bool(others):
+        raise click.UsageError("pass either --candidate or --against")
+    found = agreement.compare(
+        _pairs(paths, candidate, others), tolerance=tolerance, min_slice=min_slice
+    )
+    violations = agreement.Limits(max_changed, max_psi, max_refused).violations(found)
+    if output == "json":
+        _result.echo(output, "", {**found.as_dict(), "violations": violations})
+    else:
+        _print(found)
+    if violations:
+        raise RefusedError("\n".join(violations), fix="look at the slices that change most")
+
+
+def _pairs(paths: tuple[Path, ...], candidate: str, others: tuple[Path, ...]) -> Pairs:
+    from modelctl.delivery import replay
+    from modelctl.packaging.bundles import verify_bundle
+    from modelctl.service.client import Client
+
+    if others:
+        return replay.of_mirror(paths, others)
+    if "://" in candidate:
+        with Client(candidate) as client:
+            return replay.of_candidate(paths, *replay.asking_service(client))
+    return replay.of_candidate(paths, *replay.asking_bundle(verify_bundle(Path(candidate))))
+
+
+def _print(found: Agreement) -> None:
+    console = _table.console()
+    answered = found.rows - found.refused
+    click.echo(f"{found.rows:,} rows compared, captured from {', '.join(found.digests)}")
+    for reason, rows in found.skipped.items():
+        click.echo(f"left out {rows:,} rows {reason}")
+    click.echo(f"changed answers: {found.changed:,} of {answered:,} ({found.changed_ratio:.2%})")
+    if found.max_difference is not None:
+        click.echo(
+            f"difference: at most {found.max_difference:.4g}, mean {found.mean_difference:.4g}"
+        )
+    for name, index in found.psi.items():
+        click.echo(f"PSI of the predictions{f' of {name}' if name else ''}: {index:.3f}")
+    if found.refused:
+        click.echo(f"refused by the candidate: {found.refused:,} ({found.refused_ratio:.2%})")
+    for reason, rows in found.refusals:
+        console.print(f"  {rows:,}: {reason}", soft_wrap=True, markup=False)
+    for before, after, rows in found.transitions:
+        console.print(f"  {before} → {after}: {rows:,}", soft_wrap=True, markup=False)
+    if found.slices and (found.changed or found.max_difference):
+        is_numeric = found.max_difference is not None
+        columns = ["slices that change most", "rows", "changed"]
+        columns += ["mean difference"] if is_numeric else []
+        table = _table.table(*columns[:-1], last=columns[-1])
+        for each in found.slices:
+            cells = (f"{each.feature}: {each.value}", f"{each.rows:,}", f"{each.changed:.1%}")
+            table.add_row(*cells, *([f"{each.score:.4g}"] if is_numeric else []))
+        console.print(table)

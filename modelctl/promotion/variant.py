@@ -1,0 +1,148 @@
+"""Plan changes of a model's variants: add one, change its share, remove it, or make it the release.
+
+The rules are those of `variant_rules`, which `check --base` applies to edits by hand as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelctl.errors import ModelctlError, RefusedError
+from modelctl.promotion import rules, variant_past, variant_rules
+from modelctl.repository import edits, overrides, variants
+from modelctl.repository.versions import Version
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.variants import Content
+    from modelctl.repository.versions import ImageVersion, ModelVersion
+
+
+def source_of(
+    repository: Repository, environment: Environment, model: str, name: str, origin: str
+) -> tuple[ImageVersion, ModelVersion]:
+    """Image and bundle to take over: of the variant of that name in another environment, else of
+    the release there.
+
+    `origin` is that environment, by default the only previous one. Raises ModelctlError.
+    """
+    previous = repository.previous(environment)
+    if not origin and len(previous) != 1:
+        names = " or ".join(each.name for each in previous)
+        raise ModelctlError(
+            f"which version '{name}' is to have",
+            expected=f"--from {names}" if names else "--image and --bundle, or --from ENV",
+            found="neither",
+        )
+    source = repository.environment(origin) if origin else previous[0]
+    repository.require_model(source, model)
+    known = variants.read(repository.folder(source, model))
+    if name in known:
+        return known[name].content.image, known[name].content.model
+    version = repository.version(source, model)
+    if version is None:
+        raise RefusedError(
+            f"'{model}' is not released in '{source.name}'",
+            expected=f"a release there, or a variant '{name}'",
+            fix="list releases: `modelctl status`",
+        )
+    return version.image, version.model
+
+
+def plan_add(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    name: str,
+    content: Content,
+    now: datetime,
+) -> edits.Edit:
+    """Plan to write a variant, new or not. Raises RefusedError where a rule forbids it."""
+    repository.require_model(environment, model)
+    release = repository.version(environment, model)
+    if release is None:
+        raise RefusedError(
+            f"'{model}' is not released in '{environment.name}', so there is nothing to vary",
+            fix=f"modelctl promote {model} --to {environment.name}",
+        )
+    edit = variants.plan(variants.path(repository, environment, model, name), content)
+    known = variants.read(repository.folder(environment, model))
+    before = known.get(name)
+    if edit.has_changes:
+        found = rules.freeze_violations(model, environment, now)
+        found += _share_violations(known | {name: variants.Variant(name, content)})
+        if before is None or not _same(before.content, content):
+            found += _entry_violations(repository, environment, model, content, now)
+        rules.ensure_allowed(found)
+    return edit
+
+
+def plan_share(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    name: str,
+    share: int,
+    now: datetime,
+) -> edits.Edit:
+    """Plan to change the share of a variant; a shadow gets one instead of copies."""
+    before = variants.require(repository, environment, model, name).content
+    mirror = None if share else before.mirror
+    content = before.model_copy(update={"share": share, "mirror": mirror})
+    return plan_add(repository, environment, model, name, content, now)
+
+
+def plan_remove(
+    repository: Repository, environment: Environment, model: str, name: str, now: datetime
+) -> edits.Edit:
+    """Plan to remove a variant, whose share goes back to the release."""
+    variants.require(repository, environment, model, name)
+    rules.ensure_allowed(rules.freeze_violations(model, environment, now))
+    return edits.remove(variants.path(repository, environment, model, name))
+
+
+def plan_promote(
+    repository: Repository, environment: Environment, model: str, name: str, now: datetime
+) -> tuple[Version, list[edits.Edit]]:
+    """Plan to make the version of a variant the release, with the release's chart."""
+    content = variants.require(repository, environment, model, name).content
+    release = repository.version(environment, model)
+    chart = release.chart if release else None
+    version = Version(image=content.image, model=content.model, chart=chart)
+    rules.ensure_allowed(
+        [
+            *rules.freeze_violations(model, environment, now),
+            *rules.window_violations(model, environment, now),
+        ]
+    )
+    planned = [
+        edits.set_version(repository.version_file(environment, model), version),
+        edits.remove(variants.path(repository, environment, model, name)),
+    ]
+    record = overrides.path(repository, environment, model)
+    if record.is_file() and planned[0].has_changes:
+        planned.append(overrides.plan(record, None))
+    return version, planned
+
+
+def _same(one: Content, other: Content) -> bool:
+    return (one.image, one.model) == (other.image, other.model)
+
+
+def _share_violations(known: dict[str, variants.Variant]) -> list[str]:
+    return list(variant_rules.share_violations({name: v.share for name, v in known.items()}))
+
+
+def _entry_violations(
+    repository: Repository, environment: Environment, model: str, content: Content, now: datetime
+) -> list[str]:
+    if environment.promotion == "auto":
+        return rules.window_violations(model, environment, now)
+    here = variant_past.read(repository.root, environment, model, content, now)
+    if here.ran is not None:
+        return []
+    pasts = variant_past.of_previous(repository, environment, model, content, now)
+    return variant_rules.entry_violations(model, environment, content, pasts, now)

@@ -1,0 +1,86 @@
+"""Where and for how long an image and a bundle ran, as a release or as a variant, from git.
+
+Only commits on the branch itself count (its first parents), as Argo CD saw them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelctl.cluster import evidence
+from modelctl.errors import ModelctlError
+from modelctl.promotion.variant_rules import Past
+from modelctl.repository import trees, variants, verifications
+from modelctl.repository.versions import Version, read_version
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from modelctl.repository.checkout import Repository
+    from modelctl.repository.environments import Environment
+    from modelctl.repository.variants import Content
+    from modelctl.repository.versions import ImageVersion, ModelVersion
+
+    Artifacts = tuple[ImageVersion, ModelVersion]
+    Found = tuple[Artifacts, Version | None]
+
+
+def of_previous(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    content: Content,
+    now: datetime,
+    commit: str = "HEAD",
+) -> list[Past]:
+    """What is known of the content of a variant in each environment before, up to a commit."""
+    return [
+        read(repository.root, each, model, content, now, commit)
+        for each in repository.previous(environment)
+    ]
+
+
+def read(
+    root: Path,
+    environment: Environment,
+    model: str,
+    content: Content,
+    now: datetime,
+    commit: str = "HEAD",
+) -> Past:
+    """What is known of an image and a bundle in an environment, up to a commit."""
+    folder = f"environments/{environment.name}/{model}"
+    specs = (f":(literal){folder}/version.yaml", f":(glob){folder}/{variants.FOLDER}/*.yaml")
+    log = trees.first_parent_log(root, commit, specs)
+    texts = trees.contents(root, {entry.oid for _, _, entry in log if entry is not None})
+    until: dict[str, datetime] = {}
+    same: dict[str, timedelta] = {}
+    longest: timedelta | None = None
+    release: Version | None = None
+    for head, path, entry in log:  # newest first
+        since = evidence.committed(head.split(" ")[1]) or now
+        found = _artifacts(path, texts[entry.oid]) if entry is not None else None
+        if found is not None and found[0] == (content.image, content.model):
+            # A changed share or chart goes on from what was there before.
+            same[path] = same.get(path, timedelta()) + (until.get(path, now) - since)
+            longest = max(longest or timedelta(), same[path])
+            release = release or found[1]
+        else:
+            same.pop(path, None)
+        until[path] = since
+    passed = verifications.passed(root, environment, model, release) if release else ()
+    return Past(environment, longest, release, passed)
+
+
+def _artifacts(path: str, text: bytes) -> Found | None:
+    """Image and bundle in a file, and its version if it is a version file."""
+    try:
+        if path.endswith("/version.yaml"):
+            version = read_version(Path(path), text)
+            return (version.image, version.model), version
+        content = variants.parse(Path(path), text).content
+    except ModelctlError:
+        return None
+    return (content.image, content.model), None

@@ -1,0 +1,275 @@
+"""Istio's own code judges what the chart renders for a mesh: its validation and its analyzers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import rendering
+from tests.chart import goldens
+from tests.chart.test_releases import conform
+
+Values = dict[str, Any]
+
+MESH: Values = {"enabled": True, "gateways": ["mesh"]}
+GATEWAY: Values = {
+    "enabled": True,
+    "gateways": ["gateways/public"],
+    "hosts": ["models.example"],
+    "path": "/iris",
+    "timeout": "3s",
+    "retries": {"perTryTimeout": "1s", "conditions": ["5xx", "reset"]},
+    "faults": {"delayPercent": 0.1, "abortPercent": 1.5},
+}
+JWT: Values = {"a": {"issuer": "https://a.example", "jwksUri": "https://a.example/keys"}}
+CALLERS: Values = {
+    "allow": {"gateway": {"principals": ["cluster.local/ns/gateways/sa/public"]}},
+    "allowMetrics": {"prometheus": {"namespaces": ["monitoring"]}},
+}
+DATA_PLANES: dict[str, Values] = {
+    "sidecar": {"mode": "sidecar"},
+    "ambient": {"mode": "ambient"},
+    "waypoint": {"mode": "ambient", "waypoint": "models"},
+}
+POLICIES: dict[str, Values] = {
+    "open": {},
+    "callers": CALLERS | {"mtls": "STRICT"},
+    "tokens": {"jwt": JWT},
+    "both": CALLERS | {"jwt": JWT},
+}
+ROUTES: dict[str, Values] = {"none": {}, "mesh": MESH, "gateway": GATEWAY}
+STRATEGIES = ("rolling", "canary", "blueGreen")
+# What ztunnel refuses to evaluate: https://istio.io/latest/docs/ambient/usage/l4-policy/
+HTTP_ATTRIBUTES = {
+    *("hosts", "methods", "paths", "requestPrincipals"),
+    *("notHosts", "notMethods", "notPaths", "notRequestPrincipals"),
+}
+
+
+def works(plane: str, policy: str, route: str) -> bool:
+    """Nothing but a waypoint evaluates tokens and routes in an ambient mesh: the chart refuses."""
+    return plane != "ambient" or (policy in ("open", "callers") and route != "mesh")
+
+
+CASES = [
+    (plane, policy, route, strategy)
+    for plane, policy, route, strategy in itertools.product(
+        DATA_PLANES, POLICIES, ROUTES, STRATEGIES
+    )
+    if works(plane, policy, route) and (strategy != "canary" or route != "none")
+]
+
+
+def render(folder: Path, plane: str, policy: str, route: str, strategy: str) -> rendering.Result:
+    rollout: Values = {"strategy": strategy, "blueGreen": {"smoke": False}}
+    if strategy == "canary":
+        rollout |= {"router": "istio", "testers": {"header": "X-Canary"}}
+    istio = DATA_PLANES[plane] | POLICIES[policy]
+    istio |= {"virtualService": ROUTES[route], "destinationRule": {"enabled": True}}
+    values = {
+        "istio": istio,
+        "rollout": rollout,
+        "metrics": {"ownPort": True},
+        "test": {"enabled": False},
+        "networkPolicy": {"from": {"gateway": {"namespaceSelector": {"matchLabels": {"a": "b"}}}}},
+    }
+    file = folder / "values.yaml"
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
+    arguments = rendering.values(minimal, file)
+    return rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[rendering.Manifest]]:
+    """What the chart renders, by combination."""
+    found = {}
+    for case in CASES:
+        result = render(tmp_path_factory.mktemp("istio"), *case)
+        assert result.code == 0, (case, result.stderr)
+        found["-".join(case)] = rendering.parse(result.stdout)
+    return found
+
+
+# What the gateway's owner has, and Kubernetes.
+AROUND: list[rendering.Manifest] = [
+    {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "public", "namespace": "gateways"},
+        "spec": {
+            "selector": {"gateway": "public"},
+            "servers": [
+                {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
+            ],
+        },
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "public",
+            "namespace": "gateways",
+            "labels": {"gateway": "public"},
+            "annotations": {"sidecar.istio.io/status": "{}"},
+        },
+        "spec": {"containers": [{"name": "istio-proxy", "image": "a:1"}]},
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "public", "namespace": "gateways"},
+        "spec": {
+            "selector": {"gateway": "public"},
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
+        },
+    },
+]
+
+
+def pods(manifests: list[rendering.Manifest]) -> list[rendering.Manifest]:
+    """A pod for each workload, which a policy or a Service can find."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": each["spec"]["template"]["metadata"]
+            | {
+                "name": f"{each['metadata']['name']}-1",
+                "namespace": each["metadata"]["namespace"],
+            },
+            "spec": each["spec"]["template"]["spec"],
+        }
+        for each in manifests
+        if each["kind"] in ("Deployment", "Rollout")
+    ]
+
+
+def faults(*releases: list[rendering.Manifest]) -> list[list[str]]:
+    """What Istio refuses or warns of in each."""
+    lines = [json.dumps([*AROUND, *each, *pods(each)]) for each in releases]
+    result = rendering.run(rendering.tool("istio-validator"), stdin="\n".join(lines))
+    assert result.code == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_istio_finds_no_fault_in_any_combination(
+    releases: dict[str, list[rendering.Manifest]],
+) -> None:
+    found = dict(zip(releases, faults(*releases.values()), strict=True))
+    assert {name: each for name, each in found.items() if each} == {}
+
+
+def test_objects_fit_the_schemas(
+    releases: dict[str, list[rendering.Manifest]], kubernetes_schemas: Path
+) -> None:
+    result = conform(list(itertools.chain(*releases.values())), kubernetes_schemas)
+    assert result.code == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", ["ambient", "canary-istio", "istio-gateway", "mesh"])
+def test_istio_finds_no_fault_in_an_example(name: str) -> None:
+    text = (goldens.GOLDEN / f"{name}.yaml").read_text(encoding="utf-8")
+    assert faults(rendering.parse(text)) == [[]]
+
+
+BREAKAGES: dict[str, tuple[str, Callable[[Values], Any], str]] = {
+    "unknown-field": ("VirtualService", lambda s: s.update(typo=1), "typo"),
+    "other-host": (
+        "VirtualService",
+        lambda s: s["http"][0]["route"][0]["destination"].update(host="other"),
+        "other",
+    ),
+    "gateway-that-is-not-there": (
+        "VirtualService",
+        lambda s: s.update(gateways=["gateways/other"]),
+        "gateways/other",
+    ),
+    "retry-condition": (
+        "VirtualService",
+        lambda s: s["http"][0]["retries"].update(retryOn="sometimes"),
+        "sometimes",
+    ),
+    "percentage": (
+        "DestinationRule",
+        lambda s: s["trafficPolicy"]["outlierDetection"].update(maxEjectionPercent=101),
+        "ejection percent",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAKAGES)
+def test_istio_sees_what_is_broken(name: str) -> None:
+    kind, breakage, message = BREAKAGES[name]
+    manifests = rendering.parse((goldens.GOLDEN / "istio-gateway.yaml").read_text(encoding="utf-8"))
+    breakage(rendering.only(manifests, kind)["spec"])
+    assert any(message in fault for fault in faults(manifests)[0])
+
+
+def test_two_releases_cannot_have_one_host_in_the_mesh() -> None:
+    """Istio would take the older VirtualService, without a word."""
+    manifests = rendering.parse((goldens.GOLDEN / "ambient.yaml").read_text(encoding="utf-8"))
+    other = json.loads(json.dumps(rendering.only(manifests, "VirtualService")))
+    other["metadata"]["name"] = "other"
+    assert any("iris" in fault for fault in faults([*manifests, other])[0])
+
+
+def keys(node: Any) -> set[str]:
+    """Every key in it, at any depth."""
+    if isinstance(node, dict):
+        return set(node).union(*map(keys, node.values()))
+    return set().union(*map(keys, node)) if isinstance(node, list) else set()
+
+
+def test_no_policy_that_ztunnel_evaluates_needs_http(
+    releases: dict[str, list[rendering.Manifest]],
+) -> None:
+    """An ALLOW rule with an attribute of HTTP admits nobody there."""
+    seen = 0
+    for name, manifests in releases.items():
+        for policy in rendering.of_kind(manifests, "AuthorizationPolicy"):
+            if name.startswith("sidecar") or "selector" not in policy["spec"]:
+                continue
+            seen += 1
+            assert keys(policy["spec"]["rules"]) & HTTP_ATTRIBUTES == set(), name
+    assert seen > 10
+
+
+def test_network_policies_of_an_ambient_mesh_admit_its_tunnel(
+    releases: dict[str, list[rendering.Manifest]],
+) -> None:
+    """The network sees port 15008 for every port between pods of the mesh."""
+    tunnel = {"port": 15008, "protocol": "TCP"}
+    for name, manifests in releases.items():
+        for policy in rendering.of_kind(manifests, "NetworkPolicy"):
+            rules = [
+                rule
+                for rule in policy["spec"].get("ingress", [])
+                if not any("ipBlock" in peer for peer in rule["from"])
+            ]
+            rules += [
+                rule
+                for rule in policy["spec"].get("egress", [])
+                if 53 not in [port["port"] for port in rule["ports"]]
+            ]
+            is_open = [tunnel in rule["ports"] for rule in rules]
+            assert set(is_open) <= {not name.startswith("sidecar")}, name
+
+
+@pytest.mark.parametrize(
+    ("plane", "policy", "route"),
+    [case for case in itertools.product(DATA_PLANES, POLICIES, ROUTES) if not works(*case)],
+    ids="-".join,
+)
+def test_what_nothing_would_evaluate_is_refused(
+    tmp_path: Path, plane: str, policy: str, route: str
+) -> None:
+    result = render(tmp_path, plane, policy, route, "rolling")
+    assert result.code == 1
+    assert "expected a waypoint, found none; set istio.waypoint" in result.stderr
