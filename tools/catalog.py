@@ -167,7 +167,8 @@ CATALOG: tuple[Tool, ...] = (
         # What the controller may do.
         assets=(Asset("manifests/role", "manifests/role"),),
     ),
-    # Ours: what the controller's own code refuses in a Rollout, for the tests of the chart.
+    # Ours: what the controller's own code refuses in a Rollout, and what it makes of a measurement,
+    # for the tests of the chart.
     Tool(
         "rollout-validator",
         _ROLLOUTS,
