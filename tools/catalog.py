@@ -459,7 +459,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     # Object stores for the tests of bundle downloads.
     "stores": ("minio", "fake-gcs-server"),
     # What the unit tests run.
-    "unit": ("prometheus", "helm4", "kustomize", "act", "yaml-reader"),
+    "unit": (
+        *("prometheus", "helm4", "kustomize", "act", "yaml-reader"),
+        *("argocd", "rollout-validator"),
+    ),
     # Prometheus for `make observe`, promtool for the tests of the rules, and what renders the rules
     # and the dashboards.
     "monitoring": ("prometheus", "helm4", "kustomize"),
