@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import addresses, argocd, kube, predictions, rollout, symptoms
 from sandbox.bundles import run_modelctl
-from sandbox.errors import CommandError, SandboxError, WaitError
+from sandbox.errors import AbortedError, CommandError, SandboxError, WaitError
 from sandbox.sync import Expected
 from sandbox.wait import Answer, wait_until
 
@@ -29,6 +29,8 @@ HEALTHY_SECONDS = 600
 # For the last requests to a pod that is just ending.
 SMOKE_SECONDS = 60
 _INTERVAL_SECONDS = 0.5
+DEPLOYMENTS = "apps/v1/namespaces/{}/deployments"
+ROLLOUTS = "argoproj.io/v1alpha1/namespaces/{}/rollouts"
 
 
 def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
@@ -45,6 +47,13 @@ def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
         answer = applications()
         if answer.ready:
             return answer
+        if reason := abort_reason(_read(layout, release, ROLLOUTS), release):
+            raise AbortedError(
+                f"the canary of {release.name} was aborted",
+                found=reason,
+                expected="a new version that no check fails",
+                fix=f"inspect the AnalysisRuns in {release.namespace}",
+            )
         if reason := rollout_failure(read_deployment(layout, release), release):
             raise WaitError(
                 f"the rollout of {release.name} failed",
@@ -98,7 +107,21 @@ def wait_served(layout: Layout, gitops: GitOps, release: Release, bundle: Bundle
 
 def read_deployment(layout: Layout, release: Release) -> dict[str, Any]:
     """Return the Deployment of a release; empty when it or the API server is absent."""
-    path = f"/apis/apps/v1/namespaces/{release.namespace}/deployments/{release.model}"
+    return _read(layout, release, DEPLOYMENTS)
+
+
+def abort_reason(rollout: dict[str, Any], release: Release) -> str:
+    """Return why Argo Rollouts gave up exactly that version; empty while it has not."""
+    status = rollout.get("status", {})
+    generation = str(rollout.get("metadata", {}).get("generation", ""))
+    is_seen = str(status.get("observedGeneration", "")) == generation
+    if not is_seen or not status.get("abort") or not _has_image(rollout, release):
+        return ""
+    return str(status.get("message") or "RolloutAborted")
+
+
+def _read(layout: Layout, release: Release, kind: str) -> dict[str, Any]:
+    path = f"/apis/{kind.format(release.namespace)}/{release.model}"
     try:
         return kube.get(layout, path) or {}
     except SandboxError:
@@ -110,15 +133,19 @@ def rollout_failure(deployment: dict[str, Any], release: Release) -> str:
     status = deployment.get("status", {})
     if status.get("observedGeneration") != deployment.get("metadata", {}).get("generation"):
         return ""
-    pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
-    images = [container.get("image", "") for container in pod.get("containers", [])]
-    digest = release.image.rpartition("@")[2]
-    if not any(image.endswith(digest) for image in images):
+    if not _has_image(deployment, release):
         return ""
     for condition in status.get("conditions", []):
         if condition.get("reason") == "ProgressDeadlineExceeded":
             return str(condition.get("message", "ProgressDeadlineExceeded"))
     return ""
+
+
+def _has_image(workload: dict[str, Any], release: Release) -> bool:
+    pod = workload.get("spec", {}).get("template", {}).get("spec", {})
+    images = [container.get("image", "") for container in pod.get("containers", [])]
+    digest = release.image.rpartition("@")[2]
+    return any(image.endswith(digest) for image in images)
 
 
 def _ready_pods(deployment: dict[str, Any]) -> list[str]:

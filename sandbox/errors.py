@@ -108,6 +108,10 @@ class WaitError(SandboxError):
     """A condition was not met in time; carries the last state and the end of a log."""
 
 
+class AbortedError(WaitError):
+    """A Rollout gave the new version up."""
+
+
 class ProblemsError(SandboxError):
     """Several problems, reported at once before anything is changed."""
 

@@ -21,7 +21,7 @@ from sandbox.environments import (
     read_environments,
     read_releases,
 )
-from sandbox.errors import SandboxError
+from sandbox.errors import AbortedError, SandboxError
 from sandbox.gitops import open_gitops
 from sandbox.process import write_file
 from sandbox.timeline import Timeline
@@ -217,11 +217,17 @@ class Pipeline:
         if known is None:
             print(f"no rollback: this is the first version in {environment.name}")
             return
-        reason = f"pipeline failed: {error.what}"[:MAX_REASON]
+        why = error.found if isinstance(error, AbortedError) else error.what
+        reason = f"pipeline failed: {' '.join(why.split())}"[:MAX_REASON]
 
         def roll_back() -> str:
             done = releases.roll_back(
-                self.layout, self.gitops, environment.name, self.model, reason
+                self.layout,
+                self.gitops,
+                environment.name,
+                self.model,
+                reason,
+                aborted=isinstance(error, AbortedError),
             )
             self.gitops.push()
             return done[0] if done else "already up to date"

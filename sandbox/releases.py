@@ -5,6 +5,7 @@ Each step is a command that users and workflows run too, and one commit on the b
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from sandbox.bundles import Bundle, run_modelctl
@@ -94,14 +95,21 @@ def promote(
 
 
 def roll_back(
-    layout: Layout, gitops: GitOps, environment: str, model: str, reason: str
+    layout: Layout,
+    gitops: GitOps,
+    environment: str,
+    model: str,
+    reason: str,
+    *,
+    aborted: bool = False,
 ) -> list[str]:
-    """Commit a rollback to the previous version; return the subject, if anything changed."""
-    words = ("rollback", model, "--env", environment, "--reason", reason)
-    run_modelctl(layout, gitops.worktree, *words)
-    release = release_of(gitops, environment, model)
-    subject = f"Roll back {model} to {release.version} in {environment}: {reason}"
-    body = f"Image {release.image}\nBundle {release.digest}"
+    """Commit a rollback to the previous version; return the subject, if anything changed.
+
+    The message is the command's own: its trailers say what was rolled back, and what was aborted.
+    """
+    words = ("rollback", model, "--env", environment, "--reason", reason, "--output", "json")
+    result = run_modelctl(layout, gitops.worktree, *words, *(("--aborted",) if aborted else ()))
+    subject, _, body = json.loads(result.stdout)["message"].partition("\n\n")
     return _commit(gitops, environment, model, subject, body)
 
 

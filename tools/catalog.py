@@ -167,7 +167,8 @@ CATALOG: tuple[Tool, ...] = (
         # What the controller may do.
         assets=(Asset("manifests/role", "manifests/role"),),
     ),
-    # Ours: what the controller's own code refuses in a Rollout, for the tests of the chart.
+    # Ours: what the controller's own code refuses in a Rollout, and what it makes of a measurement,
+    # for the tests of the chart.
     Tool(
         "rollout-validator",
         _ROLLOUTS,
@@ -458,7 +459,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     # Object stores for the tests of bundle downloads.
     "stores": ("minio", "fake-gcs-server"),
     # What the unit tests run.
-    "unit": ("prometheus", "helm4", "kustomize", "act", "yaml-reader"),
+    "unit": (
+        *("prometheus", "helm4", "kustomize", "act", "yaml-reader"),
+        *("argocd", "rollout-validator"),
+    ),
     # Prometheus for `make observe`, promtool for the tests of the rules, and what renders the rules
     # and the dashboards.
     "monitoring": ("prometheus", "helm4", "kustomize"),

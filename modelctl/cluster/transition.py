@@ -19,8 +19,9 @@ class Transition:
 
     `step` counts the steps that are done, of `steps`; `weight` is the share of requests of the new
     version in percent, None where only the number of pods splits them. `aborted_at` (ISO 8601) is
-    empty unless the new version was given up. `revision` and `stable` are the pod-template hashes
-    of the version in the Rollout and of the one that serves.
+    empty unless the new version was given up. `verdict` is the state of the analysis that decides
+    the step, or else of the one that watches all steps, and why. `revision` and `stable` are the
+    pod-template hashes of the version in the Rollout and of the one that serves.
     """
 
     strategy: str
@@ -32,6 +33,7 @@ class Transition:
     message: str = ""
     revision: str = ""
     stable: str = ""
+    verdict: str = ""
 
     @property
     def is_promoted(self) -> bool:
@@ -49,6 +51,8 @@ class Transition:
             parts.append(f"step {self.step} of {self.steps}")
         if self.weight is not None:
             parts.append(f"{self.weight} % of requests")
+        if self.verdict:
+            parts.append(f"verdict {self.verdict}")
         # A pause has its reason as message, an unhealthy one what is missing.
         return ", ".join(parts) + (f" ({self.message})" if self.message else "")
 
@@ -69,7 +73,27 @@ def read(rollout: dict[str, Any]) -> Transition:
         message=" ".join(status.get("message", "").split())[:MAX_MESSAGE],
         revision=status.get("currentPodHash", ""),
         stable=status.get("stableRS", ""),
+        verdict=_verdict(status),
     )
+
+
+# In a Rollout's status, those that decide before the one that only watches.
+ANALYSES = (
+    ("canary", "currentStepAnalysisRunStatus"),
+    ("canary", "currentBackgroundAnalysisRunStatus"),
+    ("blueGreen", "prePromotionAnalysisRunStatus"),
+    ("blueGreen", "postPromotionAnalysisRunStatus"),
+)
+
+
+def _verdict(status: dict[str, Any]) -> str:
+    """The state of the current analysis and its message; empty without one."""
+    found = (status.get(part, {}).get(name) for part, name in ANALYSES)
+    run = next(filter(None, found), None)
+    if run is None:
+        return ""
+    message = " ".join(run.get("message", "").split())[:MAX_MESSAGE]
+    return f"{run.get('status', '')}: {message}" if message else str(run.get("status", ""))
 
 
 def is_observed(rollout: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ Written by the variance of the estimate and not by a count: the paper's `n * r` 
 be told from none.
 
 The recording rules of the chart compute `share_bounds`, `mean_bounds` and `index_bounds` in PromQL
-(charts/ml-model/files/rollout.yaml). Pure: knows neither files nor Prometheus.
+(charts/ml-model/files/verdict.yaml). Pure: knows neither files nor Prometheus.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def test_pods_that_are_wrong_fail_without_statistics(tmp_path: Path) -> None:
 def test_a_model_without_confidence_is_not_judged_by_it(tmp_path: Path) -> None:
     pods = release(Traffic(confidence={}), Traffic(confidence={}))
     asked = {
-        "expr": f"sum({query('confidence')}) == 0",
+        "expr": f"sum({query('confidence')}) == 0 and count({query('confidence')}) == 2",
         "eval_time": "20m",
         "exp_samples": [{"labels": "{}", "value": 0}],
     }

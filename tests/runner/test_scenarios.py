@@ -96,14 +96,15 @@ def test_groups_that_run_side_by_side_do_not_take_each_others_time() -> None:
 
 
 def test_every_chosen_file_runs_in_one_group_and_restarts_come_last() -> None:
-    first, delivery, last = rounds(scenarios.everything())
+    first, delivery, mesh, last = rounds(scenarios.everything())
     assert list(first) == [scenarios.ARGOCD, scenarios.RELEASES]
     assert list(delivery) == [scenarios.DELIVERY]
+    assert list(mesh) == [scenarios.MESH]
     assert list(last) == [scenarios.RESTARTS]
     (bare,) = rounds(scenarios.everything(), scenarios.AFTERWARDS)
     assert list(bare) == [scenarios.BARE]
-    groups = [*first.items(), *delivery.items(), *last.items(), *bare.items()]
-    assert len({title for _, title in groups}) == 5
+    groups = [item for each in (first, delivery, mesh, last, bare) for item in each.items()]
+    assert len({title for _, title in groups}) == 6
     assert {group_of(each.file) for each in SCENARIOS} == {name for name, _ in groups}
 
 

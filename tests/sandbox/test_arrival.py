@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.arrival import rollout_failure
+from sandbox.arrival import abort_reason, rollout_failure
 from sandbox.environments import Release
 
 DIGEST = "sha256:" + "a" * 64
@@ -46,3 +46,25 @@ def test_a_rollout_without_progress_is_given_up() -> None:
 )
 def test_any_other_goes_on(found: dict[str, Any]) -> None:
     assert rollout_failure(found, RELEASE) == ""
+
+
+ABORTED = {"abort": True, "message": "RolloutAborted: latency", "observedGeneration": "2"}
+
+
+@pytest.mark.parametrize(
+    ("status", "image", "reason"),
+    [
+        (ABORTED, RELEASE.image, "RolloutAborted: latency"),
+        ({**ABORTED, "abort": False}, RELEASE.image, ""),
+        ({**ABORTED, "observedGeneration": "1"}, RELEASE.image, ""),
+        (ABORTED, "registry.example/iris@sha256:other", ""),
+        ({}, RELEASE.image, ""),
+    ],
+    ids=["aborted", "not aborted", "not seen yet", "another version", "new"],
+)
+def test_a_canary_is_aborted_when_the_controller_says_so_of_this_version(
+    status: dict[str, Any], image: str, reason: str
+) -> None:
+    template = {"spec": {"containers": [{"image": image}]}}
+    found = {"metadata": {"generation": 2}, "spec": {"template": template}, "status": status}
+    assert abort_reason(found, RELEASE) == reason

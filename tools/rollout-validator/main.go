@@ -3,6 +3,10 @@
 //
 // Each line of stdin is a JSON list of the objects that are rendered together. Each line of stdout is
 // the JSON list of the faults of its Rollouts.
+//
+// With the argument `measure` a line is a metric of an AnalysisTemplate and the values that Prometheus
+// finds for it (`{"metric": {...}, "values": ["NaN"]}`), and the answer the phase that the controller
+// gives that measurement.
 package main
 
 import (
@@ -146,16 +150,34 @@ func (r *release) validate() []string {
 	return r.faults
 }
 
-func main() {
+// each decodes one line after another and answers it with another line.
+func each[T any](handle func(T) (any, error)) error {
 	decoder := json.NewDecoder(bufio.NewReader(os.Stdin))
 	encoder := json.NewEncoder(os.Stdout)
 	for decoder.More() {
-		asked := release{}
-		if err := decoder.Decode(&asked.objects); err != nil {
-			log.Fatal(err)
+		var asked T
+		if err := decoder.Decode(&asked); err != nil {
+			return err
 		}
-		if err := encoder.Encode(asked.validate()); err != nil {
-			log.Fatal(err)
+		answer, err := handle(asked)
+		if err != nil {
+			return err
 		}
+		if err := encoder.Encode(answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func main() {
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == "measure" {
+		err = each(func(asked measured) (any, error) { return asked.phase() })
+	} else {
+		err = each(func(asked []object) (any, error) { return (&release{objects: asked}).validate(), nil })
+	}
+	if err != nil {
+		log.Fatal(err)
 	}
 }

@@ -94,7 +94,10 @@ alpha / (number of checks). To pass, a bad canary has to deceive the very check 
 {{- toJson $lists -}}
 {{- end -}}
 
-{{/* What is measured: name, query, and when the result passes or fails. A query without a result does neither. */}}
+{{/*
+What is measured: name, query, and when the result passes or fails. A query without a result does neither. Prometheus
+writes one series after another: the first look may find the lower bound alone, which is below everything.
+*/}}
 {{- define "ml-model.verdict.measures" -}}
 {{- $lists := include "ml-model.verdict.lists" . | fromJson -}}
 {{- $words := include "ml-model.ruleWords" . | fromJson -}}
@@ -107,12 +110,17 @@ alpha / (number of checks). To pass, a bad canary has to deceive the very check 
 {{- $query := printf "ml:verdict_bound{%s,check=%q,arm=%q} %s" $own $check.check $check.arm $both -}}
 {{- if eq $check.check "confidence" -}}
 {{- /* A regressor has none, and nothing to compare. */ -}}
-{{- $query = printf "(%s) or on () (count(ml_model_info{%s}) * 0 unless on () ml_confidence_count{%s})" $query $canaryPods $canaryPods -}}
+{{- $none := printf "count(ml_model_info{%s}) * 0 unless on () ml_confidence_count{%s}" $canaryPods $canaryPods -}}
+{{- $zeros := list -}}
+{{- range $bound := list "lower" "upper" -}}
+{{- $zeros = append $zeros (printf "label_replace(%s, \"bound\", %q, \"\", \"\")" $none $bound) -}}
+{{- end -}}
+{{- $query = printf "(%s) or on () (%s)" $query (join " or " $zeros) -}}
 {{- end -}}
 {{- $measures = append $measures (dict
       "name" $check.check
       "query" $query
-      "passes" (printf "len(result) > 0 && all(result, {# < %s})" (toString $check.tolerated))
+      "passes" (printf "len(result) == 2 && all(result, {# < %s})" (toString $check.tolerated))
       "fails" (printf "len(result) > 0 && all(result, {# > %s})" (toString $check.tolerated))) -}}
 {{- end -}}
 {{- $restarts := int64 .Values.rollout.analysis.maxRestarts -}}

@@ -79,6 +79,24 @@ def test_promoted_version_is_served() -> None:
             "canary aborted at 2026-01-02T00:00:00Z: RolloutAborted: Rollout aborted update to "
             "revision 2",
         ),
+        (
+            {
+                "phase": "Progressing",
+                "stableRS": "old",
+                "currentStepIndex": 2,
+                "canary": {
+                    "weights": {"canary": {"weight": 20}, "stable": {"weight": 80}},
+                    "currentBackgroundAnalysisRunStatus": {"name": "a", "status": "Running"},
+                    "currentStepAnalysisRunStatus": {
+                        "name": "b",
+                        "status": "Inconclusive",
+                        "message": 'Metric "latency" assessed\nInconclusive',
+                    },
+                },
+            },
+            "canary Progressing, step 2 of 4, 20 % of requests, verdict Inconclusive: "
+            'Metric "latency" assessed Inconclusive',
+        ),
         ({"observedGeneration": "2"}, "the rollout has not begun"),
         # All pods are new and ready, and the last step is not done.
         ({"phase": "Progressing", "stableRS": "old"}, "canary Progressing, step 4 of 4"),
