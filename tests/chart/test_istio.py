@@ -100,7 +100,11 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[renderi
 # What the gateway's owner has, and Kubernetes.
 AROUND: list[rendering.Manifest] = [
     *(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"istio-injection": "enabled"}},
+        }
         for name in ("gateways", "ml-dev", "monitoring")
     ),
     {
@@ -137,12 +141,9 @@ AROUND: list[rendering.Manifest] = [
 ]
 
 
-# As the injector and the node agent of Istio mark a pod.
-IN_MESH = {"sidecar.istio.io/status": "{}", "ambient.istio.io/redirection": "enabled"}
-
-
 def pods(manifests: list[rendering.Manifest]) -> list[rendering.Manifest]:
-    """A pod for each workload, which a policy or a Service can find."""
+    """A pod of the mesh for each workload, which a policy or a Service can find."""
+    proxy = {"name": "istio-proxy", "image": "a:1"}
     return [
         {
             "apiVersion": "v1",
@@ -151,9 +152,8 @@ def pods(manifests: list[rendering.Manifest]) -> list[rendering.Manifest]:
             | {
                 "name": f"{each['metadata']['name']}-1",
                 "namespace": each["metadata"]["namespace"],
-                "annotations": IN_MESH,
             },
-            "spec": each["spec"]["template"]["spec"],
+            "spec": {"containers": [*each["spec"]["template"]["spec"]["containers"], proxy]},
         }
         for each in manifests
         if each["kind"] in ("Deployment", "Rollout")
@@ -162,7 +162,11 @@ def pods(manifests: list[rendering.Manifest]) -> list[rendering.Manifest]:
 
 def faults(*releases: list[rendering.Manifest]) -> list[list[str]]:
     """What Istio refuses or warns of in each."""
-    lines = [json.dumps([*AROUND, *each, *pods(each)]) for each in releases]
+    lines = [
+        # The injector gives the test pod its proxy.
+        json.dumps([*AROUND, *(one for one in each if one["kind"] != "Pod"), *pods(each)])
+        for each in releases
+    ]
     result = rendering.run(rendering.tool("istio-validator"), stdin="\n".join(lines))
     assert result.code == 0, result.stderr
     return [json.loads(line) for line in result.stdout.splitlines()]
