@@ -46,6 +46,7 @@ def test_status_as_json_holds_everything(released: Path) -> None:
         "behind": "",
         "frozen": "",
         "override": "",
+        "variants": "",
         "closed": "",
         "unpushed": False,
         "outdated": False,
