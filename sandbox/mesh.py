@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
-from sandbox import kube, process
+from sandbox import additions, kube, process
 from sandbox.components import mesh
-from sandbox.errors import SandboxError
 from sandbox.layout import MESH_GATEWAY_PORT, NODE_IP
 from sandbox.proc import run
-from sandbox.wait import Answer, wait_until
+from sandbox.wait import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sandbox.additions import Object
     from sandbox.layout import Layout
 
-Object = dict[str, Any]
 GATEWAY = "public"
+GATEWAYS = "/apis/networking.istio.io/v1/gateways"
 
 
 def start(layout: Layout) -> str:
@@ -27,22 +27,11 @@ def start(layout: Layout) -> str:
 
     Raises SandboxError when no sandbox runs, or its tools are not built.
     """
-    if process.find_running(layout, "kube-apiserver") is None:
-        raise SandboxError(
-            "no sandbox to add Istio to",
-            found="kube-apiserver not running",
-            expected="a running sandbox",
-            fix="run `make up`",
-        )
-    if not (layout.bin / "pilot-discovery").exists() or not (layout.bin / "envoy").exists():
-        raise SandboxError(
-            "Istio is not built",
-            found=f"no pilot-discovery or no envoy in {layout.bin}",
-            expected="the pinned versions",
-            fix="run `python3 -m tools build mesh` (`make mesh` does it)",
-        )
+    additions.require_running(layout, "add Istio to")
+    files = [layout.bin / name for name in ("pilot-discovery", "envoy")]
+    additions.require_built("Istio", files, group="mesh", target="mesh")
     kube.apply_file(layout, definitions(layout))
-    wait_until("Gateways of Istio are served", lambda: served(layout), 30)
+    wait_until("Gateways of Istio are served", lambda: additions.served(layout, GATEWAYS), 30)
     kube.apply(layout, [namespace(), *rights(layout), gateway()])
     process.ensure(layout, mesh.istiod(layout))
     process.ensure(layout, mesh.gateway(layout))
@@ -71,12 +60,6 @@ def share(layout: Layout) -> Path:
 def definitions(layout: Layout) -> Path:
     """Return the file of the custom resource definitions."""
     return share(layout) / "crds" / "crd-all.gen.yaml"
-
-
-def served(layout: Layout) -> Answer:
-    """Return whether the API server serves Istio's Gateways; it refuses while it learns of them."""
-    path = "/apis/networking.istio.io/v1/gateways"
-    return kube.ObjectProbe(layout, path, lambda _: Answer(True, "served")).check()
 
 
 def namespace() -> Object:
@@ -109,17 +92,4 @@ def rights(layout: Layout) -> list[Object]:
         ]
     )
     roles = [role for role in yaml.safe_load_all(done.stdout) if role]
-    return [part for role in roles for part in (role, _binding(role))]
-
-
-def _binding(role: Object) -> Object:
-    metadata = role["metadata"]
-    where = {"namespace": metadata["namespace"]} if "namespace" in metadata else {}
-    group = "rbac.authorization.k8s.io"
-    return {
-        "apiVersion": f"{group}/v1",
-        "kind": f"{role['kind']}Binding",
-        "metadata": {"name": metadata["name"], **where},
-        "roleRef": {"apiGroup": group, "kind": role["kind"], "name": metadata["name"]},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": mesh.USER}],
-    }
+    return [part for role in roles for part in additions.bound(role, mesh.USER)]

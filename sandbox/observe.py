@@ -13,11 +13,10 @@ from urllib.parse import quote
 
 import yaml
 
-from sandbox import addresses, monitors, process, web
+from sandbox import additions, addresses, monitors, process, web
 from sandbox.components.argocd import CONTROLLER_METRICS_PORT
 from sandbox.components.prometheus import NAME, TARGET, prometheus
 from sandbox.environments import Release, read_releases
-from sandbox.errors import SandboxError
 from sandbox.forwarder import forwarder
 from sandbox.forwards import api_forward
 from sandbox.gitops import open_gitops
@@ -48,20 +47,8 @@ def observe(layout: Layout) -> str:
 
     Raises SandboxError when no sandbox runs.
     """
-    if process.find_running(layout, "kube-apiserver") is None:
-        raise SandboxError(
-            "no sandbox to observe",
-            found="kube-apiserver not running",
-            expected="a running sandbox",
-            fix="run `make up`",
-        )
-    if not (layout.bin / NAME).exists():
-        raise SandboxError(
-            "Prometheus is not built",
-            found=f"no {layout.bin / NAME}",
-            expected="the pinned version",
-            fix="run `python3 -m tools build monitoring` (`make observe` does it)",
-        )
+    additions.require_running(layout, "observe")
+    additions.require_built("Prometheus", [layout.bin / NAME], group="monitoring", target="observe")
     releases = read_releases(open_gitops(layout).worktree)
     manifests = [manifest for release in releases for manifest in render(layout, release)]
     plan = make_plan(manifests, layout.inner_kubeconfig)
