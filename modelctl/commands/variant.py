@@ -126,7 +126,7 @@ def add(
         _propose(
             repository,
             f"Add variant {name} {content.model.version} of {model} to {environment}{role}",
-            f"variant/{environment}-{model}-{name}",
+            (environment, model, name),
             [edit],
             pull_request=pull_request,
             display=DisplayOptions(dry_run, output),
@@ -165,7 +165,7 @@ def share(
         _propose(
             repository,
             f"Give variant {name} of {model} {percent} % in {environment}",
-            f"variant/{environment}-{model}-{name}",
+            (environment, model, name),
             [edit],
             pull_request=pull_request,
             display=DisplayOptions(dry_run, output),
@@ -194,7 +194,7 @@ def remove(
         _propose(
             repository,
             f"Remove variant {name} of {model} from {environment}",
-            f"variant/{environment}-{model}-{name}",
+            (environment, model, name),
             [edit],
             pull_request=pull_request,
             display=DisplayOptions(dry_run, output),
@@ -225,7 +225,7 @@ def promote(
         _propose(
             repository,
             f"Promote variant {name} {version.model.version} of {model} in {environment}",
-            f"variant/{environment}-{model}-{name}",
+            (environment, model, name),
             planned,
             pull_request=pull_request,
             display=DisplayOptions(dry_run, output),
@@ -243,12 +243,14 @@ def _match(text: str) -> Match | None:
 def _propose(
     repository: Repository,
     title: str,
-    branch: str,
+    named: tuple[str, str, str],
     planned: Sequence[Edit],
     *,
     pull_request: bool,
     display: DisplayOptions,
     notes: Sequence[str] = (),
 ) -> None:
+    """`named`: environment, model and variant, which have one branch for all changes."""
+    branch = f"variant/{'-'.join(named)}"
     request = PullRequest(branch=branch, title=title, body=title, edits=planned)
     propose_or_write(repository, request, wanted=pull_request, display=display, notes=notes)

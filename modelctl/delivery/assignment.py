@@ -17,14 +17,13 @@ import xxhash
 
 from modelctl.errors import ModelctlError
 from modelctl.repository.experiments import PRIMARY
+from modelctl.repository.variants import MAX_SHARING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # The weights of all arms add up to this, so that a share is a percentage.
 BUCKETS = 100
-# One grows from the first bucket up, one from the last down, so that neither moves the other.
-MAX_VARIANTS = 2
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Assignment:
         Raises ModelctlError.
         """
         names = sorted(shares)
-        if PRIMARY in shares or len(names) > MAX_VARIANTS:
+        if PRIMARY in shares or len(names) > MAX_SHARING:
             raise ModelctlError(
                 "these variants cannot share the traffic",
-                expected=f"at most {MAX_VARIANTS}, none called {PRIMARY}: the share of a third "
+                expected=f"at most {MAX_SHARING}, none called {PRIMARY}: the share of a third "
                 "could not grow without moving units between arms",
                 found=", ".join(names),
             )

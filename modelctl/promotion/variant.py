@@ -41,7 +41,7 @@ def source_of(
     repository.require_model(source, model)
     known = variants.read(repository.folder(source, model))
     if name in known:
-        return known[name].content.image, known[name].content.model
+        return known[name].content.artifacts
     version = repository.version(source, model)
     if version is None:
         raise RefusedError(
@@ -74,8 +74,8 @@ def plan_add(
     if edit.has_changes:
         found = rules.freeze_violations(model, environment, now)
         found += _share_violations(known | {name: variants.Variant(name, content)})
-        if before is None or not _same(before.content, content):
-            found += _entry_violations(repository, environment, model, content, now)
+        if before is None or before.content.artifacts != content.artifacts:
+            found += variant_past.entry_violations(repository, environment, model, content, now)
         rules.ensure_allowed(found)
     return edit
 
@@ -128,21 +128,5 @@ def plan_promote(
     return version, planned
 
 
-def _same(one: Content, other: Content) -> bool:
-    return (one.image, one.model) == (other.image, other.model)
-
-
 def _share_violations(known: dict[str, variants.Variant]) -> list[str]:
     return list(variant_rules.share_violations({name: v.share for name, v in known.items()}))
-
-
-def _entry_violations(
-    repository: Repository, environment: Environment, model: str, content: Content, now: datetime
-) -> list[str]:
-    if environment.promotion == "auto":
-        return rules.window_violations(model, environment, now)
-    here = variant_past.read(repository.root, environment, model, content, now)
-    if here.ran is not None:
-        return []
-    pasts = variant_past.of_previous(repository, environment, model, content, now)
-    return variant_rules.entry_violations(model, environment, content, pasts, now)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
-from modelctl.promotion import rules, variant_past, variant_rules
+from modelctl.promotion import variant_past
 from modelctl.repository import trees, variants
 from modelctl.repository.versions import read_version
 
@@ -46,7 +46,7 @@ class Variants:
             content = self._content(path, entry)
             if match is None or environment is None or content is None:
                 continue
-            key = (path, content.image, content.model)
+            key = (path, *content.artifacts)
             if key in seen:
                 continue
             seen.add(key)
@@ -59,7 +59,7 @@ class Variants:
         beside = [other for other in self.branch.before if other.startswith(folder)]
         contents = (self._content(other, self.branch.before[other]) for other in beside)
         is_beside = any(
-            content is not None and (content.image, content.model) == (version.image, version.model)
+            content is not None and content.artifacts == (version.image, version.model)
             for content in contents
         )
         return is_beside and version.chart == _chart(self.branch.text_before(path))
@@ -68,18 +68,11 @@ class Variants:
         self, environment: Environment, model: str, path: str, content: Content
     ) -> list[str]:
         before = self._content(path, self.branch.before.get(path))
-        if before and (before.image, before.model) == (content.image, content.model):
+        if before and before.artifacts == content.artifacts:
             return []
-        if environment.promotion == "auto":
-            return rules.window_violations(model, environment, self.now)
-        root, target = self.branch.root, self.branch.target
-        here = variant_past.read(root, environment, model, content, self.now, target)
-        if here.ran is not None:
-            return []
-        pasts = variant_past.of_previous(
-            self.branch.judge, environment, model, content, self.now, target
+        return variant_past.entry_violations(
+            self.branch.judge, environment, model, content, self.now, self.branch.target
         )
-        return variant_rules.entry_violations(model, environment, content, pasts, self.now)
 
     @cached_property
     def _environments(self) -> dict[str, Environment]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.cluster import evidence
 from modelctl.errors import ModelctlError
+from modelctl.promotion import rules, variant_rules
 from modelctl.promotion.variant_rules import Past
 from modelctl.repository import trees, variants, verifications
 from modelctl.repository.versions import Version, read_version
@@ -27,19 +28,27 @@ if TYPE_CHECKING:
     Found = tuple[Artifacts, Version | None]
 
 
-def of_previous(
+def entry_violations(
     repository: Repository,
     environment: Environment,
     model: str,
     content: Content,
     now: datetime,
     commit: str = "HEAD",
-) -> list[Past]:
-    """What is known of the content of a variant in each environment before, up to a commit."""
-    return [
-        read(repository.root, each, model, content, now, commit)
-        for each in repository.previous(environment)
+) -> list[str]:
+    """Why the content of a variant may not enter an environment; what ran up to a commit counts.
+
+    What ran there already may come back.
+    """
+    if environment.promotion == "auto":
+        return rules.window_violations(model, environment, now)
+    root = repository.root
+    if read(root, environment, model, content, now, commit).ran is not None:
+        return []
+    pasts = [
+        read(root, each, model, content, now, commit) for each in repository.previous(environment)
     ]
+    return variant_rules.entry_violations(model, environment, content, pasts, now)
 
 
 def read(
@@ -62,7 +71,7 @@ def read(
     for head, path, entry in log:  # newest first
         since = evidence.committed(head.split(" ")[1]) or now
         found = _artifacts(path, texts[entry.oid]) if entry is not None else None
-        if found is not None and found[0] == (content.image, content.model):
+        if found is not None and found[0] == content.artifacts:
             # A changed share or chart goes on from what was there before.
             same[path] = same.get(path, timedelta()) + (until.get(path, now) - since)
             longest = max(longest or timedelta(), same[path])
@@ -83,4 +92,4 @@ def _artifacts(path: str, text: bytes) -> Found | None:
         content = variants.parse(Path(path), text).content
     except ModelctlError:
         return None
-    return (content.image, content.model), None
+    return content.artifacts, None

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from modelctl.repository.variants import Content
     from modelctl.repository.versions import Version
 
-# The chart orders them so that a share that grows takes users from the release alone.
-MAX_SHARING = 2
 WHOLE = 100
 
 
@@ -79,10 +77,10 @@ def share_violations(shares: Mapping[str, int]) -> Iterator[str]:
     if sum(sharing.values()) > WHOLE:
         shown = ", ".join(f"{name} {share} %" for name, share in sharing.items())
         yield f"the shares exceed {WHOLE} %: {shown}; lower one of them"
-    if len(sharing) > MAX_SHARING:
+    if len(sharing) > variants.MAX_SHARING:
         yield (
-            f"{', '.join(sharing)} have a share: expected at most {MAX_SHARING}, because the share "
-            "of a third could not grow without moving users between the others"
+            f"{', '.join(sharing)} have a share: expected at most {variants.MAX_SHARING}, because "
+            "the share of a third could not grow without moving users between the others"
         )
 
 

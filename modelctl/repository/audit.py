@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from modelctl import proc
-from modelctl.repository import aborts, gitrepo
+from modelctl.repository import aborts, gitrepo, variants
 from modelctl.repository.checkout import COMMON, OVERRIDE_FILE
 from modelctl.repository.environments import ALL_MODELS, FILE
 from modelctl.repository.versions import short
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # Separated by NUL, which none of them can contain: a subject cannot pass for another commit.
 _FORMAT = "%H%x00%cI%x00%an%x00%ae%x00%s%x00"
 MODEL_FILE_PARTS = 4
-VARIANTS = "variants"  # the folder, and the key in each of its files
 NO_BLOB = "0" * 40
 # Of an environment in environments.yaml: these have events of their own.
 _FREEZES = "freezes"
@@ -156,7 +155,7 @@ def _events(
             )
         elif name != OVERRIDE_FILE:
             yield from _values_events(stub, name.removesuffix(".yaml"), change, documents)
-    elif len(parts) == MODEL_FILE_PARTS + 1 and parts[3] == VARIANTS:
+    elif len(parts) == MODEL_FILE_PARTS + 1 and parts[3] == variants.FOLDER:
         name = parts[4].removesuffix(".yaml")
         before, after = (_variant(name, documents.get(b)) for b in (change.old, change.new))
         if before != after:
@@ -203,8 +202,8 @@ def _version(content: Document) -> str:
 
 def _variant(name: str, content: Document) -> str:
     """The variant in a file, and what is sent to it; empty without one."""
-    variants = content.get(VARIANTS)
-    found = variants.get(name) if isinstance(variants, dict) else None
+    known = content.get(variants.FOLDER)
+    found = known.get(name) if isinstance(known, dict) else None
     if not isinstance(found, dict):
         return ""
     mirror = found.get("mirror")

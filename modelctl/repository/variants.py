@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from modelctl.errors import ModelctlError
 from modelctl.repository import edits, plain_files, yamlfile
 from modelctl.repository.strict_model import STRICT
-from modelctl.repository.versions import ImageVersion, ModelVersion, Version
+from modelctl.repository.versions import ImageVersion, ModelVersion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,9 @@ FOLDER = "variants"
 NAME = r"[a-z0-9](?:[-a-z0-9]{0,43}[a-z0-9])?"
 VARIANT_FILE = re.compile(rf"environments/([^/]+)/([^/]+)/{FOLDER}/({NAME})\.yaml")
 FILES = f":(glob)environments/*/*/{FOLDER}/*.yaml"  # as git calls them
+# One grows from the first bucket of users up, one from the last down, so that neither moves the
+# other's: a share that grows takes users from the release alone.
+MAX_SHARING = 2
 # Beyond it Kubernetes cuts the names of pods, which metrics and alerts go by; the chart refuses it.
 MAX_OBJECT_NAME = 46
 # Objects of a release that the chart calls <release>-<suffix>, and the arm without a variant.
@@ -73,6 +76,11 @@ class Content(_Strict):
     replica_count: Annotated[int | None, Field(alias="replicaCount", ge=0)] = None
     resources: Resources | None = None
 
+    @property
+    def artifacts(self) -> tuple[ImageVersion, ModelVersion]:
+        """What runs: image and bundle."""
+        return self.image, self.model
+
     @model_validator(mode="after")
     def _one_role(self) -> Content:
         if self.mirror and self.share:
@@ -112,10 +120,6 @@ class Variant:
         if self.content.match:
             parts.append(f"{self.content.match.header}: {self.content.match.value}")
         return ", ".join(parts) or "no traffic"
-
-    def artifacts_of(self, version: Version) -> bool:
-        """Whether it runs the image and the bundle of a version."""
-        return (self.content.image, self.content.model) == (version.image, version.model)
 
 
 def paths(folder: Path) -> list[Path]:
