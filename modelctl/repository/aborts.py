@@ -74,13 +74,16 @@ def find(
 def reasons(root: Path, commits: Iterable[str]) -> dict[str, str]:
     """Why each of these commits went back from an aborted version; those that did not are left out.
 
+    Asks only commits that have the trailer themselves, and merges, which may bring one that has it.
     One git process, as long as nothing was ever aborted.
     """
-    if not gitrepo.git(root, "log", "--max-count=1", "--format=%H", f"--grep=^{TRAILER}: "):
+    named = set(gitrepo.git(root, "log", "--format=%H", f"--grep=^{TRAILER}: ").split())
+    if not named:
         return {}
+    named.update(gitrepo.git(root, "rev-list", "--merges", "HEAD").split())
     return {
         commit: f"aborted: {_reason(root, commit)}"
-        for commit in commits
+        for commit in named.intersection(commits)
         if gitrepo.trailers(root, commit, TRAILER)
     }
 
