@@ -77,7 +77,10 @@ def from_cluster(
     if application is None:
         return replace(in_git, health="Missing", note="")
     report = argocd.read(application)
-    pods = _workload(environment, model, report.name)
+    try:
+        pods = _workload(environment, model, report.name)
+    except kube.UnreachableError:  # the model may run in another cluster than Argo CD
+        pods = None
     # The workload tells since when this version runs; the health of Argo CD also changes otherwise.
     since = pods.rolled_out_at if pods else report.since
     record = "since its rollout" if pods else "since Argo CD last reported a health change"
@@ -102,8 +105,7 @@ def cluster_abort(
 
     Raises UnreachableError.
     """
-    found = kube.workloads(environment.namespace, model).get(model)
-    pods = workload.read(found, f"{environment.name}-{model}") if found else None
+    pods = _workload(environment, model, f"{environment.name}-{model}")
     if pods is None or pods.transition is None:
         return None, "no Rollout"
     abort = _abort(environment, version, pods)
@@ -148,8 +150,6 @@ def _abort(environment: Environment, version: Version, pods: Workload) -> Abort 
 
 
 def _workload(environment: Environment, model: str, application: str) -> Workload | None:
-    try:
-        found = kube.workloads(environment.namespace, model).get(model)
-    except kube.UnreachableError:  # the model may run in another cluster than Argo CD
-        return None
+    """What runs the pods. Raises UnreachableError."""
+    found = kube.workloads(environment.namespace, model).get(model)
     return workload.read(found, application) if found else None
