@@ -7,12 +7,16 @@ from importlib import resources
 from string import Template
 
 
-def fill(name: str, *, title: str, **parts: str) -> str:
-    """Fill the page `templates/NAME.html` (style: NAME.css); title and parts are already HTML."""
+def fill(name: str, *, title: str, base: str = "", **parts: str) -> str:
+    """Fill the page `templates/NAME.html`; title and parts are already HTML.
+
+    Its style is NAME.css, after BASE.css, which it may share with others.
+    """
+    styles = ["page", base, name] if base else ["page", name]
     return _fill(
         "page.html",
         title=title,
-        style=_read("page.css") + _read(f"{name}.css"),
+        style="".join(_read(f"{style}.css") for style in styles),
         body=_fill(f"{name}.html", title=title, **parts),
     )
 

@@ -50,6 +50,7 @@ def render(analysis: Analysis) -> str:
     decisions = [(variant, analysis.decision(variant)) for variant in experiment.variants]
     return pages.fill(
         "experiment",
+        base="report",
         title=escape(f"Experiment of {analysis.model} in {analysis.environment}"),
         badges="".join(
             pages.badge(f"{variant}: {decision}", DECISIONS[decision])

@@ -47,6 +47,7 @@ def render(report: Report, created: datetime) -> str:
     shown = [*report.predictions, *ordered]
     return pages.fill(
         "drift",
+        base="report",
         title=escape(f"Drift of {report.model} {report.version}"),
         verdict=pages.badge(VERDICTS[report.level], LABELS[report.level][1]),
         summary=f"{escape(report.source)}: {report.rows:,.0f} rows. Bundle "
