@@ -89,13 +89,7 @@ def ad_hoc(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdH
 @pytest.fixture(scope="session")
 def controller(loop: Loop) -> Iterator[None]:
     """The Argo Rollouts controller, as `make delivery` starts it; and a namespace."""
-    there = {item["metadata"]["name"] for item in loop.get("crd")["items"]}
-    session.make("delivery")
-    ours = [
-        item["metadata"]["name"]
-        for item in loop.get("crd")["items"]
-        if item["spec"]["group"] == "argoproj.io" and item["metadata"]["name"] not in there
-    ]
+    ours = session.make_definitions(loop, "delivery", "argoproj.io")
     with applied(loop, [restricted_namespace(progressive.NAMESPACE)]):
         yield
     process.stop(loop.layout, rollouts.NAME)

@@ -24,7 +24,8 @@ from .ad_hoc import Values, merged
 from .loop import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from modelctl.cluster.transition import Transition
 
@@ -192,22 +193,18 @@ class Seen:
 
 
 @contextmanager
-def watching_weights(release: Delivered) -> Iterator[Seen]:
-    """Look at the share of the canary in the TraefikServices of a release ten times a second."""
+def watching(
+    release: Delivered, path: str, weights_in: Callable[[Any], list[Any]]
+) -> Iterator[Seen]:
+    """Look at a list of routes ten times a second; `weights_in` are the canary's in one of them."""
     seen, stop = Seen(), threading.Event()
-    path = f"/apis/traefik.io/v1alpha1/namespaces/{release.namespace}/traefikservices"
 
     def look() -> None:
         started = time.monotonic()
         while not stop.is_set():
             with suppress(SandboxError):
                 listed = kube.get(release.loop.layout, path) or {"items": []}
-                weights = tuple(
-                    service.get("weight")
-                    for item in listed["items"]
-                    for service in item["spec"]["weighted"]["services"]
-                    if service["name"] == f"{release.model}-canary"
-                )
+                weights = tuple(weight for item in listed["items"] for weight in weights_in(item))
                 seen.looks += 1
                 if not seen.states or seen.states[-1][1] != weights:
                     seen.states.append((round(time.monotonic() - started, 1), weights))
@@ -221,3 +218,14 @@ def watching_weights(release: Delivered) -> Iterator[Seen]:
         stop.set()
         thread.join()
         print(f"\n    weights: {seen.states} in {seen.looks} looks", flush=True)
+
+
+def watching_weights(release: Delivered) -> AbstractContextManager[Seen]:
+    """Look at the share of the canary in the TraefikServices of a release."""
+    path = f"/apis/traefik.io/v1alpha1/namespaces/{release.namespace}/traefikservices"
+
+    def weights_in(item: Any) -> list[Any]:
+        services = item["spec"]["weighted"]["services"]
+        return [s.get("weight") for s in services if s["name"] == f"{release.model}-canary"]
+
+    return watching(release, path, weights_in)

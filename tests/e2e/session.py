@@ -14,12 +14,16 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import netns, process
 from sandbox.layout import find_layout
 
 from .leftovers import added, snapshot
 from .loop import measured
+
+if TYPE_CHECKING:
+    from .loop import Loop
 
 VARIABLE = "E2E_SANDBOX"
 
@@ -30,6 +34,18 @@ def make(*words: str) -> float:
     argv = ["make", "--no-print-directory", *words]
     subprocess.run(argv, cwd=find_layout().root, check=True)
     return time.monotonic() - started
+
+
+def make_definitions(loop: Loop, target: str, group: str) -> list[str]:
+    """Run a make target; returns the definitions it added whose API group ends with `group`."""
+
+    def names() -> set[str]:
+        items = loop.get("crd")["items"]
+        return {i["metadata"]["name"] for i in items if i["spec"]["group"].endswith(group)}
+
+    there = names()
+    make(target)
+    return sorted(names() - there)
 
 
 def up(before: Path) -> None:

@@ -7,9 +7,7 @@ mutual TLS, and an ambient mesh is not run.
 from __future__ import annotations
 
 import json
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -17,7 +15,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from modelctl.cluster import transition
-from sandbox import kube
 from sandbox import mesh as sandbox_mesh
 from sandbox.components.mesh import NAMESPACE as ISTIO
 from sandbox.environments import read_releases
@@ -27,10 +24,11 @@ from .ad_hoc import NAMESPACE, AdHocReleases, applied
 from .loop import Loop, eventually, measured
 from .mesh import Mesh
 from .progressive import NAMESPACE as PROGRESSIVE
-from .progressive import WATCH_SECONDS, Delivered, Seen, delivered, version
+from .progressive import Delivered, Seen, delivered, version, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 FAST = {
@@ -53,13 +51,7 @@ CANARY = {
 @pytest.fixture(scope="module")
 def gateway(loop: Loop) -> Iterator[Mesh]:
     """Istio as `make mesh` starts it, and a Service for its gateway."""
-    there = {item["metadata"]["name"] for item in loop.get("crd")["items"]}
-    session.make("mesh")
-    ours = [
-        item["metadata"]["name"]
-        for item in loop.get("crd")["items"]
-        if item["spec"]["group"].endswith(".istio.io") and item["metadata"]["name"] not in there
-    ]
+    ours = session.make_definitions(loop, "mesh", ".istio.io")
     with applied(loop, mesh.service()):
         yield Mesh(loop)
     sandbox_mesh.stop(loop.layout)
@@ -258,37 +250,20 @@ def test_a_token_is_required_of_requests_and_of_nothing_else(
         assert ask({}, "/model/info") == 403
 
 
-@contextmanager
-def watching_weights(release: Delivered) -> Iterator[Seen]:
-    """Look at the share of the canary in its VirtualServices ten times a second."""
-    seen, stop = Seen(), threading.Event()
+def watching_weights(release: Delivered) -> AbstractContextManager[Seen]:
+    """Look at the share of the canary in its VirtualServices."""
     path = f"/apis/networking.istio.io/v1/namespaces/{PROGRESSIVE}/virtualservices"
 
-    def look() -> None:
-        started = time.monotonic()
-        while not stop.is_set():
-            listed = kube.get(release.loop.layout, path) or {"items": []}
-            weights = tuple(
-                target.get("weight", 0)
-                for item in listed["items"]
-                for route in item["spec"]["http"]
-                for target in route["route"]
-                if route["name"] == "primary"
-                and target["destination"]["host"] == f"{release.model}-canary"
-            )
-            seen.looks += 1
-            if not seen.states or seen.states[-1][1] != weights:
-                seen.states.append((round(time.monotonic() - started, 1), weights))
-            stop.wait(WATCH_SECONDS)
+    def weights_in(item: Any) -> list[Any]:
+        return [
+            target.get("weight", 0)
+            for route in item["spec"]["http"]
+            for target in route["route"]
+            if route["name"] == "primary"
+            and target["destination"]["host"] == f"{release.model}-canary"
+        ]
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
-        print(f"\n    weights: {seen.states} in {seen.looks} looks", flush=True)
+    return watching(release, path, weights_in)
 
 
 def test_rollouts_walk_a_canary_through_the_weights_of_a_virtual_service(
