@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +50,6 @@ class Outcomes:
     repeated: int = 0
     anonymous: int = 0
     disagreeing: int | None = None
-    notes: list[str] = field(default_factory=list)
 
     def count(self, arm: str) -> int:
         """The number of units in an arm."""
@@ -57,8 +57,12 @@ class Outcomes:
 
     def of(self, column: Numbers, arm: str) -> Numbers:
         """The values of an arm's units."""
-        chosen: Numbers = column[np.array(self.arms) == arm]
+        chosen: Numbers = column[self._arm_of_each == arm]
         return chosen
+
+    @cached_property
+    def _arm_of_each(self) -> NDArray[np.str_]:
+        return np.array(self.arms)
 
 
 def read(path: Path, experiment: Experiment) -> Outcomes:

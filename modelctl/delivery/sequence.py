@@ -21,8 +21,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from scipy import special
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -56,12 +54,6 @@ def radius(variance: float, *, scale: float, alpha: float, dimensions: int = 1) 
     return math.sqrt(2 * variance * (1 + 1 / spread) * log)
 
 
-def tightest_scale(variance: float, alpha: float) -> float:
-    """The `scale` that makes the interval narrowest when the estimate has that variance."""
-    lambert = special.lambertw(-(alpha**2) / math.e, -1).real
-    return math.sqrt(variance * (-lambert - 1))
-
-
 def share(successes: float, count: float) -> Arm:
     """An arm of which a share is measured; its variance from two more of either outcome.
 
@@ -70,12 +62,6 @@ def share(successes: float, count: float) -> Arm:
     """
     smooth = (successes + 2) / (count + 4)
     return Arm(count, successes / count, smooth * (1 - smooth))
-
-
-def mean(count: float, total: float, squares: float) -> Arm:
-    """An arm of which a mean is measured, from the sums of values and of their squares."""
-    average = total / count
-    return Arm(count, average, max(squares / count - average**2, 0.0) * count / (count - 1))
 
 
 def difference(first: Arm, second: Arm, *, alpha: float, scale: float) -> Interval:
