@@ -84,8 +84,7 @@ def require_not_aborted(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> None:
     """Raise RefusedError for a return to a version that was aborted: it is a new decision."""
-    runs = aborts.runs_of(history.read(repository, environment, model))
-    found = aborts.find(repository.root, environment, runs, version)
+    found = aborts.in_history(repository, environment, model, version)
     if found is None or environment.promotion == "auto":
         return
     raise RefusedError(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modelctl.promotion.gates import Source
-    from modelctl.repository.aborts import Abort
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment, OverridableRule
     from modelctl.repository.overrides import Override
@@ -149,8 +148,10 @@ def plan_promotion(
         for source in sources
     )
     if has_changes:
-        found = _aborts(repository, environment, model, version)
-        violations = gates.violations(model, environment, version, known, now, found)
+        way = repository.way_to(environment)
+        on_record = (aborts.in_history(repository, each, model, version) for each in way)
+        aborted = [each for each in on_record if each]
+        violations = gates.violations(model, environment, version, known, now, aborted)
         if options.automatic:
             violations["automatic"] = [
                 *_automatic_violations(repository, environment, model, version),
@@ -163,19 +164,6 @@ def plan_promotion(
     except ModelctlError:  # a file that cannot be read is replaced, or refused as uncommitted
         current = None
     return Promotion(model, known, environment, version, tuple(planned), chart, current, override)
-
-
-def _aborts(
-    repository: Repository, environment: Environment, model: str, version: Version
-) -> list[Abort]:
-    """Where on its way the version was aborted, as git knows."""
-    found = [
-        aborts.find(
-            repository.root, each, aborts.runs_of(history.read(repository, each, model)), version
-        )
-        for each in repository.way_to(environment)
-    ]
-    return [each for each in found if each]
 
 
 def _known(

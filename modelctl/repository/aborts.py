@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from modelctl.repository import gitrepo
-from modelctl.repository.history import same_artifacts
+from modelctl.repository import gitrepo, history
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment
-    from modelctl.repository.history import Entry
     from modelctl.repository.versions import Version
 
     # A commit of a version file, when it was made (ISO 8601), and the version since then.
@@ -43,9 +42,13 @@ def trailer(environment: Environment, model: str, version: Version) -> str:
     return f"{TRAILER}: {environment.name}/{model}: {_identity(version)}"
 
 
-def runs_of(entries: Sequence[Entry]) -> list[Run]:
-    """The runs in the history of a version file."""
-    return [(entry.commit.id, entry.commit.when, entry.version) for entry in entries]
+def in_history(
+    repository: Repository, environment: Environment, model: str, version: Version
+) -> Abort | None:
+    """The abort of a version in an environment, as the branch that is checked out knows it."""
+    entries = history.read(repository, environment, model)
+    runs = [(entry.commit.id, entry.commit.when, entry.version) for entry in entries]
+    return find(repository.root, environment, runs, version)
 
 
 def find(
@@ -59,9 +62,9 @@ def find(
     if not runs or runs[0][2] == version:
         return None
     for (commit, when, successor), (_, _, ran) in pairwise(runs):
-        if ran is None or not same_artifacts(ran, version):
+        if ran is None or not history.same_artifacts(ran, version):
             continue
-        is_only_chart = successor is not None and same_artifacts(successor, ran)
+        is_only_chart = successor is not None and history.same_artifacts(successor, ran)
         if is_only_chart and ran.chart != version.chart:
             continue
         named = gitrepo.trailers(root, commit, TRAILER)
