@@ -158,6 +158,11 @@ mesh: $(VENV) ## start Istio's control plane and a gateway for the running sandb
 	$(PYTHON) -m tools build mesh
 	$(BIN)/python -m sandbox mesh
 
+.PHONY: gateway
+gateway: $(VENV) ## start Envoy Gateway for the running sandbox: A/B tests and shadows
+	$(PYTHON) -m tools build gateway
+	$(BIN)/python -m sandbox gateway
+
 # Refuses to run with KUBE_CONTEXT: it destroys.
 .PHONY: drill
 drill: $(VENV) ## save, destroy and bring back the sandbox: a disaster drill (DRILL_ARGS="--dry-run", "--case etcd")

@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         ("observe", _observe, "start Prometheus for a running sandbox"),
         ("delivery", _delivery, "start the Argo Rollouts controller for a running sandbox"),
         ("mesh", _mesh, "start Istio's control plane and a gateway for a running sandbox"),
+        ("gateway", _gateway, "start Envoy Gateway for a running sandbox"),
         ("logs", _logs, "print a component's log"),
         ("pipeline", _pipeline, "release a committed model to every environment"),
         ("test-image", _test_image, "build a model's image and test it as a pod would run it"),
@@ -164,6 +165,14 @@ def _mesh(_: argparse.Namespace) -> int:
 
     preflight.require_root()
     print(mesh.start(find_layout()))
+    return 0
+
+
+def _gateway(_: argparse.Namespace) -> int:
+    from sandbox import gateway, preflight
+
+    preflight.require_root()
+    print(gateway.start(find_layout()))
     return 0
 
 

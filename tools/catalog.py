@@ -29,6 +29,7 @@ _CONTAINERD = "github.com/containerd/containerd/v2"
 _ROLLOUTS = "github.com/argoproj/argo-rollouts"
 # Of the release: what is in the wheel is Envoy's own build of it.
 _ENVOY_COMMIT = "9e5580933739775e8bce696a57a2e1bc99368f23"
+_ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 _ISTIO = "istio.io/istio"
 _PROMETHEUS = "github.com/prometheus/prometheus"
 # Prints the version alone, with build metadata only if there is any.
@@ -191,7 +192,20 @@ CATALOG: tuple[Tool, ...] = (
     ),
     # What Istio's own code refuses or warns of in a release, for the tests of the chart.
     _ours("istio-validator", _ISTIO, seconds=150, cgo=False),
-    # The gateway that istiod configures. There is no Go module of it.
+    # Configures an Envoy by the objects of the Gateway API.
+    _command(
+        "envoy-gateway",
+        _ENVOY_GATEWAY,
+        "cmd/envoy-gateway",
+        seconds=180,
+        version=("version",),
+        prints="ENVOY_GATEWAY_VERSION: {version}",
+        flags=f"-X {_ENVOY_GATEWAY}/internal/cmd/version.envoyGatewayVersion={{version}}",
+        cgo=False,
+        # What it may do and how it is run is rendered from its own chart.
+        assets=(Asset("charts/gateway-helm", "gateway-helm"),),
+    ),
+    # What istiod and Envoy Gateway configure. There is no Go module of it.
     Tool(
         "envoy",
         "",
@@ -377,7 +391,7 @@ CATALOG: tuple[Tool, ...] = (
     # The chart renders only a BackendTrafficPolicy; the gateway requires the others too.
     _definitions(
         "envoy-gateway",
-        "github.com/envoyproxy/gateway",
+        _ENVOY_GATEWAY,
         *(
             f"charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_{name}.yaml"
             for name in (
@@ -456,6 +470,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     # What `make mesh` adds to a running sandbox: Istio without sidecars.
     "mesh": ("istio", "envoy"),
+    # What `make gateway` adds to a running sandbox.
+    "gateway": ("envoy-gateway", "envoy", "helm4", "crds-envoy-gateway", "crds-gateway-api"),
     # What the chart's tests run.
     "chart": (
         *("helm4", "helm3", "helm-unittest", "kubeconform", "kustomize"),

@@ -39,7 +39,7 @@ class Prober:
         self.requests = 0
         self.failures: list[str] = []
         self.versions: collections.Counter[str] = collections.Counter()
-        self.slowest = 0.0
+        self.durations: list[float] = []
 
     def work(self, begin: int) -> None:
         """Send one request after the other on one connection until told to stop.
@@ -79,11 +79,17 @@ class Prober:
     def _count(self, seconds: float, version: str, failure: str) -> None:
         with self._lock:
             self.requests += 1
-            self.slowest = max(self.slowest, seconds)
+            self.durations.append(seconds)
             if failure:
                 self.failures.append(failure)
             else:
                 self.versions[version] += 1
+
+
+def percentile(durations: list[float], percent: int) -> float:
+    """The duration that so many percent of the requests did not exceed."""
+    ordered = sorted(durations) or [0.0]
+    return ordered[(len(ordered) - 1) * percent // 100]
 
 
 def main() -> int:
@@ -114,7 +120,8 @@ def main() -> int:
         "failed": len(prober.failures),
         "failures": prober.failures[:SHOWN_FAILURES],
         "versions": dict(prober.versions),
-        "slowest_seconds": round(prober.slowest, 3),
+        "slowest_seconds": round(max(prober.durations, default=0), 3),
+        "p99_seconds": round(percentile(prober.durations, 99), 3),
     }
     print(json.dumps(report))
     return 0

@@ -24,7 +24,7 @@ RELEASES = "releases"
 # Adds controllers to the sandbox, and has Applications of its own: when the loop has been measured
 # without both.
 DELIVERY = "delivery"
-# Adds Istio, and the controllers of the group before, which it ends as that does.
+# Adds Istio, and the controllers of the group before, which it ends as that does; Envoy Gateway.
 MESH = "mesh"
 # Restarts the sandbox that everything else needs: when all others are done.
 RESTARTS = "restarts"
@@ -34,7 +34,7 @@ BARE = "bare"
 ROUNDS = (
     {ARGOCD: "end to end: Argo CD", RELEASES: "end to end: releases of plain Helm"},
     {DELIVERY: "end to end: progressive delivery"},
-    {MESH: "end to end: Istio"},
+    {MESH: "end to end: Istio and Envoy Gateway"},
     {RESTARTS: "end to end: restarts"},
 )
 AFTERWARDS = ({BARE: "end to end: a sandbox of its own"},)
@@ -191,6 +191,13 @@ SCENARIOS = (
         ),
     ),
     Scenario("test_upgrade.py", 90, (CHART, VALUES), group=RELEASES),
+    Scenario(
+        "test_variants.py", 240,
+        (f"{CHART}_variants*", f"{CHART}backendtrafficpolicy*", "modelctl/delivery/assignment.py",
+         "sandbox/gateway.py", "tools/envoy-gateway/*", "tools/envoy/*"),
+        ("gateway",),
+        group=MESH,
+    ),
     Scenario(
         "test_verdict.py", 900,
         ("charts/ml-model/files/verdict.yaml", f"{CHART}_verdict*", f"{CHART}analysis*",

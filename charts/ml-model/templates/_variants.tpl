@@ -127,6 +127,16 @@ above the hash, so a share that grows takes units from the release alone.
 {{- if gt (len $backends) 1 -}}
 {{- $backends = concat (list (index $backends 1) (first $backends)) (slice $backends 2) -}}
 {{- end -}}
+{{- /* Without filters Envoy Gateway puts the pods of all arms into one cluster, in which a hash picks a pod by their
+number and not by the weights. The header also tells the pod, which ignores it, in which arm it is. */ -}}
+{{- if and (include "ml-model.isSticky" .) (eq .Values.httpRoute.implementation "envoyGateway") -}}
+{{- range $backend := $backends -}}
+{{- $arm := trimPrefix (printf "%s-" (include "ml-model.fullname" $)) $backend.name -}}
+{{- $header := dict "name" "X-Model-Arm" "value" (ternary "primary" $arm (eq $backend.name $primary.name)) -}}
+{{- $filter := dict "type" "RequestHeaderModifier" "requestHeaderModifier" (dict "set" (list $header)) -}}
+{{- $_ := set $backend "filters" (list $filter) -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml $backends -}}
 {{- end -}}
 {{- end -}}

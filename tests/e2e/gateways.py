@@ -1,0 +1,156 @@
+"""What the tests of variants ask Envoy Gateway, and the shadow that they make sick.
+
+Asserts nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox import gateway, netns, web
+
+from .loop import HERE, Loop, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .ad_hoc import AdHoc, Values
+
+BY_GATEWAY = f"gateway.envoyproxy.io/owning-gateway-name={gateway.GATEWAY}"
+DEADLINE_SECONDS = 120
+
+
+def routed(host: str, **unit: Any) -> Values:
+    """Values of a route for that host at the sandbox's Gateway; `unit` is hashed."""
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace()}}}
+    return {
+        "httpRoute": {
+            "enabled": True,
+            "implementation": "envoyGateway",
+            "unit": unit,
+            "hostnames": [host],
+            "parents": {gateway.GATEWAY: {"namespace": gateway.GATEWAYS}},
+        },
+        "networkPolicy": {"from": {"gateway": peer}},
+        "test": {"enabled": False},
+    }
+
+
+def namespace() -> str:
+    """Where the pods of Envoy run."""
+    return gateway.NAMESPACE
+
+
+@dataclass
+class Answers:
+    """Who was answered by which version, in the order of the answers; `cookies` that were set."""
+
+    versions: list[tuple[str, str]]
+    cookies: list[str]
+    failures: list[str]
+
+    def by_unit(self) -> dict[str, set[str]]:
+        """Every version that a unit has met."""
+        found: dict[str, set[str]] = {}
+        for unit, version in self.versions:
+            found.setdefault(unit, set()).add(version)
+        return found
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Envoy's Service; it has a name and a namespace as a release has."""
+
+    loop: Loop
+    folder: Path
+    model: str
+    namespace: str
+    address: str
+
+    @classmethod
+    def found(cls, loop: Loop, folder: Path) -> Gateway:
+        """The one that Envoy Gateway has made for the Gateway."""
+        (service,) = loop.get("service", f"--namespace={namespace()}", f"-l={BY_GATEWAY}")["items"]
+        name, address = service["metadata"]["name"], service["spec"]["clusterIP"]
+        return cls(loop, folder, name, namespace(), address)
+
+    def ask(self, host: str, path: str) -> web.Reply:
+        """What it answers to a request for that host."""
+        return web.request(
+            "GET", f"http://{self.address}{path}", headers={"Host": host}, in_netns=True
+        )
+
+    def wait_routed(self, host: str) -> float:
+        """Wait until it has learnt of a route; returns seconds."""
+
+        def probe() -> tuple[bool, Any]:
+            reply = self.ask(host, "/ready")
+            return reply.status == 200, (reply.status, reply.text)
+
+        return eventually(f"{host} at the gateway", probe, 60)
+
+    def population(self, host: str, body: Path, units: Collection[str], unit: str) -> Answers:
+        """Ask for a prediction once for each; `unit` is `--header=NAME` or `--cookie=NAME`."""
+        file = self.folder / "units.json"
+        file.write_text(json.dumps(list(units)), encoding="utf-8")
+        words = (self.address, "80", str(body), str(file), f"--url=http://{host}/predict", unit)
+        argv = netns.enter_argv([sys.executable, HERE / "population.py", *words])
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=300)
+        report = json.loads(done.stdout)
+        return Answers(
+            versions=[(name, version) for name, version, _ in report["answers"]],
+            cookies=[cookie for _, _, cookie in report["answers"]],
+            failures=report["failures"],
+        )
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The only pod of a variant that gets copies."""
+
+    release: AdHoc
+    name: str
+
+    def pod(self) -> Any:
+        """The newest that is not on its way out."""
+        selector = f"--selector=app.kubernetes.io/instance={self.release.model}-{self.name}"
+        pods = self.release.get("pods", selector)["items"]
+        staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return max(staying, key=lambda pod: pod["metadata"]["creationTimestamp"])
+
+    def ask(self, timeout_seconds: float) -> int:
+        """The status of its own answer; 0 without one in that time."""
+        url = f"http://{self.pod()['status']['podIP']}:8080/ready"
+        return web.request("GET", url, in_netns=True, timeout_seconds=timeout_seconds).status
+
+    def wait_ready(self) -> None:
+        """Wait until it answers again."""
+        eventually("the shadow answers", lambda: (self.ask(2) == 200, ""), DEADLINE_SECONDS)
+
+    def copies(self) -> int:
+        """How many predictions it has answered since it started."""
+        url = f"http://{self.pod()['status']['podIP']}:8080/metrics"
+        text = web.request("GET", url, in_netns=True).text
+        found = re.findall(r'^ml_requests_total\{.*route="/predict".*\} (\S+)', text, re.MULTILINE)
+        return int(sum(map(float, found)))
+
+    def signal(self, number: int) -> int:
+        """Send a signal to every process of the model in the pod; returns to how many."""
+        uid = self.pod()["metadata"]["uid"]
+        sent = 0
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                groups = (folder / "cgroup").read_text().replace("_", "-")
+                # The other container of a pod only holds its network.
+                if uid in groups and (folder / "comm").read_text().strip() != "pause":
+                    os.kill(int(folder.name), number)
+                    sent += 1
+        return sent
