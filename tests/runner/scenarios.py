@@ -125,7 +125,7 @@ SCENARIOS = (
     ),
     Scenario(
         "test_interruptions.py", 240,
-        (f"{CHART}rollout*", f"{CHART}_rollout*", f"{CHART}autoscal*", "sandbox/progressive.py",
+        (f"{CHART}rollout*", f"{CHART}_rollout*", "sandbox/progressive.py",
          "tools/argo-rollouts/*"),
         ("delivery",),
         group=DELIVERY,
