@@ -156,8 +156,10 @@ def _cells(release: status.Release) -> tuple[str, ...]:
 
 def _watched(release: status.Release) -> tuple[str, ...]:
     """What `--watch` compares and prints."""
-    refusals = release.live.refusals if release.live else ()
-    return (*_cells(release), "; ".join([*release.remarks, *refusals]))
+    live = release.live or Live()
+    # Values change with every look.
+    checks = (f"{check.name} {check.phase}" for check in live.checks)
+    return (*_cells(release), "; ".join([*release.remarks, *checks, *live.refusals]))
 
 
 def _print_table(current: status.Status) -> None:
@@ -167,6 +169,10 @@ def _print_table(current: status.Status) -> None:
     else:
         _print_narrow(console, current)
     for release in current.releases:
+        for check in release.live.checks if release.live else ():
+            style = "red" if check.phase in ("Failed", "Error") else ""
+            line = f"{release.name} check {check}"
+            console.print(line, style=style, soft_wrap=True, markup=False)
         for refusal in release.live.refusals if release.live else ():
             console.print(f"{release.name} refused: {refusal}", style="red", soft_wrap=True)
     for note in (*current.notes, current.looked):

@@ -11,7 +11,7 @@ from modelctl.cluster.commit_statuses import Statuses
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import aborts, edits, history, origin, overrides, verifications
+from modelctl.repository import aborts, edits, history, origin, overrides, replays, verifications
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment, OverridableRule
     from modelctl.repository.overrides import Override
+    from modelctl.repository.replays import Comparison
     from modelctl.repository.versions import Version
 
 
@@ -52,6 +53,7 @@ class Promotion:
     folder_chart: str  # the version of the chart that the first environment renders
     current: Version | None = None  # what the environment has
     override: Override | None = None
+    comparison: Comparison | None = None  # the replay that the environment asks for
 
     @property
     def message(self) -> str:
@@ -75,6 +77,7 @@ class Promotion:
         summaries = [gates.describe(source, self.version, now) for source in self.sources]
         return [
             *summaries,
+            *gates.replay_notes(self.environment, self.version, self.comparison),
             *self._override_notes(),
             *self._approval_notes(),
             *self._chart_notes(),
@@ -147,11 +150,13 @@ def plan_promotion(
         _known(repository, source, model, version, options, is_change=has_changes)
         for source in sources
     )
+    comparison = None
     if has_changes:
+        comparison = _comparison(repository, environment, model, version)
         way = repository.way_to(environment)
         on_record = (aborts.in_history(repository, each, model, version) for each in way)
         aborted = [each for each in on_record if each]
-        violations = gates.violations(model, environment, version, known, now, aborted)
+        violations = gates.violations(model, environment, version, known, now, aborted, comparison)
         if options.automatic:
             violations["automatic"] = [
                 *_automatic_violations(repository, environment, model, version),
@@ -163,7 +168,9 @@ def plan_promotion(
         current = repository.version(environment, model)
     except ModelctlError:  # a file that cannot be read is replaced, or refused as uncommitted
         current = None
-    return Promotion(model, known, environment, version, tuple(planned), chart, current, override)
+    return Promotion(
+        *(model, known, environment, version, tuple(planned), chart, current, override, comparison)
+    )
 
 
 def _known(
@@ -184,6 +191,15 @@ def _known(
     if source.verification:
         passed = verifications.passed(repository.root, source, model, version)
     return gates.Source(source, known, passed)
+
+
+def _comparison(
+    repository: Repository, environment: Environment, model: str, version: Version
+) -> Comparison | None:
+    if environment.replay_limits(model) is None:
+        return None
+    ran = (entry.version for entry in history.read(repository, environment, model))
+    return replays.asked(repository.root, environment, model, ran, version.model.digest)
 
 
 def _sources(

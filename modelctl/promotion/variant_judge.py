@@ -46,7 +46,7 @@ class Variants:
             content = self._content(path, entry)
             if match is None or environment is None or content is None:
                 continue
-            key = (path, *content.artifacts)
+            key = (path, *content.artifacts, bool(content.share))
             if key in seen:
                 continue
             seen.add(key)
@@ -68,11 +68,17 @@ class Variants:
         self, environment: Environment, model: str, path: str, content: Content
     ) -> list[str]:
         before = self._content(path, self.branch.before.get(path))
-        if before and before.artifacts == content.artifacts:
-            return []
-        return variant_past.entry_violations(
-            self.branch.judge, environment, model, content, self.now, self.branch.target
-        )
+        judge, target = self.branch.judge, self.branch.target
+        found = []
+        if not before or before.artifacts != content.artifacts:
+            found = variant_past.entry_violations(
+                judge, environment, model, content, self.now, target
+            )
+        if content.starts_serving(before):
+            found += variant_past.replay_violations(
+                judge, environment, model, content.artifacts, target
+            )
+        return found
 
     @cached_property
     def _environments(self) -> dict[str, Environment]:

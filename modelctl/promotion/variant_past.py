@@ -13,7 +13,7 @@ from modelctl.cluster import evidence
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules, variant_rules
 from modelctl.promotion.variant_rules import Past
-from modelctl.repository import trees, variants, verifications
+from modelctl.repository import history, replays, trees, variants, verifications
 from modelctl.repository.versions import Version, read_version
 
 if TYPE_CHECKING:
@@ -49,6 +49,25 @@ def entry_violations(
         read(root, each, model, content, now, commit) for each in repository.previous(environment)
     ]
     return variant_rules.entry_violations(model, environment, content, pasts, now)
+
+
+def replay_violations(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    artifacts: Artifacts,
+    commit: str = "HEAD",
+) -> list[str]:
+    """Why an image and a bundle may not answer users beside the release, or instead of it.
+
+    A shadow answers nobody, so that it needs no replay.
+    """
+    if environment.replay_limits(model) is None:
+        return []
+    bundle = artifacts[1]
+    ran = (entry.version for entry in history.read(repository, environment, model, commit))
+    asked = replays.asked(repository.root, environment, model, ran, bundle.digest)
+    return rules.replay_violations(model, environment, bundle.version, asked)
 
 
 def read(

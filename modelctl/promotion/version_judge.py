@@ -77,11 +77,16 @@ class Versions:
         if version is None:
             yield "not a version; use `modelctl promote` or `modelctl rollback`"
             return
+        override = self.past.override(environment, model, version)
         is_winner = Variants(self._branch, self.now).is_winner(path, version)
         if environment.promotion == "auto" or is_winner:
             yield from rules.window_violations(model, environment, self.now)
+            comparison = self.past.comparison(path, environment, model, version)
+            if override is None or "replay" not in override.rules:
+                yield from rules.replay_violations(
+                    model, environment, version.model.version, comparison
+                )
             return
-        override = self.past.override(environment, model, version)
         # A freeze covers more files than this one; `freeze_rules` looks at all of them.
         yield from self._entry_violations(path, environment, entry, version, override, {"freeze"})
 
@@ -120,7 +125,9 @@ class Versions:
         if before := self._branch.before.get(path):
             self.evidence.extend(gates.chart_notes(version, self.past.version(before)))
         way = self.past.aborts_in(self._branch.judge.way_to(environment), model, version)
-        found = gates.violations(model, environment, version, known, self.now, way)
+        comparison = self.past.comparison(path, environment, model, version)
+        self.evidence.extend(gates.replay_notes(environment, version, comparison))
+        found = gates.violations(model, environment, version, known, self.now, way, comparison)
         yield from rules.remaining(found, [*overridden, *seen_to])
 
     def _passing_violations(self, environments: dict[str, Environment]) -> Iterator[str]:

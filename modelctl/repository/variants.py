@@ -81,6 +81,11 @@ class Content(_Strict):
         """What runs: image and bundle."""
         return self.image, self.model
 
+    def starts_serving(self, before: Content | None) -> bool:
+        """Whether it gets a share of the users, and what was there before did not."""
+        had_share = before is not None and before.artifacts == self.artifacts and before.share
+        return bool(self.share and not had_share)
+
     @model_validator(mode="after")
     def _one_role(self) -> Content:
         if self.mirror and self.share:

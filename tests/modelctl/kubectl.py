@@ -62,6 +62,10 @@ elif match := re.fullmatch(
 ):
     items = [i for i in read(match[2])["items"] if i["metadata"]["namespace"] == match[1]]
     items = selected(items, query["labelSelector"])
+elif match := re.fullmatch(
+    r"/apis/argoproj.io/v1alpha1/namespaces/([^/]+)/analysisruns", path
+):
+    items = [i for i in read("analysisruns")["items"] if i["metadata"]["namespace"] == match[1]]
 elif match := re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods", path):
     items = [i for i in read("pods")["items"] if i["metadata"]["namespace"] == match[1]]
     items = selected(items, query["labelSelector"])

@@ -95,6 +95,12 @@ SCENARIOS = (
         "test_disruption.py", 60, (CHART, "app/worker.py", "app/gunicorn_conf.py"), group=RELEASES
     ),
     Scenario(
+        "test_delivery_walkthrough.py", 240,
+        ("docs/how-to/progressive-delivery.md",),
+        ("delivery",),
+        group=DELIVERY,
+    ),
+    Scenario(
         "test_download.py", 90, ("app/fetch/*", "Dockerfile", f"{CHART}_download*"), ("minio",),
         group=RELEASES,
     ),
@@ -116,6 +122,13 @@ SCENARIOS = (
         "test_lifecycle.py", 90,
         tuple(f"sandbox/{name}.py" for name in ("cluster", "cgroup", "host", "process", "netns")),
         group=BARE,
+    ),
+    Scenario(
+        "test_interruptions.py", 240,
+        (f"{CHART}rollout*", f"{CHART}_rollout*", "sandbox/progressive.py",
+         "tools/argo-rollouts/*"),
+        ("delivery",),
+        group=DELIVERY,
     ),
     Scenario(
         "test_mesh.py", 240,
@@ -184,6 +197,13 @@ SCENARIOS = (
          "sandbox/gateway.py", "tools/envoy-gateway/*", "tools/envoy/*"),
         ("gateway",),
         group=MESH,
+    ),
+    Scenario(
+        "test_verdict.py", 900,
+        ("charts/ml-model/files/verdict.yaml", f"{CHART}_verdict*", f"{CHART}analysis*",
+         "modelctl/cluster/analysis.py", "modelctl/promotion/aborted.py"),
+        ("delivery", "prometheus", "crds-prometheus"),
+        group=DELIVERY,
     ),
     Scenario("test_walkthroughs.py", 160, ("docs/tutorial/*", "docs/how-to/add-an-environment.md")),
 )  # fmt: skip
