@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_FLOAT = float(np.finfo(np.float32).max)
 # Integers beyond this are not exact in float64.
 MAX_INTEGER = 2**53
+TOO_LARGE = "expected an integer from -2^53 to 2^53; a model of larger ones has to take texts"
 # Categories listed in one error text.
 MAX_LISTED = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -107,7 +108,7 @@ def _integer(value: Any) -> float:
     if type(value) is not int:
         raise ValueError(f"expected an integer, found {json_type(value)}")
     if not -MAX_INTEGER <= value <= MAX_INTEGER:
-        raise ValueError("expected an integer from -2^53 to 2^53")
+        raise ValueError(TOO_LARGE)
     return float(value)
 
 

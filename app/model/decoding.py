@@ -52,8 +52,8 @@ def column(feature: Feature, numbers: NDArray[np.float64], texts: list[str | Non
         return pd.Series(_texts(feature, numbers, texts), dtype=kind)
     missing = np.isnan(numbers)
     if feature.storage == CATEGORY:
-        whole = feature.dtype == "integer"
-        values = [None if v != v else int(v) if whole else v for v in numbers.tolist()]
+        exact: type = {"boolean": bool, "integer": int}.get(feature.dtype, float)
+        values = [None if v != v else exact(v) for v in numbers.tolist()]
         return _categorical(feature, values)
     if feature.dtype == "datetime":
         return _times(feature, numbers, missing)

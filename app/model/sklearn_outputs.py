@@ -77,9 +77,7 @@ def numbers(answer: Any) -> Numbers:
     try:
         return dense(answer).astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
-        raise ModelOutputError(
-            f"the model answered something else than numbers: {error}"
-        ) from error
+        raise ModelOutputError("the model answered something else than numbers") from error
 
 
 def joined_probabilities(answer: Any, output: Output) -> Numbers:

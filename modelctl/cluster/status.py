@@ -277,7 +277,10 @@ def _in_git(
         frozen=_frozen(environment, model, now),
         override=_override(repository, environment, model, version),
         variants=_variants(repository, environment, model),
-        closed=", ".join(map(str, windows.closing(environment.windows, model, now))),
+        closed=", ".join(
+            f"{window}, which {window.change(now)}"
+            for window in windows.closing(environment.windows, model, now)
+        ),
     )
 
 

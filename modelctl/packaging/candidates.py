@@ -268,5 +268,7 @@ def frame_of(rows: NDArray[np.float64], contract: Contract, like: pd.DataFrame) 
         if feature.dtype == "string":
             names = feature.categories or ()
             values = [None if code != code else names[int(code)] for code in values]
+        elif feature.dtype == "boolean":
+            values = [None if code != code else bool(code) for code in values]
         columns[feature.name] = with_values(like[feature.name], values)
     return pd.DataFrame(columns)

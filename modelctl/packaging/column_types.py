@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from app.model.contract import Contract
     from app.model.feature import Dtype
 
+AS_TEXTS = "fit on them as texts: `.astype(str)` on that column before fit, and in the sample"
+
 
 def dtype_of(name: str, column: pd.Series[Any]) -> Dtype:
     """Raises ModelctlError for a column without a JSON equivalent."""
@@ -42,6 +44,13 @@ def dtype_of(name: str, column: pd.Series[Any]) -> Dtype:
 
 
 def _no_equivalent(name: str, column: pd.Series[Any], types: list[str]) -> ModelctlError:
+    if types == ["int"] and column.dropna().abs().max() > np.iinfo(np.int64).max:
+        return ModelctlError(
+            f"column {name!r} of the sample has no JSON equivalent",
+            expected="whole numbers that JSON and float64 have exactly: from -2^53 to 2^53",
+            found="whole numbers beyond 64 bits",
+            fix=AS_TEXTS,
+        )
     is_mixed = column.dtype == object and len(types) > 1
     return ModelctlError(
         f"column {name!r} of the sample has a type without a JSON equivalent",

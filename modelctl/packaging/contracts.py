@@ -225,8 +225,8 @@ def _number_list(
         return tuple(listed), "refuse"
     if one.numbers and one.is_category:
         # In their own order: boosters take the position of a category for its code.
-        whole = one.dtype == "integer"
-        listed = [int(value) if whole else value for value in one.numbers]
+        kind = {"boolean": bool, "integer": int}.get(one.dtype, float)
+        listed = list(map(kind, one.numbers))
         return tuple(listed), "pass" if is_answered and one.rule.unseen != "refuse" else "refuse"
     if one.numbers and (one.rule.unseen == "refuse" or not is_answered):
         values = sorted(set(one.numbers))
@@ -257,7 +257,7 @@ def _refused_by_model(name: str, rule: str, what: str) -> ModelctlError:
 
 
 def _storage(one: _Evidence) -> str:
-    if one.is_category and one.dtype != "boolean":
+    if one.is_category:
         return CATEGORY
     if one.dtype == "string":
         return OBJECT if one.column.dtype == object else ""

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.errors import AppError, RequestError
+from app.model.converters import TOO_LARGE
 from app.model.decoding import decode
 from app.model.onnx_engine import OnnxEngine
 from app.model.prediction import Prediction
 from app.model.sklearn_engine import SklearnEngine
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging.candidates import perturbed
-from modelctl.packaging.column_types import json_rows
+from modelctl.packaging.column_types import AS_TEXTS, json_rows
 from modelctl.packaging.lowering import CannotLowerError, lower
 from modelctl.packaging.oracle import RefusedRowsError
 from modelctl.packaging.parity import (
@@ -138,10 +139,13 @@ def _sample(subject: Subject) -> Batch:
     try:
         return encode(subject.rows(subject.frame), subject.contract)
     except RequestError as error:
+        fix = "correct `inputs:` in model.yaml, drop the column, or scale it before the pipeline"
+        is_large = any(each.msg == TOO_LARGE for each in error.errors)
         raise ModelctlError(
             "a row of the sample is not a valid request",
+            expected="whole numbers that JSON and float64 have exactly" if is_large else "",
             found=_invalid_cells(error, subject.contract),
-            fix="correct `inputs:` in model.yaml, drop the column, or scale it before the pipeline",
+            fix=AS_TEXTS if is_large else fix,
         ) from error
 
 

@@ -112,6 +112,11 @@ def _remedy(error: RefusedRowsError, frame: pd.DataFrame) -> str:
             f"the model takes numbers, and {listed(texts)} of the sample holds texts: pass the "
             f"target with --target, correct the values, or {FRAME}"
         )
+    if "categorical_feature do not match" in error.cause:
+        return (
+            f"{FRAME}, with each `category` column as LightGBM was fitted on it: not ordered (it "
+            "takes ordered ones for numbers: fit it on their codes)"
+        )
     if "unknown categor" in error.cause:
         return (
             f"{FRAME}; a CSV file loses leading zeros: give such a column `dtype: string` under "

@@ -6,14 +6,13 @@ that ends the freeze of its own model, in exactly the form that `rollback --brea
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
 from modelctl.promotion import reach, rules
 from modelctl.rendering import charts
-from modelctl.repository import trees, yamlfile
+from modelctl.repository import aborts, trees, yamlfile
 from modelctl.repository.branch import RULES, VERSION_FILE
 from modelctl.repository.checkout import COMMON, Repository
 from modelctl.repository.environments import ALL_MODELS, Environments
@@ -116,12 +115,9 @@ def broken_freeze(branch: Branch) -> BrokenFreeze | None:
 
 def _reason(branch: Branch, environment: Environment, model: str) -> str:
     """The reason in the message of the commit, as `modelctl rollback` words it."""
-    subject = rf"Roll back {re.escape(model)} to \S+ in {re.escape(environment.name)}: (\S.*)"
-    for message in trees.messages_between(branch.root, branch.target, branch.head, RULES):
-        match = re.match(subject, message)
-        if match:
-            return match[1]
-    return ""
+    messages = trees.messages_between(branch.root, branch.target, branch.head, RULES)
+    reasons = (aborts.reason_in(message, environment.name, model) for message in messages)
+    return next(filter(None, reasons), "")
 
 
 def _without(freezes: dict[str, Freeze], model: str, models: set[str]) -> dict[str, Freeze]:

@@ -241,10 +241,11 @@ def freeze_violations(model: str, environment: Environment, now: datetime) -> li
 def window_violations(model: str, environment: Environment, now: datetime) -> list[str]:
     """Why a new version may not enter an environment at `now`; a rollback may at any time."""
     return [
-        f"'{environment.name}' is closed for '{model}' in the window {window}"
+        f"'{environment.name}' is closed for '{model}' in the window {window}, which "
+        f"{window.change(now)}"
         if window.kind == "deny"
         else f"'{environment.name}' is closed for '{model}' now: it is open in the window {window} "
-        f"only, next at {window.next_start(now):%Y-%m-%d %H:%M} UTC"
+        f"only, which {window.change(now)}"
         for window in windows.closing(environment.windows, model, now)
     ]
 

@@ -1,4 +1,4 @@
-"""The rules for the variants that a branch changes; see `merge_rules` for its versions."""
+"""The rules for the variants that a branch changes; see `version_judge` for its versions."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ the trailers of a merged request, squashed or not, because they end its text too
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -77,18 +78,33 @@ def find(
 def reasons(root: Path, commits: Iterable[str]) -> dict[str, str]:
     """Why each of these commits went back from an aborted version; those that did not are left out.
 
-    Asks only commits that have the trailer themselves, and merges, which may bring one that has it.
     One git process, as long as nothing was ever aborted.
     """
-    named = set(gitrepo.git(root, "log", "--format=%H", f"--grep=^{TRAILER}: ").split())
+    named = _with_trailer(root, TRAILER, commits)
+    return {commit: f"aborted: {_reason(root, commit)}" for commit in named}
+
+
+def rollback_reasons(root: Path, commits: Iterable[str]) -> dict[str, str]:
+    """The reasons that commits have on record as rollbacks, an abort's called that."""
+    commits = list(commits)
+    named = _with_trailer(root, REASON_TRAILER, commits)
+    return {commit: _reason(root, commit) for commit in named} | reasons(root, commits)
+
+
+def reason_in(message: str, environment: str, model: str) -> str:
+    """The reason in a message that `modelctl rollback` worded; empty in any other one."""
+    subject = rf"Roll back {re.escape(model)} to \S+ in {re.escape(environment)}: (\S.*)"
+    match = re.match(subject, message)
+    return match[1] if match else ""
+
+
+def _with_trailer(root: Path, key: str, commits: Iterable[str]) -> list[str]:
+    """Those with a trailer themselves, and merges that bring one."""
+    named = set(gitrepo.git(root, "log", "--format=%H", f"--grep=^{key}: ").split())
     if not named:
-        return {}
+        return []
     named.update(gitrepo.git(root, "rev-list", "--merges", "HEAD").split())
-    return {
-        commit: f"aborted: {_reason(root, commit)}"
-        for commit in named.intersection(commits)
-        if gitrepo.trailers(root, commit, TRAILER)
-    }
+    return [each for each in named.intersection(commits) if gitrepo.trailers(root, each, key)]
 
 
 def _reason(root: Path, commit: str) -> str:

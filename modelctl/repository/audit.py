@@ -78,14 +78,21 @@ def read(root: Path, direct: Collection[str]) -> list[Event]:
         ]
         events += _with_overrides(found)
     gone_back = {event.commit for event in events if event.kind in ("rollback", "retire")}
-    aborted = aborts.reasons(root, gone_back)
-    events = [replace(each, why=aborted.get(each.commit, each.why)) for each in events]
+    told = aborts.rollback_reasons(root, gone_back)
+    events = [replace(each, why=told.get(each.commit) or _why(each)) for each in events]
     return [
         replace(event, kind="bump")
         if event.kind == "promote" and event.environment in direct
         else event
         for event in reversed(events)
     ]
+
+
+def _why(event: Event) -> str:
+    """The subject, or of a rollback the reason in it: the event has the rest."""
+    is_rollback = event.kind == "rollback"
+    reason = aborts.reason_in(event.why, event.environment, event.model) if is_rollback else ""
+    return reason or event.why
 
 
 def _commits(root: Path) -> Iterator[tuple[Event, list[_Change]]]:

@@ -31,6 +31,10 @@ ZONE = r"^(UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+)$"
 MODEL = r"^(\*|[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?)$"
 # robfig/cron gives up after five years, and Argo CD takes that for an active window.
 MAX_YEARS = 5
+# A schedule may begin again before it has ended: looked ahead for so many times in a row.
+MAX_JOINED = 1000
+TIME = "%Y-%m-%d %H:%M UTC"
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
 class Window(BaseModel):
@@ -99,21 +103,56 @@ class Window(BaseModel):
 
     def is_active(self, now: datetime) -> bool:
         """Whether `now` is in the window, both ends excluded as in Argo CD."""
-        offset = now.astimezone(ZoneInfo(self.time_zone)).utcoffset() or timedelta()
-        local = now.astimezone(UTC).replace(tzinfo=None) + offset
+        local = self._local(now)
         return next(CronSim(self.schedule, local - self.length)) < local
 
     def next_start(self, now: datetime) -> datetime:
         """When the window opens next, in UTC."""
+        return self._in_utc(next(CronSim(self.schedule, self._local(now))), now)
+
+    def end(self, now: datetime) -> datetime | None:
+        """When a window that is active at `now` ends, in UTC; None if it goes on and on.
+
+        One that begins again before it has ended goes on.
+        """
+        local = self._local(now)
+        end = next(CronSim(self.schedule, local, reverse=True)) + self.length
+        for _ in range(MAX_JOINED):
+            last = next(CronSim(self.schedule, end + MINUTE, reverse=True))
+            if last + self.length <= end:
+                break
+            end = last + self.length
+        else:
+            return None
+        moment = self._in_utc(end, now)
+        # A time in the hour that summer time leaves out is over when that begins.
+        while moment - MINUTE >= now and not self.is_active(moment - SECOND):
+            moment -= MINUTE
+        return moment
+
+    def _local(self, now: datetime) -> datetime:
+        """The present time in the zone as Argo CD has it: without a zone."""
+        offset = now.astimezone(ZoneInfo(self.time_zone)).utcoffset() or timedelta()
+        return now.astimezone(UTC).replace(tzinfo=None) + offset
+
+    def _in_utc(self, local: datetime, now: datetime) -> datetime:
+        """A local time after `now`: the second one, if the end of summer time repeats it."""
         zone = ZoneInfo(self.time_zone)
-        local = now.astimezone(zone).replace(tzinfo=None)
-        return next(CronSim(self.schedule, local)).replace(tzinfo=zone).astimezone(UTC)
+        moment = local.replace(tzinfo=zone).astimezone(UTC)
+        return moment if moment > now else local.replace(tzinfo=zone, fold=1).astimezone(UTC)
 
     @property
     def length(self) -> timedelta:
         """The duration."""
         hours, minutes = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?", self.duration).groups()  # type: ignore[union-attr]
         return timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+
+    def change(self, now: datetime) -> str:
+        """When a window that closes an environment at `now` ends, or opens it, in words."""
+        if self.kind == "allow":
+            return f"next opens at {self.next_start(now):{TIME}}"
+        end = self.end(now)
+        return f"ends at {end:{TIME}}" if end else "never ends: it begins again before it has ended"
 
     def __str__(self) -> str:
         return f"`{self.schedule}` for {self.duration}, {self.time_zone} ({self.reason})"

@@ -53,6 +53,21 @@ def _by_name(name: str, *, parquet: bool, numbers: bool) -> Fitted:
     return _categories(model, parquet=parquet, numbers=numbers)
 
 
+def _booleans(*, parquet: bool, categories: list[bool], missing: bool = False) -> Fitted:
+    """A pandas category column of true and false, beside one of texts; XGBoost fits none."""
+    frame = diabetes()[["bmi", "bp", "sex", "target"]]
+    women = frame.pop("sex") > 0
+    flags = women.astype(object)
+    if missing:
+        flags[::7] = None
+    frame["flag"] = pd.Categorical(flags, categories=categories)
+    frame["age"] = pd.Categorical(np.where(frame["bmi"] > 0, "old", "new"))
+    inputs = ["bmi", "bp", "flag", "age"]
+    model = LGBMRegressor(**LIGHT).fit(frame[inputs], frame["target"] + 90 * women)
+    asked = frame[inputs].head(30)
+    return Fitted(model, frame, asked, "target", engine="onnx", parquet=parquet)
+
+
 def _strings(model: Any) -> Fitted:
     """CatBoost takes strings as they are, and any other string."""
     frame = penguins()[[*NUMBERS, "island", "species"]]
@@ -88,6 +103,18 @@ CASES = [
         )
         for name in ("xgboost", "lightgbm")
         for what in ("categories", "codes")
+        for parquet in (True, False)
+    ),
+    *(
+        Case(
+            f"lightgbm-booleans-{what}-{'parquet' if parquet else 'csv'}",
+            partial(_booleans, parquet=parquet, categories=categories, missing=what == "missing"),
+        )
+        for what, categories in (
+            ("in-order", [False, True]),
+            ("reversed", [True, False]),
+            ("missing", [False, True]),
+        )
         for parquet in (True, False)
     ),
     Case("catboost-strings", lambda: _strings(

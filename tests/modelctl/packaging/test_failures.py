@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMRegressor
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
@@ -241,3 +242,20 @@ def test_the_gate_before_a_build_says_what_to_run(repo: Path) -> None:
         with pytest.raises(ModelctlError, match="model 'chrn' has no folder") as refused:
             run(command, "chrn")
         assert "did you mean churn?" in refused.value.expected
+
+
+def test_ordered_categories_of_lightgbm_have_a_way_out(tmp_path: Path) -> None:
+    is_big = pd.Categorical(NUMBERS["a"] > 5, ordered=True)
+    frame = NUMBERS.assign(is_big=is_big)
+    model = LGBMRegressor(n_estimators=2, verbose=-1).fit(frame, TARGET)
+    joblib.dump(model, tmp_path / "model.joblib")
+    frame.assign(y=TARGET).to_parquet(tmp_path / "sample.parquet")
+    with pytest.raises(ModelctlError, match="cannot predict its own sample") as refused:
+        plan(
+            read_training_output(Request(tmp_path, name="x", version="1", target="y")),
+            engine="auto",
+            tolerance=1e-6,
+        )
+    assert "not ordered (it takes ordered ones for numbers: fit it on their codes)" in str(
+        refused.value.fix
+    )

@@ -155,14 +155,46 @@ def test_a_sample_of_few_rows_is_packaged_with_a_note(rows: int, tmp_path: Path)
     assert planned.notes[0].startswith(f"the sample has only {rows} {word}: ")
 
 
-def test_a_whole_number_beyond_a_double_is_named_by_row_and_column(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"id": [2**60, 2**60 + 1, 2**60 + 2], "y": [1.0, 2.0, 3.0]})
-    model = make_pipeline(FunctionTransformer(last_digit), Ridge()).fit(frame[["id"]], frame["y"])
+LARGE = [2**60 + offset for offset in range(6)]
+LARGE_COLUMNS = {
+    "calculated": (FunctionTransformer(last_digit), LARGE, "csv"),
+    "int64": (OneHotEncoder(), LARGE, "csv"),
+    "uint64": (OneHotEncoder(), np.array(LARGE, dtype=np.uint64) * 15, "parquet"),
+    "nullable": (OneHotEncoder(), pd.array(LARGE, dtype="Int64"), "parquet"),
+    "category": (OneHotEncoder(), pd.Categorical(LARGE), "parquet"),
+}
+
+
+@pytest.mark.parametrize(("step", "ids", "ending"), LARGE_COLUMNS.values(), ids=list(LARGE_COLUMNS))
+def test_whole_numbers_beyond_a_double_are_named_with_the_way_out(
+    step: Any, ids: Any, ending: str, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"id": ids, "y": [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]})
+    model = make_pipeline(step, Ridge()).fit(frame[["id"]], frame["y"])
     with pytest.raises(ModelctlError) as refused:
+        packaged(model, frame, tmp_path, target="y", ending=ending)
+    assert refused.value.found.startswith("row 0, column 'id': expected an integer from -2^53 to ")
+    assert refused.value.found.endswith("(and 5 more)")
+    assert refused.value.fix.startswith("fit on them as texts: ")
+
+
+def test_whole_numbers_beyond_64_bits_are_named_with_the_way_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": [2**70 + offset for offset in range(3)], "y": [1.0, 2.0, 3.0]})
+    model = make_pipeline(OneHotEncoder(), Ridge()).fit(frame[["id"]], frame["y"])
+    with pytest.raises(ModelctlError, match="column 'id' of the sample") as refused:
         packaged(model, frame, tmp_path, target="y")
-    assert refused.value.found == (
-        "row 0, column 'id': expected an integer from -2^53 to 2^53 (and 2 more)"
-    )
+    assert refused.value.found == "whole numbers beyond 64 bits"
+    assert refused.value.fix.startswith("fit on them as texts: ")
+
+
+@pytest.mark.parametrize("start", [2**60, 2**70])
+def test_large_whole_numbers_as_texts_are_answered(start: int, tmp_path: Path) -> None:
+    texts = [str(start + offset) for offset in range(6)]
+    frame = pd.DataFrame({"id": texts, "y": [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]})
+    model = make_pipeline(OneHotEncoder(), Ridge()).fit(frame[["id"]], frame["y"])
+    planned = packaged(model, frame, tmp_path, target="y")
+    (entry,) = planned.manifest["inputs"]
+    assert (planned.manifest["engine"], entry["categories"]) == ("onnx", texts)
 
 
 def test_a_duration_that_the_model_uses_is_explained(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,11 +40,27 @@ def test_a_promotion_is_refused_outside_of_every_allow_window(released: Path) ->
     close(released, "staging", "allow", LATER)
     with pytest.raises(
         RefusedError,
-        match=r"'staging' is closed for 'iris' now: it is open in .* only, next at \d{4}-",
+        match=r"'staging' is closed for 'iris' now: .* only, which next opens at \d{4}-",
     ):
         run("promote", "iris", "--to", "staging")
     close(released, "staging", "allow", '"*/1 * * * *"')
     run("promote", "iris", "--to", "staging")
+
+
+def test_a_deny_window_says_when_it_ends_wherever_it_shows(released: Path) -> None:
+    """An hour of every day has the present time: the window ends within a day."""
+    now = datetime.now(UTC)
+    start = now - timedelta(hours=2)
+    schedule = f'"{start.minute} {start.hour} * * *"'
+    close(released, "staging", "deny", schedule)
+    ends = rf"which ends at {start + timedelta(hours=23, minutes=59):%Y-%m-%d %H:%M} UTC"
+    with pytest.raises(RefusedError, match=rf"\(month end\), {ends}"):
+        run("promote", "iris", "--to", "staging")
+    assert ends in run("promote", "--all-ready", "--to", "staging")
+    close(released, "dev", "deny", schedule)
+    words = ("status", "iris", "--env", "dev", "--no-live", "--output", "json")
+    (found,) = json.loads(run(*words))["releases"]
+    assert any(ends in remark for remark in found["remarks"])
 
 
 def test_a_bump_is_refused_too(released: Path, tmp_path: Path) -> None:

@@ -74,17 +74,39 @@ def test_every_kind_of_change_is_one_event(lively: Path) -> None:
         ("settings", "", "config.logLevel", "", "Debug"),
         ("unfreeze", "until", "", "", "Unfreeze production"),
         ("freeze", "", "until 2999-01-02T00:", "", "audit"),
-        (
-            "rollback",
-            "1.1.0",
-            "1.0.0 bbbbbbbbbbbb",
-            "",
-            "Roll back iris to 1.0.0 in production: bad",
-        ),
+        ("rollback", "1.1.0", "1.0.0 bbbbbbbbbbbb", "", "bad"),
         ("promote", "1.0.0", "1.1.0 bbbbbbbbbbbb", "soak", "outage 17"),
         ("promote", "", "1.0.0 bbbbbbbbbbbb", "", "Promote iris 1.0.0 to production"),
         ("rules", "", "overrides", "", "Allow overrides"),
     ]
+
+
+PRINTED = "Roll back iris to 1.0.0 in production: two: words"
+MESSAGES = {
+    "as printed": f"{PRINTED}\n\nRollback-reason: two: words",
+    "without the trailer": PRINTED,
+    "squashed": "Back (#12)\n\n* text\n\nRollback-reason: two:\n words\nReviewed-by: me <me@b.c>",
+}
+
+
+@pytest.mark.parametrize("message", MESSAGES.values(), ids=list(MESSAGES))
+@pytest.mark.parametrize("merged", [False, True], ids=["pushed", "merged"])
+def test_a_rollback_shows_its_reason_alone(released: Path, message: str, *, merged: bool) -> None:
+    version = f"{PLACE}/iris/version.yaml"
+    for content in (VERSION, NEWER):
+        commit(released, version, content, "One more change")
+    if merged:
+        subprocess.run(["git", "switch", "--quiet", "--create", "back"], cwd=released, check=True)
+    commit(released, version, VERSION, message)
+    why = "two: words"
+    if merged:
+        argv = ["git", "merge", "--quiet", "--no-ff", "-m", "Merge pull request 7", "back"]
+        subprocess.run(["git", "switch", "--quiet", "-"], cwd=released, check=True)
+        subprocess.run(argv, cwd=released, check=True)
+        why = why if "Rollback-reason" in message else "Merge pull request 7"
+    newest, *_ = events("iris", "--env", "production")
+    assert (newest["kind"], newest["why"]) == ("rollback", why)
+    assert f"{why} (" in run("history", "--all")
 
 
 def test_a_version_that_comes_again_is_promoted_not_rolled_back(released: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
@@ -115,3 +117,60 @@ def test_a_window_that_does_not_begin_in_years_is_refused() -> None:
     assert leap.is_active(at("2028-02-29T12:00:00"))
     assert not leap.is_active(at("2027-03-01T12:00:00"))
     assert leap.length == timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "end"),
+    [
+        ({}, "2026-11-28T12:00:00", "2026-11-30T00:00:00"),
+        ({"timeZone": "Europe/Berlin"}, "2026-11-28T12:00:00", "2026-11-29T23:00:00"),
+        ({"schedule": "0 0 * * 6,0"}, "2026-11-28T12:00:00", "2026-12-01T00:00:00"),
+        ({"schedule": "0 * * * *", "duration": "1h"}, "2026-11-28T12:00:30", None),
+        ({"schedule": "* * * * *", "duration": "23h59m"}, "2026-11-28T12:00:30", None),
+        # In Berlin the hour from 2:00 is left out on March 29, and there twice on October 25.
+        (
+            {"schedule": "0 22 * * *", "duration": "4h30m", "timeZone": "Europe/Berlin"},
+            *("2026-03-29T00:30:00", "2026-03-29T01:00:00"),
+        ),
+        (
+            {"schedule": "0 22 * * *", "duration": "4h30m", "timeZone": "Europe/Berlin"},
+            *("2026-10-25T01:10:00", "2026-10-25T01:30:00"),
+        ),
+    ],
+)
+def test_a_deny_window_says_when_it_ends(
+    changes: dict[str, Any], now: str, end: str | None
+) -> None:
+    weekend = window(**{**WEEKEND, "timeZone": "UTC", **changes})
+    assert weekend.end(at(now)) == (at(end) if end else None)
+
+
+def test_the_end_of_a_window_is_the_first_moment_that_it_does_not_close() -> None:
+    """By `is_active`, which decides as Argo CD does, around changes to and from summer time."""
+    chance = random.Random(7)  # noqa: S311
+    seen = 0
+    for _ in range(400):
+        fields = (chance.choice(("0", "30", "*/20")), str(chance.randrange(24)), "*", "*")
+        day = chance.choice(("*", "0", "MON-FRI"))
+        each = window(
+            kind="deny",
+            schedule=" ".join((*fields, day)),
+            duration=f"{chance.choice((1, 15, 30, 90, 600, 3000))}m",
+            timeZone=chance.choice(("Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC")),
+        )
+        month, day_of_month = chance.choice(((3, 8), (3, 29), (10, 25), (11, 1), (7, 5)))
+        now = datetime(2026, month, day_of_month, tzinfo=UTC) + timedelta(
+            seconds=chance.randrange(-7200, 86_400)
+        )
+        if not each.is_active(now) or (end := each.end(now)) is None:
+            continue
+        seen += 1
+        asked = [now + (end - now) * chance.random() for _ in range(20)]
+        asked = [moment.replace(second=30, microsecond=0) for moment in asked]
+        asked = [moment for moment in asked if now < moment < end]
+        context = (each, now, end, end.astimezone(ZoneInfo(each.time_zone)))
+        assert end > now, context
+        assert all(each.is_active(moment) for moment in asked), context
+        assert each.is_active(max(now, end - timedelta(seconds=1))), context
+        assert not each.is_active(end + timedelta(seconds=1)), context
+    assert seen > 30
