@@ -76,6 +76,10 @@ def plan_add(
         found += _share_violations(known | {name: variants.Variant(name, content)})
         if before is None or before.content.artifacts != content.artifacts:
             found += variant_past.entry_violations(repository, environment, model, content, now)
+        if content.serves_more(before.content if before else None):
+            found += variant_past.abort_violations(
+                repository, environment, model, content.artifacts
+            )
         if content.starts_serving(before.content if before else None):
             found += variant_past.replay_violations(
                 repository, environment, model, content.artifacts
@@ -120,6 +124,7 @@ def plan_promote(
         [
             *rules.freeze_violations(model, environment, now),
             *rules.window_violations(model, environment, now),
+            *variant_past.abort_violations(repository, environment, model, content.artifacts),
             *variant_past.replay_violations(repository, environment, model, content.artifacts),
         ]
     )

@@ -86,6 +86,12 @@ class Content(_Strict):
         had_share = before is not None and before.artifacts == self.artifacts and before.share
         return bool(self.share and not had_share)
 
+    def serves_more(self, before: Content | None) -> bool:
+        """Whether it gets users whom this version did not have before; a shadow answers nobody."""
+        if before is None or before.artifacts != self.artifacts:
+            return True
+        return self.share > before.share or self.match not in (None, before.match)
+
     @model_validator(mode="after")
     def _one_role(self) -> Content:
         if self.mirror and self.share:
