@@ -184,18 +184,20 @@ def remove(
 ) -> None:
     """Remove the variant NAME of MODEL; the release serves its share again.
 
+    An experiment with this arm is stopped in the same change.
+
     \b
     Example:
       modelctl variant remove iris next --env production
     """
     with planning_checkout(for_pull_request=pull_request) as repository:
         target = repository.environment(environment)
-        edit = variant.plan_remove(repository, target, model, name, datetime.now(UTC))
+        planned = variant.plan_remove(repository, target, model, name, datetime.now(UTC))
         _propose(
             repository,
             f"Remove variant {name} of {model} from {environment}",
             (environment, model, name),
-            [edit],
+            planned,
             pull_request=pull_request,
             display=DisplayOptions(dry_run, output),
         )
@@ -213,7 +215,8 @@ def promote(
 ) -> None:
     """Make the version of the variant NAME the release of MODEL, and remove the variant.
 
-    The release keeps its chart. Freezes and windows hold, as for every promotion.
+    The release keeps its chart. Freezes and windows hold, as for every promotion. An experiment
+    with this arm is stopped in the same change.
 
     \b
     Example:

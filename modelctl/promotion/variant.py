@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import rules, variant_past, variant_rules
-from modelctl.repository import edits, names, overrides, variants
+from modelctl.repository import edits, experiments, names, overrides, variants
 from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
@@ -107,11 +107,17 @@ def plan_share(
 
 def plan_remove(
     repository: Repository, environment: Environment, model: str, name: str, now: datetime
-) -> edits.Edit:
-    """Plan to remove a variant, whose share goes back to the release."""
+) -> list[edits.Edit]:
+    """Plan to remove a variant, whose share goes back to the release.
+
+    An experiment that has it as an arm ends with it.
+    """
     variants.require(repository, environment, model, name)
     rules.ensure_allowed(rules.freeze_violations(model, environment, now))
-    return edits.remove(variants.path(repository, environment, model, name))
+    return [
+        edits.remove(variants.path(repository, environment, model, name)),
+        *experiments.plan_stop(repository, environment, model, now, name),
+    ]
 
 
 def plan_promote(
@@ -133,6 +139,7 @@ def plan_promote(
     planned = [
         edits.set_version(repository.version_file(environment, model), version),
         edits.remove(variants.path(repository, environment, model, name)),
+        *experiments.plan_stop(repository, environment, model, now, name),
     ]
     record = overrides.path(repository, environment, model)
     if record.is_file() and planned[0].has_changes:
