@@ -11,7 +11,16 @@ from modelctl.cluster.commit_statuses import Statuses
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import aborts, edits, history, origin, overrides, replays, verifications
+from modelctl.repository import (
+    aborts,
+    edits,
+    experiments,
+    history,
+    origin,
+    overrides,
+    replays,
+    verifications,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
     from modelctl.promotion.gates import Source
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment, OverridableRule
+    from modelctl.repository.experiments import Experiment
     from modelctl.repository.overrides import Override
     from modelctl.repository.replays import Comparison
     from modelctl.repository.versions import Version
@@ -54,6 +64,7 @@ class Promotion:
     current: Version | None = None  # what the environment has
     override: Override | None = None
     comparison: Comparison | None = None  # the replay that the environment asks for
+    experiment: Experiment | None = None  # beside the release
 
     @property
     def message(self) -> str:
@@ -78,9 +89,18 @@ class Promotion:
         return [
             *summaries,
             *gates.replay_notes(self.environment, self.version, self.comparison),
+            *self._experiment_notes(now),
             *self._override_notes(),
             *self._approval_notes(),
             *self._chart_notes(),
+        ]
+
+    def _experiment_notes(self, now: datetime) -> list[str]:
+        if self.experiment is None or self.experiment.state(now) != "running":
+            return []
+        return [
+            f"warning: an experiment of '{self.model}' runs in {self.environment.name} until "
+            f"{self.experiment.end.isoformat()}: the units of its primary arm would meet two models"
         ]
 
     def _override_notes(self) -> list[str]:
@@ -169,7 +189,8 @@ def plan_promotion(
     except ModelctlError:  # a file that cannot be read is replaced, or refused as uncommitted
         current = None
     return Promotion(
-        *(model, known, environment, version, tuple(planned), chart, current, override, comparison)
+        *(model, known, environment, version, tuple(planned), chart, current, override, comparison),
+        experiment=experiments.read(repository, environment, model),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from modelctl.errors import ModelctlError
-from tests.modelctl.conftest import commit_all, run, variant
+from tests.modelctl.conftest import VERSION, commit_all, run, variant
 from tests.modelctl.delivery.experiment_files import CONTENT
 
 FILE = "environments/production/iris/experiment.yaml"
@@ -47,6 +47,35 @@ def test_plan_prints_units_and_days_and_what_is_too_few(asked: Path) -> None:
     path.write_text(path.read_text().replace("8000", "100"))
     text = run("experiment", "plan", "iris", *ENV)
     assert "plannedUnits: 100 is too few for a power of 80%: expected 7,682" in text
+
+
+def test_another_version_of_a_variant_during_an_experiment_is_noted(asked: Path) -> None:
+    path = asked / "environments/production/iris/variants/forest.yaml"
+    path.write_text(variant("forest", 50) + "    replicaCount: 2\n")
+    commit_all(asked, "more pods")
+    assert "two models" not in run("experiment", "status")
+    path.write_text(variant("forest", 50, VERSION.replace("1.0.0", "1.1.0")))
+    commit_all(asked, "another version")
+    (entry,) = json.loads(run("experiment", "status", "--output", "json"))
+    assert "the version of forest changed during the experiment" in entry["notes"][-1]
+
+
+def test_an_experiment_that_is_stopped_still_asks_the_same(asked: Path) -> None:
+    before = json.loads(run("experiment", "status", "--output", "json"))
+    path = asked / FILE
+    path.write_text(path.read_text() + 'stopped: "2026-11-20T00:00:00Z"\n')
+    commit_all(asked, "stop")
+    (entry,) = json.loads(run("experiment", "status", "--output", "json"))
+    assert entry["state"] == "ended"
+    assert entry["notes"][0] == before[0]["notes"][0]  # about the commit that added it
+
+
+def test_a_promotion_warns_of_a_running_experiment(asked: Path) -> None:
+    staging = asked / "environments/staging/iris/version.yaml"
+    staging.write_text(VERSION)
+    commit_all(asked, "staging")
+    text = run("promote", "iris", "--to", "production", "--no-live", "--dry-run")
+    assert "warning: an experiment of 'iris' runs in production until" in " ".join(text.split())
 
 
 def test_status_lists_dates_arms_and_what_git_runs_in_them(asked: Path) -> None:
