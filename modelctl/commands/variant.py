@@ -20,7 +20,7 @@ from modelctl.commands._propose import planning_checkout, propose_or_write, pull
 from modelctl.errors import ModelctlError
 from modelctl.promotion import bump, rollback, variant
 from modelctl.promotion.pull_request import PullRequest
-from modelctl.repository.variants import Content, Match, Mirror
+from modelctl.repository.variants import content_of
 from modelctl.repository.versions import parse_image
 
 if TYPE_CHECKING:
@@ -113,13 +113,15 @@ def add(
             )
         else:
             artifacts = variant.source_of(repository, target, model, name, origin)
-        content = Content(
-            image=artifacts[0],
-            model=artifacts[1],
-            share=share,
-            mirror=Mirror(percent=mirror) if mirror else None,
-            match=_match(header),
-            replica_count=replicas,
+        content = content_of(
+            {
+                "image": artifacts[0],
+                "model": artifacts[1],
+                "share": share,
+                "mirror": {"percent": mirror} if mirror else None,
+                "match": _match(header),
+                "replicaCount": replicas,
+            }
         )
         edit = variant.plan_add(repository, target, model, name, content, datetime.now(UTC))
         role = f" with {share} %" if share else f" as a shadow of {mirror} %" if mirror else ""
@@ -236,11 +238,11 @@ def promote(
         )
 
 
-def _match(text: str) -> Match | None:
+def _match(text: str) -> dict[str, str] | None:
     if not text:
         return None
     header, _, value = text.partition("=")
-    return Match(header=header, value=value) if value else Match(header=header)
+    return {"header": header, "value": value} if value else {"header": header}
 
 
 def _propose(

@@ -101,7 +101,8 @@ def plan_share(
     """Plan to change the share of a variant; a shadow gets one instead of copies."""
     before = variants.require(repository, environment, model, name).content
     mirror = None if share else before.mirror
-    content = before.model_copy(update={"share": share, "mirror": mirror})
+    changed = {"share": share, "mirror": mirror.model_dump() if mirror else None}
+    content = variants.content_of({**before.model_dump(by_alias=True), **changed})
     return plan_add(repository, environment, model, name, content, now)
 
 

@@ -131,4 +131,6 @@ def _artifacts(path: str, text: bytes) -> Found | None:
         content = variants.parse(Path(path), text).content
     except ModelctlError:
         return None
+    if content.replica_count == 0:  # no pod of it ever ran
+        return None
     return content.artifacts, None

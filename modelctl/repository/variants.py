@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from modelctl.errors import ModelctlError
 from modelctl.repository import edits, names, plain_files, yamlfile
@@ -17,6 +17,7 @@ from modelctl.repository.strict_model import STRICT
 from modelctl.repository.versions import ImageVersion, ModelVersion
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from modelctl.repository import strict_yaml
@@ -94,7 +95,21 @@ class Content(_Strict):
     def _one_role(self) -> Content:
         if self.mirror and self.share:
             raise ValueError("expected `mirror` (a shadow) or `share` (an arm), found both")
+        if self.replica_count == 0 and (self.share or self.match):
+            raise ValueError("expected pods for its `share` or `match`, found replicaCount 0")
         return self
+
+
+def content_of(values: Mapping[str, Any]) -> Content:
+    """The content with these values, as a file would have them. Raises ModelctlError."""
+    try:
+        return Content.model_validate(values)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, item['loc'])) or 'variant'}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise ModelctlError("; ".join(problems), fix="change the options of the command") from error
 
 
 class File(_Strict):
@@ -170,7 +185,7 @@ def name_violation(model: str, name: str) -> str:
 def parse(file: Path, content: strict_yaml.Document | str | bytes | None = None) -> Variant:
     """The variant in a file, or in a text. Raises ModelctlError with every problem."""
     found = yamlfile.validate_strict(File, file, content).variants
-    ((name, content_of),) = found.items()
+    ((name, values),) = found.items()
     if name != file.stem:
         raise ModelctlError(
             f"{file}: the file of variant '{file.stem}' has another one",
@@ -178,7 +193,7 @@ def parse(file: Path, content: strict_yaml.Document | str | bytes | None = None)
             found=f"variants.{name}",
             fix="rename the file or the key",
         )
-    return Variant(name, content_of)
+    return Variant(name, values)
 
 
 def read(folder: Path) -> dict[str, Variant]:

@@ -255,6 +255,32 @@ class TestCommands:
         with pytest.raises(RefusedError, match="'iris-forest' has objects named iris-forest too"):
             run("variant", "add", "iris", "forest", *ENV, "--share", "10")
 
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--match", "bad header=1"), "match.header: "),
+            (("--match", "=x"), "match.header: "),
+            (("--match", f"x={'y' * 201}"), "match.value: "),
+            (("--share", "10", "--replicas", "0"), "found replicaCount 0"),
+            (("--match", "x=y", "--replicas", "0"), "found replicaCount 0"),
+        ],
+    )
+    @pytest.mark.usefixtures("target")
+    def test_add_names_what_is_wrong(self, options: tuple[str, ...], message: str) -> None:
+        with pytest.raises(ModelctlError, match=message):
+            run("variant", "add", "iris", "forest", *ENV, *options)
+
+    def test_share_refuses_a_variant_without_pods(self, target: Path) -> None:
+        run("variant", "add", "iris", "forest", *ENV, "--replicas", "0")
+        commit_all(target, "idle")
+        with pytest.raises(ModelctlError, match="found replicaCount 0"):
+            run("variant", "share", "iris", "forest", "10", *ENV)
+
+    def test_a_variant_without_pods_never_ran(self, target: Path) -> None:
+        commit(target, **{STAGING_FOREST: variant("forest", 0, EVIL) + "    replicaCount: 0\n"})
+        with pytest.raises(RefusedError, match=r"6\.6\.6 of 'iris' never ran in 'staging'"):
+            run("variant", "add", "iris", "forest", *ENV, "--share", "10")
+
     def test_add_refuses_a_freeze(self, target: Path) -> None:
         freeze(target)
         with pytest.raises(RefusedError, match="is frozen for 'iris'"):
