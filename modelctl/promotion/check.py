@@ -215,7 +215,8 @@ def _other_violations(
         yield from _variant_violations(repository, path, chart, names)
     else:
         name = path.relative_to(repository.root)
-        yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
+        expected = ", ".join((*VALUE_FILES, EXPERIMENT_FILE, f"{variants.FOLDER}/NAME.yaml"))
+        yield f"{name}: unknown file; expected one of {expected}"
 
 
 def _variant_violations(

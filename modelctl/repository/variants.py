@@ -36,6 +36,9 @@ MAX_OBJECT_NAME = 46
 # The arm without a variant is called primary.
 RESERVED = names.SUFFIXES | {"primary"}
 
+# What Helm's reader of YAML takes for true, false or nothing.
+WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
+
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Quantity = str | int | float
 
@@ -176,6 +179,10 @@ def name_violation(model: str, name: str) -> str:
     if name in RESERVED:
         reserved = ", ".join(sorted(RESERVED))
         return f"the variant name '{name}' is reserved, as are {reserved}"
+    if name in WORDS:
+        return (
+            f"the variant name '{name}' is a boolean in YAML: expected a name that needs no quotes"
+        )
     length = len(f"{model}-{name}")
     if length > MAX_OBJECT_NAME:
         return f"{model}-{name} has {length} characters, at most {MAX_OBJECT_NAME} are allowed"

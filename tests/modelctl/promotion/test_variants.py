@@ -53,6 +53,10 @@ class TestFiles:
         [
             pytest.param("forest.yml", variant("forest"), "unknown file", id="suffix"),
             pytest.param("canary.yaml", variant("canary"), "is reserved", id="reserved"),
+            *(
+                pytest.param(f"{word}.yaml", variant(word), f"'{word}' is a boolean", id=word)
+                for word in ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+            ),
             pytest.param("Forest.yaml", variant("Forest"), "invalid variant name", id="case"),
             pytest.param("forest.yaml", variant("tree"), "variants.tree", id="other-name"),
             pytest.param("forest.yaml", "share: 10\n", "share: not a value", id="flat"),
