@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands import _table
+from modelctl.commands import _result, _table
 from modelctl.commands._options import bundle_option, html_option, model_argument, output_option
 from modelctl.repository import yamlfile
 
@@ -146,7 +145,7 @@ def report(
     if page:
         yamlfile.write(page, html.render(result, datetime.now(UTC)))
     if output == "json":
-        click.echo(json.dumps(result.as_dict(), indent=2))
+        _result.echo_json(result.as_dict())
     else:
         _print(result)
         if page:

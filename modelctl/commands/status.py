@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ import click
 
 from modelctl.cluster import status, status_page
 from modelctl.cluster.live import Live
-from modelctl.commands import _notes, _table
+from modelctl.commands import _notes, _result, _table
 from modelctl.commands._options import (
     environment_filter_option,
     html_option,
@@ -91,10 +90,10 @@ def command(
     if page:
         yamlfile.write(page, status_page.render(current))
         note = f" ({'; '.join(current.notes)})" if current.notes else ""
-        click.echo(f"wrote {page}{note}")
-    elif output == "json":
-        click.echo(json.dumps(_document(current), indent=2))
-    else:
+        click.echo(f"wrote {page}{note}", err=output == "json")
+    if output == "json":
+        _result.echo_json(_document(current))
+    elif not page:
         _print_table(current)
         if watch:
             _watch(current, read)

@@ -11,8 +11,8 @@ import json
 import random
 import shutil
 import signal
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from sandbox import gateway as envoy_gateway
 from sandbox import images, lock
 from sandbox.buildah import open_storage
 from sandbox.bundles import read_bundle, run_modelctl
+from sandbox.proc import run
 
 from . import session
 from .ad_hoc import AdHoc, AdHocReleases
@@ -42,6 +43,8 @@ BY_HEADER = "--header=x-user-id"
 SHARE, GROWN = 30, 50
 # Of all ways to send one: as long, as odd and as alike as clients do.
 USERS = [f"user-{number}" for number in range(7996)] + ["User-1", "müller", "a b", "x" * 300]
+# Of a thousand users each.
+MEANWHILE_ROUNDS = 4
 # So rarely a share of a fair gateway is further off.
 CHANCE = 1e-6
 EXPERIMENT = {
@@ -142,10 +145,13 @@ def require_share(found: dict[str, str], percent: int) -> None:
 
 def modelctl(loop: Loop, folder: Path, share: int, *words: str | Path) -> Any:
     """What `modelctl experiment` says, as JSON, in a checkout with that experiment."""
-    shutil.copytree(loop.found / "environments", folder / "environments", dirs_exist_ok=True)
+    shutil.copytree(loop.found / "environments", folder / "environments")
     content = {**EXPERIMENT, "arms": {"primary": 100 - share, "forest": share}}
     file = folder / "environments/dev/iris/experiment.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    identity = ("-c", "user.name=You", "-c", "user.email=you@example.org")
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "Start"]):
+        run(["git", *identity, *command], cwd=folder)
     where = ("--env", "dev", "--output", "json")
     argv = ("experiment", words[0], "iris", *where, *words[1:])
     result = run_modelctl(loop.layout, folder, *argv, code=loop.layout.root)
@@ -155,17 +161,18 @@ def modelctl(loop: Loop, folder: Path, share: int, *words: str | Path) -> Any:
 def asked_meanwhile(
     work: Callable[[], object], ask: Callable[[Collection[str]], Answers]
 ) -> Answers:
-    """Every answer to users who ask all the time while that is done, and a while longer."""
-    thread = threading.Thread(target=work)
-    thread.start()
+    """Every answer to users who ask all the time while that is done, none of which failed."""
     every = Answers([], [], [])
     rounds = 0
-    while thread.is_alive() or rounds < 4:
-        answers = ask(USERS[rounds * 1000 % 8000 :][:1000])
-        every.versions += answers.versions
-        every.failures += answers.failures
-        rounds += 1
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        # A while longer, because a gateway learns of what is done afterwards.
+        while not working.done() or rounds < MEANWHILE_ROUNDS:
+            answers = ask(USERS[rounds * 1000 % len(USERS) :][:1000])
+            every.versions += answers.versions
+            every.failures += answers.failures
+            rounds += 1
+        working.result()
     assert not every.failures, every.failures[:5]
     print(f"\n    {len(every.versions)} requests meanwhile, 0 failed", flush=True)
     return every
@@ -262,14 +269,17 @@ def test_a_cookie_keeps_its_arm_and_new_clients_get_one(
         gateway.wait_routed(host)
         found = arms(gateway.population(host, sample, units, by_cookie), forest)
         require_share(found, SHARE)
-        assert modelctl(loop, tmp_path, SHARE, "assign", "--", *units) == found
-        # Each on a connection of its own, or Envoy would take them for one.
-        new = [gateway.population(host, sample, [""], by_cookie) for _ in range(40)]
-        given = {each.cookies[0]: each.versions[0][1] for each in new}
-        assert len(given) == len(new)
-        assert "" not in given
-        again = gateway.population(host, sample, list(given), by_cookie)
-        assert dict(again.versions) == given
+        assert modelctl(loop, tmp_path / "known", SHARE, "assign", "--", *units) == found
+        # The first answer is by chance: Envoy chooses the arm before it makes a cookie. Each on a
+        # connection of its own, from which it makes it.
+        cookies = [
+            cookie
+            for _ in range(40)
+            for cookie in gateway.population(host, sample, [""], by_cookie).cookies
+        ]
+        assert len({*cookies, ""}) == 41
+        later = arms(gateway.population(host, sample, cookies, by_cookie), forest)
+        assert modelctl(loop, tmp_path / "given", SHARE, "assign", "--", *cookies) == later
 
 
 def test_a_shadow_that_dies_or_hangs_costs_no_request(
