@@ -107,6 +107,7 @@ def test_syncs_in_mid_canary_leave_the_weights_to_the_controller(
         assert release.get("service")["metadata"]["annotations"]["note"] == "in mid-canary"
 
 
+@pytest.mark.loop
 def test_an_aborted_canary_is_said_and_loses_no_request(
     loop: Loop, controller: None, gateway: Gateway, sample: Path
 ) -> None:
