@@ -312,7 +312,9 @@ def test_a_shadow_that_dies_or_hangs_costs_no_request(
         with loop.probing(gateway, sample, *load) as dying:
             assert shadow.signal(signal.SIGKILL)
             time.sleep(2)
-            release.kubectl("delete", "pod", shadow.pod()["metadata"]["name"], "--force", "--now")
+            release.kubectl(
+                "delete", "pod", shadow.pod()["metadata"]["name"], "--force", "--grace-period=0"
+            )
             time.sleep(2)
             shadow.wait_ready()
     for report in (hanging, dying):
@@ -320,4 +322,4 @@ def test_a_shadow_that_dies_or_hangs_costs_no_request(
         assert set(report["versions"]) == set(well["versions"]), report
         # A request that waited for the shadow would have taken as long as it hung.
         assert report["slowest_seconds"] < stopped_seconds / 2, report
-        assert report["p99_seconds"] < 0.5, (well, report)
+        assert report["p99_seconds"] < 1, (well, report)
