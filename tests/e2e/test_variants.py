@@ -32,7 +32,7 @@ from sandbox.proc import run
 from . import session
 from .ad_hoc import AdHoc, AdHocReleases
 from .gateways import Answers, Gateway, Shadow, routed
-from .loop import Loop, measured
+from .loop import Loop, eventually, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -301,8 +301,7 @@ def test_a_shadow_that_dies_or_hangs_costs_no_request(
         # Every request was copied, and each was answered by the release.
         assert well["failed"] == 0, well
         assert forest.name not in well["versions"]
-        time.sleep(1)
-        assert shadow.copies() == well["requests"]
+        eventually("copies", lambda: ((c := shadow.copies()) == well["requests"], c), 10)
         with loop.probing(gateway, sample, *load) as hanging:
             assert shadow.signal(signal.SIGSTOP)
             assert shadow.ask(3) == 0
