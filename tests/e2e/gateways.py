@@ -1,4 +1,4 @@
-"""What the tests of variants ask Envoy Gateway, and the shadow that they make sick.
+"""What the tests of variants ask Envoy Gateway, another version, and a shadow to make sick.
 
 Asserts nothing.
 """
@@ -8,14 +8,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import gateway, netns, web
+import joblib
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+
+from sandbox import gateway, images, lock, netns, web
+from sandbox.buildah import open_storage
+from sandbox.bundles import read_bundle, run_modelctl
 
 from .loop import HERE, Loop, eventually
 
@@ -47,6 +54,33 @@ def routed(host: str, **unit: Any) -> Values:
 def namespace() -> str:
     """Where the pods of Envoy run."""
     return gateway.NAMESPACE
+
+
+@dataclass(frozen=True)
+class Version:
+    """Another version of iris, in the registry: values of a variant, and what its pods say."""
+
+    values: dict[str, Any]
+    name: str
+
+
+def built_forest(loop: Loop, folder: Path) -> Version:
+    """A random forest for the same rows as iris in git; its image is in the registry."""
+    shutil.copytree(loop.worktree / "build/training/iris", folder / "training")
+    frame = pd.read_csv(folder / "training/sample.csv")
+    model = RandomForestClassifier(n_estimators=20, max_depth=4, random_state=0)
+    model.fit(frame.drop(columns="species"), frame["species"])
+    joblib.dump(model, folder / "training/model.joblib")
+    words = ("--config", "models/iris/model.yaml", "--version", "2.0.0", "--out", folder / "bundle")
+    run_modelctl(loop.layout, loop.worktree, "package", folder / "training", *words)
+    found = read_bundle(loop.layout, loop.worktree, folder / "bundle")
+    bundle = replace(found, folder=folder / "bundle")
+    # A build throws away what it finds of others.
+    with lock.exclusive(wait=True):
+        image = images.ensure_image(loop.layout, open_storage(loop.layout), loop.gitops, bundle)
+    parts = {"repository": image.repository, "tag": image.tag, "digest": image.digest}
+    model_values = {"version": bundle.version, "digest": bundle.digest}
+    return Version({"image": parts, "model": model_values, "replicaCount": 1}, bundle.version)
 
 
 @dataclass
