@@ -192,7 +192,7 @@ SCENARIOS = (
     ),
     Scenario("test_upgrade.py", 90, (CHART, VALUES), group=RELEASES),
     Scenario(
-        "test_variants.py", 240,
+        "test_variants.py", 180,
         (f"{CHART}_variants*", f"{CHART}backendtrafficpolicy*", "modelctl/delivery/assignment.py",
          "sandbox/gateway.py", "tools/envoy-gateway/*", "tools/envoy/*"),
         ("gateway",),
