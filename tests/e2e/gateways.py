@@ -154,11 +154,18 @@ class Shadow:
     name: str
 
     def pod(self) -> Any:
-        """The newest that is not on its way out."""
+        """The newest that is not on its way out; waits until there is one with an address."""
         selector = f"--selector=app.kubernetes.io/instance={self.release.model}-{self.name}"
-        pods = self.release.get("pods", selector)["items"]
-        staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-        return max(staying, key=lambda pod: pod["metadata"]["creationTimestamp"])
+        found: list[Any] = []
+
+        def probe() -> tuple[bool, Any]:
+            pods = self.release.get("pods", selector)["items"]
+            staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+            found[:] = [pod for pod in staying if "podIP" in pod["status"]]
+            return bool(found), [pod["metadata"]["name"] for pod in pods]
+
+        eventually("a pod of the shadow", probe, DEADLINE_SECONDS)
+        return max(found, key=lambda pod: pod["metadata"]["creationTimestamp"])
 
     def ask(self, timeout_seconds: float) -> int:
         """The status of its own answer; 0 without one in that time."""
