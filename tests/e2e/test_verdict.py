@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sandbox import arrival, images, lock, observe, pipeline, releases
+from sandbox import arrival, images, lock, netns, observe, pipeline, releases
 from sandbox.buildah import open_storage
 from sandbox.bundles import read_bundle, run_modelctl
 from sandbox.errors import AbortedError
 from tests import rendering
 
-from . import faulty, observing, test_canary
+from . import faulty, observing, runbooks, test_canary
 from .ad_hoc import applied, merged
 from .loop import measured
 from .progressive import Delivered, watching_weights
@@ -143,6 +143,10 @@ def test_a_faulty_version_is_aborted_and_git_goes_back(
         with pytest.raises(AbortedError) as aborted:
             arrival.wait_healthy(layout, gitops, loop.release(NAME))
         status = run_modelctl(layout, loop.worktree, "status", "iris", "--env", "dev").stdout
+        if case is CASES[0]:
+            inside = layout.inner_kubeconfig
+            pages = [runbooks.PAGES / name for name in runbooks.OF_ROLLOUTS]
+            runbooks.diagnose(loop, pages, judged, observing.URL, inside, netns.enter_argv)
         why = " ".join(aborted.value.found.split())
         releases.roll_back(layout, gitops, "dev", "iris", why[: pipeline.MAX_REASON], aborted=True)
         gitops.push()
