@@ -118,6 +118,13 @@ def _name_violations(repository: Repository) -> Iterator[str]:
     environments = [environment.name for environment in repository.environments]
     for (environment, model), problem in names.application_violations(environments, releases):
         yield f"environments/{environment}/{model}: {problem}; rename the model"
+    known = variants.of_releases(repository)
+    for (environment, model), variant, problem in names.object_violations(known):
+        folder = f"environments/{environment}/{model}"
+        if variant:
+            yield f"{folder}/{variants.FOLDER}/{variant}.yaml: {problem}; rename the variant"
+        else:
+            yield f"{folder}: {problem}; rename the model or the variant"
 
 
 def _environment_violations(
@@ -227,8 +234,7 @@ def _variant_violations(
     repository: Repository, folder: Path, chart: _ChartValues, names: set[str] | None
 ) -> Iterator[str]:
     """The variants of a model: together, whatever changed, and each file by itself."""
-    models = [path.name for path in folder.parent.parent.iterdir() if path.is_dir()]
-    for violation in variant_rules.folder_violations(folder.parent, models):
+    for violation in variant_rules.folder_violations(folder.parent):
         yield violation.replace(f"{repository.root}/", "")
     for path in variants.paths(folder.parent):
         if names is not None and path.relative_to(repository.root).as_posix() not in names:
