@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
+from modelctl.names import expectation
 from modelctl.promotion import experiment_rules, variant_rules
 from modelctl.repository import (
     changes,
@@ -32,7 +33,7 @@ from modelctl.repository.value_types import ValueTypes
 from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
 CHART_VALUES = f"{CHART}/values.yaml"
 CHART_SCHEMA = f"{CHART}/values.schema.json"
@@ -104,6 +105,7 @@ def file_violations(
     for environment in repository.environments:
         violations.extend(_environment_violations(repository, environment, chart, touched, names))
         violations.extend(_freeze_violations(environment, datetime.now(UTC)))
+        violations.extend(_replay_violations(environment, repository.models()))
     return violations
 
 
@@ -177,6 +179,16 @@ def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]
         if freeze.until <= now:
             scope = environment.name if model == ALL_MODELS else f"{environment.name}/{model}"
             yield f"{FILE}: the freeze of {scope} has expired; run `modelctl unfreeze {scope}`"
+
+
+def _replay_violations(environment: Environment, models: Sequence[str]) -> Iterator[str]:
+    """A name with a typo would limit nothing, in silence."""
+    for model in environment.replay:
+        if model not in (ALL_MODELS, *models):
+            yield (
+                f"{FILE}: `replay` of '{environment.name}' is for '{model}', which no environment "
+                f"has; expected {expectation(model, models)}"
+            )
 
 
 def _model_violations(

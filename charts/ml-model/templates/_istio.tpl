@@ -28,11 +28,11 @@ selector:
     {{- include "ml-model.selectorLabels" . | nindent 4 }}
 {{- end -}}
 
-{{/* Services that requests may be sent to, by name. */}}
+{{/* Services that requests to this version may be sent to, by name. */}}
 {{- define "ml-model.routedServices" -}}
-- {{ include "ml-model.fullname" . }}
+- {{ include "ml-model.workloadName" . }}
 {{- range include "ml-model.revisionServices" . | fromYamlArray }}
-- {{ include "ml-model.fullname" $ }}-{{ . }}
+- {{ include "ml-model.workloadName" $ }}-{{ . }}
 {{- end }}
 {{- end -}}
 
