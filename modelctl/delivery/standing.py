@@ -81,7 +81,7 @@ def changes_since_start(
     asked = [re.sub(r"(?m)^stopped:.*\n?", "", text or "") for text in texts]
     return [
         commit
-        for commit, text, before in zip(commits, asked, [*asked[1:], ""], strict=True)
+        for commit, text, before in zip(commits, asked, [*asked, ""][1:], strict=True)
         if text != before and _when(commit) > experiment.start
     ]
 
