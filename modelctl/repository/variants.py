@@ -34,7 +34,10 @@ MAX_SHARING = 2
 MAX_OBJECT_NAME = 46
 # Objects of a release that the chart calls <release>-<suffix>, and the arm without a variant.
 RESERVED = frozenset(
-    ("canary", "headless", "mirror", "preview", "primary", "smoke", "stable", "test", "verdict")
+    (
+        *("canary", "headless", "jwt", "mirror", "preview", "primary", "smoke", "stable", "test"),
+        *("verdict", "watch", "waypoint"),
+    )
 )
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
