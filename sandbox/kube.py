@@ -60,6 +60,18 @@ def watching(layout: Layout, *paths: str) -> Iterator[Callable[[float], None]]:
         yield pause
 
 
+def events(layout: Layout, path: str, since: str = "") -> Iterator[dict[str, Any]]:
+    """Yield each change of a list as `{type, object}`, until the stream ends or is silent.
+
+    `since` is the resource version after which it begins; empty: with what there is. Raises OSError
+    or HTTPException.
+    """
+    ca, cert, key = _administrator(layout)
+    begin = f"&resourceVersion={since}" if since else ""
+    url = f"{kubeconfig.INNER_SERVER}{path}?watch=true{begin}"
+    yield from map(json.loads, http_stream(url, ca=ca, cert=cert, key=key))
+
+
 def _administrator(layout: Layout) -> tuple[Path, Path, Path]:
     """The files of the authority, and of the administrator's certificate and key."""
     return layout.pki / "ca.crt", layout.pki / "admin.crt", layout.pki / "admin.key"

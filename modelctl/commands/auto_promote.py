@@ -57,9 +57,9 @@ def command(
     """Promote every version that is ready to environments with `promotion: automatic`.
 
     Ready is what `modelctl promote` would promote: soak time, health and verification in the
-    previous environments, no freeze, an open window. A version that ran there before is never
-    promoted again: somebody rolled it back. Run it on a schedule; runs may overlap. Exit code 1 if
-    a model could not be looked at, after all others.
+    previous environments, a replay where one is asked for, no freeze, an open window. A version
+    that ran there before is never promoted again: somebody rolled it back. Run it on a schedule;
+    runs may overlap. Exit code 1 if a model could not be looked at, after all others.
 
     \b
     Examples:

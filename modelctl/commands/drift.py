@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.commands import _result, _table
-from modelctl.commands._options import bundle_option, html_option, model_argument, output_option
+from modelctl.commands._options import (
+    FiniteRange,
+    bundle_option,
+    html_option,
+    model_argument,
+    output_option,
+)
 from modelctl.repository import yamlfile
 
 if TYPE_CHECKING:
@@ -58,14 +64,14 @@ def command() -> None:
 )
 @click.option(
     "--warning",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.1,
     show_default=True,
     help="PSI above which drift is a warning",
 )
 @click.option(
     "--critical",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.25,
     show_default=True,
     help="PSI above which drift is critical",

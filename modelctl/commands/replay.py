@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.commands import _result, _table
-from modelctl.commands._options import complete_environments, complete_models, output_option
+from modelctl.commands._options import (
+    FiniteRange,
+    complete_environments,
+    complete_models,
+    output_option,
+)
 from modelctl.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
     from modelctl.delivery.agreement import Agreement
     from modelctl.delivery.replay import Pairs
 
-SHARE = click.FloatRange(0, 1)
+SHARE = FiniteRange(0, 1)
 TOLERANCE = 1e-6
 
 
@@ -45,11 +50,21 @@ TOLERANCE = 1e-6
     help="Captured rows of a shadow instead, joined by x-request-id; may be repeated",
 )
 @click.option("--max-changed", type=SHARE, help="Exit code 3 above this share of changed answers")
-@click.option("--max-psi", type=click.FloatRange(0), help="Exit code 3 above this PSI")
-@click.option("--max-refused", type=SHARE, help="Exit code 3 above this share of refused rows")
+@click.option("--max-psi", type=FiniteRange(0), help="Exit code 3 above this PSI")
+@click.option(
+    "--max-refused",
+    type=SHARE,
+    help="Exit code 3 above this share of refused rows; 0 beside another limit",
+)
+@click.option(
+    "--max-left-out",
+    type=SHARE,
+    help="Exit code 3 above this share of rows without a feature of the candidate, or without "
+    "their prediction; 0 beside another limit",
+)
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     show_default=str(TOLERANCE),
     help="Difference up to which two numbers are the same answer, relative above 1",
 )
@@ -71,6 +86,7 @@ def command(
     max_changed: float | None,
     max_psi: float | None,
     max_refused: float | None,
+    max_left_out: float | None,
     tolerance: float | None,
     min_slice: int,
     record: bool,
@@ -99,7 +115,12 @@ def command(
 
     if bool(candidate) == bool(others):
         raise click.UsageError("pass either --candidate or --against")
-    given = {"--max-changed": max_changed, "--max-psi": max_psi, "--max-refused": max_refused}
+    given = {
+        "--max-changed": max_changed,
+        "--max-psi": max_psi,
+        "--max-refused": max_refused,
+        "--max-left-out": max_left_out,
+    }
     _require_consistent(model, environment, {**given, "--tolerance": tolerance}, record=record)
     release = replay_record.release(model, environment) if model else None
     if tolerance is None:
@@ -109,7 +130,7 @@ def command(
     violations = (
         release.violations(pairs, found, tolerance)
         if release
-        else agreement.Limits(max_changed, max_psi, max_refused).violations(found)
+        else agreement.Limits(*given.values()).violations(found)
     )
     if output == "table":
         _print(found)

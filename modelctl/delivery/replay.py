@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     # Features of some rows -> the answer to each, or why it is refused.
     Ask = Callable[[list[Features]], list["Answer"]]
 
-CHUNK_ROWS = 200
+CHUNK_ROWS = 100  # as many as a service takes by default
 OTHER_VERSION = "answered by another version"
+NO_PREDICTION = "captured without its prediction"
+NO_FEATURE = "captured without a feature of the candidate"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Pairs:
     candidates: set[str] = field(default_factory=set)
     skipped: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def left_out(self) -> int:
+        """Rows of the release that nobody can judge the candidate by."""
+        return sum(self.skipped.get(reason, 0) for reason in (NO_PREDICTION, NO_FEATURE))
+
     def skip(self, reason: str, rows: int = 1) -> None:
         """Count rows that cannot be compared."""
         if rows:
@@ -93,10 +100,10 @@ def of_candidate(paths: Sequence[Path], candidate: Candidate, baseline: str = ""
         if baseline and row.get("digest") != baseline:
             found.skip(OTHER_VERSION)
         elif row["prediction"] is None:
-            found.skip("captured without its prediction")
+            found.skip(NO_PREDICTION)
         elif missing := needed - row["features"].keys():
             absent |= missing
-            found.skip("captured without a feature of the candidate")
+            found.skip(NO_FEATURE)
         elif (identity := hashlib.sha256(json.dumps(row).encode()).digest()) in seen:
             found.skip("captured twice")
         else:
@@ -134,7 +141,7 @@ def of_mirror(paths: Sequence[Path], others: Sequence[Path], baseline: str = "")
         if baseline and one.get("digest") != baseline:
             found.skip(OTHER_VERSION)
         elif one["prediction"] is None or other["prediction"] is None:
-            found.skip("captured without its prediction")
+            found.skip(NO_PREDICTION)
         elif any(one["features"][name] != other["features"][name] for name in names):
             found.skip("of the same request id and other features")
         else:
@@ -168,7 +175,7 @@ def asking_bundle(bundle: Bundle) -> Candidate:
         prediction = loaded.predict(validator.batch(rows, locs, len(rows)))
         return [Answer(value) for value in prediction.values]
 
-    return Candidate(list(contract.names), bundle.digest, _one_by_one(predict, RequestError))
+    return Candidate(list(contract.names), bundle.digest, _in_halves(predict, RequestError))
 
 
 def asking_service(client: Client) -> Candidate:
@@ -180,11 +187,11 @@ def asking_service(client: Client) -> Candidate:
         response = client.post("/predict/batch", {"instances": rows})
         return [Answer(entry["prediction"]) for entry in response["predictions"]]
 
-    return Candidate(names, info["digest"], _one_by_one(predict, RefusedRequestError))
+    return Candidate(names, info["digest"], _in_halves(predict, RefusedRequestError))
 
 
-def _one_by_one(predict: Ask, refused: type[Exception]) -> Ask:
-    """Ask all rows at once; if one of them is refused, each alone."""
+def _in_halves(predict: Ask, refused: type[Exception]) -> Ask:
+    """Ask all rows at once; if that is refused, each half, so that one row costs few requests."""
 
     def ask(rows: list[Features]) -> list[Answer]:
         try:
@@ -192,7 +199,8 @@ def _one_by_one(predict: Ask, refused: type[Exception]) -> Ask:
         except refused as error:
             if len(rows) == 1:
                 return [Answer(refusal=_reason(error))]
-        return [answer for row in rows for answer in ask([row])]
+        half = len(rows) // 2
+        return [*ask(rows[:half]), *ask(rows[half:])]
 
     return ask
 

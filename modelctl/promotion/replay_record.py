@@ -59,6 +59,7 @@ class Release:
             rows=found.rows,
             refused=found.refused,
             changed=found.changed,
+            left_out=found.left_out,
             psi=max(0.0, found.max_psi),  # sums of floats may end just below 0
             tolerance=tolerance,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import rules, variant_past, variant_rules
-from modelctl.repository import edits, overrides, variants
+from modelctl.repository import edits, names, overrides, variants
 from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
@@ -71,11 +71,17 @@ def plan_add(
     edit = variants.plan(variants.path(repository, environment, model, name), content)
     known = variants.read(repository.folder(environment, model))
     before = known.get(name)
+    if before is None:
+        _require_own_names(repository, environment, model, name)
     if edit.has_changes:
         found = rules.freeze_violations(model, environment, now)
         found += _share_violations(known | {name: variants.Variant(name, content)})
         if before is None or before.content.artifacts != content.artifacts:
             found += variant_past.entry_violations(repository, environment, model, content, now)
+        if content.serves_more(before.content if before else None):
+            found += variant_past.abort_violations(
+                repository, environment, model, content.artifacts
+            )
         if content.starts_serving(before.content if before else None):
             found += variant_past.replay_violations(
                 repository, environment, model, content.artifacts
@@ -120,6 +126,7 @@ def plan_promote(
         [
             *rules.freeze_violations(model, environment, now),
             *rules.window_violations(model, environment, now),
+            *variant_past.abort_violations(repository, environment, model, content.artifacts),
             *variant_past.replay_violations(repository, environment, model, content.artifacts),
         ]
     )
@@ -131,6 +138,20 @@ def plan_promote(
     if record.is_file() and planned[0].has_changes:
         planned.append(overrides.plan(record, None))
     return version, planned
+
+
+def _require_own_names(
+    repository: Repository, environment: Environment, model: str, name: str
+) -> None:
+    """Raise RefusedError for a variant whose objects would have the names of others."""
+    place = (environment.name, model)
+    others = variants.of_releases(repository)
+    # The last one is blamed for a name that two have.
+    known = {key: value for key, value in others.items() if key != place}
+    known[place] = [*others.get(place, ()), name]
+    for release, variant, problem in names.object_violations(known):
+        if (release, variant) == (place, name):
+            raise RefusedError(f"the variant name '{name}': {problem}", fix="choose another name")
 
 
 def _share_violations(known: dict[str, variants.Variant]) -> list[str]:

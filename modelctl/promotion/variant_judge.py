@@ -46,7 +46,7 @@ class Variants:
             content = self._content(path, entry)
             if match is None or environment is None or content is None:
                 continue
-            key = (path, *content.artifacts, bool(content.share))
+            key = (path, *content.artifacts, content.share, content.match)
             if key in seen:
                 continue
             seen.add(key)
@@ -73,6 +73,10 @@ class Variants:
         if not before or before.artifacts != content.artifacts:
             found = variant_past.entry_violations(
                 judge, environment, model, content, self.now, target
+            )
+        if content.serves_more(before):
+            found += variant_past.abort_violations(
+                judge, environment, model, content.artifacts, target
             )
         if content.starts_serving(before):
             found += variant_past.replay_violations(

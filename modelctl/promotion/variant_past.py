@@ -13,7 +13,7 @@ from modelctl.cluster import evidence
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules, variant_rules
 from modelctl.promotion.variant_rules import Past
-from modelctl.repository import history, replays, trees, variants, verifications
+from modelctl.repository import aborts, history, replays, trees, variants, verifications
 from modelctl.repository.versions import Version, read_version
 
 if TYPE_CHECKING:
@@ -49,6 +49,26 @@ def entry_violations(
         read(root, each, model, content, now, commit) for each in repository.previous(environment)
     ]
     return variant_rules.entry_violations(model, environment, content, pasts, now)
+
+
+def abort_violations(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    artifacts: Artifacts,
+    commit: str = "HEAD",
+) -> list[str]:
+    """Why an image and a bundle may get no users: a Rollout aborted them on the way here, or here.
+
+    What was there before the abort may stay, and shrink.
+    """
+    if environment.promotion == "auto":
+        return []
+    image, bundle = artifacts
+    way = repository.way_to(environment)
+    known = (aborts.of_variant(repository, each, model, artifacts, commit) for each in way)
+    version = Version(image=image, model=bundle)
+    return rules.abort_violations(model, version, [each for each in known if each])
 
 
 def replay_violations(

@@ -30,7 +30,9 @@ AGGREGATES = {"proportion": ("any", "all"), "mean": ("mean", "sum")}
 
 Column = Annotated[str, StringConstraints(pattern=r"^\S(.{0,98}\S)?$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Squares and quotients of such numbers, and of their squares, are still finite.
+LARGEST = 1e50
+Positive = Annotated[float, Field(ge=1 / LARGEST, le=LARGEST, allow_inf_nan=False)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 State = Literal["planned", "running", "ended"]

@@ -39,6 +39,14 @@ class Limits(BaseModel):
             description="Largest share of rows that the version refuses, 0 to 1.",
         ),
     ] = 0.0
+    max_left_out: Annotated[
+        Share,
+        Field(
+            alias="maxLeftOut",
+            description="Largest share of the release's rows that lack a feature of the version, "
+            "or their prediction, 0 to 1.",
+        ),
+    ] = 0.0
     min_rows: Annotated[
         int,
         Field(
@@ -66,7 +74,7 @@ class Replayed(BaseModel):
     """The record of a replay: captured requests that `baseline` answered, asked of `candidate`.
 
     Both are digests of bundles. Of `rows` the candidate refused `refused`; of the others `changed`
-    have another answer. `release` is `environment/model`.
+    have another answer. `left_out` more could not be asked. `release` is `environment/model`.
     """
 
     model_config = STRICT
@@ -77,6 +85,7 @@ class Replayed(BaseModel):
     rows: Count
     refused: Count
     changed: Count
+    left_out: Count = 0
     psi: Size
     tolerance: Size
 
@@ -110,6 +119,12 @@ def violations(limits: Limits, found: Replayed) -> list[str]:
             "rows that the candidate refuses",
             limits.max_refused,
             found.refused / max(1, found.rows),
+            ".2%",
+        ),
+        (
+            "rows that are left out",
+            limits.max_left_out,
+            found.left_out / max(1, found.rows + found.left_out),
             ".2%",
         ),
         ("tolerance", limits.tolerance, found.tolerance, "g"),

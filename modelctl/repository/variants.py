@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import edits, plain_files, yamlfile
+from modelctl.repository import edits, names, plain_files, yamlfile
 from modelctl.repository.strict_model import STRICT
 from modelctl.repository.versions import ImageVersion, ModelVersion
 
@@ -32,13 +32,8 @@ FILES = f":(glob)environments/*/*/{FOLDER}/*.yaml"  # as git calls them
 MAX_SHARING = 2
 # Beyond it Kubernetes cuts the names of pods, which metrics and alerts go by; the chart refuses it.
 MAX_OBJECT_NAME = 46
-# Objects of a release that the chart calls <release>-<suffix>, and the arm without a variant.
-RESERVED = frozenset(
-    (
-        *("canary", "headless", "jwt", "mirror", "preview", "primary", "smoke", "stable", "test"),
-        *("verdict", "watch", "waypoint"),
-    )
-)
+# The arm without a variant is called primary.
+RESERVED = names.SUFFIXES | {"primary"}
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Quantity = str | int | float
@@ -89,6 +84,12 @@ class Content(_Strict):
         had_share = before is not None and before.artifacts == self.artifacts and before.share
         return bool(self.share and not had_share)
 
+    def serves_more(self, before: Content | None) -> bool:
+        """Whether it gets users whom this version did not have before; a shadow answers nobody."""
+        if before is None or before.artifacts != self.artifacts:
+            return True
+        return self.share > before.share or self.match not in (None, before.match)
+
     @model_validator(mode="after")
     def _one_role(self) -> Content:
         if self.mirror and self.share:
@@ -133,6 +134,15 @@ class Variant:
 def paths(folder: Path) -> list[Path]:
     """The variant files in the folder of a model, sorted as Argo CD sorts them."""
     return sorted((folder / FOLDER).glob("*.yaml"))
+
+
+def of_releases(repository: Repository) -> dict[names.Release, list[str]]:
+    """The names of the variants of each release, from listings alone."""
+    root = repository.root / "environments"
+    return {
+        (environment, model): [file.stem for file in paths(root / environment / model)]
+        for environment, model in repository.releases()
+    }
 
 
 def path(repository: Repository, environment: Environment, model: str, name: str) -> Path:

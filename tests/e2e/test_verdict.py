@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from sandbox import arrival, images, lock, observe, pipeline, releases
+from sandbox import arrival, images, lock, netns, observe, pipeline, releases
 from sandbox.buildah import open_storage
 from sandbox.bundles import read_bundle, run_modelctl
 from sandbox.errors import AbortedError
 from tests import rendering
 
-from . import faulty, observing, test_canary
+from . import faulty, observing, runbooks, test_canary
 from .ad_hoc import applied, merged
 from .loop import measured
 from .progressive import Delivered, watching_weights
@@ -68,18 +68,22 @@ MEMORY = {"resources": {"requests": {"memory": "384Mi"}, "limits": {"memory": "3
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, the check that has to find it, and the pause of each connection in seconds."""
+    """A fault, and the check that has to find it within so many seconds of the canary's traffic.
+
+    `pause`: of each connection between two requests, in seconds.
+    """
 
     fault: str
     check: str
+    seconds: float
     pause: float
 
 
 CASES = (
-    Case("forgetful", "availability", 0.03),
-    Case("shifted", "predictions", 0.03),
+    Case("forgetful", "availability", 180, 0.03),
+    Case("shifted", "predictions", 300, 0.03),
     # Slow requests queue up: fewer, so that none is shed.
-    Case("slow", "latency", 0.06),
+    Case("slow", "latency", 300, 0.06),
 )
 
 
@@ -139,6 +143,10 @@ def test_a_faulty_version_is_aborted_and_git_goes_back(
         with pytest.raises(AbortedError) as aborted:
             arrival.wait_healthy(layout, gitops, loop.release(NAME))
         status = run_modelctl(layout, loop.worktree, "status", "iris", "--env", "dev").stdout
+        if case is CASES[0]:
+            inside = layout.inner_kubeconfig
+            pages = [runbooks.PAGES / name for name in runbooks.OF_ROLLOUTS]
+            runbooks.diagnose(loop, pages, judged, observing.URL, inside, netns.enter_argv)
         why = " ".join(aborted.value.found.split())
         releases.roll_back(layout, gitops, "dev", "iris", why[: pipeline.MAX_REASON], aborted=True)
         gitops.push()
@@ -156,8 +164,8 @@ def test_a_faulty_version_is_aborted_and_git_goes_back(
 
     assert seen.values == [(0,), (WEIGHT,), (0,)], seen.states
     begun, ended = (at for at, _ in seen.states[1:])
-    measured(f"{case.fault}: aborted by {case.check}", ended - begun, 120)
-    assert ended - begun < 180
+    measured(f"{case.fault}: aborted by {case.check}", ended - begun, case.seconds)
+    assert ended - begun < case.seconds
     assert report["versions"][bundle.version] > 0, "the canary answered nobody"
     if case.check == "availability":
         assert 0 < report["failed"] < report["requests"] / 100, report

@@ -74,7 +74,7 @@ SCENARIOS = (
         ("modelctl/cluster/bootstrap.py", "modelctl/cluster/context.py", "argocd/*"),
     ),
     Scenario(
-        "test_canary.py", 240,
+        "test_canary.py", 230,
         (f"{CHART}rollout*", f"{CHART}_rollout*", "argocd/templates/models.yaml",
          "modelctl/cluster/transition.py", "sandbox/progressive.py", "tools/argo-rollouts/*"),
         ("delivery",),
@@ -177,7 +177,7 @@ SCENARIOS = (
         group=RELEASES,
     ),
     Scenario(
-        "test_switch.py", 180,
+        "test_switch.py", 100,
         (f"{CHART}rollout*", f"{CHART}smoke*", "sandbox/progressive.py"),
         ("delivery",),
         group=DELIVERY,
@@ -192,7 +192,7 @@ SCENARIOS = (
     ),
     Scenario("test_upgrade.py", 90, (CHART, VALUES), group=RELEASES),
     Scenario(
-        "test_variants.py", 240,
+        "test_variants.py", 180,
         (f"{CHART}_variants*", f"{CHART}backendtrafficpolicy*", "modelctl/delivery/assignment.py",
          "sandbox/gateway.py", "tools/envoy-gateway/*", "tools/envoy/*"),
         ("gateway",),
@@ -208,7 +208,7 @@ SCENARIOS = (
     Scenario("test_walkthroughs.py", 160, ("docs/tutorial/*", "docs/how-to/add-an-environment.md")),
 )  # fmt: skip
 # What the loop itself runs beside the cluster.
-LOOP_TOOLS = ("traefik", "crds-traefik")
+LOOP_TOOLS = ("traefik", "crds-traefik", "delivery")
 
 
 @dataclass(frozen=True)
@@ -257,9 +257,9 @@ def group_of(file: str, marked: str = "") -> str:
 def rounds(choice: Choice, planned: Sequence[Mapping[str, str]] = ROUNDS) -> list[dict[str, str]]:
     """The groups that a run has tests of, with their titles: those of a round run side by side.
 
-    The loop has tests in the first two. `planned`: the rounds on the shared sandbox, or afterwards.
+    The loop has tests in the first three. `planned`: those on the shared sandbox, or afterwards.
     """
-    chosen = {ARGOCD, RELEASES, *map(group_of, choice.files)}
+    chosen = {ARGOCD, RELEASES, DELIVERY, *map(group_of, choice.files)}
     picked = [{name: title for name, title in each.items() if name in chosen} for each in planned]
     return [each for each in picked if each]
 

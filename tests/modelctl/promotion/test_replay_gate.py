@@ -222,12 +222,17 @@ def test_a_first_release_needs_none(released: Path) -> None:
 
 
 def test_limits_of_a_model_replace_those_of_all(waiting: Path) -> None:
-    text = '    replay: {"*": {maxChanged: 0}, other: {maxChanged: 0.5}}\n'
-    write_rules(waiting, text)
+    write_rules(waiting, '    replay: {"*": {maxChanged: 0}, other: {maxChanged: 0.5}}\n')
     with pytest.raises(RefusedError, match="is not replayed"):
         promote()
     write_rules(waiting, "    replay: {other: {maxChanged: 0}}\n", "other models")
     promote("--dry-run")
+
+
+def test_limits_for_a_model_that_nobody_has_are_refused(waiting: Path) -> None:
+    write_rules(waiting, "    replay: {irsi: {maxChanged: 0}}\n")
+    with pytest.raises(RefusedError, match="is for 'irsi', which no environment has; expected"):
+        run("check")
 
 
 def test_an_override_leaves_the_rule_out(waiting: Path) -> None:

@@ -78,10 +78,35 @@ class TestFiles:
             write(target, {FOREST.replace("forest", name): variant(name, 5)})
         assert "a, b, c have a share: expected at most 2" in problems(target)
 
-    def test_objects_of_another_model_keep_their_names(self, target: Path) -> None:
-        folder = FOREST.replace("iris/variants/forest.yaml", "iris-forest")
-        write(target, {FOREST: variant("forest"), f"{folder}/settings.yaml": "{}\n"})
-        assert "the names of those of 'iris-forest'" in problems(target)
+    @pytest.mark.parametrize(
+        ("first", "second", "shared"),
+        [
+            ("iris/variants/forest", "iris-forest/settings", "iris-forest"),
+            ("iris/variants/a-b", "iris-a/variants/b", "iris-a-b"),
+            ("iris/variants/a", "iris/variants/a-jwt", "iris-a-jwt"),
+            *(
+                ("iris/settings", f"iris-{suffix}/settings", f"iris-{suffix}")
+                for suffix in ("canary", "stable", "preview", "headless", "waypoint", "watch")
+            ),
+        ],
+    )
+    def test_objects_of_other_releases_keep_their_names(
+        self, target: Path, first: str, second: str, shared: str
+    ) -> None:
+        """Also if the first is on the target branch already, and the branch adds the second."""
+        for place in (first, second):
+            head, _, stem = place.rpartition("/")
+            text = variant(stem, 0, NEW) if head.endswith("variants") else "{}\n"
+            # The name decides, before anything else of the folder is complete.
+            write(target, {f"environments/production/{place}.yaml": text})
+            if place == first:
+                assert "has objects named" not in problems(target)
+                commit_all(target, "first")
+                git(target, "branch", "--force", "main")
+        assert f"has objects named {shared} too" in problems(target)
+        commit_all(target, "second")
+        with pytest.raises(RefusedError, match=f"has objects named {shared} too"):
+            judge()
 
     def test_nothing_renders_variants_of_a_model_without_a_release(self, target: Path) -> None:
         write(target, {FOREST: variant("forest")})
@@ -222,6 +247,12 @@ class TestCommands:
         for name in ("a", "b"):
             commit(target, **{FOREST.replace("forest", name): variant(name, 5, OLD)})
         with pytest.raises(RefusedError, match="a, b, forest have a share: expected at most 2"):
+            run("variant", "add", "iris", "forest", *ENV, "--share", "10")
+
+    def test_add_refuses_the_names_of_another_model(self, target: Path) -> None:
+        folder = FOREST.replace("iris/variants/forest.yaml", "iris-forest")
+        write(target, {f"{folder}/settings.yaml": "{}\n"})
+        with pytest.raises(RefusedError, match="'iris-forest' has objects named iris-forest too"):
             run("variant", "add", "iris", "forest", *ENV, "--share", "10")
 
     def test_add_refuses_a_freeze(self, target: Path) -> None:
