@@ -98,6 +98,11 @@ args:
   - name: stable-hash
     valueFrom:
       podTemplateHashValue: Stable
+  {{- if and .Values.rollout.analysis.enabled .Values.model.digest }}
+  # Changes together with the pods; the controller may start with templates of the version before.
+  - name: digest
+    value: {{ .Values.model.digest | quote }}
+  {{- end }}
 {{- end -}}
 
 {{/* What has to pass before a blue-green switch: a prediction, and the AnalysisTemplates of users. */}}
