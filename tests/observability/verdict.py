@@ -11,7 +11,7 @@ from modelctl.delivery import sequence
 from modelctl.delivery.sequence import Counts, Interval, Limits
 from tests import rendering
 from tests.observability import rules
-from tests.observability.arms import CANARY, EDGES, SECONDS, STABLE, Pod
+from tests.observability.arms import CANARY, DIGEST, EDGES, SECONDS, STABLE, Pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
