@@ -188,6 +188,10 @@ class Seen:
         """The states in order, without their times."""
         return [state for _, state in self.states]
 
+    def wait(self, state: Any) -> None:
+        """Wait until that is the last state: a Rollout is Healthy a moment before."""
+        eventually(f"weights {state}", lambda: (self.values[-1:] == [state], self.states), 10)
+
 
 @contextmanager
 def watching(

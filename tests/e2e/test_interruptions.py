@@ -70,6 +70,7 @@ def test_a_controller_killed_in_mid_canary_goes_on_where_it_was(
             finally:
                 process.ensure(loop.layout, rollouts.controller(loop.layout))
             measured("on after the controller is back", release.wait("promoted", "Healthy"), 40)
+            seen.wait((0,))
             release.wait_synced()
     assert alone == [(0,), (20,)], "nobody changes weights meanwhile"
     assert seen.values == [(0,), (20,), (50,), (100,), (0,)], seen.states
@@ -92,6 +93,7 @@ def test_the_autoscaler_scales_both_versions_of_a_canary(
             with loop.probing(gateway, sample, URL, *gentle) as after:
                 release.rollouts("promote")
                 release.wait("promoted", "Healthy")
+                seen.wait((0,))
         measured("from two pods to four in mid-canary", seconds, 60)
         assert seen.values == [(0,), (50,), (100,), (0,)], seen.states
         for report in (before, heavy, after):
