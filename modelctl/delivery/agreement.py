@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelctl.drift import measures
+from modelctl.repository import replay_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,18 +107,12 @@ class Limits:
         default = None if all(limit is None for limit in given) else 0.0
         refused = default if self.refused is None else self.refused
         left_out = default if self.left_out is None else self.left_out
-        checks = (
-            ("changed answers", self.changed, found.changed_ratio, ".2%"),
-            ("PSI of the predictions", self.psi, found.max_psi, ".3f"),
-            ("rows that the candidate refuses", refused, found.refused_ratio, ".2%"),
-            ("rows that are left out", left_out, found.left_out_ratio, ".2%"),
+        return replay_limits.too_few(found.rows - found.refused, 1) + replay_limits.over(
+            changed=(self.changed, found.changed_ratio),
+            psi=(self.psi, found.max_psi),
+            refused=(refused, found.refused_ratio),
+            left_out=(left_out, found.left_out_ratio),
         )
-        nothing = ["answered rows: expected at least 1, found 0"] * (found.rows == found.refused)
-        return nothing + [
-            f"{what}: expected at most {limit:{form}}, found {value:{form}}"
-            for what, limit, value, form in checks
-            if limit is not None and value > limit
-        ]
 
 
 def compare(pairs: Pairs, *, tolerance: float, min_slice: int) -> Agreement:

@@ -172,7 +172,7 @@ def plan_promotion(
     )
     comparison = None
     if has_changes:
-        comparison = _comparison(repository, environment, model, version)
+        comparison = replays.in_history(repository, environment, model, version.model.digest)
         way = repository.way_to(environment)
         on_record = (aborts.in_history(repository, each, model, version) for each in way)
         aborted = [each for each in on_record if each]
@@ -212,15 +212,6 @@ def _known(
     if source.verification:
         passed = verifications.passed(repository.root, source, model, version)
     return gates.Source(source, known, passed)
-
-
-def _comparison(
-    repository: Repository, environment: Environment, model: str, version: Version
-) -> Comparison | None:
-    if environment.replay_limits(model) is None:
-        return None
-    ran = (entry.version for entry in history.read(repository, environment, model))
-    return replays.asked(repository.root, environment, model, ran, version.model.digest)
 
 
 def _sources(

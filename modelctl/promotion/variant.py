@@ -76,16 +76,9 @@ def plan_add(
     if edit.has_changes:
         found = rules.freeze_violations(model, environment, now)
         found += _share_violations(known | {name: variants.Variant(name, content)})
-        if before is None or before.content.artifacts != content.artifacts:
-            found += variant_past.entry_violations(repository, environment, model, content, now)
-        if content.serves_more(before.content if before else None):
-            found += variant_past.abort_violations(
-                repository, environment, model, content.artifacts
-            )
-        if content.starts_serving(before.content if before else None):
-            found += variant_past.replay_violations(
-                repository, environment, model, content.artifacts
-            )
+        found += variant_past.change_violations(
+            repository, environment, model, before.content if before else None, content, now
+        )
         rules.ensure_allowed(found)
     return edit
 

@@ -50,7 +50,11 @@ class Variants:
             if key in seen:
                 continue
             seen.add(key)
-            found = self._violations(environment, match[2], path, content)
+            before = self._content(path, self.branch.before.get(path))
+            judge, target = self.branch.judge, self.branch.target
+            found = variant_past.change_violations(
+                judge, environment, match[2], before, content, self.now, target
+            )
             yield from (f"{path}: {violation}" for violation in found)
 
     def is_winner(self, path: str, version: Version) -> bool:
@@ -63,26 +67,6 @@ class Variants:
             for content in contents
         )
         return is_beside and version.chart == _chart(self.branch.text_before(path))
-
-    def _violations(
-        self, environment: Environment, model: str, path: str, content: Content
-    ) -> list[str]:
-        before = self._content(path, self.branch.before.get(path))
-        judge, target = self.branch.judge, self.branch.target
-        found = []
-        if not before or before.artifacts != content.artifacts:
-            found = variant_past.entry_violations(
-                judge, environment, model, content, self.now, target
-            )
-        if content.serves_more(before):
-            found += variant_past.abort_violations(
-                judge, environment, model, content.artifacts, target
-            )
-        if content.starts_serving(before):
-            found += variant_past.replay_violations(
-                judge, environment, model, content.artifacts, target
-            )
-        return found
 
     @cached_property
     def _environments(self) -> dict[str, Environment]:

@@ -13,7 +13,7 @@ from modelctl.cluster import evidence
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules, variant_rules
 from modelctl.promotion.variant_rules import Past
-from modelctl.repository import aborts, history, replays, trees, variants, verifications
+from modelctl.repository import aborts, replays, trees, variants, verifications
 from modelctl.repository.versions import Version, read_version
 
 if TYPE_CHECKING:
@@ -26,6 +26,27 @@ if TYPE_CHECKING:
 
     Artifacts = tuple[ImageVersion, ModelVersion]
     Found = tuple[Artifacts, Version | None]
+
+
+def change_violations(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    before: Content | None,
+    content: Content,
+    now: datetime,
+    commit: str = "HEAD",
+) -> list[str]:
+    """Why the content of a variant may not change to this; what is known up to a commit counts."""
+    artifacts = content.artifacts
+    found = []
+    if before is None or before.artifacts != artifacts:
+        found = entry_violations(repository, environment, model, content, now, commit)
+    if content.serves_more(before):
+        found += abort_violations(repository, environment, model, artifacts, commit)
+    if content.starts_serving(before):
+        found += replay_violations(repository, environment, model, artifacts, commit)
+    return found
 
 
 def entry_violations(
@@ -82,11 +103,8 @@ def replay_violations(
 
     A shadow answers nobody, so that it needs no replay.
     """
-    if environment.replay_limits(model) is None:
-        return []
     bundle = artifacts[1]
-    ran = (entry.version for entry in history.read(repository, environment, model, commit))
-    asked = replays.asked(repository.root, environment, model, ran, bundle.digest)
+    asked = replays.in_history(repository, environment, model, bundle.digest, commit)
     return rules.replay_violations(model, environment, bundle.version, asked)
 
 

@@ -13,6 +13,8 @@ MAX_ROWS = 10**12
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# A limit, None for none, and what was found.
+Bound = tuple[float | None, float]
 Count = Annotated[int, Field(ge=0, le=MAX_ROWS)]
 
 
@@ -112,30 +114,36 @@ class Replayed(BaseModel):
 
 def violations(limits: Limits, found: Replayed) -> list[str]:
     """What exceeds its limit."""
-    most = (
-        ("changed answers", limits.max_changed, found.changed / max(1, found.answered), ".2%"),
-        ("PSI of the predictions", limits.max_psi, found.psi, ".3f"),
-        (
-            "rows that the candidate refuses",
-            limits.max_refused,
-            found.refused / max(1, found.rows),
-            ".2%",
-        ),
-        (
-            "rows that are left out",
-            limits.max_left_out,
-            found.left_out / max(1, found.rows + found.left_out),
-            ".2%",
-        ),
-        ("tolerance", limits.tolerance, found.tolerance, "g"),
+    exceeded = over(
+        changed=(limits.max_changed, found.changed / max(1, found.answered)),
+        psi=(limits.max_psi, found.psi),
+        refused=(limits.max_refused, found.refused / max(1, found.rows)),
+        left_out=(limits.max_left_out, found.left_out / max(1, found.rows + found.left_out)),
+        tolerance=(limits.tolerance, found.tolerance),
     )
-    exceeded = [
+    return exceeded + too_few(found.answered, limits.min_rows)
+
+
+def over(
+    *, changed: Bound, psi: Bound, refused: Bound, left_out: Bound, tolerance: Bound = (None, 0.0)
+) -> list[str]:
+    """What exceeds its limit, of ratios, an index and a difference."""
+    most = (
+        ("changed answers", changed, ".2%"),
+        ("PSI of the predictions", psi, ".3f"),
+        ("rows that the candidate refuses", refused, ".2%"),
+        ("rows that are left out", left_out, ".2%"),
+        ("tolerance", tolerance, "g"),
+    )
+    return [
         f"{what}: expected at most {limit:{form}}, found {value:{form}}"
-        for what, limit, value, form in most
+        for what, (limit, value), form in most
         if limit is not None and value > limit
     ]
-    if found.answered < limits.min_rows:
-        exceeded.append(
-            f"answered rows: expected at least {limits.min_rows:,}, found {found.answered:,}"
-        )
-    return exceeded
+
+
+def too_few(answered: int, least: int) -> list[str]:
+    """That fewer rows were answered than needed, if so."""
+    if answered >= least:
+        return []
+    return [f"answered rows: expected at least {least:,}, found {answered:,}"]

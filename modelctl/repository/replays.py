@@ -72,6 +72,20 @@ def asked(
     return Comparison(limits, served, find(root, environment, model, served, candidate))
 
 
+def in_history(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    candidate: str,
+    commit: str = "HEAD",
+) -> Comparison | None:
+    """What is `asked` of a bundle, as known up to a commit. Raises ModelctlError."""
+    if environment.replay_limits(model) is None:
+        return None
+    ran = (entry.version for entry in history.read(repository, environment, model, commit))
+    return asked(repository.root, environment, model, ran, candidate)
+
+
 def find(
     root: Path, environment: Environment, model: str, baseline: str, candidate: str
 ) -> Replayed | None:
