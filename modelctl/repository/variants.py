@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import edits, names, plain_files, yamlfile
+from modelctl.repository import edits, names, plain_files, scalars, yamlfile
 from modelctl.repository.strict_model import STRICT
 from modelctl.repository.versions import ImageVersion, ModelVersion
 
@@ -35,9 +35,6 @@ MAX_SHARING = 2
 MAX_OBJECT_NAME = 46
 # The arm without a variant is called primary.
 RESERVED = names.SUFFIXES | {"primary"}
-
-# What Helm's reader of YAML takes for true, false or nothing.
-WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Quantity = str | int | float
@@ -179,7 +176,7 @@ def name_violation(model: str, name: str) -> str:
     if name in RESERVED:
         reserved = ", ".join(sorted(RESERVED))
         return f"the variant name '{name}' is reserved, as are {reserved}"
-    if name in WORDS:
+    if scalars.is_word(name):
         return (
             f"the variant name '{name}' is a boolean in YAML: expected a name that needs no quotes"
         )
