@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from modelctl.commands import _result, _table
 from modelctl.commands._options import (
+    FiniteRange,
     environment_filter_option,
     environment_option,
     html_option,
@@ -82,8 +82,7 @@ def assign(model: str, environment: str, units: tuple[str, ...], output: str) ->
 @environment_option("--env", "Environment of the experiment")
 @click.option(
     "--units-per-day",
-    type=click.FloatRange(min=0, min_open=True, max=MAX_UNITS_PER_DAY),
-    callback=lambda _context, _option, value: _require_number(value),
+    type=FiniteRange(min=0, min_open=True, max=MAX_UNITS_PER_DAY),
     help="New units per day, in all arms together, to print days",
 )
 @output_option
@@ -237,13 +236,6 @@ def _moment(at: datetime | None) -> datetime:
             fix="leave --at out: before the planned end confidence sequences hold at every look",
         )
     return moment
-
-
-def _require_number(value: float | None) -> float | None:
-    """The value of an option. Raises BadParameter for NaN, which no range of click refuses."""
-    if value is not None and math.isnan(value):
-        raise click.BadParameter("nan is not a number.")
-    return value
 
 
 @contextmanager

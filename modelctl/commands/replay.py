@@ -201,9 +201,9 @@ def _print(found: Agreement) -> None:
     if found.refused:
         click.echo(f"refused by the candidate: {found.refused:,} ({found.refused_ratio:.2%})")
     for reason, rows in found.refusals:
-        console.print(f"  {rows:,}: {reason}", soft_wrap=True, markup=False)
+        console.print(f"  {rows:,}: {reason}", soft_wrap=True)
     for before, after, rows in found.transitions:
-        console.print(f"  {before} → {after}: {rows:,}", soft_wrap=True, markup=False)
+        console.print(f"  {before} → {after}: {rows:,}", soft_wrap=True)
     if found.slices and (found.changed or found.max_difference):
         is_numeric = found.max_difference is not None
         columns = ["slices that change most", "rows", "changed"]

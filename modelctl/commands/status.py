@@ -172,7 +172,7 @@ def _print_table(current: status.Status) -> None:
         for check in release.live.checks if release.live else ():
             style = "red" if check.phase in ("Failed", "Error") else ""
             line = f"{release.name} check {check}"
-            console.print(line, style=style, soft_wrap=True, markup=False)
+            console.print(line, style=style, soft_wrap=True)
         for refusal in release.live.refusals if release.live else ():
             console.print(f"{release.name} refused: {refusal}", style="red", soft_wrap=True)
     for note in (*current.notes, current.looked):

@@ -74,14 +74,11 @@ def changes_since_start(
 ) -> list[Commit]:
     """The commits that changed the file after the experiment had begun, newest first; that it was
     stopped changes nothing of what it asks."""
-    root, path = repository.root, experiments.path(repository, environment, model)
-    commits = gitrepo.commits_of(root, path)
-    name = str(path.relative_to(root))
-    texts = gitrepo.texts_at(root, [(commit.id, name) for commit in commits])
-    asked = [re.sub(r"(?m)^stopped:.*\n?", "", text or "") for text in texts]
+    known = _texts(repository.root, experiments.path(repository, environment, model))
+    asked = [re.sub(r"(?m)^stopped:.*\n?", "", text or "") for _, text in known]
     return [
         commit
-        for commit, text, before in zip(commits, asked, [*asked, ""][1:], strict=True)
+        for (commit, _), text, before in zip(known, asked, [*asked, ""][1:], strict=True)
         if text != before and _when(commit) > experiment.start
     ]
 
@@ -118,15 +115,11 @@ def _variant_notes(
     repository: Repository, environment: Environment, model: str, experiment: Experiment
 ) -> Iterator[str]:
     """Which arms had another image or bundle before, within the experiment."""
-    root = repository.root
     for arm in experiment.variants:
         path = variants.path(repository, environment, model, arm)
-        commits = gitrepo.commits_of(root, path)
-        name = str(path.relative_to(root))
-        texts = gitrepo.texts_at(root, [(commit.id, name) for commit in commits])
         known = [
             (commit, ran)
-            for commit, text in zip(commits, texts, strict=True)
+            for commit, text in _texts(repository.root, path)
             if (ran := _artifacts(path, text)) is not None
         ]
         changed = [
@@ -140,6 +133,14 @@ def _variant_notes(
                 f"the version of {arm} changed during the experiment, last in "
                 f"{changed[0].id[:10]}: its units met two models"
             )
+
+
+def _texts(root: Path, path: Path) -> list[tuple[Commit, str | None]]:
+    """The commits that changed a file, newest first, each with its text then."""
+    commits = gitrepo.commits_of(root, path)
+    name = str(path.relative_to(root))
+    texts = gitrepo.texts_at(root, [(commit.id, name) for commit in commits])
+    return list(zip(commits, texts, strict=True))
 
 
 def _artifacts(path: Path, text: str | None) -> object:

@@ -22,6 +22,7 @@ from scipy.stats import binom
 from sandbox import gateway as envoy_gateway
 from sandbox.bundles import run_modelctl
 from sandbox.proc import run
+from tests.modelctl.delivery import experiment_files
 
 from . import session
 from .ad_hoc import AdHoc, AdHocReleases
@@ -42,22 +43,9 @@ MEANWHILE_ROUNDS = 4
 # So rarely a share of a fair gateway is further off.
 CHANCE = 1e-6
 EXPERIMENT = {
-    "hypothesis": "The forest is accepted more often.",
-    "owner": "@ml-team",
-    "unit": {"header": "x-user-id"},
+    **experiment_files.CONTENT,
     "arms": {"primary": 100 - SHARE, "forest": SHARE},
-    "start": "2026-11-01T00:00:00Z",
-    "end": "2026-11-15T00:00:00Z",
-    "plannedUnits": 8000,
-    "metrics": [
-        {
-            "name": "accepted",
-            "kind": "proportion",
-            "direction": "increase",
-            "minimumEffect": 0.05,
-            "baseline": 0.3,
-        }
-    ],
+    "metrics": [experiment_files.metric(minimumEffect=0.05, baseline=0.3)],
 }
 
 
