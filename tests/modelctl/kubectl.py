@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -209,7 +210,8 @@ def install(
 
 def answer(folder: Path, name: str, content: Any) -> None:
     """Let it answer with other objects from now on."""
-    # At once: a stub that runs meanwhile reads the old objects or the new ones.
-    written = folder / f"{name}.json.new"
-    written.write_text(json.dumps(content))
-    written.replace(folder / f"{name}.json")
+    # At once: a stub that runs meanwhile reads the old objects or the new ones. By a name of its
+    # own, because several threads may write the same answer.
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as written:
+        json.dump(content, written)
+    Path(written.name).replace(folder / f"{name}.json")
