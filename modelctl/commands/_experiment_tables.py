@@ -39,10 +39,11 @@ def print_standings(found: list[Standing]) -> None:
             for arm, share in experiment.arms.items()
         )
         end, units = f"{experiment.end:%Y-%m-%d %H:%M}", f"{experiment.planned_units:,}"
-        table.add_row(f"{entry.environment}-{entry.model}", entry.state, end, units, arms)
+        state = f"{entry.state}, void" if entry.changed else entry.state
+        table.add_row(f"{entry.environment}-{entry.model}", state, end, units, arms)
     console.print(table)
     for entry in found:
-        for note in entry.notes:
+        for note in (*map(str, entry.changed), *entry.notes):
             console.print(f"{entry.environment}-{entry.model}: {note}", soft_wrap=True)
     running = [entry for entry in found if entry.state == "running"]
     units_of = {str(entry.experiment.unit) for entry in running}

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.commands import _experiment_tables, _result
+from modelctl.commands._edit import DisplayOptions
 from modelctl.commands._options import (
     FiniteRange,
+    dry_run_option,
     environment_filter_option,
     environment_option,
     html_option,
     model_argument,
     output_option,
 )
+from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.errors import ModelctlError
+from modelctl.promotion import rules
+from modelctl.promotion.pull_request import PullRequest
 from modelctl.repository import experiments, yamlfile
 from modelctl.repository.checkout import Repository
 
@@ -153,6 +158,41 @@ def status(model: str | None, environment: str, output: str) -> None:
 @command.command()
 @model_argument
 @environment_option("--env", "Environment of the experiment")
+@pull_request_option
+@dry_run_option
+@output_option
+def stop(model: str, environment: str, pull_request: bool, dry_run: bool, output: str) -> None:
+    """Stop the experiment of MODEL before its planned end: `stopped` in experiment.yaml.
+
+    From then on the versions and shares of its arms may change, in the same pull request too. What
+    runs does not change.
+
+    \b
+    Example:
+      modelctl experiment stop iris --env production
+    """
+    with planning_checkout(for_pull_request=pull_request) as repository:
+        target = repository.environment(environment)
+        now = datetime.now(UTC)
+        if experiments.require(repository, target, model).state(now) == "ended":
+            name = f"the experiment of {model} in {environment}"
+            _result.echo(output, f"{name} has ended already", {"changes": [], "written": False})
+            return
+        rules.ensure_allowed(rules.freeze_violations(model, target, now))
+        title = f"Stop the experiment of {model} in {environment}"
+        request = PullRequest(
+            branch=f"experiment/{environment}-{model}",
+            title=title,
+            body=title,
+            edits=experiments.plan_stop(repository, target, model, now),
+        )
+        display = DisplayOptions(dry_run, output)
+        propose_or_write(repository, request, wanted=pull_request, display=display)
+
+
+@command.command()
+@model_argument
+@environment_option("--env", "Environment of the experiment")
 @click.option(
     "--outcomes",
     "path",
@@ -178,7 +218,7 @@ def analyze(
     """Say what the outcomes of the experiment of MODEL prove, and what to do.
 
     The arm of each unit is computed from its id. If units did not arrive in the planned shares
-    (sample ratio mismatch, p < 0.001) nothing is analysed. Before the planned end intervals are
+    (sample ratio mismatch, p < 0.001), or an arm got another version meanwhile, nothing is analysed. Before the planned end intervals are
     confidence sequences, which hold at every look; at the end Welch's t-test and the test of two
     proportions. p-values are Holm's over all primary metrics and variants.
 
@@ -197,9 +237,11 @@ def analyze(
     target = repository.environment(environment)
     experiment = experiments.require(repository, target, model)
     now = _moment(at)
+    entry = standing.read(repository, target, model, now)
+    if entry:
+        entry.require_valid()
     found = outcomes.read(path, experiment)
     result = analysis.analyse(model, environment, experiment, found, now)
-    entry = standing.read(repository, target, model, now)
     result.notes.extend(entry.notes if entry else ())
     if plot:
         with _writing(plot):

@@ -164,8 +164,8 @@ class Experiment(_Strict):
     stopped: Annotated[
         Time | None,
         Field(
-            description="When it was stopped before its end, in UTC; `modelctl variant promote` "
-            "and `remove` and `modelctl retire` write it. `end` stays as it was planned."
+            description="When it was stopped before its end, in UTC; `modelctl experiment stop`, "
+            "`variant promote`, `variant remove` and `retire` write it. `end` stays as it was planned."
         ),
     ] = None
     planned_units: Annotated[
