@@ -165,7 +165,8 @@ class Experiment(_Strict):
         Time | None,
         Field(
             description="When it was stopped before its end, in UTC; `modelctl experiment stop`, "
-            "`variant promote`, `variant remove` and `retire` write it. `end` stays as it was planned."
+            "`variant promote`, `variant remove` and `retire` write it. `end` stays as it was "
+            "planned."
         ),
     ] = None
     planned_units: Annotated[
