@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -112,7 +111,7 @@ def changes_since_start(
     """The commits that changed the file after the experiment had begun, newest first; that it was
     stopped changes nothing of what it asks."""
     known = _texts(repository.root, experiments.path(repository, environment, model))
-    asked = [re.sub(r"(?m)^stopped:.*\n?", "", text or "") for _, text in known]
+    asked = [experiments.asked(text or "") for _, text in known]
     return [
         commit
         for (commit, _), text, before in zip(known, asked, [*asked, ""][1:], strict=True)
