@@ -180,7 +180,7 @@ def test_units_that_no_client_sends_are_refused(asked: Path, unit: str) -> None:
         run("experiment", "assign", "iris", *ENV, unit)
 
 
-@pytest.mark.parametrize("days", ["nan", "inf", "0", "-1"])
+@pytest.mark.parametrize("days", ["nan", "inf", "0", "-1", "1_0", "\u0661"])
 def test_units_per_day_are_a_finite_number(asked: Path, days: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         run("experiment", "plan", "iris", *ENV, "--units-per-day", days)
