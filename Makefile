@@ -264,6 +264,7 @@ bench-memory: $(VENV) models ## measure the memory of each bundle, shared and fo
 .PHONY: bench-verdict
 bench-verdict: $(VENV) ## simulate canaries of known truth: what aborts them, and when (writes docs/explanation/verdict.md)
 	$(BIN)/python -m benchmarks.verdict --write
+	$(BIN)/python -m benchmarks.verdict_means --write
 
 ## --- Supply chain: signatures, SBOM, provenance, vulnerabilities
 
