@@ -142,8 +142,8 @@ def tally(times: Iterable[Counts]) -> Tally:
         stable = each.stable * each.canary_count / both
         gap = canary - stable
         step = weight * _squared_step(before, each) if before else 0.0
-        parts = (weight, canary, stable, gap**2, gap * weight, weight**2)
-        parts += (step, weight if before else 0.0)
+        alone = (weight, canary, stable, gap**2, gap * weight, weight**2)
+        parts = (*alone, step, weight if before else 0.0)
         sums = [total + part for total, part in zip(sums, parts, strict=True)]
         before = each
     return Tally(*sums)

@@ -220,10 +220,9 @@ def without(helm: str, keys: placement.Keys, folder: Path) -> list[rendering.Res
     escaped = ".".join(key.replace(".", "\\.") for key in keys)
     file = folder / f"{'.'.join(keys).replace('/', '_')}.yaml"
     file.write_text(yaml.safe_dump(node), encoding="utf-8")
+    minimal = rendering.values(MINIMAL)
     return [
-        rendering.try_template(
-            *(helm, rendering.CHART, "iris", "ml-dev", *rendering.values(MINIMAL)), *more
-        )
+        rendering.try_template(helm, rendering.CHART, "iris", "ml-dev", *minimal, *more)
         for more in (["--set", f"{escaped}=null"], rendering.values(file))
     ]
 
