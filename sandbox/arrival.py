@@ -49,7 +49,7 @@ def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
     display = rollout.RolloutDisplay(*([] if is_tty else [_discard]), is_tty=is_tty)
     applications = rollout.applications_probe(layout, gitops, expected, display)
 
-    def replica_sets(name: str) -> dict[str, Any]:
+    def replica_set(name: str) -> dict[str, Any]:
         return _get(layout, f"{REPLICA_SETS.format(release.namespace)}/{name}")
 
     def probe() -> Answer:
@@ -64,7 +64,7 @@ def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
                 fix=f"inspect the AnalysisRuns in {release.namespace}",
             )
         deployment = read_deployment(layout, release)
-        if reason := rollout_failure(deployment, release, replica_sets):
+        if reason := rollout_failure(deployment, release, replica_set):
             raise WaitError(
                 f"the rollout of {release.name} failed",
                 found=reason,
