@@ -68,8 +68,10 @@ def test_an_overlay_serves_the_model_with_kubectl_alone(
         seconds = eventually("all pods are ready", lambda: ready(loop, namespace), 120)
         measured(f"kustomize overlay {overlay.name} serves", seconds, 30)
         address = loop.get("service", "model", f"--namespace={namespace}")["spec"]["clusterIP"]
-        curl = ("curl", "-sS", "--data", f"@{sample}", f"http://{address}/predict")
-        answer = run(netns.enter_argv([*curl, "-HContent-Type: application/json"])).stdout
+        # kube-proxy follows a pod that has become ready; until then the address refuses.
+        curl = ("curl", "-sS", "--retry", "10", "--retry-connrefused", "--data", f"@{sample}")
+        words = (*curl, "-HContent-Type: application/json", f"http://{address}/predict")
+        answer = run(netns.enter_argv(list(words))).stdout
         assert "prediction" in json.loads(answer), answer
 
 
