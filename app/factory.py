@@ -13,7 +13,7 @@ from werkzeug.routing import BaseConverter
 
 from app.admission import Deadline, parse_deadline
 from app.errors import RequestError
-from app.inbound import Inbound
+from app.request import Request
 from app.routes import ROUTES, Route, answer, route_for_port, unmatched_route
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from app.service import Service
 
-# Key of the WSGI environment under which `asgi` passes the Inbound.
-INBOUND = "app.inbound"
+# Key of the WSGI environment under which the front passes its Request.
+REQUEST = "app.request"
 
 
 class Segment(BaseConverter):
@@ -59,13 +59,13 @@ def _view(service: Service, route: Route) -> Callable[..., Response]:
 
 
 def _respond(service: Service, route: Route, arguments: dict[str, str]) -> Response:
-    inbound: Inbound = request.environ.get(INBOUND) or _inbound(service)
+    inbound: Request = request.environ.get(REQUEST) or _inbound(service)
     inbound.arguments = arguments
     reply = answer(service, route_for_port(service, route, inbound), inbound)
     return Response(reply.body, reply.status, reply.fields())
 
 
-def _inbound(service: Service) -> Inbound:
+def _inbound(service: Service) -> Request:
     """The request as received from a WSGI server."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     max_timeout_ms = service.settings.request_timeout_ms
@@ -75,7 +75,9 @@ def _inbound(service: Service) -> Inbound:
     except RequestError as error:
         deadline, refused = Deadline(max_timeout_ms), error
     port = int(request.environ.get("SERVER_PORT") or 0)
-    return Inbound(request.path, port, headers, _read, deadline, refused=refused)
+    return Request(
+        request.method, request.path, port, headers, _read, deadline, refused=refused
+    )
 
 
 def _read() -> bytes:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.observability import logs
-from app.worker import Logger, Worker
+from app.front.front import Front
+from app.front.worker import Logger, Worker
 
 if TYPE_CHECKING:
     from app.service import Service
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 KEEPALIVE_SECONDS = 65
 # A worker without a heartbeat for this long hangs and is replaced; not a request timeout.
 HEARTBEAT_SECONDS = 60
-# Per worker; most are idle connections of proxies, at a few kilobytes each.
-MAX_CONNECTIONS = 2000
 # Allocations between two garbage collections (700 by default).
 GARBAGE_THRESHOLD = 20_000
 # Time a worker needs to notice the signal, linger and exit, beyond the time for its requests.
@@ -36,18 +35,14 @@ MARGIN_SECONDS = 3
 def options(settings: Settings, service: Service) -> dict[str, Any]:
     """gunicorn's configuration for these settings."""
     Worker.drain_seconds = settings.drain_seconds
+    Worker.graceful_seconds = settings.graceful_timeout_seconds
+    Worker.create_front = staticmethod(lambda application: Front(application, service))
     ports = [settings.port, *([settings.metrics_port] if settings.metrics_port else [])]
     return {
         "bind": [f"{settings.host}:{port}" for port in ports],
         "workers": settings.worker_count,
         "worker_class": Worker,
         "logger_class": Logger,
-        "asgi_lifespan": "off",
-        # `app.worker` reads this parser's state; the fast path bypasses it anyway.
-        "http_parser": "python",
-        "worker_connections": MAX_CONNECTIONS,
-        # Drop queued requests of disconnected clients immediately.
-        "asgi_disconnect_grace_period": 0,
         "preload_app": True,
         "keepalive": KEEPALIVE_SECONDS,
         "timeout": HEARTBEAT_SECONDS,

@@ -14,7 +14,7 @@ from app.protocols.invocations import CSV
 from app.responses import json_reply
 
 if TYPE_CHECKING:
-    from app.inbound import Inbound
+    from app.request import Request
     from app.observability.outcome import Outcome
     from app.responses import Reply
     from app.service import Service
@@ -30,13 +30,13 @@ LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/json-li
                "application/jsonlines", "application/x-jsonlines")  # fmt: skip
 
 
-def native_predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+def native_predict(service: Service, inbound: Request, outcome: Outcome) -> Reply:
     """POST /predict and /predict/batch: one row or several, by position or by name."""
     _require_type(inbound, JSON_TYPES, "application/json")
     return service.answer(_body(service, inbound), inbound.deadline, outcome, service.native.read)
 
 
-def invocations(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+def invocations(service: Service, inbound: Request, outcome: Outcome) -> Reply:
     """POST /invocations: MLflow's protocol, as JSON or as CSV."""
     _require_type(inbound, (*JSON_TYPES, CSV), "application/json or text/csv")
     reads = service.invocations
@@ -44,18 +44,18 @@ def invocations(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
     return service.answer(_body(service, inbound), inbound.deadline, outcome, read)
 
 
-def v1_models(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def v1_models(service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """GET /v1/models: the loaded model."""
     return service.v1.models()
 
 
-def v1_status(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
+def v1_status(service: Service, inbound: Request, _outcome: Outcome) -> Reply:
     """GET /v1/models/<model>: whether it is ready."""
     _require_loaded_model(service, inbound)
     return service.v1.status(ready=service.is_accepting)
 
 
-def v1_predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+def v1_predict(service: Service, inbound: Request, outcome: Outcome) -> Reply:
     """POST /v1/models/<model>:predict."""
     _require_loaded_model(service, inbound)
     return service.answer(
@@ -63,34 +63,34 @@ def v1_predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
     )
 
 
-def v2_server(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_server(service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """GET /v2: name, version and extensions of this server."""
     return service.v2.server(__version__)
 
 
-def v2_live(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_live(_service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """GET /v2/health/live: the process responds."""
     return json_reply({"live": True})
 
 
-def v2_ready(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_ready(service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """GET /v2/health/ready: the model is loaded, verified and warmed up."""
     return json_reply({"ready": service.is_accepting}, 200 if service.is_accepting else 503)
 
 
-def v2_metadata(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_metadata(service: Service, inbound: Request, _outcome: Outcome) -> Reply:
     """GET /v2/models/<model>[/versions/<version>]: inputs and outputs."""
     _require_loaded_model(service, inbound)
     return service.v2.metadata(service.engine.name)
 
 
-def v2_model_ready(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_model_ready(service: Service, inbound: Request, _outcome: Outcome) -> Reply:
     """GET /v2/models/<model>[/versions/<version>]/ready."""
     _require_loaded_model(service, inbound)
     return service.v2.model_ready(ready=service.is_accepting)
 
 
-def v2_infer(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+def v2_infer(service: Service, inbound: Request, outcome: Outcome) -> Reply:
     """POST /v2/models/<model>[/versions/<version>]/infer, with or without binary tensors."""
     _require_loaded_model(service, inbound)
     header_length = inbound.headers.get(HEADER.lower())
@@ -102,7 +102,7 @@ def v2_infer(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
     )
 
 
-def _require_loaded_model(service: Service, inbound: Inbound) -> None:
+def _require_loaded_model(service: Service, inbound: Request) -> None:
     """Raises RequestError 404 unless the URL names the loaded model and, if any, its version."""
     loaded = {"model": service.v2.name, "version": service.version}
     for word, name in inbound.arguments.items():
@@ -111,13 +111,13 @@ def _require_loaded_model(service: Service, inbound: Inbound) -> None:
             raise RequestError(404, f"unknown-{word}", f"Unknown {word}", detail)
 
 
-def _protocol_body(service: Service, inbound: Inbound) -> bytes:
+def _protocol_body(service: Service, inbound: Request) -> bytes:
     """The body of a V1 or V2 request. Raises RequestError."""
     _require_type(inbound, PROTOCOL_TYPES, "application/json or application/octet-stream")
     return _body(service, inbound)
 
 
-def _require_type(inbound: Inbound, types: tuple[str, ...], expected: str) -> None:
+def _require_type(inbound: Request, types: tuple[str, ...], expected: str) -> None:
     """Raises RequestError 415."""
     if inbound.media_type in types:
         return
@@ -131,7 +131,7 @@ def _require_type(inbound: Inbound, types: tuple[str, ...], expected: str) -> No
     )
 
 
-def _body(service: Service, inbound: Inbound) -> bytes:
+def _body(service: Service, inbound: Request) -> bytes:
     """The body without its Content-Encoding. Raises RequestError.
 
     This runs where the prediction does, so that inflating a large body never stops the event loop.

@@ -38,12 +38,12 @@ from app.responses import Reply, json_reply, problem
 from app.urls import UNMATCHED, URLS, V2_MODEL, Url
 
 if TYPE_CHECKING:
-    from app.inbound import Inbound
+    from app.request import Request
     from app.service import Service
 
 # Request ids accepted from callers: they are copied into logs and headers.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-Work = Callable[["Service", "Inbound", Outcome], Reply]
+Work = Callable[["Service", "Request", Outcome], Reply]
 
 
 @dataclass(frozen=True)
@@ -54,29 +54,29 @@ class Route:
     work: Work
 
 
-def health(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def health(_service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """Liveness: the process responds. Depends neither on the model nor on load."""
     return json_reply({"status": "ok"})
 
 
-def ready(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def ready(service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """Readiness: loaded, verified and warmed up."""
     if not service.is_ready or service.is_draining:
         return json_reply({"status": "draining" if service.is_draining else "starting"}, 503)
     return json_reply({"status": "ready", "digest": service.bundle.digest})
 
 
-def metrics(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
+def metrics(service: Service, inbound: Request, _outcome: Outcome) -> Reply:
     """Prometheus metrics, summed over the workers."""
     return Reply(200, *service.metrics.exposition(inbound.headers.get("accept", "")))
 
 
-def model_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def model_info(service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """The public part of the manifest."""
     return json_reply(service.info())
 
 
-def version_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def version_info(service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """Versions of model, engine, Python and libraries."""
     libraries = ("flask", "gunicorn", "numpy", "orjson")
     return json_reply(
@@ -89,12 +89,12 @@ def version_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Repl
     )
 
 
-def openapi(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def openapi(service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """The OpenAPI document of this model, built at start-up."""
     return Reply(200, service.openapi)
 
 
-def docs(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def docs(service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
     """The page to try the model, unless it is disabled."""
     if service.docs is None:
         raise RequestError(
@@ -127,7 +127,7 @@ WORK: dict[str, Work] = {
 ROUTES = tuple(Route(url, WORK[url.path]) for url in URLS)
 
 
-def answer(service: Service, route: Route, inbound: Inbound) -> Reply:
+def answer(service: Service, route: Route, inbound: Request) -> Reply:
     """Run the work of a route and record its outcome; errors become problem documents."""
     outcome, reply = run_work(service, route, inbound)
     record_outcome(service, route, outcome)
@@ -140,7 +140,7 @@ def record_outcome(service: Service, route: Route, outcome: Outcome) -> None:
     service.flush()
 
 
-def run_work(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, Reply]:
+def run_work(service: Service, route: Route, inbound: Request) -> tuple[Outcome, Reply]:
     """Run the work of a route without recording it; safe to call in a thread."""
     requested = inbound.headers.get("x-request-id", "")
     request_id = requested if REQUEST_ID.fullmatch(requested) else os.urandom(16).hex()
@@ -178,14 +178,14 @@ def run_work(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome,
 def unmatched_route(error: RequestError, path: str) -> Route:
     """A route that raises the error, for requests that match no other."""
 
-    def work(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    def work(_service: Service, _inbound: Request, _outcome: Outcome) -> Reply:
         raise error
 
     is_open_protocol = path.startswith(("/v1/", "/v2/"))
     return Route(Url(UNMATCHED, is_open_protocol=is_open_protocol), work)
 
 
-def route_for_port(service: Service, route: Route, inbound: Inbound) -> Route:
+def route_for_port(service: Service, route: Route, inbound: Request) -> Route:
     """The route, or one that raises 404 if it belongs to the other port."""
     metrics_port = service.settings.metrics_port
     if metrics_port is None or (inbound.port == metrics_port) == (route.url.path == "/metrics"):
@@ -211,7 +211,7 @@ def prediction_routes(service: Service) -> dict[str, tuple[Route, dict[str, str]
     return routes
 
 
-def _admitted_work(route: Route, inbound: Inbound) -> Work:
+def _admitted_work(route: Route, inbound: Request) -> Work:
     """The work of a route. Raises the RequestError of a request that was already refused."""
     if inbound.refused is not None:
         raise inbound.refused

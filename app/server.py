@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 
-from app.asgi import Bridge
 from app.factory import create_app
 from app.gunicorn_conf import options
 from app.service import Service, load_service
@@ -32,7 +31,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Called by gunicorn in the master (preload): the application of every worker."""
-        return Bridge(create_app(self._service), self._service)
+        return create_app(self._service)
 
 
 def run(settings: Settings, started: float) -> None:

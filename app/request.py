@@ -1,4 +1,4 @@
-"""A request as the routes see it, whether it came from the event loop or from WSGI."""
+"""A request as the routes see it, whether it came through the front or from a WSGI server."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Inbound:
+class Request:
     """One request. Header names are lower-case; `read` returns the body and may raise."""
 
+    method: str
     path: str
     port: int
     headers: Mapping[str, str]
     read: Callable[[], bytes]
     deadline: Deadline
+    query: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    # The error of a request refused before routing: too slow, too large, too many in flight.
+    # The error of a request refused before routing: malformed, too slow, too large, too many.
     refused: RequestError | None = None
     # When the request was complete: queueing counts from here, a slow client's time does not.
     received: float = field(default_factory=time.perf_counter)
