@@ -69,22 +69,17 @@ def _inbound(service: Service) -> Request:
     """The request as received from a WSGI server."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     max_timeout_ms = service.settings.request_timeout_ms
-    refused = None
+    refused, body = None, b""
+    deadline = Deadline(max_timeout_ms)
     try:
         deadline = parse_deadline(headers.get("x-request-timeout-ms"), max_timeout_ms)
+        body = request.get_data(cache=False)
     except RequestError as error:
-        deadline, refused = Deadline(max_timeout_ms), error
-    port = int(request.environ.get("SERVER_PORT") or 0)
-    return Request(
-        request.method, request.path, port, headers, _read, deadline, refused=refused
-    )
-
-
-def _read() -> bytes:
-    try:
-        return request.get_data(cache=False)
+        refused = error
     except HTTPException as error:
-        raise _request_error(error) from error
+        refused = _request_error(error)
+    port = int(request.environ.get("SERVER_PORT") or 0)
+    return Request(request.method, request.path, port, headers, body, deadline, refused=refused)
 
 
 def _request_error(error: HTTPException) -> RequestError:

@@ -136,4 +136,4 @@ def _body(service: Service, inbound: Request) -> bytes:
 
     This runs where the prediction does, so that inflating a large body never stops the event loop.
     """
-    return inflate.decode(inbound.headers, inbound.read(), service.settings.max_body_bytes)
+    return inflate.decode(inbound.headers, inbound.body, service.settings.max_body_bytes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from app.admission import Deadline
     from app.errors import RequestError
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Request:
-    """One request. Header names are lower-case; `read` returns the body and may raise."""
+    """One request; header names are lower-case."""
 
     method: str
     path: str
     port: int
     headers: Mapping[str, str]
-    read: Callable[[], bytes]
+    body: bytes
     deadline: Deadline
     query: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)

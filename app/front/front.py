@@ -38,6 +38,8 @@ class Front:
         self._service = service
         self._metrics_port = service.settings.metrics_port
         self._routes = prediction_routes(service)
+        # Targets as they are sent -> paths, of what is asked most.
+        self.paths = {path.encode(): path for path in self._routes}
         self._thread: ThreadPoolExecutor | None = None
         self._responses: list[tuple[Http1, bytes]] = []
         self.max_timeout_ms = service.settings.request_timeout_ms
@@ -49,7 +51,8 @@ class Front:
         # Those with a body that is arriving.
         self.receiving: set[Http1] = set()
         self.loop = asyncio.get_event_loop()
-        self.now = self.loop.time
+        # The loop's time, as of the last look at the connections: exact enough for their limits.
+        self.time = self.loop.time()
 
     # -- connections
     def add(self, connection: Http1) -> bool:
@@ -91,8 +94,7 @@ class Front:
     def _predict(self, connection: Http1, route: Route, request: Request) -> None:
         service = self._service
         if request.refused is None:
-            size = len(request.read())
-            size = max_decoded_bytes(request.headers, size, self.max_body_bytes)
+            size = max_decoded_bytes(request.headers, len(request.body), self.max_body_bytes)
             if service.expected_seconds(size) > INLINE_SECONDS:
                 request.refused = service.in_flight.refusal()
                 if request.refused is None:
@@ -169,13 +171,14 @@ class Front:
 
     def sweep_bodies(self) -> None:
         """Refuse bodies that are late."""
+        self.time = self.loop.time()
         for connection in list(self.receiving):
             if connection.is_overdue():
                 connection.time_out()
 
     def sweep(self, keep_alive_seconds: float) -> None:
         """Close connections that have been silent for too long, and flush the metrics."""
-        now = self.now()
+        now = self.time
         limits = {
             "idle": keep_alive_seconds,
             "head": memory.HEAD_SECONDS,

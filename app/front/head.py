@@ -7,7 +7,7 @@ length beside a transfer coding. Here is what it leaves to a server.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -33,39 +33,43 @@ SINGLE = frozenset({"host", "content-length", "content-type", "authorization"})
 class Head:
     """Method, target, version and fields; names of fields are lower-case."""
 
-    method: str = ""
-    target: bytes = b""
-    version: str = "1.1"
-    headers: dict[str, str] = field(default_factory=dict)
-    count: int = 0
-    repeated: str = ""
+    method: str
+    target: bytes
+    version: str
+    headers: dict[str, str]
 
-    def add(self, name: bytes, value: bytes) -> None:
-        """Add a field; repeated ones are joined, as RFC 9110, 5.3 has it."""
-        self.count += 1
-        key = KNOWN.get(name) or name.decode("latin-1").lower()
-        text = value.decode("latin-1").rstrip(" \t")
-        if key in self.headers:
-            if key in SINGLE:
-                self.repeated = key
-            text = f"{self.headers[key]},{text}"
-        self.headers[key] = text
+    @classmethod
+    def read(
+        cls, method: str, target: bytes, version: str, fields: list[tuple[bytes, bytes]]
+    ) -> Head:
+        """Read the fields. Raises RequestError 400, 417 or 426."""
+        headers: dict[str, str] = {}
+        for name, value in fields:
+            key = KNOWN.get(name) or name.decode("latin-1").lower()
+            text = value.decode("latin-1").rstrip(" \t")
+            if key in headers:
+                # RFC 9110, 5.3: several fields of a name are one list.
+                if key in SINGLE:
+                    raise malformed(f"expected one field {key}, found several")
+                text = f"{headers[key]},{text}"
+            headers[key] = text
+        head = cls(method, target, version, headers)
+        head._verify()
+        return head
 
-    def verify(self) -> None:
-        """Raises RequestError 400, 417 or 426."""
-        if self.repeated:
-            raise malformed(f"expected one field {self.repeated}, found several")
-        host = self.headers.get("host")
-        if host is None and self.version != "1.0":
-            raise malformed("expected a field Host")
-        if host is not None and not HOST.fullmatch(host):
+    def _verify(self) -> None:
+        headers = self.headers
+        host = headers.get("host")
+        if host is None:
+            if self.version != "1.0":
+                raise malformed("expected a field Host")
+        elif not HOST.fullmatch(host):
             raise malformed("expected a host and a port in the field Host")
-        expected = self.headers.get("expect")
-        if expected is not None and expected.lower() != "100-continue":
+        if "expect" in headers and headers["expect"].lower() != "100-continue":
             raise RequestError(
                 417, "expectation", "Expectation failed", "expected 100-continue in Expect"
             )
-        if "websocket" in self.headers.get("upgrade", "").lower():
+        if "upgrade" in headers and "websocket" in headers["upgrade"].lower():
             raise RequestError(
                 426, "upgrade", "Upgrade required", "expected HTTP without WebSocket"
             )

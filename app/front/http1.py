@@ -26,8 +26,16 @@ if TYPE_CHECKING:
     from app.responses import Reply
 
 END_OF_HEAD = b"\r\n\r\n"
+# A head that has come in small pieces is searched for its end by as much at a time.
+MAX_PIECE_BYTES = 16_384
+# The usual methods, decoded.
+METHODS = {b"GET": "GET", b"POST": "POST", b"HEAD": "HEAD", b"OPTIONS": "OPTIONS"}
 # The states of a connection, and since when, are what its time limits look at.
 IDLE, HEAD, BODY, WORK, CLOSING = "idle", "head", "body", "work", "closing"
+
+
+class SentAheadError(Exception):
+    """A client has sent more than one request at once."""
 
 
 class Http1(asyncio.BufferedProtocol):
@@ -40,7 +48,9 @@ class Http1(asyncio.BufferedProtocol):
         self.port = 0
         self.request: Request | None = None
         self._parser: Any = None
-        self._head = Head()
+        self._head: Head | None = None
+        self._target = b""
+        self._fields: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._last = b""
         self._parts: list[bytes] = []
@@ -60,7 +70,7 @@ class Http1(asyncio.BufferedProtocol):
         """Called by asyncio."""
         self.transport = transport
         self.port = transport.get_extra_info("sockname")[1]
-        self.since = self.front.now()
+        self.since = self.front.time
         transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         if not self.front.add(self):
             self._keep_alive = False
@@ -92,7 +102,7 @@ class Http1(asyncio.BufferedProtocol):
             self._ahead += bytes(self.front.view[:size])
             self.transport.pause_reading()
             return
-        self._take(self.front.buffer, size)
+        self._take(self.front.view[:size])
 
     def eof_received(self) -> bool:
         """Called by asyncio: the client sends nothing more, but may still read."""
@@ -101,132 +111,160 @@ class Http1(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """Called by asyncio: the client does not read."""
         self._is_writable = False
-        self.since = self.front.now()
+        self.since = self.front.time
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Called by asyncio."""
         self._is_writable = True
-        self.since = self.front.now()
+        self.since = self.front.time
         if self.state != WORK:
             self._go_on()
 
     # -- reading
-    def _take(self, data: bytes | bytearray, end: int) -> None:
+    def _take(self, data: memoryview) -> None:
         """Read on, until a request is complete or nothing is left."""
-        start = 0
+        if self.state == IDLE and self._read_whole(data):
+            return
+        start, end = 0, len(data)
         while start < end:
             if self.state == WORK or not self._is_writable:
-                self._ahead = bytes(data[start:end])
+                self._ahead = bytes(data[start:])
                 self.transport.pause_reading()
-                return
+                break
             if self.state == CLOSING:
-                return
-            stop = self._piece(data, start, end)
-            piece = bytes(data[start:stop])
-            start = stop
+                break
+            piece = bytes(data[start : start + self._piece_size(data, start)])
+            start += len(piece)
             self._feed(piece)
+        self._watch_body()
 
-    def _piece(self, data: bytes | bytearray, start: int, end: int) -> int:
-        """Where the next piece ends: with the head, the body, or anything that may be its end."""
+    def _read_whole(self, data: memoryview) -> bool:
+        """Read at most one request that begins here, as nearly all do; False if there are more.
+
+        Then nothing has been read: the parser is new.
+        """
+        try:
+            self._feed(data)
+        except SentAheadError:
+            self._forget()
+            self.state, self._is_complete = IDLE, False
+            self._parser = httptools.HttpRequestParser(self)
+            return False
+        self._watch_body()
+        return True
+
+    def _watch_body(self) -> None:
+        """Limit the time of a body that has not arrived with its head."""
+        if self.state == BODY:
+            self.front.receiving.add(self)
+        elif self.front.receiving:
+            self.front.receiving.discard(self)
+
+    def _piece_size(self, data: memoryview, start: int) -> int:
+        """How much to read next: up to the end of the head, the body, or what may be its end."""
+        size = len(data) - start
         if self._body_left:
-            return min(end, start + self._body_left)
-        if self._last:
-            # The blank line may have begun before.
-            seam = self._last + bytes(data[start : start + 3])
-            found = seam.find(END_OF_HEAD)
-            if found >= 0:
-                return start + found + 4 - len(self._last)
-        found = data.find(END_OF_HEAD, start, end)
-        return end if found < 0 else found + 4
+            return min(size, self._body_left)
+        # The blank line may have begun before.
+        seam = self._last + bytes(data[start : start + MAX_PIECE_BYTES])
+        found = seam.find(END_OF_HEAD)
+        if found < 0:
+            return min(size, MAX_PIECE_BYTES)
+        return found + len(END_OF_HEAD) - len(self._last)
 
-    def _feed(self, piece: bytes) -> None:
+    def _feed(self, piece: bytes | memoryview) -> None:
         if self.state == IDLE:
-            self.state, self.since = HEAD, self.front.now()
-        if self.state == HEAD:
-            self._head_bytes += len(piece)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(too_large(f"expected at most {MAX_HEAD_BYTES} bytes"))
-                return
-        if self._body_left:
-            self._body_left -= len(piece)
-        else:
-            self._last = piece[-3:] if not piece.endswith(END_OF_HEAD) else b""
+            self.state, self.since = HEAD, self.front.time
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
             self._read_without_upgrade()
-        except httptools.HttpParserInvalidMethodError:
-            self._refuse(RequestError(501, "method", "Not implemented", "unknown method"))
             return
         except httptools.HttpParserError as error:
-            reason = error.__context__
-            known = isinstance(reason, RequestError)
-            self._refuse(reason if known else malformed(str(error)))
+            self._refuse_for(error)
             return
         if self._is_complete:
             self._is_complete = False
-            self._finish()
+            self._keep_alive = self._parser.should_keep_alive() and not self.front.is_draining
+            parts = self._parts
+            self._last = b""
+            self._hand_on(parts[0] if len(parts) == 1 else b"".join(parts))
+            return
+        if not self._body_left:
+            self._last = bytes(piece[-3:])
+        if self.state == HEAD:
+            self._head_bytes += len(piece)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(too_large(f"expected at most {MAX_HEAD_BYTES} bytes"))
+
+    def _refuse_for(self, error: httptools.HttpParserError) -> None:
+        """Refuse what llhttp, or one of its callbacks here, does not take."""
+        reason = error.__context__
+        if isinstance(reason, SentAheadError):
+            raise reason
+        if isinstance(reason, RequestError):
+            self._refuse(reason)
+        elif isinstance(error, httptools.HttpParserInvalidMethodError):
+            self._refuse(RequestError(501, "method", "Not implemented", "unknown method"))
+        else:
+            self._refuse(malformed(str(error)))
 
     def _read_without_upgrade(self) -> None:
         """Read the same head again without its offer to speak another protocol (RFC 9110, 7.8).
 
         llhttp takes what follows for the other protocol; here it is the body.
         """
-        head = self._head
+        method, version = self._parser.get_method(), self._parser.get_http_version()
+        kept = b"".join(
+            b"%b: %b\r\n" % field for field in self._fields if field[0].lower() != b"upgrade"
+        )
         self._is_complete = False
         self._parser = httptools.HttpRequestParser(self)
-        kept = (
-            f"{name}: {text}\r\n"
-            for name, text in head.headers.items()
-            if name not in ("upgrade", "http2-settings")
-        )
-        line = f"{head.method} ".encode() + head.target + f" HTTP/{head.version}\r\n".encode()
-        self._parser.feed_data(line + "".join(kept).encode("latin-1") + b"\r\n")
+        line = b"%b %b HTTP/%b\r\n" % (method, self._target, version.encode())
+        self._feed(line + kept + b"\r\n")
 
     # -- llhttp's callbacks
     def on_message_begin(self) -> None:
         """Called by the parser."""
-        self._head = Head()
+        if self._is_complete:
+            raise SentAheadError
+        self._target = b""
+        self._fields = []
 
     def on_url(self, piece: bytes) -> None:
         """Called by the parser."""
-        self._head.target += piece
+        self._target += piece
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by the parser; of the trailer after a body as well, which nothing reads."""
-        if self.state == BODY:
-            return
-        self._head.add(name, value)
-        if self._head.count > MAX_FIELDS:
-            raise too_large(f"expected at most {MAX_FIELDS} fields")
+        """Called by the parser; after a body for its trailer as well, which nothing reads."""
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Called by the parser: decide about the request before its body is read."""
-        head, parser = self._head, self._parser
-        head.method = parser.get_method().decode()
-        head.version = parser.get_http_version()
-        self._head_bytes = 0
-        if parser.should_upgrade() and "upgrade" in head.headers:
-            if "websocket" in head.headers["upgrade"].lower():
-                head.verify()
+        parser, front = self._parser, self.front
+        if len(self._fields) > MAX_FIELDS:
+            raise too_large(f"expected at most {MAX_FIELDS} fields")
+        method = METHODS.get(parser.get_method()) or parser.get_method().decode()
+        self._head = head = Head.read(
+            method, self._target, parser.get_http_version(), self._fields
+        )
+        if parser.should_upgrade():
             return
-        self.state = BODY
-        head.verify()
-        length = int(head.headers.get("content-length") or 0)
-        limit = self.front.max_body_bytes
-        if length > limit:
-            raise self.front.body_too_large_error()
+        self.state, self._head_bytes = BODY, 0
+        headers = head.headers
+        length = int(headers.get("content-length") or 0)
+        if length > front.max_body_bytes:
+            raise front.body_too_large_error()
         self._body_left = length
-        timeout_ms = self.front.max_timeout_ms
         try:
-            self._deadline = parse_deadline(head.headers.get("x-request-timeout-ms"), timeout_ms)
+            self._deadline = parse_deadline(
+                headers.get("x-request-timeout-ms"), front.max_timeout_ms
+            )
         except RequestError as error:
-            self._deadline, self._refused = Deadline(timeout_ms), error
-        if length or "transfer-encoding" in head.headers:
-            self.front.receiving.add(self)
-            if "expect" in head.headers and head.version != "1.0":
-                self.transport.write(response.CONTINUE)
+            self._deadline, self._refused = Deadline(front.max_timeout_ms), error
+        if "expect" in headers and head.version != "1.0":
+            self.transport.write(response.CONTINUE)
 
     def on_body(self, piece: bytes) -> None:
         """Called by the parser."""
@@ -236,6 +274,8 @@ class Http1(asyncio.BufferedProtocol):
         if not self.front.memory.take(size):
             raise self.front.memory_error()
         self._held += size
+        if self._body_left:
+            self._body_left -= size
         self._parts.append(piece)
 
     def on_message_complete(self) -> None:
@@ -243,35 +283,32 @@ class Http1(asyncio.BufferedProtocol):
         self._is_complete = True
 
     # -- a request and its response
-    def _finish(self) -> None:
-        """The request is complete: hand it to the front."""
-        self._keep_alive = self._parser.should_keep_alive() and not self.front.is_draining
-        self.front.receiving.discard(self)
-        parts = self._parts
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._send_on(body)
-
-    def _send_on(self, body: bytes) -> None:
-        head = self._head
-        self.state, self.since = WORK, self.front.now()
-        timeout_ms = self.front.max_timeout_ms
-        path = query = ""
-        refused = self._refused
-        try:
-            path, query = head.split_target()
-        except RequestError as error:
-            refused = refused or error
-        self.request = Request(
-            head.method, path, self.port, head.headers, lambda: body,
-            self._deadline or Deadline(timeout_ms), query, refused=refused,
-        )  # fmt: skip
-        self.front.handle(self, self.request)
+    def _hand_on(self, body: bytes) -> None:
+        """Hand the request to the front."""
+        head, front = self._head, self.front
+        self.state = WORK
+        headers: dict[str, str] = {}
+        method, path, query, refused = "GET", "", "", self._refused
+        if head is not None:
+            method, headers = head.method, head.headers
+            known = front.paths.get(head.target)
+            if known is None:
+                try:
+                    path, query = head.split_target()
+                except RequestError as error:
+                    refused = refused or error
+            else:
+                path = known
+        deadline = self._deadline or Deadline(front.max_timeout_ms)
+        self.request = request = Request(
+            method, path, self.port, headers, body, deadline, query, refused=refused
+        )
+        front.handle(self, request)
 
     def _refuse(self, error: RequestError) -> None:
         """Answer what is no request, or none that is read to its end, and close."""
         self._refused, self._keep_alive = error, False
-        self._head.method = self._head.method or "GET"
-        self._send_on(b"")
+        self._hand_on(b"")
 
     def is_overdue(self) -> bool:
         """Whether the body should have arrived by now."""
@@ -296,29 +333,31 @@ class Http1(asyncio.BufferedProtocol):
         """Send a response, and read the next request."""
         if self.transport.is_closing():
             return
-        method = self._head.method
-        data = response.encode(reply, keep_alive=self._keep_alive, with_body=method != "HEAD")
+        with_body = self.request is None or self.request.method != "HEAD"
+        data = response.encode(reply, keep_alive=self._keep_alive, with_body=with_body)
         self.front.write(self, data)
 
     def sent(self) -> None:
         """The response is with the transport."""
         self._forget()
         if self._keep_alive:
-            self.state, self.since = IDLE, self.front.now()
-            self._go_on()
+            self.state, self.since = IDLE, self.front.time
+            if self._ahead:
+                self._go_on()
             return
-        self.state, self.since = CLOSING, self.front.now()
+        self.state, self.since = CLOSING, self.front.time
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.transport.resume_reading()
 
     def _forget(self) -> None:
         """Drop what was kept of the request."""
-        self.front.receiving.discard(self)
-        self.front.memory.release(self._held)
-        self._held = self._body_left = self._head_bytes = 0
+        if self._held:
+            self.front.memory.release(self._held)
+            self._held = 0
+        self._body_left = self._head_bytes = 0
         self._parts = []
-        self.request = self._refused = self._deadline = None
+        self.request = self._refused = self._deadline = self._head = None
         self._last = b""
 
     def _go_on(self) -> None:
@@ -327,6 +366,6 @@ class Http1(asyncio.BufferedProtocol):
             return
         ahead, self._ahead = self._ahead, b""
         if ahead:
-            self._take(ahead, len(ahead))
+            self._take(memoryview(ahead))
         if not self._ahead and self.state != WORK:
             self.transport.resume_reading()

@@ -8,6 +8,8 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from app.responses import COMMON_HEADERS
+
 if TYPE_CHECKING:
     from app.responses import Reply
 
@@ -18,22 +20,30 @@ BODILESS = frozenset({204, 304})
 
 def encode(reply: Reply, *, keep_alive: bool, with_body: bool = True) -> bytes:
     """Encode a reply; `with_body` is false for an answer to HEAD, which has the length only."""
-    lines = [f"{name}: {value}\r\n" for name, value in reply.fields().items()]
-    if not keep_alive:
-        lines.append("Connection: close\r\n")
+    body = reply.body
+    more = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
+    if reply.request_id:
+        more = f"{more}X-Request-ID: {reply.request_id}\r\n"
     if reply.status not in BODILESS:
-        lines.append(f"Content-Length: {len(reply.body)}\r\n")
+        more = f"{more}Content-Length: {len(body)}\r\n"
+    else:
+        with_body = False
     return b"%b%b%b\r\n%b" % (
-        _status_line(reply.status),
-        "".join(lines).encode("latin-1"),
+        _constant(reply.status, reply.content_type, keep_alive),
+        more.encode("latin-1"),
         _date(int(time.time())),
-        reply.body if with_body and reply.status not in BODILESS else b"",
+        body if with_body else b"",
     )
 
 
 @functools.cache
-def _status_line(status: int) -> bytes:
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+def _constant(status: int, content_type: str, keep_alive: bool) -> bytes:
+    """The status line, and what every response of a kind has."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in COMMON_HEADERS.items()]
+    lines += [f"Content-Type: {content_type}"] if content_type else []
+    lines += [] if keep_alive else ["Connection: close"]
+    return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
 
 
 @functools.lru_cache(1)

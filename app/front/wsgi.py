@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from app.factory import REQUEST
-from app.responses import Reply
+from app.responses import COMMON_HEADERS, Reply
 
 if TYPE_CHECKING:
     from app.request import Request
 
+# Headers that a response gets from its Reply.
+OURS = frozenset({*COMMON_HEADERS, "Content-Type", "Content-Length", "X-Request-ID"})
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -25,25 +27,16 @@ def call(application: Wsgi, request: Request) -> Reply:
 
     body = b"".join(application(_environ(request), start_response))
     status, fields = started
-    headers = dict(fields)
-    headers.pop("Content-Length", None)
-    return Encoded(status, body, headers)
-
-
-class Encoded(Reply):
-    """A reply whose headers are complete."""
-
-    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        super().__init__(status, body, headers=headers)
-
-    def fields(self) -> dict[str, str]:
-        """Every header of the response except the length."""
-        return self.headers
+    headers = {name: value for name, value in fields if name not in OURS}
+    given = dict(fields)
+    return Reply(
+        status, body, given.get("Content-Type", ""), headers, given.get("X-Request-ID", "")
+    )
 
 
 def _environ(request: Request) -> dict[str, Any]:
     """The WSGI environment of a request (PEP 3333)."""
-    body = request.read()
+    body = request.body
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
