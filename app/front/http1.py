@@ -104,9 +104,8 @@ class Http1(asyncio.BufferedProtocol):
             return
         self._take(self.front.view[:size])
 
-    def eof_received(self) -> bool:
-        """Called by asyncio: the client sends nothing more, but may still read."""
-        return self.state == WORK
+    def eof_received(self) -> None:
+        """Called by asyncio: the client is gone, and what it waits for is dropped."""
 
     def pause_writing(self) -> None:
         """Called by asyncio: the client does not read."""
@@ -186,7 +185,8 @@ class Http1(asyncio.BufferedProtocol):
             return
         if self._is_complete:
             self._is_complete = False
-            self._keep_alive = self._parser.should_keep_alive() and not self.front.is_draining
+            if self.front.is_draining:
+                self._keep_alive = False
             parts = self._parts
             self._last = b""
             self._hand_on(parts[0] if len(parts) == 1 else b"".join(parts))
@@ -205,8 +205,6 @@ class Http1(asyncio.BufferedProtocol):
             raise reason
         if isinstance(reason, RequestError):
             self._refuse(reason)
-        elif isinstance(error, httptools.HttpParserInvalidMethodError):
-            self._refuse(RequestError(501, "method", "Not implemented", "unknown method"))
         else:
             self._refuse(malformed(str(error)))
 
@@ -251,6 +249,8 @@ class Http1(asyncio.BufferedProtocol):
         )
         if parser.should_upgrade():
             return
+        # After the message llhttp has forgotten it.
+        self._keep_alive = parser.should_keep_alive()
         self.state, self._head_bytes = BODY, 0
         headers = head.headers
         length = int(headers.get("content-length") or 0)
