@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from itertools import pairwise
 
 import click
 
 from modelctl.cli import cli
+from modelctl.commands import _result
 from modelctl.errors import ModelctlError
 
 INTERRUPTED = 130
@@ -24,7 +26,8 @@ def main() -> None:
     arguments = sys.argv[1:]
     is_json = _wants_json(arguments)
     try:
-        code = cli.main(arguments, prog_name="modelctl", standalone_mode=False)
+        with _result.alone_on_stdout() if is_json else nullcontext():
+            code = cli.main(arguments, prog_name="modelctl", standalone_mode=False)
     except ModelctlError as error:
         document = _document(error.what, error.expected, error.found, error.fix, error.exit_code)
         print(json.dumps(document) if is_json else f"error: {error}", file=sys.stderr)

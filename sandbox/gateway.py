@@ -66,7 +66,8 @@ def start(layout: Layout) -> str:
     certify(layout)
     kube.apply(layout, [*control_plane(layout), gateway_class(), gateway()])
     found = kube.ObjectProbe(layout, gateway_path(), kube.condition("Programmed"))
-    wait_until("Gateway programmed", found.check, _READY_SECONDS)
+    look = f"run `python3 -m sandbox kubectl get pods,events --namespace {NAMESPACE}`"
+    wait_until("Gateway programmed", found.check, _READY_SECONDS, fix=look)
     return (
         f"Gateway {GATEWAYS}/{GATEWAY} serves on {address(layout)}:{PORT}. In a release set\n"
         f"  httpRoute: {{enabled: true, implementation: envoyGateway, hostnames: [MODEL.example], "
@@ -83,8 +84,9 @@ def stop(layout: Layout) -> None:
     """Remove all but the definitions. Raises CommandError."""
     # In this order, because it is Envoy Gateway that removes the pods of Envoy.
     for objects in ([gateway_class(), gateway()], [*control_plane(layout), *namespaces()]):
+        argv = kube.kubectl_argv(layout, ["delete", "--ignore-not-found", "--filename=-"])
         text = as_json({"apiVersion": "v1", "kind": "List", "items": objects})
-        kube.kubectl(layout, ["delete", "--ignore-not-found", "--filename=-"], stdin=text)
+        run(argv, stdin=text, timeout_seconds=_READY_SECONDS)
 
 
 def address(layout: Layout) -> str:

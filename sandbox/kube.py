@@ -52,12 +52,25 @@ def get(layout: Layout, path: str) -> dict[str, Any] | None:
 @contextmanager
 def watching(layout: Layout, *paths: str) -> Iterator[Callable[[float], None]]:
     """Watch lists of the API meanwhile; gives a pause for `wait_until` that a change ends early."""
-    ca, cert, key = _administrator(layout)
-    urls = [f"{kubeconfig.INNER_SERVER}{path}?watch=true" for path in paths]
-    with watch.watching(
-        [partial(http_stream, url, ca=ca, cert=cert, key=key) for url in urls]
-    ) as pause:
+    with watch.watching([partial(_changes, layout, path) for path in paths]) as pause:
         yield pause
+
+
+def events(layout: Layout, path: str, since: str = "") -> Iterator[dict[str, Any]]:
+    """Yield each change of a list as `{type, object}`, until the stream ends or is silent.
+
+    `since` is the resource version after which it begins; empty: with what there is. Raises OSError
+    or HTTPException.
+    """
+    yield from map(json.loads, _changes(layout, path, since))
+
+
+def _changes(layout: Layout, path: str, since: str = "") -> Iterator[bytes]:
+    """The lines of a watch of a list."""
+    ca, cert, key = _administrator(layout)
+    begin = f"&resourceVersion={since}" if since else ""
+    url = f"{kubeconfig.INNER_SERVER}{path}?watch=true{begin}"
+    return http_stream(url, ca=ca, cert=cert, key=key)
 
 
 def _administrator(layout: Layout) -> tuple[Path, Path, Path]:

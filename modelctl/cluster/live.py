@@ -15,14 +15,16 @@ from modelctl.repository.followed import SHORT_COMMIT
 from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import timedelta
 
+    from modelctl.cluster.analysis import Check
     from modelctl.cluster.argocd import Report
     from modelctl.cluster.transition import Transition
     from modelctl.cluster.workload import Workload
     from modelctl.repository.followed import Branch
-    from modelctl.repository.versions import Version
+    from modelctl.repository.variants import Variant
+    from modelctl.repository.versions import ImageVersion, ModelVersion, Version
 
 MISSING, UNKNOWN, HEALTHY, SYNCED = "Missing", "Unknown", "Healthy", "Synced"
 
@@ -34,7 +36,8 @@ class Live:
     `sync` and `health` are Argo CD's words as far as they are still true: Unknown once they are out
     of date, OutOfSync if git has a newer commit, Progressing while pods are replaced. `revision` is
     the commit that Argo CD compared at `looked_at` (ISO 8601). `problems` says what differs from
-    git, `refusals` why pods refused their bundle, `transition` how far a Rollout has got.
+    git, `refusals` why pods refused their bundle, `transition` how far a Rollout has got, `checks`
+    what its analyses have found while it is not promoted.
     """
 
     sync: str = ""
@@ -49,6 +52,7 @@ class Live:
     problems: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     transition: Transition | None = None
+    checks: tuple[Check, ...] = ()
 
     @property
     def is_current(self) -> bool:
@@ -146,16 +150,34 @@ def _chart(report: Report, version: Version) -> str:
 
 
 def _pod_problems(version: Version, report: Report, pods: Workload | None) -> Iterator[str]:
-    images = pods.images if pods else report.images
-    digests = [image.rpartition("@")[2] for image in images if "@" in image]
-    if digests and version.image.digest not in digests:
+    yield from _image_problems(version.image, pods.images if pods else report.images)
+    if pods is not None:
+        yield from _served_problems(version.model, pods)
+
+
+def _image_problems(image: ImageVersion, images: Sequence[str]) -> Iterator[str]:
+    digests = [each.rpartition("@")[2] for each in images if "@" in each]
+    if digests and image.digest not in digests:
         yield f"runs another image than in git: {short(digests[0])}"
-    if pods is None:
-        return
+
+
+def _served_problems(model: ModelVersion, pods: Workload) -> Iterator[str]:
     if pods.shortfall:
         yield pods.shortfall
-    if pods.served_digest and pods.served_digest != version.model.digest:
+    if pods.served_digest and pods.served_digest != model.digest:
         yield f"serves another bundle than in git: {short(pods.served_digest)}"
+
+
+def variant_problems(variant: Variant, pods: Workload | None) -> tuple[str, ...]:
+    """What differs from git in a variant beside a release; Argo CD knows the release alone."""
+    if pods is None:
+        found = ["no Deployment"]
+    else:
+        found = [
+            *_image_problems(variant.content.image, pods.images),
+            *_served_problems(variant.content.model, pods),
+        ]
+    return tuple(f"variant {variant.name}: {problem}" for problem in found)
 
 
 def baseline_problems(

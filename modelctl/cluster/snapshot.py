@@ -6,17 +6,19 @@ A list per kind and namespace, not a request per release.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from modelctl.cluster import argocd, kube, live, workload
-from modelctl.repository import followed
+from modelctl.cluster import analysis, argocd, kube, live, workload
+from modelctl.repository import followed, variants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
     from typing import Any
 
+    from modelctl.cluster.analysis import Check
     from modelctl.cluster.argocd import Report
     from modelctl.cluster.live import Live
     from modelctl.repository.checkout import Repository
@@ -44,6 +46,7 @@ class Snapshot:
     branch: Branch
     max_age: timedelta | None = None
     refusals: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    checks: dict[tuple[str, str], tuple[Check, ...]] = field(default_factory=dict)
 
     def live(self, environment: Environment, model: str, version: Version) -> Live:
         """The state of a release."""
@@ -63,7 +66,20 @@ class Snapshot:
             inputs=followed.release_inputs(self.repository, environment, model),
             can_read_pods=listed is not None,
         )
-        return replace(state, refusals=self.refusals.get((environment.namespace, model), ()))
+        if listed is not None and report.is_local:
+            state = replace(state, problems=state.problems + self._variants(environment, model))
+        key = (environment.namespace, model)
+        return replace(state, refusals=self.refusals.get(key, ()), checks=self.checks.get(key, ()))
+
+    def _variants(self, environment: Environment, model: str) -> tuple[str, ...]:
+        """What differs from git in the variants of a release whose namespace may be read."""
+        listed = self.workloads[environment.namespace] or {}
+        problems: list[str] = []
+        for name, variant in _variants(self.repository, environment, model).items():
+            found = listed.get(f"{model}-{name}")
+            pods = workload.read(found, f"{environment.name}-{model}") if found else None
+            problems += live.variant_problems(variant, pods)
+        return tuple(problems)
 
     def notes(self) -> list[str]:
         """What concerns no single release: baselines, and what this clone does not know."""
@@ -90,11 +106,11 @@ def read(repository: Repository, releases: Releases, now: datetime) -> Snapshot:
     narrow = len(releases) == 1
     with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         namespaces = {environment.namespace for environment, _ in releases}
-        model = releases[0][1] if narrow else ""
-        lists = {name: pool.submit(_workloads, name, model) for name in namespaces}
+        names = _own_names(repository, *releases[0]) if narrow else ()
+        lists = {name: pool.submit(_workloads, name, names) for name in namespaces}
         reports = _reports(releases, narrow=narrow)
-        names = [f"{environment.name}-{name}" for environment, name in releases]
-        ours = [reports[name] for name in names if name in reports]
+        applications = [f"{environment.name}-{name}" for environment, name in releases]
+        ours = [reports[name] for name in applications if name in reports]
         age = pool.submit(argocd.read_max_age, ours[0].namespace) if ours else None
         branch = read_branch(repository, ours)
         workloads = {name: listed.result() for name, listed in lists.items()}
@@ -126,6 +142,28 @@ def with_refusals(snapshot: Snapshot, releases: Iterable[tuple[Environment, str]
     return replace(snapshot, refusals=refusals)
 
 
+def with_checks(snapshot: Snapshot, releases: Iterable[tuple[Environment, str]]) -> Snapshot:
+    """The same with what the analyses have found of those of these releases that are not promoted.
+
+    Whoever may not read them sees the rest.
+    """
+    wanted: dict[str, dict[str, tuple[str, ...]]] = {}
+    for environment, model in releases:
+        listed = snapshot.workloads.get(environment.namespace) or {}
+        found = listed.get(model)
+        pods = workload.read(found, f"{environment.name}-{model}") if found else None
+        state = pods.transition if pods else None
+        if state and state.runs and not state.is_promoted:
+            wanted.setdefault(environment.namespace, {})[model] = state.runs
+    checks = {}
+    for namespace, names in wanted.items():
+        with suppress(kube.UnreachableError):
+            runs = kube.analysis_runs(namespace)
+            for model, own in names.items():
+                checks[namespace, model] = analysis.read(runs[name] for name in own if name in runs)
+    return replace(snapshot, checks=checks)
+
+
 def _reports(releases: Releases, *, narrow: bool) -> dict[str, Report]:
     if not narrow:
         return {name: argocd.read(item) for name, item in kube.applications().items()}
@@ -135,9 +173,20 @@ def _reports(releases: Releases, *, narrow: bool) -> dict[str, Report]:
     return {item["metadata"]["name"]: argocd.read(item) for item in found if item}
 
 
-def _workloads(namespace: str, model: str) -> Workloads | None:
+def _own_names(repository: Repository, environment: Environment, model: str) -> tuple[str, ...]:
+    """The names of a release and of its variants."""
+    return (model, *(f"{model}-{name}" for name in _variants(repository, environment, model)))
+
+
+def _variants(
+    repository: Repository, environment: Environment, model: str
+) -> dict[str, variants.Variant]:
+    return variants.read(repository.folder(environment, model))
+
+
+def _workloads(namespace: str, names: Sequence[str]) -> Workloads | None:
     try:
-        return kube.workloads(namespace, model)
+        return kube.workloads(namespace, *names)
     except kube.UnreachableError:
         return None
 

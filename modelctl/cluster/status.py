@@ -149,7 +149,7 @@ def read(
     seen: Snapshot | None = None
     if live:
         try:
-            seen = snapshot.read(repository, candidates, now)
+            seen = snapshot.with_checks(snapshot.read(repository, candidates, now), candidates)
             notes = seen.notes()
         except kube.UnreachableError as error:
             notes = [f"no cluster reachable: {error.reason}"]

@@ -80,9 +80,10 @@ def _cell(environment: str, release: Release | None, now: datetime) -> str:
     badges = "".join(pages.badge(text, colour) for text, colour in _badges(release))
     details = [f"in git for {age(release, now)}" if release.since else "not committed"]
     details += [f"chart {release.chart}"] if release.chart else []
+    live = release.live
     refusals = "".join(
-        f'<div class="refusal">{escape(refusal)}</div>'
-        for refusal in (release.live.refusals if release.live else ())
+        f'<div class="refusal">{escape(text)}</div>'
+        for text in ((*map(str, live.checks), *live.refusals) if live else ())
     )
     return (
         f'{start}<span class="version">{escape(release.version)}</span> '

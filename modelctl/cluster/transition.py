@@ -6,7 +6,10 @@ Pure: the object is given. The fields are those that the Argo Rollouts controlle
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CANARY, BLUE_GREEN = "canary", "blue-green"
 HEALTHY = "Healthy"
@@ -20,8 +23,8 @@ class Transition:
     `step` counts the steps that are done, of `steps`; `weight` is the share of requests of the new
     version in percent, None where only the number of pods splits them. `aborted_at` (ISO 8601) is
     empty unless the new version was given up. `verdict` is the state of the analysis that decides
-    the step, or else of the one that watches all steps, and why. `revision` and `stable` are the
-    pod-template hashes of the version in the Rollout and of the one that serves.
+    the step, or else of the one that watches all steps, and why; `runs` names both. `revision` and
+    `stable` are the pod-template hashes of the version in the Rollout and of the one that serves.
     """
 
     strategy: str
@@ -34,6 +37,7 @@ class Transition:
     revision: str = ""
     stable: str = ""
     verdict: str = ""
+    runs: tuple[str, ...] = ()
 
     @property
     def is_promoted(self) -> bool:
@@ -74,6 +78,7 @@ def read(rollout: dict[str, Any]) -> Transition:
         revision=status.get("currentPodHash", ""),
         stable=status.get("stableRS", ""),
         verdict=_verdict(status),
+        runs=tuple(run["name"] for run in _analyses(status)),
     )
 
 
@@ -86,10 +91,14 @@ ANALYSES = (
 )
 
 
+def _analyses(status: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    found = (status.get(part, {}).get(name) for part, name in ANALYSES)
+    yield from filter(None, found)
+
+
 def _verdict(status: dict[str, Any]) -> str:
     """The state of the current analysis and its message; empty without one."""
-    found = (status.get(part, {}).get(name) for part, name in ANALYSES)
-    run = next(filter(None, found), None)
+    run = next(_analyses(status), None)
     if run is None:
         return ""
     message = " ".join(run.get("message", "").split())[:MAX_MESSAGE]

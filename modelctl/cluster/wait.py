@@ -64,7 +64,8 @@ def wait_until_served(
             return seen.notes()
         refreshed |= _refresh(seen, [f"{e.name}-{m}" for e, m in waiting], refreshed)
         if time.monotonic() > end:
-            raise _timeout(snapshot.with_refusals(seen, waiting), missing, seconds)
+            seen = snapshot.with_checks(snapshot.with_refusals(seen, waiting), waiting)
+            raise _timeout(seen, missing, seconds)
         time.sleep(INTERVAL_SECONDS)
         seen = _look(repository, waiting)
 
@@ -113,8 +114,9 @@ def _refresh(seen: Snapshot, names: list[str], done: set[str]) -> set[str]:
 def _timeout(seen: Snapshot, missing: Missing, seconds: float) -> ModelctlError:
     lines = []
     for environment, model, state in missing:
-        refusals = seen.refusals.get((environment.namespace, model), ())
-        what = "; ".join([*state.missing, *refusals])
+        key = (environment.namespace, model)
+        checks = map(str, seen.checks.get(key, ()))
+        what = "; ".join([*state.missing, *checks, *seen.refusals.get(key, ())])
         lines.append(f"{environment.name}-{model}: {what}" if len(missing) > 1 else what)
     more = len(lines) - MAX_SHOWN
     if more > 0:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands import _table
+from modelctl.commands import _result, _table
 from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ COLUMNS = (
 def print_events(events: Sequence[Event], output: str) -> None:
     """Print them as `table`, `json` or `csv`."""
     if output == "json":
-        click.echo(json.dumps([_as_dict(event) for event in events], indent=2))
+        _result.echo_json([_as_dict(event) for event in events])
     elif output == "csv":
         click.echo(_as_csv(events), nl=False)
     else:

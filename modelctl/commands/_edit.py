@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands import _colour
+from modelctl.commands import _colour, _result
 from modelctl.repository import edits
 
 if TYPE_CHECKING:
@@ -161,4 +160,4 @@ def _print_json(repository: Repository, outcome: Outcome, details: Mapping[str, 
         **({"commands": outcome.commands.strip()} if outcome.commands else {}),
         **details,
     }
-    click.echo(json.dumps(document, indent=2))
+    _result.echo_json(document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 COMPLETE_VARIABLE = "_MODELCTL_COMPLETE"  # by which click is asked for candidates
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers. click's own takes nan, which is neither above nor below a limit."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; fails for nan and inf."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def complete_models(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:

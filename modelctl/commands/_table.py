@@ -21,7 +21,8 @@ def console() -> Console:
     from rich.console import Console
 
     is_sized = sys.stdout.isatty() or os.environ.get("COLUMNS")
-    return Console(width=None if is_sized else PIPED_WIDTH, highlight=False)
+    # Brackets are text: names of metrics, columns and reasons come from files.
+    return Console(width=None if is_sized else PIPED_WIDTH, highlight=False, markup=False)
 
 
 def show(content: Table) -> None:

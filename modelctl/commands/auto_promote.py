@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from modelctl.commands import _result
 from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.commands._options import (
     complete_environments,
@@ -57,9 +57,9 @@ def command(
     """Promote every version that is ready to environments with `promotion: automatic`.
 
     Ready is what `modelctl promote` would promote: soak time, health and verification in the
-    previous environments, no freeze, an open window. A version that ran there before is never
-    promoted again: somebody rolled it back. Run it on a schedule; runs may overlap. Exit code 1 if
-    a model could not be looked at, after all others.
+    previous environments, a replay where one is asked for, no freeze, an open window. A version
+    that ran there before is never promoted again: somebody rolled it back. Run it on a schedule;
+    runs may overlap. Exit code 1 if a model could not be looked at, after all others.
 
     \b
     Examples:
@@ -80,7 +80,7 @@ def command(
     failed += [each for each in candidates if opened.get(_key(each), "").startswith("error: ")]
     if output == "json" and pull_request and not dry_run:
         entries = [_as_json(each, opened.get(_key(each), "")) for each in candidates]
-        click.echo(json.dumps({"promotions": entries}, indent=2))
+        _result.echo_json({"promotions": entries})
     if failed:
         names = ", ".join(_key(each) for each in failed)
         raise ModelctlError(f"could not promote {names}", fix="see the lines above")

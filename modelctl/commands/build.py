@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +15,6 @@ from modelctl.commands import _result
 from modelctl.commands._options import complete_models, output_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from modelctl.packaging.build import Home, State
 
 
@@ -48,8 +44,7 @@ def command(models: tuple[str, ...], force: bool, replace: bool, output: str) ->
     options = [*(["--force"] if force else []), *(["--replace"] if replace else [])]
     if len(names) == 1:
         home = build.Home(root, names[0])
-        with _stdout_for_the_result(output):
-            is_built = _build(home, force=force, replace=replace)
+        is_built = _build(home, force=force, replace=replace)
         if output == "json":
             digest = digest_of((home.bundle / MANIFEST).read_bytes())
             document = {"model": home.model, "built": is_built, "bundle": home.bundle}
@@ -76,23 +71,6 @@ def command(models: tuple[str, ...], force: bool, replace: bool, output: str) ->
         raise ModelctlError(
             f"{len(failed)} of {len(names)} models could not be built", found=", ".join(failed)
         )
-
-
-@contextmanager
-def _stdout_for_the_result(output: str) -> Iterator[None]:
-    """With `--output json` everything printed meanwhile, by training code too, is on stderr."""
-    if output != "json":
-        yield
-        return
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(stdout, 1)
-        os.close(stdout)
 
 
 def _build(home: Home, *, force: bool, replace: bool) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from modelctl.commands import _result
 from modelctl.commands._options import output_option
 from modelctl.errors import RefusedError, UsageError
 from modelctl.promotion import branch_rules, check, merge_rules, repair
@@ -58,7 +58,7 @@ def command(base: str | None, head: str | None, live: bool, output: str) -> None
         count = len(branch.changes.names)
         summary = f"{count} changed file{'' if count == 1 else 's'}: no problems"
     if output == "json":
-        click.echo(json.dumps({"problems": violations, "evidence": known}, indent=2))
+        _result.echo_json({"problems": violations, "evidence": known})
     else:
         for line in known:
             click.echo(line)

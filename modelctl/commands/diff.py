@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands import _colour
+from modelctl.commands import _colour, _result
 from modelctl.commands._options import complete_environments, complete_models, output_option
 from modelctl.rendering import compare
 from modelctl.rendering import markdown as forge
@@ -58,7 +57,7 @@ def command(
         raise click.UsageError("pass MODEL FIRST SECOND, or --base COMMIT")
     if output == "json":
         document = {name: [asdict(one) for one in changes] for name, changes in by_release.items()}
-        click.echo(json.dumps(document, indent=2))
+        _result.echo_json(document)
         return
     if not by_release:
         click.echo(empty)

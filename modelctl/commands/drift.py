@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands import _table
-from modelctl.commands._options import bundle_option, html_option, model_argument, output_option
+from modelctl.commands import _result, _table
+from modelctl.commands._options import (
+    FiniteRange,
+    bundle_option,
+    html_option,
+    model_argument,
+    output_option,
+)
 from modelctl.repository import yamlfile
 
 if TYPE_CHECKING:
@@ -59,14 +64,14 @@ def command() -> None:
 )
 @click.option(
     "--warning",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.1,
     show_default=True,
     help="PSI above which drift is a warning",
 )
 @click.option(
     "--critical",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.25,
     show_default=True,
     help="PSI above which drift is critical",
@@ -146,7 +151,7 @@ def report(
     if page:
         yamlfile.write(page, html.render(result, datetime.now(UTC)))
     if output == "json":
-        click.echo(json.dumps(result.as_dict(), indent=2))
+        _result.echo_json(result.as_dict())
     else:
         _print(result)
         if page:

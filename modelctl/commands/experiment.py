@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +11,20 @@ import click
 
 from modelctl.commands import _result, _table
 from modelctl.commands._options import (
+    FiniteRange,
     environment_filter_option,
     environment_option,
     html_option,
     model_argument,
     output_option,
 )
+from modelctl.errors import ModelctlError
 from modelctl.repository import experiments, yamlfile
 from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from modelctl.delivery.analysis import Analysis
     from modelctl.delivery.power import Need
     from modelctl.delivery.standing import Standing
@@ -27,8 +32,10 @@ if TYPE_CHECKING:
 
 STYLES = {"better": "green", "holds": "green", "worse": "red", "broken": "red"}
 
+MAX_UNITS_PER_DAY = 1e12
+
 at_option = click.option(
-    "--at", type=click.DateTime(), help="Moment to judge at, in UTC; default: now"
+    "--at", type=click.DateTime(), help="Past moment to judge at, in UTC; default: now"
 )
 
 
@@ -57,8 +64,14 @@ def assign(model: str, environment: str, units: tuple[str, ...], output: str) ->
     Example:
       modelctl experiment assign iris --env production user-1 user-2
     """
-    from modelctl.delivery.assignment import Assignment
+    from modelctl.delivery.assignment import Assignment, unit_violation
 
+    for unit in units:
+        if reason := unit_violation(unit):
+            raise ModelctlError(
+                f"{unit!r} is no value of a header or cookie: it {reason}",
+                expected="the unit as the client sends it",
+            )
     assignment = Assignment.of(_experiment(model, environment).variants)
     arms = {unit: assignment.arm(unit) for unit in units}
     _result.echo(output, "\n".join(f"{unit}\t{arm}" for unit, arm in arms.items()), arms)
@@ -69,7 +82,7 @@ def assign(model: str, environment: str, units: tuple[str, ...], output: str) ->
 @environment_option("--env", "Environment of the experiment")
 @click.option(
     "--units-per-day",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True, max=MAX_UNITS_PER_DAY),
     help="New units per day, in all arms together, to print days",
 )
 @output_option
@@ -188,21 +201,51 @@ def analyze(
     repository = Repository.find()
     target = repository.environment(environment)
     experiment = experiments.require(repository, target, model)
-    now = at.replace(tzinfo=UTC) if at else datetime.now(UTC)
+    now = _moment(at)
     found = outcomes.read(path, experiment)
     result = analysis.analyse(model, environment, experiment, found, now)
     entry = standing.read(repository, target, model, now)
     result.notes.extend(entry.notes if entry else ())
     if plot:
-        plots.write(result, plot)
+        with _writing(plot):
+            plots.write(result, plot)
     if page:
-        yamlfile.write(page, html.render(result))
+        with _writing(page):
+            yamlfile.write(page, html.render(result))
     if output == "json":
         _result.echo(output, "", {**result.as_dict(), "sentence": wording.sentence(result)})
         return
     _print_analysis(result)
     for file in filter(None, (plot, page)):
         click.echo(f"wrote {file}")
+
+
+def _moment(at: datetime | None) -> datetime:
+    """The moment to judge at. Raises ModelctlError for one to come.
+
+    From the planned end on the tests are those of one look: whoever names that day early looks as
+    often as before, and each look is one more chance of a false alarm.
+    """
+    now = datetime.now(UTC)
+    moment = at.replace(tzinfo=UTC) if at else now
+    if moment > now:
+        raise ModelctlError(
+            "--at is in the future",
+            expected=f"at most {now:%Y-%m-%d %H:%M} UTC",
+            found=f"{moment:%Y-%m-%d %H:%M} UTC",
+            fix="leave --at out: before the planned end confidence sequences hold at every look",
+        )
+    return moment
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make the folder of a report. Raises ModelctlError for one that cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise ModelctlError(f"{path} cannot be written", found=str(error)) from error
 
 
 def _print_analysis(result: Analysis) -> None:
@@ -212,7 +255,7 @@ def _print_analysis(result: Analysis) -> None:
     counts = ", ".join(f"{arm} {count:,}" for arm, count in result.counts.items())
     kind = "planned end" if result.is_final else "before the planned end"
     click.echo(
-        f"{result.environment}-{result.model} at {result.now:%Y-%m-%d %H:%M} UTC, {kind}: "
+        f"{result.environment}-{result.model} at {result.now:%Y-%m-%d %H:%M} UTC, {kind}\n"
         f"{counts}; sample ratio p {wording.p_value(result.sample_ratio_p)}"
     )
     has_several = len(result.experiment.variants) > 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
+from modelctl.commands import _result
 from modelctl.commands._edit import DisplayOptions, show_and_apply
 from modelctl.commands._options import (
     bundle_option,
@@ -73,7 +73,7 @@ def command(model: str, folder: Path | None, update: bool, dry_run: bool, output
 
 def _print(verdicts: Sequence[Verdict], output: str) -> None:
     if output == "json":
-        click.echo(json.dumps([_document(verdict) for verdict in verdicts], indent=2))
+        _result.echo_json([_document(verdict) for verdict in verdicts])
         return
     from modelctl.commands._table import console, table
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import click
 
-from modelctl.commands import _audit, _notes, _table
+from modelctl.commands import _audit, _notes, _result, _table
 from modelctl.commands._options import complete_environments, complete_models
 from modelctl.errors import UsageError
 from modelctl.repository import aborts, audit, gitrepo, history, origin
@@ -59,7 +58,7 @@ def command(model: str | None, environment: str | None, everything: bool, output
     whys = [aborted.get(entry.commit.id, entry.commit.subject) for entry in entries]
     if output == "json":
         listed = [_as_json(entry, why) for entry, why in zip(entries, whys, strict=True)]
-        click.echo(json.dumps(listed, indent=2))
+        _result.echo_json(listed)
     elif entries:
         _print_table(entries, whys)
     else:

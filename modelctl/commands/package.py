@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from modelctl.commands import _result
-from modelctl.commands._options import output_option
+from modelctl.commands._options import FiniteRange, output_option
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -34,7 +34,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=1e-6,
     show_default=True,
     help="Maximum difference from scikit-learn in the parity gate",

@@ -72,12 +72,13 @@ def command(
     Several models are one commit and one pull request, all of them or none; with --all-ready those
     that may be promoted, with the reasons of the others. Capacity is never copied, settings only
     with --with-settings. Refuses to skip an environment, to break a freeze or a window, to promote
-    before the soak time is over or without the verification that an environment asks for, and, if a
-    cluster is reachable, to promote a version that is not Healthy or not running in the previous
-    environment.
+    before the soak time is over or without the verification or the replay that an environment asks
+    for, and, if a cluster is reachable, to promote a version that is not Healthy or not running in
+    the previous environment.
 
     --override leaves a rule out: order (skip an environment; with --from), soak, health, abort,
-    verification or window. It writes the reason into override.yaml, whose owners have to approve.
+    verification, replay or window. It writes the reason into override.yaml, whose owners have to
+    approve.
 
     The pull request lists what changes, the metrics beside the current version's and the metric
     baseline, the rendered diff and a checklist for the reviewer; with --dry-run it is only printed.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ import click
 
 from modelctl.cluster import status, status_page
 from modelctl.cluster.live import Live
-from modelctl.commands import _notes, _table
+from modelctl.commands import _notes, _result, _table
 from modelctl.commands._options import (
     environment_filter_option,
     html_option,
@@ -91,10 +90,10 @@ def command(
     if page:
         yamlfile.write(page, status_page.render(current))
         note = f" ({'; '.join(current.notes)})" if current.notes else ""
-        click.echo(f"wrote {page}{note}")
-    elif output == "json":
-        click.echo(json.dumps(_document(current), indent=2))
-    else:
+        click.echo(f"wrote {page}{note}", err=output == "json")
+    if output == "json":
+        _result.echo_json(_document(current))
+    elif not page:
         _print_table(current)
         if watch:
             _watch(current, read)
@@ -157,8 +156,10 @@ def _cells(release: status.Release) -> tuple[str, ...]:
 
 def _watched(release: status.Release) -> tuple[str, ...]:
     """What `--watch` compares and prints."""
-    refusals = release.live.refusals if release.live else ()
-    return (*_cells(release), "; ".join([*release.remarks, *refusals]))
+    live = release.live or Live()
+    # Values change with every look.
+    checks = (f"{check.name} {check.phase}" for check in live.checks)
+    return (*_cells(release), "; ".join([*release.remarks, *checks, *live.refusals]))
 
 
 def _print_table(current: status.Status) -> None:
@@ -168,6 +169,10 @@ def _print_table(current: status.Status) -> None:
     else:
         _print_narrow(console, current)
     for release in current.releases:
+        for check in release.live.checks if release.live else ():
+            style = "red" if check.phase in ("Failed", "Error") else ""
+            line = f"{release.name} check {check}"
+            console.print(line, style=style, soft_wrap=True)
         for refusal in release.live.refusals if release.live else ():
             console.print(f"{release.name} refused: {refusal}", style="red", soft_wrap=True)
     for note in (*current.notes, current.looked):

@@ -20,7 +20,7 @@ from modelctl.commands._propose import planning_checkout, propose_or_write, pull
 from modelctl.errors import ModelctlError
 from modelctl.promotion import bump, rollback, variant
 from modelctl.promotion.pull_request import PullRequest
-from modelctl.repository.variants import Content, Match, Mirror
+from modelctl.repository.variants import content_of
 from modelctl.repository.versions import parse_image
 
 if TYPE_CHECKING:
@@ -113,13 +113,15 @@ def add(
             )
         else:
             artifacts = variant.source_of(repository, target, model, name, origin)
-        content = Content(
-            image=artifacts[0],
-            model=artifacts[1],
-            share=share,
-            mirror=Mirror(percent=mirror) if mirror else None,
-            match=_match(header),
-            replica_count=replicas,
+        content = content_of(
+            {
+                "image": artifacts[0],
+                "model": artifacts[1],
+                "share": share,
+                "mirror": {"percent": mirror} if mirror else None,
+                "match": _match(header),
+                "replicaCount": replicas,
+            }
         )
         edit = variant.plan_add(repository, target, model, name, content, datetime.now(UTC))
         role = f" with {share} %" if share else f" as a shadow of {mirror} %" if mirror else ""
@@ -184,18 +186,20 @@ def remove(
 ) -> None:
     """Remove the variant NAME of MODEL; the release serves its share again.
 
+    An experiment with this arm is stopped in the same change.
+
     \b
     Example:
       modelctl variant remove iris next --env production
     """
     with planning_checkout(for_pull_request=pull_request) as repository:
         target = repository.environment(environment)
-        edit = variant.plan_remove(repository, target, model, name, datetime.now(UTC))
+        planned = variant.plan_remove(repository, target, model, name, datetime.now(UTC))
         _propose(
             repository,
             f"Remove variant {name} of {model} from {environment}",
             (environment, model, name),
-            [edit],
+            planned,
             pull_request=pull_request,
             display=DisplayOptions(dry_run, output),
         )
@@ -213,7 +217,8 @@ def promote(
 ) -> None:
     """Make the version of the variant NAME the release of MODEL, and remove the variant.
 
-    The release keeps its chart. Freezes and windows hold, as for every promotion.
+    The release keeps its chart. Freezes and windows hold, as for every promotion. An experiment
+    with this arm is stopped in the same change.
 
     \b
     Example:
@@ -233,11 +238,11 @@ def promote(
         )
 
 
-def _match(text: str) -> Match | None:
+def _match(text: str) -> dict[str, str] | None:
     if not text:
         return None
     header, _, value = text.partition("=")
-    return Match(header=header, value=value) if value else Match(header=header)
+    return {"header": header, "value": value} if value else {"header": header}
 
 
 def _propose(

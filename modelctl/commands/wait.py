@@ -9,7 +9,12 @@ import click
 
 from modelctl.cluster import wait
 from modelctl.commands import _result
-from modelctl.commands._options import environment_option, models_argument, output_option
+from modelctl.commands._options import (
+    FiniteRange,
+    environment_option,
+    models_argument,
+    output_option,
+)
 from modelctl.repository.checkout import Repository
 from modelctl.repository.versions import short
 
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 @environment_option("--env", "Environment to wait for")
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=300,
     show_default=True,
     help="Timeout in seconds",

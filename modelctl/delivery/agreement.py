@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelctl.drift import measures
+from modelctl.repository import replay_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,6 +53,7 @@ class Agreement:
     transitions: list[tuple[str, str, int]]
     refusals: list[tuple[str, int]]
     skipped: dict[str, int]
+    left_out: int
     digests: list[str]
 
     @property
@@ -65,6 +67,11 @@ class Agreement:
         return self.refused / self.rows
 
     @property
+    def left_out_ratio(self) -> float:
+        """Of all rows of the release, those without a feature or a prediction to compare by."""
+        return self.left_out / (self.rows + self.left_out)
+
+    @property
     def max_psi(self) -> float:
         """The largest index of all parts of a prediction."""
         return max(self.psi.values(), default=0.0)
@@ -75,6 +82,7 @@ class Agreement:
             **{key: value for key, value in vars(self).items() if key != "slices"},
             "changed_ratio": self.changed_ratio,
             "refused_ratio": self.refused_ratio,
+            "left_out_ratio": self.left_out_ratio,
             "max_psi": self.max_psi,
             "slices": [vars(each) for each in self.slices],
         }
@@ -82,24 +90,29 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest ratios and index that are accepted; None accepts any."""
+    """The largest ratios and index that are accepted; None accepts any.
+
+    Beside any limit, rows that cannot count for it are refused, unless their ratio has its own:
+    otherwise a candidate that answers nothing would change nothing.
+    """
 
     changed: float | None = None
     psi: float | None = None
     refused: float | None = None
+    left_out: float | None = None
 
     def violations(self, found: Agreement) -> list[str]:
-        """What exceeds its limit."""
-        checks = (
-            ("changed answers", self.changed, found.changed_ratio, ".2%"),
-            ("PSI of the predictions", self.psi, found.max_psi, ".3f"),
-            ("rows that the candidate refuses", self.refused, found.refused_ratio, ".2%"),
+        """What exceeds its limit, and a replay without any answer."""
+        given = (self.changed, self.psi, self.refused, self.left_out)
+        default = None if all(limit is None for limit in given) else 0.0
+        refused = default if self.refused is None else self.refused
+        left_out = default if self.left_out is None else self.left_out
+        return replay_limits.too_few(found.rows - found.refused, 1) + replay_limits.over(
+            changed=(self.changed, found.changed_ratio),
+            psi=(self.psi, found.max_psi),
+            refused=(refused, found.refused_ratio),
+            left_out=(left_out, found.left_out_ratio),
         )
-        return [
-            f"{what}: expected at most {limit:{form}}, found {value:{form}}"
-            for what, limit, value, form in checks
-            if limit is not None and value > limit
-        ]
 
 
 def compare(pairs: Pairs, *, tolerance: float, min_slice: int) -> Agreement:
@@ -124,6 +137,7 @@ def compare(pairs: Pairs, *, tolerance: float, min_slice: int) -> Agreement:
         transitions=[] if numeric else _transitions(parts),
         refusals=refusals.most_common(SHOWN),
         skipped=pairs.skipped,
+        left_out=pairs.left_out,
         digests=sorted(pairs.digests),
     )
 

@@ -32,6 +32,9 @@ Decision = Literal["promote", "stop", "continue", "inconclusive"]
 MAX_SAMPLE_RATIO_P = 0.001
 # Sequential intervals are those of large samples: fewer units in an arm decide nothing.
 MIN_UNITS = 100
+# Intervals and tests of means take the variance as known. Simulated: with 20 units that carry it
+# (see `statistics.carriers`) rare and skewed values keep alpha, also in arms of 10% and less.
+MIN_CARRIERS = 20
 # Units that change devices or cookies; more of them is another way of assigning.
 MAX_DISAGREEING = 0.01
 
@@ -42,6 +45,7 @@ class Finding:
 
     `adjusted_p` is Holm's, over all primary metrics and variants; None of a guardrail. `removed` is
     the share of variance that the pre-period explained. `missing`: units without a value.
+    `carriers`, of a mean: the units of each arm that its variance rests on.
     """
 
     metric: Measure
@@ -53,6 +57,7 @@ class Finding:
     level: Level
     adjusted_p: float | None = None
     removed: float | None = None
+    carriers: tuple[float, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON; an infinite bound is null."""
@@ -148,7 +153,9 @@ def analyse(
         for variant in experiment.variants
         for metric in experiment.metrics
     ]
-    adjusted = statistics.holm([finding.effect.p for finding in primary])
+    adjusted = statistics.holm(
+        [1.0 if finding.level == "few" else finding.effect.p for finding in primary]
+    )
     findings = [
         _judged(finding, value, experiment)
         for finding, value in zip(primary, adjusted, strict=True)
@@ -158,7 +165,7 @@ def analyse(
         for variant in experiment.variants
         for metric in experiment.guardrails
     ]
-    notes = list(_notes(experiment, outcomes, counts, is_final=is_final))
+    notes = [*_notes(experiment, outcomes, counts, is_final=is_final), *_rare(findings)]
     return Analysis(model, environment, experiment, now, counts, p, findings, notes)
 
 
@@ -231,7 +238,11 @@ def _compare(
     effect = _effect(experiment, metric, compared, is_final=is_final, is_raw=removed is None)
     units = len(values[0]), len(values[1])
     level: Level = "open"
-    if not is_final and min(units) < MIN_UNITS:
+    carriers = None
+    if metric.kind == "mean" or removed is not None:
+        carriers = statistics.carriers(compared[0]), statistics.carriers(compared[1])
+    has_enough = carriers is None or min(carriers) >= MIN_CARRIERS
+    if not has_enough or (not is_final and min(units) < MIN_UNITS):
         level = "few"
     elif isinstance(metric, Guardrail):
         level = _guarded(metric, effect)
@@ -244,6 +255,7 @@ def _compare(
         effect,
         level,
         removed=removed,
+        carriers=carriers,
     )
 
 
@@ -283,6 +295,19 @@ def _judged(finding: Finding, adjusted: float, experiment: Experiment) -> Findin
         level = "better" if is_up == (finding.metric.direction == "increase") else "worse"
     parts = {**vars(finding), "level": level, "adjusted_p": adjusted}
     return Finding(**parts)
+
+
+def _rare(findings: list[Finding]) -> Iterator[str]:
+    """A note on each mean that is not judged because its variance rests on a few units."""
+    for each in findings:
+        if each.carriers is None or min(each.carriers) >= MIN_CARRIERS:
+            continue
+        fewest = min(each.carriers)
+        arm = (PRIMARY, each.variant)[each.carriers.index(fewest)]
+        yield (
+            f"{each.metric.name} is not judged: its variance in {arm} rests on {fewest:.0f} units, "
+            f"expected {MIN_CARRIERS}. Wait for more, or cap extreme values"
+        )
 
 
 def _notes(

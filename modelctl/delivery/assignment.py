@@ -69,6 +69,18 @@ class Assignment:
         raise AssertionError("the weights add up to all buckets")
 
 
+def unit_violation(unit: str) -> str:
+    """Why no client sends this value in a header or cookie; empty if one may."""
+    if not unit:
+        return "is empty"
+    if unit != unit.strip():
+        return "has spaces around it"
+    if any(character < " " or character == "\x7f" for character in unit):
+        return "has control characters"
+    # What is no text: the bytes of a command line that are not UTF-8.
+    return "is not UTF-8" if any("\ud800" <= each <= "\udfff" for each in unit) else ""
+
+
 def bucket(unit: str) -> int:
     """The bucket of a unit, from 0 to 99."""
     return xxhash.xxh64_intdigest(unit.encode(), seed=0) % BUCKETS

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelctl.delivery.assignment import Assignment
+from modelctl.delivery.assignment import Assignment, unit_violation
 from modelctl.errors import ModelctlError
-from modelctl.repository.experiments import ARM, UNIT
+from modelctl.repository.experiments import ARM, LARGEST, UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from pandas import Series
 
     from modelctl.repository.experiments import Experiment, Measure
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 MISSING = frozenset({"", "NA", "N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"})
 TRUE, FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
 MAX_SHOWN = 5
+# Python's own float() reads 1_0 and the digits of every script, which other readers do not.
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def read(path: Path, experiment: Experiment) -> Outcomes:
     measured = experiment.measures
     wanted = [UNIT, *(each.name for each in measured)]
     wanted += [each.pre_period for each in measured if each.pre_period]
-    table = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
     missing = [name for name in wanted if name not in table]
     if missing:
         raise ModelctlError(
@@ -137,9 +141,9 @@ def _parquet(path: Path) -> Table:
     from modelctl.packaging.samples import read_sample
 
     frame = read_sample(path, lambda _columns: {}).rename(columns=str)
-    if UNIT in frame and frame[UNIT].dtype.kind == "f":
+    if UNIT in frame and (other := _other_types(frame[UNIT])):
         raise ModelctlError(
-            f"{path} has fractional numbers as units",
+            f"{path} has {other} as units",
             expected="texts or whole numbers, as the client sends them",
             fix=f"write the column {UNIT} as text",
         )
@@ -152,15 +156,24 @@ def _parquet(path: Path) -> Table:
     }
 
 
+def _other_types(units: Series[Any]) -> str:
+    """The types of units whose text is not what a client sent; empty if there are none."""
+    if units.dtype.kind == "f":
+        return "fractional numbers"
+    known = units[~units.isna()].astype(object).tolist()
+    types = {type(unit) for unit in known if isinstance(unit, bool) or type(unit) not in (str, int)}
+    return ", ".join(sorted(each.__name__ for each in types))
+
+
 def _groups(path: Path, units: list[str], problems: list[str]) -> dict[str, list[int]]:
     """The rows of each unit; those without one under the empty text."""
     groups: dict[str, list[int]] = {}
     for at, unit in enumerate(units):
         groups.setdefault(unit, []).append(at)
     problems += [
-        f"{_place(rows[0])}, {UNIT}: spaces around {unit!r}, which no header or cookie has"
+        f"{_place(rows[0])}, {UNIT}: {unit[:40]!r} {reason}, which no header or cookie has"
         for unit, rows in groups.items()
-        if unit != unit.strip()
+        if unit and (reason := unit_violation(unit))
     ]
     if not units:
         raise ModelctlError(f"{path} has no rows")
@@ -183,23 +196,22 @@ def _numbers(cells: Sequence[str], name: str, problems: list[str]) -> Numbers:
     for at, cell in enumerate(cells):
         number = _number(cell.strip())
         if number is None:
-            problems.append(f"{_place(at)}, {name}: expected a number, found {cell[:40]!r}")
+            problems.append(
+                f"{_place(at)}, {name}: expected a number within ±{LARGEST:g}, found {cell[:40]!r}"
+            )
         else:
             numbers[at] = number
     return numbers
 
 
 def _number(text: str) -> float | None:
-    """None for a text that is no finite number."""
+    """None for a text that is no number whose square can be added up."""
     if text in MISSING:
         return math.nan
     if text in TRUE or text in FALSE:
         return float(text in TRUE)
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+    number = float(text) if NUMBER.fullmatch(text) else math.inf
+    return number if abs(number) <= LARGEST else None
 
 
 def _place(at: int) -> str:

@@ -37,7 +37,10 @@ def require_format(path: Path) -> None:
 
 
 def write(analysis: Analysis, path: Path) -> None:
-    """Draw the findings into a PNG or SVG file. Raises ModelctlError without matplotlib."""
+    """Draw the findings into a PNG or SVG file.
+
+    Raises OSError, and ModelctlError without matplotlib.
+    """
     require_format(path)
     try:
         from matplotlib.figure import Figure

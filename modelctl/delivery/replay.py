@@ -7,7 +7,9 @@ which kind of rows most. Reads the service's captures (app/observability/capture
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     # Features of some rows -> the answer to each, or why it is refused.
     Ask = Callable[[list[Features]], list["Answer"]]
 
-CHUNK_ROWS = 200
+CHUNK_ROWS = 100  # as many as a service takes by default
+OTHER_VERSION = "answered by another version"
+NO_PREDICTION = "captured without its prediction"
+NO_FEATURE = "captured without a feature of the candidate"
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,28 @@ class Pair:
     after: Answer
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """What is asked again: its features, the digest of its bundle, and the way to ask it."""
+
+    names: list[str]
+    digest: str
+    ask: Ask
+
+
 @dataclass
 class Pairs:
-    """All pairs, what they come from, and how many rows could not be compared, by reason."""
+    """All pairs, the bundles that answered, and how many rows could not be compared, by reason."""
 
     pairs: list[Pair] = field(default_factory=list)
     digests: set[str] = field(default_factory=set)
+    candidates: set[str] = field(default_factory=set)
     skipped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> int:
+        """Rows of the release that nobody can judge the candidate by."""
+        return sum(self.skipped.get(reason, 0) for reason in (NO_PREDICTION, NO_FEATURE))
 
     def skip(self, reason: str, rows: int = 1) -> None:
         """Count rows that cannot be compared."""
@@ -66,39 +86,51 @@ class Pairs:
             self.skipped[reason] = self.skipped.get(reason, 0) + rows
 
 
-def of_candidate(paths: Sequence[Path], names: Sequence[str], ask: Ask) -> Pairs:
-    """Ask every captured row again; `names` are the candidate's features. Raises ModelctlError."""
-    found = Pairs()
-    needed = set(names)
+def of_candidate(paths: Sequence[Path], candidate: Candidate, baseline: str = "") -> Pairs:
+    """Ask every captured row again, each once; with `baseline` those that this bundle answered.
+
+    Raises ModelctlError.
+    """
+    found = Pairs(candidates={candidate.digest})
+    needed = set(candidate.names)
+    seen: set[bytes] = set()
     usable: list[Row] = []
     absent: set[str] = set()
     for row in captured.rows(paths):
-        if row["prediction"] is None:
-            found.skip("captured without its prediction")
+        if baseline and row.get("digest") != baseline:
+            found.skip(OTHER_VERSION)
+        elif row["prediction"] is None:
+            found.skip(NO_PREDICTION)
         elif missing := needed - row["features"].keys():
             absent |= missing
-            found.skip("captured without a feature of the candidate")
+            found.skip(NO_FEATURE)
+        elif (identity := hashlib.sha256(json.dumps(row).encode()).digest()) in seen:
+            found.skip("captured twice")
         else:
+            seen.add(identity)
             usable.append(row)
     if not usable:
         lacking = f"; lacking {', '.join(sorted(absent))[:300]}" if absent else ""
         raise ModelctlError(
             "no captured row can be asked again",
-            expected=f"rows with the candidate's features: {', '.join(names)[:300]}",
+            expected=f"rows with the candidate's features: {', '.join(candidate.names)[:300]}",
             found=_skipped(found) + lacking,
             fix="a feature in CAPTURE_EXCLUDE, or a new one, cannot be replayed; compare a mirror "
             "with --against",
         )
     for chunk in _chunks(usable):
-        answers = ask([row["features"] for row in chunk])
+        answers = candidate.ask([row["features"] for row in chunk])
         for row, answer in zip(chunk, answers, strict=True):
             found.digests.add(str(row.get("digest")))
             found.pairs.append(Pair(_key(row), row["features"], row["prediction"], answer))
     return found
 
 
-def of_mirror(paths: Sequence[Path], others: Sequence[Path]) -> Pairs:
-    """Join two captures by request id and row: a primary and its shadow. Raises ModelctlError."""
+def of_mirror(paths: Sequence[Path], others: Sequence[Path], baseline: str = "") -> Pairs:
+    """Join two captures by request id and row: a primary and its shadow.
+
+    With `baseline` only rows that this bundle answered count. Raises ModelctlError.
+    """
     found = Pairs()
     first, second = _unique(paths, found), _unique(others, found)
     shared = [key for key in first if key in second]
@@ -106,12 +138,15 @@ def of_mirror(paths: Sequence[Path], others: Sequence[Path]) -> Pairs:
     for key in shared:
         one, other = first[key], second[key]
         names = one["features"].keys() & other["features"].keys()
-        if one["prediction"] is None or other["prediction"] is None:
-            found.skip("captured without its prediction")
+        if baseline and one.get("digest") != baseline:
+            found.skip(OTHER_VERSION)
+        elif one["prediction"] is None or other["prediction"] is None:
+            found.skip(NO_PREDICTION)
         elif any(one["features"][name] != other["features"][name] for name in names):
             found.skip("of the same request id and other features")
         else:
             found.digests.add(str(one.get("digest")))
+            found.candidates.add(str(other.get("digest")))
             answer = Answer(other["prediction"])
             found.pairs.append(Pair(key, one["features"], one["prediction"], answer))
     if not found.pairs:
@@ -124,8 +159,8 @@ def of_mirror(paths: Sequence[Path], others: Sequence[Path]) -> Pairs:
     return found
 
 
-def asking_bundle(bundle: Bundle) -> tuple[list[str], Ask]:
-    """The features of a bundle, and its engine in this process. Raises RefusedError."""
+def asking_bundle(bundle: Bundle) -> Candidate:
+    """A bundle, asked by its engine in this process. Raises RefusedError."""
     contract = Contract.from_manifest(bundle.manifest)
     try:
         loaded = engine.load(bundle, contract)
@@ -140,22 +175,23 @@ def asking_bundle(bundle: Bundle) -> tuple[list[str], Ask]:
         prediction = loaded.predict(validator.batch(rows, locs, len(rows)))
         return [Answer(value) for value in prediction.values]
 
-    return list(contract.names), _one_by_one(predict, RequestError)
+    return Candidate(list(contract.names), bundle.digest, _in_halves(predict, RequestError))
 
 
-def asking_service(client: Client) -> tuple[list[str], Ask]:
-    """The features of a running service, and the service. Raises ModelctlError if none answers."""
-    names = [entry["name"] for entry in client.get("/model/info")["inputs"]]
+def asking_service(client: Client) -> Candidate:
+    """A running service. Raises ModelctlError if none answers."""
+    info = client.get("/model/info")
+    names = [entry["name"] for entry in info["inputs"]]
 
     def predict(rows: list[Features]) -> list[Answer]:
         response = client.post("/predict/batch", {"instances": rows})
         return [Answer(entry["prediction"]) for entry in response["predictions"]]
 
-    return names, _one_by_one(predict, RefusedRequestError)
+    return Candidate(names, info["digest"], _in_halves(predict, RefusedRequestError))
 
 
-def _one_by_one(predict: Ask, refused: type[Exception]) -> Ask:
-    """Ask all rows at once; if one of them is refused, each alone."""
+def _in_halves(predict: Ask, refused: type[Exception]) -> Ask:
+    """Ask all rows at once; if that is refused, each half, so that one row costs few requests."""
 
     def ask(rows: list[Features]) -> list[Answer]:
         try:
@@ -163,7 +199,8 @@ def _one_by_one(predict: Ask, refused: type[Exception]) -> Ask:
         except refused as error:
             if len(rows) == 1:
                 return [Answer(refusal=_reason(error))]
-        return [answer for row in rows for answer in ask([row])]
+        half = len(rows) // 2
+        return [*ask(rows[:half]), *ask(rows[half:])]
 
     return ask
 

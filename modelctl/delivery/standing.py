@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from modelctl.errors import ModelctlError
 from modelctl.repository import experiments, gitrepo, variants
 from modelctl.repository.experiments import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment
@@ -68,10 +72,15 @@ def read(
 def changes_since_start(
     repository: Repository, environment: Environment, model: str, experiment: Experiment
 ) -> list[Commit]:
-    """The commits that changed the file after the experiment had begun, newest first."""
-    path = experiments.path(repository, environment, model)
-    commits = gitrepo.commits_of(repository.root, path)
-    return [commit for commit in commits if _when(commit) > experiment.start]
+    """The commits that changed the file after the experiment had begun, newest first; that it was
+    stopped changes nothing of what it asks."""
+    known = _texts(repository.root, experiments.path(repository, environment, model))
+    asked = [re.sub(r"(?m)^stopped:.*\n?", "", text or "") for _, text in known]
+    return [
+        commit
+        for (commit, _), text, before in zip(known, asked, [*asked, ""][1:], strict=True)
+        if text != before and _when(commit) > experiment.start
+    ]
 
 
 def _notes(
@@ -98,6 +107,48 @@ def _notes(
             f"the version of the primary changed during the experiment, last in "
             f"{promoted[0].id[:10]}: its units met two models"
         )
+    if state != "planned":
+        yield from _variant_notes(repository, environment, model, experiment)
+
+
+def _variant_notes(
+    repository: Repository, environment: Environment, model: str, experiment: Experiment
+) -> Iterator[str]:
+    """Which arms had another image or bundle before, within the experiment."""
+    for arm in experiment.variants:
+        path = variants.path(repository, environment, model, arm)
+        known = [
+            (commit, ran)
+            for commit, text in _texts(repository.root, path)
+            if (ran := _artifacts(path, text)) is not None
+        ]
+        changed = [
+            commit
+            for (commit, after), (_, before) in pairwise(known)
+            if after != before
+            if experiment.start < _when(commit) < experiment.end
+        ]
+        if changed:
+            yield (
+                f"the version of {arm} changed during the experiment, last in "
+                f"{changed[0].id[:10]}: its units met two models"
+            )
+
+
+def _texts(root: Path, path: Path) -> list[tuple[Commit, str | None]]:
+    """The commits that changed a file, newest first, each with its text then."""
+    commits = gitrepo.commits_of(root, path)
+    name = str(path.relative_to(root))
+    texts = gitrepo.texts_at(root, [(commit.id, name) for commit in commits])
+    return list(zip(commits, texts, strict=True))
+
+
+def _artifacts(path: Path, text: str | None) -> object:
+    """What a variant file runs; None if nothing."""
+    try:
+        return variants.parse(path, text).content.artifacts if text is not None else None
+    except ModelctlError:
+        return None
 
 
 def _when(commit: Commit) -> datetime:

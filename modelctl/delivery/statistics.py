@@ -92,13 +92,30 @@ def sequential(
     """The difference at a look before the end, in a confidence sequence.
 
     `scale` is the size of a difference that matters; a p-value is the `alpha` at which the interval
-    would just touch zero, and holds at every look as well.
+    would just touch zero, and holds at every look as well. The variance of a mean is no smaller
+    than that of both arms together: a small arm of rare values has none until the first comes.
     """
     first, second = _arm(variant, binary=binary), _arm(control, binary=binary)
+    if not binary:
+        first, second = _pooled(first, second)
     interval = sequence.difference(first, second, alpha=alpha, scale=scale)
     variance = first.variance / len(variant) + second.variance / len(control)
     p = _always_valid(interval.estimate, variance, scale)
     return Effect(interval.estimate, interval.lower, interval.upper, p, "sequence")
+
+
+def carriers(values: Numbers) -> float:
+    """How many units the variance of an arm rests on: with equal deviations all of them.
+
+    The count of Kish (Survey Sampling, 1965), weighted by the squared deviations: the units divided
+    by the kurtosis. Small if a few large values among many equal ones make the variance, so that
+    another sample would have quite another.
+    """
+    if not _variance(values) > 0:
+        return 0.0
+    squares = (values - values.mean()) ** 2
+    shares = squares / squares.max()
+    return float(shares.sum() ** 2 / np.dot(shares, shares))
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -155,6 +172,16 @@ def _arm(values: Numbers, *, binary: bool) -> sequence.Arm:
     if binary:
         return sequence.share(float(values.sum()), len(values))
     return sequence.Arm(len(values), float(values.mean()), _variance(values))
+
+
+def _pooled(first: sequence.Arm, second: sequence.Arm) -> tuple[sequence.Arm, sequence.Arm]:
+    """Both arms with at least the variance within both together."""
+    freedom = first.size + second.size - 2
+    within = sum((arm.size - 1) * arm.variance for arm in (first, second)) / freedom
+    return (
+        first._replace(variance=max(first.variance, within)),
+        second._replace(variance=max(second.variance, within)),
+    )
 
 
 def _variance(values: Numbers) -> float:

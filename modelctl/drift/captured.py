@@ -135,6 +135,15 @@ def read_labels(path: Path) -> dict[Key, str]:
         raise ModelctlError(f"{path} cannot be read as CSV", found=str(error)) from error
 
 
+def _is_row(row: Any) -> bool:
+    known = {"time", "request_id", "features", "prediction"}
+    if not (isinstance(row, dict) and row.keys() >= known):
+        return False
+    number = row.get("row")
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    return is_number and isinstance(row["features"], dict)
+
+
 def _files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
@@ -152,8 +161,8 @@ def _lines(path: Path, captured: Captured) -> Iterator[dict[str, Any]]:
             for number, line in enumerate(stream, 1):
                 try:
                     row = json.loads(line)
-                    is_row = row.keys() >= {"time", "request_id", "row", "features", "prediction"}
-                except (ValueError, AttributeError):
+                    is_row = _is_row(row)
+                except ValueError:
                     if not line.endswith(b"\n"):
                         captured.truncated += 1
                         continue

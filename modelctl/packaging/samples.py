@@ -34,14 +34,15 @@ def read_sample(path: Path, texts: Callable[[list[str]], dict[str, list[str]]]) 
     `texts`: of the file's columns, those of strings, each with the values that must not be read as
     missing.
     """
-    if path.suffix not in (".csv", ".parquet"):
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
         raise ModelctlError(
             f"unknown file format: {path}",
             expected="extension .csv or .parquet",
             found=path.suffix or "no extension",
         )
     try:
-        frame = _csv(path, texts) if path.suffix == ".csv" else pd.read_parquet(path)
+        frame = _csv(path, texts) if suffix == ".csv" else pd.read_parquet(path)
     except ImportError as error:
         raise ModelctlError(
             f"{path} cannot be read: Parquet support is not installed",

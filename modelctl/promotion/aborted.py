@@ -44,7 +44,7 @@ def require_version(
             f"'{environment.name}' any more: nothing to roll back",
             found=f"{current.model.version} in git now" if current else "no version in git now",
         )
-    inputs = followed.release_inputs(repository, environment, model)
+    inputs = followed.rollout_inputs(repository, environment, model)
     newest = gitrepo.newest_commit(root, inputs, at)
     if newest is None or newest.id != entries[0].commit.id:
         shown = f"{newest.subject} ({short(newest.id)})" if newest else "none"

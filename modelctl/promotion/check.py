@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
+from modelctl.names import expectation
 from modelctl.promotion import experiment_rules, variant_rules
 from modelctl.repository import (
     changes,
@@ -32,7 +33,7 @@ from modelctl.repository.value_types import ValueTypes
 from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
 CHART_VALUES = f"{CHART}/values.yaml"
 CHART_SCHEMA = f"{CHART}/values.schema.json"
@@ -104,6 +105,7 @@ def file_violations(
     for environment in repository.environments:
         violations.extend(_environment_violations(repository, environment, chart, touched, names))
         violations.extend(_freeze_violations(environment, datetime.now(UTC)))
+        violations.extend(_replay_violations(environment, repository.models()))
     return violations
 
 
@@ -116,6 +118,13 @@ def _name_violations(repository: Repository) -> Iterator[str]:
     environments = [environment.name for environment in repository.environments]
     for (environment, model), problem in names.application_violations(environments, releases):
         yield f"environments/{environment}/{model}: {problem}; rename the model"
+    known = variants.of_releases(repository)
+    for (environment, model), variant, problem in names.object_violations(known):
+        folder = f"environments/{environment}/{model}"
+        if variant:
+            yield f"{folder}/{variants.FOLDER}/{variant}.yaml: {problem}; rename the variant"
+        else:
+            yield f"{folder}: {problem}; rename the model or the variant"
 
 
 def _environment_violations(
@@ -172,6 +181,16 @@ def _freeze_violations(environment: Environment, now: datetime) -> Iterator[str]
             yield f"{FILE}: the freeze of {scope} has expired; run `modelctl unfreeze {scope}`"
 
 
+def _replay_violations(environment: Environment, models: Sequence[str]) -> Iterator[str]:
+    """A name with a typo would limit nothing, in silence."""
+    for model in environment.replay:
+        if model not in (ALL_MODELS, *models):
+            yield (
+                f"{FILE}: `replay` of '{environment.name}' is for '{model}', which no environment "
+                f"has; expected {expectation(model, models)}"
+            )
+
+
 def _model_violations(
     repository: Repository,
     folder: Path,
@@ -208,15 +227,15 @@ def _other_violations(
         yield from _variant_violations(repository, path, chart, names)
     else:
         name = path.relative_to(repository.root)
-        yield f"{name}: unknown file; expected one of {', '.join(VALUE_FILES)}"
+        expected = ", ".join((*VALUE_FILES, EXPERIMENT_FILE, f"{variants.FOLDER}/NAME.yaml"))
+        yield f"{name}: unknown file; expected one of {expected}"
 
 
 def _variant_violations(
     repository: Repository, folder: Path, chart: _ChartValues, names: set[str] | None
 ) -> Iterator[str]:
     """The variants of a model: together, whatever changed, and each file by itself."""
-    models = [path.name for path in folder.parent.parent.iterdir() if path.is_dir()]
-    for violation in variant_rules.folder_violations(folder.parent, models):
+    for violation in variant_rules.folder_violations(folder.parent):
         yield violation.replace(f"{repository.root}/", "")
     for path in variants.paths(folder.parent):
         if names is not None and path.relative_to(repository.root).as_posix() not in names:

@@ -24,9 +24,12 @@ def violations(root: Path, path: Path, now: datetime) -> Iterator[str]:
     try:
         document = strict_yaml.read(path)
         experiment = yamlfile.validate_strict(Experiment, path, document)
-        shares = {each.name: each.share for each in variants.read(path.parent).values()}
     except ModelctlError as error:
         yield str(error).replace(f"{root}/", "")
+        return
+    try:
+        shares = {each.name: each.share for each in variants.read(path.parent).values()}
+    except ModelctlError:  # reported with the file
         return
     # Afterwards the winner may have become the version, and the variants may be gone.
     if experiment.state(now) == "ended":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modelctl.cluster.evidence import Evidence
     from modelctl.repository.aborts import Abort
     from modelctl.repository.environments import Environment
+    from modelctl.repository.replays import Comparison
     from modelctl.repository.versions import Version
 
 
@@ -46,6 +47,16 @@ def describe(source: Source, version: Version, now: datetime) -> str:
     return f"{version.model.version} in {name}: {health}{age}({known.record}){note}{verified}"
 
 
+def replay_notes(
+    environment: Environment, version: Version, comparison: Comparison | None
+) -> list[str]:
+    """What a replay of the version showed, if the environment asks for one."""
+    if comparison is None:
+        return []
+    shown = comparison.record.summary if comparison.record else "no record"
+    return [f"{version.model.version} for {environment.name}: replayed: {shown}"]
+
+
 def chart_notes(version: Version, current: Version | None) -> list[str]:
     """What to know of the chart that a version brings: an older one may ignore settings."""
     if current is None or not is_older(version.chart, current.chart):
@@ -61,10 +72,12 @@ def violations(
     sources: Sequence[Source],
     now: datetime,
     aborts: Sequence[Abort] = (),
+    comparison: Comparison | None = None,
 ) -> dict[str, list[str]]:
     """Why the version may not enter, by rule; that the sources have it is not asked here.
 
     `aborts` are those that git knows; a cluster may know one that git has not gone back from yet.
+    `comparison` is the replay that the environment asks for.
     """
     seen = [each.evidence.abort for each in sources if each.evidence.abort]
     found: dict[str, list[str]] = {
@@ -74,6 +87,7 @@ def violations(
         "soak": [],
         "abort": rules.abort_violations(model, version, [*aborts, *seen]),
         "verification": [],
+        "replay": rules.replay_violations(model, environment, version.model.version, comparison),
     }
     for source in sources:
         place, known = source.environment, source.evidence

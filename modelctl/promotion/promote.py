@@ -11,7 +11,16 @@ from modelctl.cluster.commit_statuses import Statuses
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import gates, rules
 from modelctl.rendering import charts
-from modelctl.repository import aborts, edits, history, origin, overrides, verifications
+from modelctl.repository import (
+    aborts,
+    edits,
+    experiments,
+    history,
+    origin,
+    overrides,
+    replays,
+    verifications,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +28,9 @@ if TYPE_CHECKING:
     from modelctl.promotion.gates import Source
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment, OverridableRule
+    from modelctl.repository.experiments import Experiment
     from modelctl.repository.overrides import Override
+    from modelctl.repository.replays import Comparison
     from modelctl.repository.versions import Version
 
 
@@ -52,6 +63,8 @@ class Promotion:
     folder_chart: str  # the version of the chart that the first environment renders
     current: Version | None = None  # what the environment has
     override: Override | None = None
+    comparison: Comparison | None = None  # the replay that the environment asks for
+    experiment: Experiment | None = None  # beside the release
 
     @property
     def message(self) -> str:
@@ -75,9 +88,19 @@ class Promotion:
         summaries = [gates.describe(source, self.version, now) for source in self.sources]
         return [
             *summaries,
+            *gates.replay_notes(self.environment, self.version, self.comparison),
+            *self._experiment_notes(now),
             *self._override_notes(),
             *self._approval_notes(),
             *self._chart_notes(),
+        ]
+
+    def _experiment_notes(self, now: datetime) -> list[str]:
+        if self.experiment is None or self.experiment.state(now) != "running":
+            return []
+        return [
+            f"warning: an experiment of '{self.model}' runs in {self.environment.name} until "
+            f"{self.experiment.end.isoformat()}: the units of its primary arm would meet two models"
         ]
 
     def _override_notes(self) -> list[str]:
@@ -147,11 +170,13 @@ def plan_promotion(
         _known(repository, source, model, version, options, is_change=has_changes)
         for source in sources
     )
+    comparison = None
     if has_changes:
+        comparison = replays.in_history(repository, environment, model, version.model.digest)
         way = repository.way_to(environment)
         on_record = (aborts.in_history(repository, each, model, version) for each in way)
         aborted = [each for each in on_record if each]
-        violations = gates.violations(model, environment, version, known, now, aborted)
+        violations = gates.violations(model, environment, version, known, now, aborted, comparison)
         if options.automatic:
             violations["automatic"] = [
                 *_automatic_violations(repository, environment, model, version),
@@ -163,7 +188,10 @@ def plan_promotion(
         current = repository.version(environment, model)
     except ModelctlError:  # a file that cannot be read is replaced, or refused as uncommitted
         current = None
-    return Promotion(model, known, environment, version, tuple(planned), chart, current, override)
+    return Promotion(
+        *(model, known, environment, version, tuple(planned), chart, current, override, comparison),
+        experiment=experiments.read(repository, environment, model),
+    )
 
 
 def _known(

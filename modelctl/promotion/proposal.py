@@ -214,6 +214,7 @@ def _checklist(promotion: Promotion, current: Version | None, now: datetime) -> 
     approvers = ", ".join(target.overrides.approvers) if target.overrides else ""
     steps = [
         *(step for source in promotion.sources for step in _evidence(promotion, source, now)),
+        *_replay(promotion),
         *(
             [
                 (
@@ -232,6 +233,17 @@ def _checklist(promotion: Promotion, current: Version | None, now: datetime) -> 
         (False, f"after the merge: `modelctl wait {model} --env {target.name}`"),
     ]
     return "\n".join(f"- [{'x' if done else ' '}] {' '.join(text.split())}" for done, text in steps)
+
+
+def _replay(promotion: Promotion) -> list[tuple[bool, str]]:
+    """What the replay showed that the environment asks for."""
+    if promotion.comparison is None:
+        return []
+    record = promotion.comparison.record
+    shown = record.summary if record else "no record"
+    overridden = promotion.override.rules if promotion.override else []
+    version, target = promotion.version.model.version, promotion.environment.name
+    return [("replay" not in overridden, f"{version} is replayed for {target}: {shown}")]
 
 
 def _evidence(promotion: Promotion, source: Source, now: datetime) -> list[tuple[bool, str]]:

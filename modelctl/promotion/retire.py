@@ -16,7 +16,7 @@ from modelctl import proc
 from modelctl.cluster import kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules
-from modelctl.repository import edits, gitrepo, variants
+from modelctl.repository import edits, experiments, gitrepo, variants
 from modelctl.repository.checkout import EXPERIMENT_FILE, VALUE_FILES
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def plan(
     planned = [edits.remove(repository.version_file(environment, model))]
     folder = repository.folder(environment, model)
     planned += [edits.remove(path) for path in variants.paths(folder)]
-    if files:
+    if not files:
+        planned += experiments.plan_stop(repository, environment, model, now)
+    else:
         planned += [edits.remove(folder / name) for name in OF_THE_MODEL]
     if any(edit.has_changes for edit in planned):
         rules.ensure_allowed(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.durations import span
 from modelctl.errors import RefusedError
-from modelctl.repository import windows
+from modelctl.repository import replay_limits, windows
 from modelctl.repository.environments import ALL_MODELS
 from modelctl.repository.versions import short
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from modelctl.cluster.evidence import Evidence
     from modelctl.repository.aborts import Abort
     from modelctl.repository.environments import Environment
+    from modelctl.repository.replays import Comparison
     from modelctl.repository.versions import Version
 
 
@@ -126,6 +127,28 @@ def verification_violations(
         f"{version.model.version} of '{model}' is not verified in '{source.name}': no record of "
         f"{' and '.join(missing)}; run `modelctl verify-release {model} --env {source.name} "
         "--record`, or `git fetch --tags`"
+    ]
+
+
+def replay_violations(
+    model: str, environment: Environment, version: str, comparison: Comparison | None
+) -> list[str]:
+    """Why a version may not enter beside what serves: no record of a replay, or its figures.
+
+    `comparison` is None if the environment asks for none.
+    """
+    if comparison is None:
+        return []
+    if comparison.record is None:
+        return [
+            f"{version} of '{model}' is not replayed for '{environment.name}': no record of "
+            f"requests that {short(comparison.baseline)} answered there; run `modelctl replay "
+            f"{model} --env {environment.name} --capture DIR --candidate BUNDLE --record`, or `git "
+            "fetch --tags`"
+        ]
+    return [
+        f"the replay of {version} of '{model}' for '{environment.name}' exceeds a limit: {exceeded}"
+        for exceeded in replay_limits.violations(comparison.limits, comparison.record)
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import rules, variant_past, variant_rules
-from modelctl.repository import edits, overrides, variants
+from modelctl.repository import edits, experiments, names, overrides, variants
 from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
@@ -71,11 +71,14 @@ def plan_add(
     edit = variants.plan(variants.path(repository, environment, model, name), content)
     known = variants.read(repository.folder(environment, model))
     before = known.get(name)
+    if before is None:
+        _require_own_names(repository, environment, model, name)
     if edit.has_changes:
         found = rules.freeze_violations(model, environment, now)
         found += _share_violations(known | {name: variants.Variant(name, content)})
-        if before is None or before.content.artifacts != content.artifacts:
-            found += variant_past.entry_violations(repository, environment, model, content, now)
+        found += variant_past.change_violations(
+            repository, environment, model, before.content if before else None, content, now
+        )
         rules.ensure_allowed(found)
     return edit
 
@@ -91,17 +94,24 @@ def plan_share(
     """Plan to change the share of a variant; a shadow gets one instead of copies."""
     before = variants.require(repository, environment, model, name).content
     mirror = None if share else before.mirror
-    content = before.model_copy(update={"share": share, "mirror": mirror})
+    changed = {"share": share, "mirror": mirror.model_dump() if mirror else None}
+    content = variants.content_of({**before.model_dump(by_alias=True), **changed})
     return plan_add(repository, environment, model, name, content, now)
 
 
 def plan_remove(
     repository: Repository, environment: Environment, model: str, name: str, now: datetime
-) -> edits.Edit:
-    """Plan to remove a variant, whose share goes back to the release."""
+) -> list[edits.Edit]:
+    """Plan to remove a variant, whose share goes back to the release.
+
+    An experiment that has it as an arm ends with it.
+    """
     variants.require(repository, environment, model, name)
     rules.ensure_allowed(rules.freeze_violations(model, environment, now))
-    return edits.remove(variants.path(repository, environment, model, name))
+    return [
+        edits.remove(variants.path(repository, environment, model, name)),
+        *experiments.plan_stop(repository, environment, model, now, name),
+    ]
 
 
 def plan_promote(
@@ -116,16 +126,33 @@ def plan_promote(
         [
             *rules.freeze_violations(model, environment, now),
             *rules.window_violations(model, environment, now),
+            *variant_past.abort_violations(repository, environment, model, content.artifacts),
+            *variant_past.replay_violations(repository, environment, model, content.artifacts),
         ]
     )
     planned = [
         edits.set_version(repository.version_file(environment, model), version),
         edits.remove(variants.path(repository, environment, model, name)),
+        *experiments.plan_stop(repository, environment, model, now, name),
     ]
     record = overrides.path(repository, environment, model)
     if record.is_file() and planned[0].has_changes:
         planned.append(overrides.plan(record, None))
     return version, planned
+
+
+def _require_own_names(
+    repository: Repository, environment: Environment, model: str, name: str
+) -> None:
+    """Raise RefusedError for a variant whose objects would have the names of others."""
+    place = (environment.name, model)
+    others = variants.of_releases(repository)
+    # The last one is blamed for a name that two have.
+    known = {key: value for key, value in others.items() if key != place}
+    known[place] = [*others.get(place, ()), name]
+    for release, variant, problem in names.object_violations(known):
+        if (release, variant) == (place, name):
+            raise RefusedError(f"the variant name '{name}': {problem}", fix="choose another name")
 
 
 def _share_violations(known: dict[str, variants.Variant]) -> list[str]:

@@ -46,11 +46,15 @@ class Variants:
             content = self._content(path, entry)
             if match is None or environment is None or content is None:
                 continue
-            key = (path, *content.artifacts)
+            key = (path, *content.artifacts, content.share, content.match)
             if key in seen:
                 continue
             seen.add(key)
-            found = self._violations(environment, match[2], path, content)
+            before = self._content(path, self.branch.before.get(path))
+            judge, target = self.branch.judge, self.branch.target
+            found = variant_past.change_violations(
+                judge, environment, match[2], before, content, self.now, target
+            )
             yield from (f"{path}: {violation}" for violation in found)
 
     def is_winner(self, path: str, version: Version) -> bool:
@@ -63,16 +67,6 @@ class Variants:
             for content in contents
         )
         return is_beside and version.chart == _chart(self.branch.text_before(path))
-
-    def _violations(
-        self, environment: Environment, model: str, path: str, content: Content
-    ) -> list[str]:
-        before = self._content(path, self.branch.before.get(path))
-        if before and before.artifacts == content.artifacts:
-            return []
-        return variant_past.entry_violations(
-            self.branch.judge, environment, model, content, self.now, self.branch.target
-        )
 
     @cached_property
     def _environments(self) -> dict[str, Environment]:

@@ -13,7 +13,7 @@ from modelctl.cluster import evidence
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules, variant_rules
 from modelctl.promotion.variant_rules import Past
-from modelctl.repository import trees, variants, verifications
+from modelctl.repository import aborts, replays, trees, variants, verifications
 from modelctl.repository.versions import Version, read_version
 
 if TYPE_CHECKING:
@@ -26,6 +26,27 @@ if TYPE_CHECKING:
 
     Artifacts = tuple[ImageVersion, ModelVersion]
     Found = tuple[Artifacts, Version | None]
+
+
+def change_violations(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    before: Content | None,
+    content: Content,
+    now: datetime,
+    commit: str = "HEAD",
+) -> list[str]:
+    """Why the content of a variant may not change to this; what is known up to a commit counts."""
+    artifacts = content.artifacts
+    found = []
+    if before is None or before.artifacts != artifacts:
+        found = entry_violations(repository, environment, model, content, now, commit)
+    if content.serves_more(before):
+        found += abort_violations(repository, environment, model, artifacts, commit)
+    if content.starts_serving(before):
+        found += replay_violations(repository, environment, model, artifacts, commit)
+    return found
 
 
 def entry_violations(
@@ -49,6 +70,42 @@ def entry_violations(
         read(root, each, model, content, now, commit) for each in repository.previous(environment)
     ]
     return variant_rules.entry_violations(model, environment, content, pasts, now)
+
+
+def abort_violations(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    artifacts: Artifacts,
+    commit: str = "HEAD",
+) -> list[str]:
+    """Why an image and a bundle may get no users: a Rollout aborted them on the way here, or here.
+
+    What was there before the abort may stay, and shrink.
+    """
+    if environment.promotion == "auto":
+        return []
+    image, bundle = artifacts
+    way = repository.way_to(environment)
+    known = (aborts.of_variant(repository, each, model, artifacts, commit) for each in way)
+    version = Version(image=image, model=bundle)
+    return rules.abort_violations(model, version, [each for each in known if each])
+
+
+def replay_violations(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    artifacts: Artifacts,
+    commit: str = "HEAD",
+) -> list[str]:
+    """Why an image and a bundle may not answer users beside the release, or instead of it.
+
+    A shadow answers nobody, so that it needs no replay.
+    """
+    bundle = artifacts[1]
+    asked = replays.in_history(repository, environment, model, bundle.digest, commit)
+    return rules.replay_violations(model, environment, bundle.version, asked)
 
 
 def read(
@@ -91,5 +148,7 @@ def _artifacts(path: str, text: bytes) -> Found | None:
             return (version.image, version.model), version
         content = variants.parse(Path(path), text).content
     except ModelctlError:
+        return None
+    if content.replica_count == 0:  # no pod of it ever ran
         return None
     return content.artifacts, None

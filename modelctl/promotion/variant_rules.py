@@ -42,22 +42,14 @@ class Past:
     passed: tuple[str, ...] = ()
 
 
-def folder_violations(folder: Path, models: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the variants of a model as a whole, each named by its file.
-
-    `folder` is the model's, `models` are those of the environment.
-    """
+def folder_violations(folder: Path) -> Iterator[str]:
+    """What is wrong with the variants in a model's folder as a whole, each named by its file."""
     model, here = folder.name, folder / variants.FOLDER
     for path in sorted(here.iterdir()):
         if not path.is_file() or path.suffix != ".yaml":
             yield f"{path}: unknown file; expected {variants.FOLDER}/NAME.yaml"
         elif problem := variants.name_violation(model, path.stem):
             yield f"{path}: {problem}; rename the file and its key"
-        elif f"{model}-{path.stem}" in models:
-            yield (
-                f"{path}: its objects would have the names of those of '{model}-{path.stem}', a "
-                "model of the same namespace; rename the file and its key"
-            )
     if not (folder / "version.yaml").is_file():
         yield (
             f"{here}: '{model}' is not released here, so nothing would render its variants; "

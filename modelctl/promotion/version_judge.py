@@ -11,7 +11,7 @@ from modelctl.promotion.version_past import VersionPast, version_file
 from modelctl.repository.branch import VERSION_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from modelctl.repository import overrides
@@ -77,11 +77,21 @@ class Versions:
         if version is None:
             yield "not a version; use `modelctl promote` or `modelctl rollback`"
             return
+        override = self.past.override(environment, model, version)
         is_winner = Variants(self._branch, self.now).is_winner(path, version)
         if environment.promotion == "auto" or is_winner:
             yield from rules.window_violations(model, environment, self.now)
+            comparison = self.past.comparison(path, environment, model, version)
+            found = {
+                "abort": self._abort_violations(
+                    self._branch.judge.way_to(environment), environment, model, version
+                ),
+                "replay": rules.replay_violations(
+                    model, environment, version.model.version, comparison
+                ),
+            }
+            yield from _remaining(environment, found, override)
             return
-        override = self.past.override(environment, model, version)
         # A freeze covers more files than this one; `freeze_rules` looks at all of them.
         yield from self._entry_violations(path, environment, entry, version, override, {"freeze"})
 
@@ -89,14 +99,23 @@ class Versions:
         self, environment: Environment, model: str, version: Version
     ) -> Iterator[str]:
         """Why a version that ran here may not come back: only a decision on record brings back what
-        was aborted. The first environment is where one tries."""
-        if environment.promotion == "auto":
-            return
+        was aborted."""
         override = self.past.override(environment, model, version)
-        if override is None or "abort" not in override.rules:
-            yield from rules.abort_violations(
-                model, version, self.past.aborts_in([environment], model, version)
-            )
+        aborted = self._abort_violations([environment], environment, model, version)
+        yield from _remaining(environment, {"abort": aborted}, override)
+
+    def _abort_violations(
+        self,
+        way: Sequence[Environment],
+        environment: Environment,
+        model: str,
+        version: Version,
+    ) -> list[str]:
+        """Why a version may not enter that was aborted on its way; the first environment is where
+        one tries."""
+        if environment.promotion == "auto":
+            return []
+        return rules.abort_violations(model, version, self.past.aborts_in(way, model, version))
 
     def _entry_violations(
         self,
@@ -120,7 +139,9 @@ class Versions:
         if before := self._branch.before.get(path):
             self.evidence.extend(gates.chart_notes(version, self.past.version(before)))
         way = self.past.aborts_in(self._branch.judge.way_to(environment), model, version)
-        found = gates.violations(model, environment, version, known, self.now, way)
+        comparison = self.past.comparison(path, environment, model, version)
+        self.evidence.extend(gates.replay_notes(environment, version, comparison))
+        found = gates.violations(model, environment, version, known, self.now, way, comparison)
         yield from rules.remaining(found, [*overridden, *seen_to])
 
     def _passing_violations(self, environments: dict[str, Environment]) -> Iterator[str]:
@@ -146,3 +167,15 @@ class Versions:
                     "if a later commit replaces it; leave that commit out, with `git rebase "
                     f"--interactive`: {reason}"
                 )
+
+
+def _remaining(
+    environment: Environment,
+    found: Mapping[str, Sequence[str]],
+    override: overrides.Override | None,
+) -> Iterator[str]:
+    """What a record does not override, and why it may not override the rest."""
+    listed = override.rules if override else []
+    needed = [rule for rule in listed if found.get(rule)]
+    yield from rules.override_violations(environment, needed)
+    yield from rules.remaining(found, listed)

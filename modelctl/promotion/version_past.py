@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from modelctl.cluster import commit_statuses, evidence
 from modelctl.errors import ModelctlError
 from modelctl.promotion import gates
-from modelctl.repository import aborts, overrides, runs, trees, verifications, yamlfile
+from modelctl.repository import aborts, overrides, replays, runs, trees, verifications, yamlfile
 from modelctl.repository.branch import VERSION_FILE
 from modelctl.repository.checkout import OVERRIDE_FILE
 from modelctl.repository.versions import Version
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from modelctl.repository.aborts import Abort
     from modelctl.repository.branch import Branch
     from modelctl.repository.environments import Environment
+    from modelctl.repository.replays import Comparison
     from modelctl.repository.trees import Entry
 
 
@@ -150,6 +151,15 @@ class VersionPast:
         if before.verification:
             checks = verifications.passed(self.branch.root, before, model, version)
         return gates.Source(before, known, checks)
+
+    def comparison(
+        self, path: str, environment: Environment, model: str, version: Version
+    ) -> Comparison | None:
+        """The replay that the environment asks for beside what the target branch has there."""
+        runs_here = self.histories.get(path, ())
+        ran = (self.version(run.entry) for run in runs_here if run.entry)
+        root = self.branch.root
+        return replays.asked(root, environment, model, ran, version.model.digest)
 
     def _evidence_from_git(self, path: str) -> Evidence:
         """Since which commit the source's version has been there without interruption."""

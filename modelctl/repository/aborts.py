@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from modelctl.repository import gitrepo, history
+from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment
-    from modelctl.repository.versions import Version
+    from modelctl.repository.versions import ImageVersion, ModelVersion
 
     # A commit of a version file, when it was made (ISO 8601), and the version since then.
     Run = tuple[str, str, Version | None]
@@ -47,9 +48,33 @@ def in_history(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> Abort | None:
     """The abort of a version in an environment, as the branch that is checked out knows it."""
-    entries = history.read(repository, environment, model)
-    runs = [(entry.commit.id, entry.commit.when, entry.version) for entry in entries]
+    return find(repository.root, environment, _runs(repository, environment, model), version)
+
+
+def of_variant(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    artifacts: tuple[ImageVersion, ModelVersion],
+    commit: str = "HEAD",
+) -> Abort | None:
+    """The abort of a version that is to be a variant, as known up to a commit.
+
+    A variant has the chart of the release beside it, so that an abort of a chart says nothing of
+    it.
+    """
+    runs = _runs(repository, environment, model, commit)
+    image, bundle = artifacts
+    chart = runs[0][2].chart if runs and runs[0][2] else None
+    version = Version(image=image, model=bundle, chart=chart)
     return find(repository.root, environment, runs, version)
+
+
+def _runs(
+    repository: Repository, environment: Environment, model: str, commit: str = "HEAD"
+) -> list[Run]:
+    entries = history.read(repository, environment, model, commit)
+    return [(entry.commit.id, entry.commit.when, entry.version) for entry in entries]
 
 
 def find(

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from modelctl.repository import graph
+from modelctl.repository.replay_limits import Limits
 from modelctl.repository.strict_model import STRICT, Text
 from modelctl.repository.windows import Window
 
@@ -37,7 +38,7 @@ FILE = Path("environments/environments.yaml")
 ALL_MODELS = "*"
 
 # A freeze is not among them: Argo CD would not apply the version, so it has to be ended in git.
-OverridableRule = Literal["order", "soak", "health", "abort", "verification", "window"]
+OverridableRule = Literal["order", "soak", "health", "abort", "verification", "replay", "window"]
 Check = Literal["sample", "captured"]
 
 
@@ -156,6 +157,13 @@ class Environment(_Strict):
             "see `modelctl verify-release`."
         ),
     ] = []
+    replay: Annotated[
+        dict[Literal["*"] | DnsLabel, Limits],
+        Field(
+            description="Limits by model (`*`: all others) within which captured requests have to "
+            "be answered alike before a version enters; see `modelctl replay --record`."
+        ),
+    ] = {}
     overrides: Annotated[
         Overrides | None,
         Field(description="Rules that may be left out here in an emergency. Default: none."),
@@ -175,6 +183,19 @@ class Environment(_Strict):
             if freeze is not None and freeze.start <= now < freeze.until:
                 return freeze
         return None
+
+    def replay_limits(self, model: str) -> Limits | None:
+        """Within which limits versions of a model are replayed before they enter, if at all."""
+        return self.replay.get(model) or self.replay.get(ALL_MODELS)
+
+    @model_validator(mode="after")
+    def _promoted_to(self) -> Environment:
+        if self.replay and self.promotion == "auto":
+            raise ValueError(
+                f"`replay` of '{self.name}', which takes new builds: expected it in an environment "
+                "that versions are promoted to"
+            )
+        return self
 
 
 class Environments(_Strict):

@@ -6,12 +6,13 @@ counted, so that a reviewer sees which question is asked, and that nobody change
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import yamlfile
+from modelctl.repository import edits, yamlfile
 from modelctl.repository.checkout import EXPERIMENT_FILE
 from modelctl.repository.environments import DnsLabel, Owner, Time
 from modelctl.repository.strict_model import STRICT, Text
@@ -30,7 +31,9 @@ AGGREGATES = {"proportion": ("any", "all"), "mean": ("mean", "sum")}
 
 Column = Annotated[str, StringConstraints(pattern=r"^\S(.{0,98}\S)?$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Squares and quotients of such numbers, and of their squares, are still finite.
+LARGEST = 1e50
+Positive = Annotated[float, Field(ge=1 / LARGEST, le=LARGEST, allow_inf_nan=False)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 State = Literal["planned", "running", "ended"]
@@ -158,6 +161,13 @@ class Experiment(_Strict):
     end: Annotated[
         Time, Field(description="Planned end, in UTC. Before it, intervals are sequential.")
     ]
+    stopped: Annotated[
+        Time | None,
+        Field(
+            description="When it was stopped before its end, in UTC; `modelctl variant promote` "
+            "and `remove` and `modelctl retire` write it. `end` stays as it was planned."
+        ),
+    ] = None
     planned_units: Annotated[
         int,
         Field(
@@ -209,7 +219,9 @@ class Experiment(_Strict):
         return {name: share for name, share in self.arms.items() if name != PRIMARY}
 
     def state(self, now: datetime) -> State:
-        """Whether it is before, in or after its planned time."""
+        """Whether it is before, in or after its planned time; one that was stopped has ended."""
+        if self.stopped and self.stopped <= now:
+            return "ended"
         if now < self.start:
             return "planned"
         return "running" if now < self.end else "ended"
@@ -224,6 +236,24 @@ def read(repository: Repository, environment: Environment, model: str) -> Experi
     """The experiment; None without one. Raises ModelctlError."""
     file = path(repository, environment, model)
     return yamlfile.validate_strict(Experiment, file) if file.is_file() else None
+
+
+def plan_stop(
+    repository: Repository, environment: Environment, model: str, now: datetime, arm: str = ""
+) -> list[edits.Edit]:
+    """Plan to stop an experiment that has not ended, because an arm goes; any without `arm`.
+
+    Raises ModelctlError.
+    """
+    experiment = read(repository, environment, model)
+    if experiment is None or experiment.state(now) == "ended":
+        return []
+    if arm and arm not in experiment.variants:
+        return []
+    file = path(repository, environment, model)
+    moment = now.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    content = yamlfile.read(file)
+    return [edits.set_content(file, {**content, "stopped": moment})]
 
 
 def require(repository: Repository, environment: Environment, model: str) -> Experiment:

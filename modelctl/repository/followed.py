@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from modelctl import proc
 from modelctl.errors import RefusedError
-from modelctl.repository import gitrepo
-from modelctl.repository.checkout import COMMON
+from modelctl.repository import gitrepo, variants
+from modelctl.repository.checkout import COMMON, EXPERIMENT_FILE, OVERRIDE_FILE
 from modelctl.repository.environments import CHART
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ def release_inputs(repository: Repository, environment: Environment, model: str)
     folder = f"environments/{environment.name}"
     own = (f"{folder}/{model}", f"{folder}/{COMMON}")
     return (*own, CHART) if repository.is_first(environment) else own
+
+
+def rollout_inputs(repository: Repository, environment: Environment, model: str) -> tuple[str, ...]:
+    """Pathspecs of what a change of can begin a canary: neither variants, which have workloads of
+    their own, nor files that render nothing."""
+    folder = f"environments/{environment.name}/{model}"
+    others = (f"{folder}/{name}" for name in (variants.FOLDER, EXPERIMENT_FILE, OVERRIDE_FILE))
+    inputs = release_inputs(repository, environment, model)
+    return (*inputs, *(f":(exclude,literal){other}" for other in others))
 
 
 def baseline_inputs(environment: Environment) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 MODEL = re.compile(r"[a-z]([-a-z0-9]{0,51}[a-z0-9])?")
 EXPECTED = "at most 53 of a-z, 0-9 and -, starting with a letter, not ending with -"
@@ -19,6 +19,13 @@ EXPECTED = "at most 53 of a-z, 0-9 and -, starting with a letter, not ending wit
 MAX_APPLICATION = 63
 # What the argocd/ chart makes for each environment, beside the models.
 RESERVED = ("baseline", "namespace")
+# Objects of a release that the chart calls <release>-<suffix>; a variant is <release>-<variant>.
+SUFFIXES = frozenset(
+    (
+        *("canary", "headless", "jwt", "mirror", "preview", "smoke", "stable", "test", "verdict"),
+        *("watch", "waypoint"),
+    )
+)
 
 Release = tuple[str, str]
 
@@ -49,3 +56,29 @@ def application_violations(
         if len(name) > MAX_APPLICATION:
             problem = f"its Application {name} has {len(name)} characters, at most"
             yield (environment, model), f"{problem} {MAX_APPLICATION} are allowed"
+
+
+def object_violations(
+    releases: Mapping[Release, Iterable[str]],
+) -> Iterator[tuple[Release, str, str]]:
+    """Each release, or variant of one, whose objects would have names of another's.
+
+    `releases` are those of all environments, each with the names of its variants. Whatever the
+    settings: a strategy or a policy that is turned on later would take over the other's objects.
+    """
+    owners: dict[Release, str] = {}
+    for (environment, model), variants in releases.items():
+        for variant in ("", *variants):
+            title = f"variant {variant} of '{model}'" if variant else f"'{model}'"
+            own = claimed(model, variant)
+            taken = {name: owners.get((environment, name)) for name in own}
+            for owner in sorted({owner for owner in taken.values() if owner}):
+                shared = min(name for name in own if taken[name] == owner)
+                yield (environment, model), variant, f"{owner} has objects named {shared} too"
+            owners |= {(environment, name): title for name in own if not taken[name]}
+
+
+def claimed(model: str, variant: str = "") -> list[str]:
+    """Every name that the chart may give to an object of a release, or of a variant."""
+    workload = f"{model}-{variant}" if variant else model
+    return [workload, *(f"{workload}-{suffix}" for suffix in sorted(SUFFIXES))]

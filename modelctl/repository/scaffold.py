@@ -10,7 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.repository import edits, names
+from modelctl.repository import edits, names, variants
 
 if TYPE_CHECKING:
     from modelctl.repository.checkout import Repository
@@ -51,6 +51,10 @@ def require_valid_name(repository: Repository, model: str) -> None:
     releases = [release for release in repository.releases() if release[1] != model]
     found = names.application_violations(environments, [*releases, *planned])
     problems = [problem for (_, name), problem in found if name == model]
+    known = variants.of_releases(repository).items()
+    theirs = {release: beside for release, beside in known if release[1] != model}
+    together = names.object_violations({**theirs, **dict.fromkeys(planned, ())})
+    problems += [problem for (_, name), _, problem in together if name == model]
     if problems:
         raise ModelctlError(
             f"the model name '{model}' cannot be used",

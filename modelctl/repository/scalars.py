@@ -66,6 +66,11 @@ def needs_quotes(text: str) -> bool:
         return True
 
 
+def is_word(text: str) -> bool:
+    """Whether some reader takes a text without quotes for true, false or null."""
+    return text in _WORDS or text in _SWITCHES
+
+
 def _reason(text: str) -> str:
     if text in _SWITCHES:
         return f"{HELM} read {str(_SWITCHES[text]).lower()}, YAML 1.2 the text"

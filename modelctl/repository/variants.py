@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import edits, plain_files, yamlfile
+from modelctl.repository import edits, names, plain_files, scalars, yamlfile
 from modelctl.repository.strict_model import STRICT
 from modelctl.repository.versions import ImageVersion, ModelVersion
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from modelctl.repository import strict_yaml
@@ -32,10 +33,8 @@ FILES = f":(glob)environments/*/*/{FOLDER}/*.yaml"  # as git calls them
 MAX_SHARING = 2
 # Beyond it Kubernetes cuts the names of pods, which metrics and alerts go by; the chart refuses it.
 MAX_OBJECT_NAME = 46
-# Objects of a release that the chart calls <release>-<suffix>, and the arm without a variant.
-RESERVED = frozenset(
-    ("canary", "headless", "mirror", "preview", "primary", "smoke", "stable", "test", "verdict")
-)
+# The arm without a variant is called primary.
+RESERVED = names.SUFFIXES | {"primary"}
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Quantity = str | int | float
@@ -81,11 +80,36 @@ class Content(_Strict):
         """What runs: image and bundle."""
         return self.image, self.model
 
+    def starts_serving(self, before: Content | None) -> bool:
+        """Whether it gets a share of the users, and what was there before did not."""
+        had_share = before is not None and before.artifacts == self.artifacts and before.share
+        return bool(self.share and not had_share)
+
+    def serves_more(self, before: Content | None) -> bool:
+        """Whether it gets users whom this version did not have before; a shadow answers nobody."""
+        if before is None or before.artifacts != self.artifacts:
+            return True
+        return self.share > before.share or self.match not in (None, before.match)
+
     @model_validator(mode="after")
     def _one_role(self) -> Content:
         if self.mirror and self.share:
             raise ValueError("expected `mirror` (a shadow) or `share` (an arm), found both")
+        if self.replica_count == 0 and (self.share or self.match):
+            raise ValueError("expected pods for its `share` or `match`, found replicaCount 0")
         return self
+
+
+def content_of(values: Mapping[str, Any]) -> Content:
+    """The content with these values, as a file would have them. Raises ModelctlError."""
+    try:
+        return Content.model_validate(values)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, item['loc'])) or 'variant'}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise ModelctlError("; ".join(problems), fix="change the options of the command") from error
 
 
 class File(_Strict):
@@ -127,6 +151,15 @@ def paths(folder: Path) -> list[Path]:
     return sorted((folder / FOLDER).glob("*.yaml"))
 
 
+def of_releases(repository: Repository) -> dict[names.Release, list[str]]:
+    """The names of the variants of each release, from listings alone."""
+    root = repository.root / "environments"
+    return {
+        (environment, model): [file.stem for file in paths(root / environment / model)]
+        for environment, model in repository.releases()
+    }
+
+
 def path(repository: Repository, environment: Environment, model: str, name: str) -> Path:
     """The file of a variant, existing or not. Raises ModelctlError for a name it cannot have."""
     if problem := name_violation(model, name):
@@ -143,6 +176,10 @@ def name_violation(model: str, name: str) -> str:
     if name in RESERVED:
         reserved = ", ".join(sorted(RESERVED))
         return f"the variant name '{name}' is reserved, as are {reserved}"
+    if scalars.is_word(name):
+        return (
+            f"the variant name '{name}' is a boolean in YAML: expected a name that needs no quotes"
+        )
     length = len(f"{model}-{name}")
     if length > MAX_OBJECT_NAME:
         return f"{model}-{name} has {length} characters, at most {MAX_OBJECT_NAME} are allowed"
@@ -152,7 +189,7 @@ def name_violation(model: str, name: str) -> str:
 def parse(file: Path, content: strict_yaml.Document | str | bytes | None = None) -> Variant:
     """The variant in a file, or in a text. Raises ModelctlError with every problem."""
     found = yamlfile.validate_strict(File, file, content).variants
-    ((name, content_of),) = found.items()
+    ((name, values),) = found.items()
     if name != file.stem:
         raise ModelctlError(
             f"{file}: the file of variant '{file.stem}' has another one",
@@ -160,7 +197,7 @@ def parse(file: Path, content: strict_yaml.Document | str | bytes | None = None)
             found=f"variants.{name}",
             fix="rename the file or the key",
         )
-    return Variant(name, content_of)
+    return Variant(name, values)
 
 
 def read(folder: Path) -> dict[str, Variant]:

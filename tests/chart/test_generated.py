@@ -26,6 +26,13 @@ VERSION = {
     "image": {"digest": f"sha256:{'c' * 64}"},
     "model": {"version": "2", "digest": f"sha256:{'d' * 64}"},
 }
+# Only the HTTPRoute leads to the release.
+ONE_WAY: dict[str, Any] = {
+    "ingress": {"enabled": False},
+    "istio": {
+        "virtualService": {"enabled": False, "faults": {"delayPercent": 0, "abortPercent": 0}}
+    },
+}
 # What has to be otherwise for a value to matter.
 CONTEXT: dict[placement.Keys, dict[str, Any]] = {
     ("replicaCount",): {"autoscaling": {"enabled": False}},
@@ -60,7 +67,7 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
             "analysis": {"enabled": True, "prometheus": {"serverAddress": "http://a"}},
             "testers": {"header": "X-Canary"},
         },
-        "ingress": {"enabled": False},
+        **ONE_WAY,
     },
     ("rollout", "router"): {"rollout": {"router": "none", "testers": {"header": ""}}},
     ("rollout", "blueGreen"): {
@@ -78,7 +85,7 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
     ("httpRoute", "unit"): {
         "httpRoute": {"implementation": "envoyGateway", "unit": {"header": "x-user"}},
         "variants": {"b": {**VERSION, "share": 10}},
-        "ingress": {"enabled": False},
+        **ONE_WAY,
     },
     ("httpRoute", "unit", "cookieTtlHours"): {"httpRoute": {"unit": {"header": "", "cookie": "a"}}},
     ("istio", "jwt"): {"test": {"enabled": False}},

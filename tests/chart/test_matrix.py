@@ -72,7 +72,7 @@ OPTIONS: dict[str, dict[str, Values]] = {
     "network-policy": {"on": {}, "off": {"networkPolicy": {"enabled": False}}},
     "mesh": {
         "none": {},
-        "istio": {"istio": {"mtls": "STRICT", "allow": {"a": {"namespaces": ["b"]}}}},
+        "istio": {"istio": {"mtls": "STRICT", "allow": {"a": {"namespaces": ["b", "ml-dev"]}}}},
     },
     "containers": {
         "alone": {},

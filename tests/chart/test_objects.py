@@ -12,7 +12,14 @@ import yaml
 
 from modelctl.repository import placement
 from tests import rendering
-from tests.chart.test_generated import CONTEXT, EVERYTHING, VERSION, defaults, merged
+from tests.chart.test_generated import (
+    CONTEXT,
+    EVERYTHING,
+    ONE_WAY,
+    VERSION,
+    defaults,
+    merged,
+)
 from tests.documents import changed, walk
 
 MORE = {
@@ -27,7 +34,7 @@ MORE = {
 # What excludes something that is on in `everything`.
 OTHER_WAYS: list[dict[str, Any]] = [
     {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
-    {"rollout": {"strategy": "canary", "router": "traefik"}, "ingress": {"enabled": False}},
+    {"rollout": {"strategy": "canary", "router": "traefik"}, **ONE_WAY},
     {
         "rollout": {"strategy": "canary", "router": "istio"},
         "ingress": {"enabled": False},
@@ -40,7 +47,7 @@ OTHER_WAYS: list[dict[str, Any]] = [
             "shadow": {**VERSION, "mirror": {"percent": 1}},
         },
         "httpRoute": {"implementation": "envoyGateway", "unit": {"header": "x-user"}},
-        "ingress": {"enabled": False},
+        **ONE_WAY,
     },
     {
         "variants": {"b": {**VERSION, "share": 10}},
@@ -49,7 +56,7 @@ OTHER_WAYS: list[dict[str, Any]] = [
             "unit": {"header": "x-user"},
             "parents": {"public": None, "own": {}},
         },
-        "ingress": {"enabled": False},
+        **ONE_WAY,
     },
     {
         "istio": {"jwt": {"a": {"issuer": "a", "jwksUri": "https://a.example/keys"}}},

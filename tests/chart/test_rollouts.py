@@ -50,7 +50,7 @@ STRATEGIES: dict[str, Values] = {
 }
 STEPS: dict[str, Values] = {
     "default": {},
-    "slow": {"10-few": {"weight": 0, "pause": "manual"}, "20-some": {"weight": 100}},
+    "slow": {"10-few": {"weight": 0, "pause": "manual"}, "20-some": {"weight": 99}},
     "one": {"10-few": {"weight": 1}, "20-some": None},
 }
 SCALING: dict[str, Values] = {

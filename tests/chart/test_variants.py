@@ -16,7 +16,7 @@ import yaml
 
 from modelctl.delivery.assignment import Assignment
 from tests import rendering
-from tests.chart.test_generated import VERSION
+from tests.chart.test_generated import ONE_WAY, VERSION
 from tests.chart.test_objects import everything
 from tests.chart.test_releases import conform
 
@@ -77,7 +77,7 @@ def manifests(
     """What the chart renders with everything on, and one variant."""
     way, gateway, scaling, strategy = request.param
     values = deep(SCALING[scaling], STRATEGIES[strategy])
-    values = deep(values, {"httpRoute": GATEWAYS[gateway], "ingress": {"enabled": False}})
+    values = deep(values, {"httpRoute": GATEWAYS[gateway], **ONE_WAY})
     values["variants"] = {"b": {**VERSION, **WAYS[way]}}
     return render(values, tmp_path_factory.mktemp("variants"))
 
@@ -173,7 +173,7 @@ def test_backends_are_in_the_order_in_which_arms_are_computed_offline(
 ) -> None:
     shares = {"m": 7, **others}
     variants = {name: {**VERSION, "share": share} for name, share in shares.items()}
-    manifests = render({"variants": variants, "ingress": {"enabled": False}}, tmp_path)
+    manifests = render({"variants": variants, **ONE_WAY}, tmp_path)
     backends = rendering.only(manifests, "HTTPRoute")["spec"]["rules"][-1]["backendRefs"]
     names = [each["name"].removeprefix("iris").removeprefix("-") or "primary" for each in backends]
     weights = tuple(zip(names, (each["weight"] for each in backends), strict=True))

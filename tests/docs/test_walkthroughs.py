@@ -16,7 +16,12 @@ IMAGES = {
     "IMAGE": f"127.0.0.1:1/churn:0.1.0@sha256:{'a' * 64}",
     "NEWER_IMAGE": f"127.0.0.1:1/churn:0.1.0-2@sha256:{'b' * 64}",
 }
-PAGES = ["tutorial/from-new-to-production", "how-to/add-an-environment", "how-to/own-joblib"]
+PAGES = [
+    "tutorial/from-new-to-production",
+    "how-to/add-an-environment",
+    "how-to/own-joblib",
+    "how-to/progressive-delivery",
+]
 
 
 @pytest.mark.parametrize("name", PAGES, ids=[name.partition("/")[2] for name in PAGES])

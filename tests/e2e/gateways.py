@@ -1,4 +1,4 @@
-"""What the tests of variants ask Envoy Gateway, and the shadow that they make sick.
+"""What the tests of variants ask Envoy Gateway, another version, and a shadow to make sick.
 
 Asserts nothing.
 """
@@ -8,14 +8,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox import gateway, netns, web
+import joblib
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+
+from sandbox import gateway, images, lock, netns, web
+from sandbox.buildah import open_storage
+from sandbox.bundles import read_bundle, run_modelctl
 
 from .loop import HERE, Loop, eventually
 
@@ -47,6 +54,33 @@ def routed(host: str, **unit: Any) -> Values:
 def namespace() -> str:
     """Where the pods of Envoy run."""
     return gateway.NAMESPACE
+
+
+@dataclass(frozen=True)
+class Version:
+    """Another version of iris, in the registry: values of a variant, and what its pods say."""
+
+    values: dict[str, Any]
+    name: str
+
+
+def built_forest(loop: Loop, folder: Path) -> Version:
+    """A random forest for the same rows as iris in git; its image is in the registry."""
+    shutil.copytree(loop.worktree / "build/training/iris", folder / "training")
+    frame = pd.read_csv(folder / "training/sample.csv")
+    model = RandomForestClassifier(n_estimators=20, max_depth=4, random_state=0)
+    model.fit(frame.drop(columns="species"), frame["species"])
+    joblib.dump(model, folder / "training/model.joblib")
+    words = ("--config", "models/iris/model.yaml", "--version", "2.0.0", "--out", folder / "bundle")
+    run_modelctl(loop.layout, loop.worktree, "package", folder / "training", *words)
+    found = read_bundle(loop.layout, loop.worktree, folder / "bundle")
+    bundle = replace(found, folder=folder / "bundle")
+    # A build throws away what it finds of others.
+    with lock.exclusive(wait=True):
+        image = images.ensure_image(loop.layout, open_storage(loop.layout), loop.gitops, bundle)
+    parts = {"repository": image.repository, "tag": image.tag, "digest": image.digest}
+    model_values = {"version": bundle.version, "digest": bundle.digest}
+    return Version({"image": parts, "model": model_values, "replicaCount": 1}, bundle.version)
 
 
 @dataclass
@@ -120,11 +154,18 @@ class Shadow:
     name: str
 
     def pod(self) -> Any:
-        """The newest that is not on its way out."""
+        """The newest that is not on its way out; waits until there is one with an address."""
         selector = f"--selector=app.kubernetes.io/instance={self.release.model}-{self.name}"
-        pods = self.release.get("pods", selector)["items"]
-        staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-        return max(staying, key=lambda pod: pod["metadata"]["creationTimestamp"])
+        found: list[Any] = []
+
+        def probe() -> tuple[bool, Any]:
+            pods = self.release.get("pods", selector)["items"]
+            staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+            found[:] = [pod for pod in staying if "podIP" in pod["status"]]
+            return bool(found), [pod["metadata"]["name"] for pod in pods]
+
+        eventually("a pod of the shadow", probe, DEADLINE_SECONDS)
+        return max(found, key=lambda pod: pod["metadata"]["creationTimestamp"])
 
     def ask(self, timeout_seconds: float) -> int:
         """The status of its own answer; 0 without one in that time."""

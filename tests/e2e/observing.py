@@ -1,6 +1,6 @@
 """A Prometheus for one test, beside that of `make observe`: rules in minutes, not in days.
 
-The rules are those that the chart renders for the test's release; only their durations are
+The rules are those that the chart renders for the test's release; for alerts their durations are
 divided, so an hour is two minutes and six hours are twelve. Asserts nothing.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FASTER = 30
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 NAME, PORT = "prometheus-e2e", 9095
+URL = f"http://{NODE_IP}:{PORT}"
 ADAPTER, ADAPTER_PORT = "prometheus-adapter", 10445
 CONFIG = ROOT / "deploy" / "monitoring" / "prometheus-adapter.yaml"
 API = "custom.metrics.k8s.io"
@@ -76,12 +78,20 @@ def watching(loop: Loop, releases: list[AdHoc], *settings: str) -> Iterator[str]
         )
     ]
     plan = observe.make_plan(manifests, layout.inner_kubeconfig)
-    component = prometheus(layout, plan.scrapes, shortened(plan.groups), name=NAME, port=PORT)
+    with running(loop, replace(plan, groups=shortened(plan.groups))):
+        yield URL
+
+
+@contextmanager
+def running(loop: Loop, plan: observe.PrometheusPlan) -> Iterator[None]:
+    """Prometheus follows a plan; it is at `URL` in the namespace."""
+    layout = loop.layout
+    component = prometheus(layout, plan.scrapes, plan.groups, name=NAME, port=PORT)
     # What an earlier run saw is no answer to this one's questions.
     shutil.rmtree(layout.state / NAME, ignore_errors=True)
     try:
         process.ensure(layout, component)
-        yield f"http://{NODE_IP}:{PORT}"
+        yield
     finally:
         process.stop(layout, NAME)
         shutil.rmtree(layout.state / NAME, ignore_errors=True)

@@ -3,7 +3,8 @@
     python prober.py HOST PORT BODY_FILE [--connections N] [--pause SECONDS] [--url URL]
 
 Runs inside the sandbox's network namespace, as a client in the cluster would. Each connection is
-kept alive; a request that fails in any way counts, whatever the reason. Ends when its standard
+kept alive; a request that fails in any way counts, whatever the reason. Of a body file that ends
+with .jsonl each line is a body, and each connection sends them in turn. Ends when its standard
 input is closed and prints one JSON line. Standard library only.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import collections
 import http.client
+import itertools
 import json
 import sys
 import threading
@@ -26,9 +28,9 @@ SHOWN_FAILURES = 5
 class Prober:
     """What all connections have seen so far."""
 
-    def __init__(self, host: str, port: int, body: bytes, url: str, pause: float) -> None:
+    def __init__(self, host: str, port: int, bodies: list[bytes], url: str, pause: float) -> None:
         self._address = (host, port)
-        self._body = body
+        self._bodies = bodies
         self._path = urlsplit(url).path
         self._headers = {"Host": urlsplit(url).netloc, "Content-Type": "application/json"}
         self._pause = pause
@@ -39,14 +41,19 @@ class Prober:
         self.versions: collections.Counter[str] = collections.Counter()
         self.durations: list[float] = []
 
-    def work(self) -> None:
-        """Send one request after the other on one connection until told to stop."""
+    def work(self, begin: int) -> None:
+        """Send one request after the other on one connection until told to stop.
+
+        `begin`: which of the bodies is the first.
+        """
         connection = self._connect()
-        while not self.stop.is_set():
+        for body in itertools.cycle(self._bodies[begin:] + self._bodies[:begin]):
+            if self.stop.is_set():
+                break
             started = time.monotonic()
             failure = version = ""
             try:
-                version, closing = self._ask(connection)
+                version, closing = self._ask(connection, body)
             except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
                 failure = f"{time.strftime('%H:%M:%S')} {type(error).__name__}: {error}"[:200]
                 closing = True
@@ -61,8 +68,8 @@ class Prober:
     def _connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(*self._address, timeout=TIMEOUT_SECONDS)
 
-    def _ask(self, connection: http.client.HTTPConnection) -> tuple[str, bool]:
-        connection.request("POST", self._path, self._body, self._headers)
+    def _ask(self, connection: http.client.HTTPConnection, body: bytes) -> tuple[str, bool]:
+        connection.request("POST", self._path, body, self._headers)
         response = connection.getresponse()
         content = response.read()
         if response.status != http.client.OK:
@@ -94,9 +101,14 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=0, help="seconds between two requests")
     parser.add_argument("--url", default="http://model/predict", help="what a gateway routes by")
     arguments = parser.parse_args()
-    body = arguments.body.read_bytes()
-    prober = Prober(arguments.host, arguments.port, body, arguments.url, arguments.pause)
-    threads = [threading.Thread(target=prober.work) for _ in range(arguments.connections)]
+    content = arguments.body.read_bytes()
+    bodies = content.splitlines() if arguments.body.suffix == ".jsonl" else [content]
+    prober = Prober(arguments.host, arguments.port, bodies, arguments.url, arguments.pause)
+    # No two connections send the same at the same time.
+    begins = [
+        number * len(bodies) // arguments.connections for number in range(arguments.connections)
+    ]
+    threads = [threading.Thread(target=prober.work, args=(begin,)) for begin in begins]
     for thread in threads:
         thread.start()
     sys.stdin.read()

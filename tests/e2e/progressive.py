@@ -6,6 +6,7 @@ the releases in git: what a test does to it disturbs no other.
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
@@ -17,7 +18,6 @@ import yaml
 
 from modelctl.cluster import transition
 from sandbox import kube
-from sandbox.errors import SandboxError
 from tests import rendering
 
 from .ad_hoc import Values, merged
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 NAMESPACE = "progressive"
 DEADLINE_SECONDS = 180
 COMPARE = "argocd.argoproj.io/compare-options"
-# Often enough to see a weight that stands for one reconciliation.
-WATCH_SECONDS = 0.1
 
 
 def version(number: int) -> dict[str, Any]:
@@ -181,43 +179,56 @@ def delivered(
 
 @dataclass
 class Seen:
-    """What a watch has seen: each new state with the seconds since its begin, and its looks."""
+    """What a watch has seen: each new state with the seconds since its begin."""
 
     states: list[tuple[float, Any]] = field(default_factory=list)
-    looks: int = 0
 
     @property
     def values(self) -> list[Any]:
         """The states in order, without their times."""
         return [state for _, state in self.states]
 
+    def wait(self, state: Any) -> None:
+        """Wait until that is the last state: a Rollout is Healthy a moment before."""
+        eventually(f"weights {state}", lambda: (self.values[-1:] == [state], self.states), 10)
+
 
 @contextmanager
 def watching(
     release: Delivered, path: str, weights_in: Callable[[Any], list[Any]]
 ) -> Iterator[Seen]:
-    """Look at a list of routes ten times a second; `weights_in` are the canary's in one of them."""
+    """Note every version of the routes in a list; `weights_in` are the canary's in one of them.
+
+    The API server tells each, however shortly it stood.
+    """
     seen, stop = Seen(), threading.Event()
+    found: dict[str, list[Any]] = {}
 
-    def look() -> None:
-        started = time.monotonic()
+    def follow() -> None:
+        started, since = time.monotonic(), ""
         while not stop.is_set():
-            with suppress(SandboxError):
-                listed = kube.get(release.loop.layout, path) or {"items": []}
-                weights = tuple(weight for item in listed["items"] for weight in weights_in(item))
-                seen.looks += 1
-                if not seen.states or seen.states[-1][1] != weights:
-                    seen.states.append((round(time.monotonic() - started, 1), weights))
-            stop.wait(WATCH_SECONDS)
+            # A stream ends when it has been silent for a while.
+            with suppress(OSError, http.client.HTTPException):
+                for event in kube.events(release.loop.layout, path, since):
+                    item = event["object"]
+                    if event["type"] == "ERROR":
+                        since = ""
+                        break
+                    since, name = (item["metadata"][k] for k in ("resourceVersion", "name"))
+                    found[name] = [] if event["type"] == "DELETED" else weights_in(item)
+                    weights = tuple(weight for each in found.values() for weight in each)
+                    if not seen.states or seen.states[-1][1] != weights:
+                        seen.states.append((round(time.monotonic() - started, 1), weights))
+                    if stop.is_set():
+                        break
 
-    thread = threading.Thread(target=look)
-    thread.start()
+    # A daemon: it may wait for a line.
+    threading.Thread(target=follow, daemon=True).start()
     try:
         yield seen
     finally:
         stop.set()
-        thread.join()
-        print(f"\n    weights: {seen.states} in {seen.looks} looks", flush=True)
+        print(f"\n    weights: {seen.states}", flush=True)
 
 
 def watching_weights(release: Delivered) -> AbstractContextManager[Seen]:

@@ -80,8 +80,9 @@ def test_an_edited_template_reaches_each_environment_by_promotion_only(
     """It comes from upstream, on the way that the documentation shows."""
     before = rendered(loop)
     head = loop.gitops.head()
-    # Released charts stay in the registry, so each run needs a version of its own.
-    version = f"{chart_version(loop.worktree)}-e2e.{head[:8]}.{int(time.time())}"
+    # Released charts stay in the registry, so each run needs a version of its own, a later one.
+    major, minor, patch = re.split(r"[.+-]", chart_version(loop.worktree))[:3]
+    version = f"{major}.{minor}.{int(patch) + 1}-e2e.{head[:8]}.{int(time.time())}"
     versions = [f"environments/{name}/iris/version.yaml" for name in ENVIRONMENTS]
     newer = upstream(loop, tmp_path, version)
     with usersclone.cloned(loop, tmp_path, UPSTREAM=newer) as checkout:

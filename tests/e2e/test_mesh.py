@@ -297,6 +297,7 @@ def test_rollouts_walk_a_canary_through_the_weights_of_a_virtual_service(
             tester = gateway.statuses(20, host, many, {"X-Canary": "true"})
             assert release.transition().step == 2
             release.wait("promoted", "Healthy")
+            seen.wait((0,))
             release.wait_synced()
         assert seen.values == [(0,), (20,), (50,), (100,), (0,)], seen.states
         assert report["failed"] == 0, report

@@ -5,7 +5,6 @@ chart's rules made thirty times faster, and by an autoscaler that counts request
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -16,12 +15,12 @@ from sklearn.datasets import load_iris
 
 from sandbox import observe, process, web
 from sandbox.components.prometheus import NAME
-from tests import rendering
 from tests.paths import ROOT
 from tests.runner.scenarios import ARGOCD
 
 from . import observing
 from .loop import Loop, eventually, measured
+from .runbooks import OF_ROLLOUTS, PAGES, diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +44,6 @@ COUNTED = {
 }
 # Flowers that there are not: longer and wider than any in the sample.
 STRANGE = [12.0, 9.0, 11.0, 7.0]
-RUNBOOKS = ROOT / "docs" / "runbooks"
 
 
 class Watched(NamedTuple):
@@ -148,9 +146,7 @@ def test_shifted_traffic_fires_the_drift_alert(loop: Loop, watched: Watched) -> 
     alerts = json.loads(web.request("GET", address, in_netns=True).body)["data"]["alerts"]
     notes = [alert["annotations"] for alert in alerts]
     assert not [note for note in notes if "error expanding" in json.dumps(note)]
-    assert all((RUNBOOKS / note["runbook_url"].rpartition("/")[2]).is_file() for note in notes), (
-        notes
-    )
+    assert all((PAGES / note["runbook_url"].rpartition("/")[2]).is_file() for note in notes), notes
 
 
 def test_a_model_that_stops_fires_the_alert_that_no_pod_answers(
@@ -181,7 +177,9 @@ def test_make_observe_shows_every_release(loop: Loop) -> None:
         url = re.findall(r"http://127\.0\.0\.1:\d+", done.stdout)[0]
         names = {release.name for release in releases}
         eventually("Argo CD's word on every release", lambda: told_synced(url, names), 60)
-        run_the_diagnosis_of_every_runbook(loop, url)
+        pages = [page for page in PAGES.glob("Ml*.md") if page.name not in OF_ROLLOUTS]
+        # The one that has all that a release can have.
+        diagnose(loop, pages, loop.release("production-iris"), url, loop.layout.kubeconfig)
     finally:
         if not running:
             process.stop(loop.layout, NAME)
@@ -192,49 +190,3 @@ def told_synced(url: str, names: set[str]) -> tuple[bool, object]:
     found = observe.query_prometheus(url, 'argocd_app_info{sync_status="Synced"}')
     missing = names - {one["metric"]["name"] for one in found}
     return not missing, sorted(missing)
-
-
-def run_the_diagnosis_of_every_runbook(loop: Loop, url: str) -> None:
-    """Each of its commands works as it stands there, on a release that has nothing wrong."""
-    started = time.monotonic()
-    blocks = []
-    for page in sorted(RUNBOOKS.glob("Ml*.md")):
-        diagnosis = page.read_text(encoding="utf-8").partition("## Diagnosis")[2]
-        blocks.append(diagnosis.partition("```sh\n")[2].partition("```")[0])
-    commands = sorted({line for block in blocks for line in complete_lines(block)})
-    failed = {}
-    for command in commands:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
-            cwd=loop.worktree,
-            env={
-                **os.environ,
-                # The one that has all that a release can have.
-                "NS": "ml-production",
-                "NAME": "iris",
-                "ENVIRONMENT": "production",
-                "PROM": url,
-                "KUBECONFIG": str(loop.layout.kubeconfig),
-                "PATH": f"{ROOT}/.venv/bin:{rendering.TOOLS}:{os.environ['PATH']}",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        answer = done.stdout
-        refused = done.returncode != 0 or '"status":"error"' in answer
-        if refused:
-            failed[command] = answer[-300:] + done.stderr[-300:]
-    measured(f"{len(commands)} commands of runbooks", time.monotonic() - started, 60)
-    assert failed == {}
-
-
-def complete_lines(block: str) -> list[str]:
-    """The commands of a block, a loop as one."""
-    found: list[str] = []
-    for line in block.splitlines():
-        if found and found[-1].startswith("for ") and not found[-1].endswith("done"):
-            found[-1] += f"\n{line}"
-        elif line:
-            found.append(line)
-    return found

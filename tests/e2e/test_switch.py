@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from .loop import Loop, eventually, measured
 from .progressive import NAMESPACE, Delivered, delivered, version
 
@@ -40,6 +42,7 @@ def test_a_release_moves_to_a_rollout_and_back_without_losing_a_request(
         assert report["failed"] == 0, report
 
 
+@pytest.mark.loop
 def test_a_blue_green_switch_and_its_way_back_lose_no_request(
     loop: Loop, controller: None, sample: Path
 ) -> None:

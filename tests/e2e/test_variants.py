@@ -11,27 +11,23 @@ import json
 import random
 import shutil
 import signal
-import threading
 import time
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import joblib
-import pandas as pd
 import pytest
 import yaml
 from scipy.stats import binom
-from sklearn.ensemble import RandomForestClassifier
 
 from sandbox import gateway as envoy_gateway
-from sandbox import images, lock
-from sandbox.buildah import open_storage
-from sandbox.bundles import read_bundle, run_modelctl
+from sandbox.bundles import run_modelctl
+from sandbox.proc import run
+from tests.modelctl.delivery import experiment_files
 
 from . import session
 from .ad_hoc import AdHoc, AdHocReleases
-from .gateways import Answers, Gateway, Shadow, routed
-from .loop import Loop, measured
+from .gateways import Answers, Gateway, Shadow, Version, built_forest, routed
+from .loop import Loop, eventually, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -42,34 +38,15 @@ BY_HEADER = "--header=x-user-id"
 SHARE, GROWN = 30, 50
 # Of all ways to send one: as long, as odd and as alike as clients do.
 USERS = [f"user-{number}" for number in range(7996)] + ["User-1", "müller", "a b", "x" * 300]
+# Of a thousand users each.
+MEANWHILE_ROUNDS = 4
 # So rarely a share of a fair gateway is further off.
 CHANCE = 1e-6
 EXPERIMENT = {
-    "hypothesis": "The forest is accepted more often.",
-    "owner": "@ml-team",
-    "unit": {"header": "x-user-id"},
+    **experiment_files.CONTENT,
     "arms": {"primary": 100 - SHARE, "forest": SHARE},
-    "start": "2026-11-01T00:00:00Z",
-    "end": "2026-11-15T00:00:00Z",
-    "plannedUnits": 8000,
-    "metrics": [
-        {
-            "name": "accepted",
-            "kind": "proportion",
-            "direction": "increase",
-            "minimumEffect": 0.05,
-            "baseline": 0.3,
-        }
-    ],
+    "metrics": [experiment_files.metric(minimumEffect=0.05, baseline=0.3)],
 }
-
-
-@dataclass(frozen=True)
-class Version:
-    """Another version of iris, in the registry: values of a variant, and what its pods say."""
-
-    values: dict[str, Any]
-    name: str
 
 
 @pytest.fixture(scope="module")
@@ -86,22 +63,7 @@ def gateway(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ga
 @pytest.fixture(scope="module")
 def forest(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Version:
     """A random forest for the same rows."""
-    folder = tmp_path_factory.mktemp("forest")
-    shutil.copytree(loop.worktree / "build/training/iris", folder / "training")
-    frame = pd.read_csv(folder / "training/sample.csv")
-    model = RandomForestClassifier(n_estimators=20, max_depth=4, random_state=0)
-    model.fit(frame.drop(columns="species"), frame["species"])
-    joblib.dump(model, folder / "training/model.joblib")
-    words = ("--config", "models/iris/model.yaml", "--version", "2.0.0", "--out", folder / "bundle")
-    run_modelctl(loop.layout, loop.worktree, "package", folder / "training", *words)
-    found = read_bundle(loop.layout, loop.worktree, folder / "bundle")
-    bundle = replace(found, folder=folder / "bundle")
-    # A build throws away what it finds of others.
-    with lock.exclusive(wait=True):
-        image = images.ensure_image(loop.layout, open_storage(loop.layout), loop.gitops, bundle)
-    parts = {"repository": image.repository, "tag": image.tag, "digest": image.digest}
-    model_values = {"version": bundle.version, "digest": bundle.digest}
-    return Version({"image": parts, "model": model_values, "replicaCount": 1}, bundle.version)
+    return built_forest(loop, tmp_path_factory.mktemp("forest"))
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +104,13 @@ def require_share(found: dict[str, str], percent: int) -> None:
 
 def modelctl(loop: Loop, folder: Path, share: int, *words: str | Path) -> Any:
     """What `modelctl experiment` says, as JSON, in a checkout with that experiment."""
-    shutil.copytree(loop.found / "environments", folder / "environments", dirs_exist_ok=True)
+    shutil.copytree(loop.found / "environments", folder / "environments")
     content = {**EXPERIMENT, "arms": {"primary": 100 - share, "forest": share}}
     file = folder / "environments/dev/iris/experiment.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    identity = ("-c", "user.name=You", "-c", "user.email=you@example.org")
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "Start"]):
+        run(["git", *identity, *command], cwd=folder)
     where = ("--env", "dev", "--output", "json")
     argv = ("experiment", words[0], "iris", *where, *words[1:])
     result = run_modelctl(loop.layout, folder, *argv, code=loop.layout.root)
@@ -155,17 +120,18 @@ def modelctl(loop: Loop, folder: Path, share: int, *words: str | Path) -> Any:
 def asked_meanwhile(
     work: Callable[[], object], ask: Callable[[Collection[str]], Answers]
 ) -> Answers:
-    """Every answer to users who ask all the time while that is done, and a while longer."""
-    thread = threading.Thread(target=work)
-    thread.start()
+    """Every answer to users who ask all the time while that is done, none of which failed."""
     every = Answers([], [], [])
     rounds = 0
-    while thread.is_alive() or rounds < 4:
-        answers = ask(USERS[rounds * 1000 % 8000 :][:1000])
-        every.versions += answers.versions
-        every.failures += answers.failures
-        rounds += 1
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        # A while longer, because a gateway learns of what is done afterwards.
+        while not working.done() or rounds < MEANWHILE_ROUNDS:
+            answers = ask(USERS[rounds * 1000 % len(USERS) :][:1000])
+            every.versions += answers.versions
+            every.failures += answers.failures
+            rounds += 1
+        working.result()
     assert not every.failures, every.failures[:5]
     print(f"\n    {len(every.versions)} requests meanwhile, 0 failed", flush=True)
     return every
@@ -262,14 +228,17 @@ def test_a_cookie_keeps_its_arm_and_new_clients_get_one(
         gateway.wait_routed(host)
         found = arms(gateway.population(host, sample, units, by_cookie), forest)
         require_share(found, SHARE)
-        assert modelctl(loop, tmp_path, SHARE, "assign", "--", *units) == found
-        # Each on a connection of its own, or Envoy would take them for one.
-        new = [gateway.population(host, sample, [""], by_cookie) for _ in range(40)]
-        given = {each.cookies[0]: each.versions[0][1] for each in new}
-        assert len(given) == len(new)
-        assert "" not in given
-        again = gateway.population(host, sample, list(given), by_cookie)
-        assert dict(again.versions) == given
+        assert modelctl(loop, tmp_path / "known", SHARE, "assign", "--", *units) == found
+        # The first answer is by chance: Envoy chooses the arm before it makes a cookie. Each on a
+        # connection of its own, from which it makes it.
+        cookies = [
+            cookie
+            for _ in range(40)
+            for cookie in gateway.population(host, sample, [""], by_cookie).cookies
+        ]
+        assert len({*cookies, ""}) == 41
+        later = arms(gateway.population(host, sample, cookies, by_cookie), forest)
+        assert modelctl(loop, tmp_path / "given", SHARE, "assign", "--", *cookies) == later
 
 
 def test_a_shadow_that_dies_or_hangs_costs_no_request(
@@ -291,8 +260,7 @@ def test_a_shadow_that_dies_or_hangs_costs_no_request(
         # Every request was copied, and each was answered by the release.
         assert well["failed"] == 0, well
         assert forest.name not in well["versions"]
-        time.sleep(1)
-        assert shadow.copies() == well["requests"]
+        eventually("copies", lambda: ((c := shadow.copies()) == well["requests"], c), 10)
         with loop.probing(gateway, sample, *load) as hanging:
             assert shadow.signal(signal.SIGSTOP)
             assert shadow.ask(3) == 0
@@ -302,7 +270,9 @@ def test_a_shadow_that_dies_or_hangs_costs_no_request(
         with loop.probing(gateway, sample, *load) as dying:
             assert shadow.signal(signal.SIGKILL)
             time.sleep(2)
-            release.kubectl("delete", "pod", shadow.pod()["metadata"]["name"], "--force", "--now")
+            release.kubectl(
+                "delete", "pod", shadow.pod()["metadata"]["name"], "--force", "--grace-period=0"
+            )
             time.sleep(2)
             shadow.wait_ready()
     for report in (hanging, dying):
@@ -310,4 +280,4 @@ def test_a_shadow_that_dies_or_hangs_costs_no_request(
         assert set(report["versions"]) == set(well["versions"]), report
         # A request that waited for the shadow would have taken as long as it hung.
         assert report["slowest_seconds"] < stopped_seconds / 2, report
-        assert report["p99_seconds"] < 0.5, (well, report)
+        assert report["p99_seconds"] < 1, (well, report)

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 
+from modelctl.repository import replays, verifications
 from tests.github.test_workflows import FILES, jobs, read, steps
 from tests.paths import ROOT
 
@@ -108,7 +109,7 @@ def test_nobody_but_bypass_actors_makes_moves_or_removes_a_record() -> None:
     assert actor["actor_type"] == "RepositoryRole"  # a fork adds its app, whose id we cannot know
     # GitHub matches with fnmatch and FNM_PATHNAME: `**/` is any number of folders.
     assert RECORDS["conditions"]["ref_name"] == {
-        "include": ["refs/tags/verified/**/*"],
+        "include": [f"refs/tags/{each.PREFIX}/**/*" for each in (verifications, replays)],
         "exclude": [],
     }
 

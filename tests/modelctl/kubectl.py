@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,10 @@ elif match := re.fullmatch(
 ):
     items = [i for i in read(match[2])["items"] if i["metadata"]["namespace"] == match[1]]
     items = selected(items, query["labelSelector"])
+elif match := re.fullmatch(
+    r"/apis/argoproj.io/v1alpha1/namespaces/([^/]+)/analysisruns", path
+):
+    items = [i for i in read("analysisruns")["items"] if i["metadata"]["namespace"] == match[1]]
 elif match := re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods", path):
     items = [i for i in read("pods")["items"] if i["metadata"]["namespace"] == match[1]]
     items = selected(items, query["labelSelector"])
@@ -205,7 +210,8 @@ def install(
 
 def answer(folder: Path, name: str, content: Any) -> None:
     """Let it answer with other objects from now on."""
-    # At once: a stub that runs meanwhile reads the old objects or the new ones.
-    written = folder / f"{name}.json.new"
-    written.write_text(json.dumps(content))
-    written.replace(folder / f"{name}.json")
+    # At once: a stub that runs meanwhile reads the old objects or the new ones. By a name of its
+    # own, because several threads may write the same answer.
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as written:
+        json.dump(content, written)
+    Path(written.name).replace(folder / f"{name}.json")

@@ -15,7 +15,9 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
+from modelctl import __main__
 from modelctl.cli import COMMANDS, cli
+from modelctl.commands import _result, _table
 from modelctl.errors import ModelctlError
 from tests.modelctl.conftest import VERSION, commit_all, run
 
@@ -50,6 +52,59 @@ def test_every_command_has_h_and_json(words: str) -> None:
     assert run(*words.split(), "-h") == run(*words.split(), "--help")
     if words != "completion":
         assert "--output" in run(*words.split(), "-h")
+
+
+def is_json_choice(parameter: click.Parameter) -> bool:
+    choices = getattr(parameter.type, "choices", ())
+    return parameter.name == "output" and "json" in choices
+
+
+JSON_COMMANDS = [name for name, command in commands() if any(map(is_json_choice, command.params))]
+
+
+@pytest.mark.parametrize("words", [*JSON_COMMANDS, "render"])
+def test_stdout_is_json_alone_whatever_a_command_prints(
+    words: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own lines, a table, a library's, those of training code and of other programs."""
+    command = dict(commands())[words]
+
+    def noisy(**_: object) -> None:
+        print("print")
+        click.echo("echo")
+        _table.console().print("table")
+        os.write(1, b"library\n")
+        subprocess.run(["echo", "program"], check=True)
+        _result.echo("json", "", {"name": words})
+
+    monkeypatch.setattr(command, "callback", noisy)
+    for parameter in command.params:
+        monkeypatch.setattr(parameter, "required", False)
+        monkeypatch.setattr(parameter, "callback", None)
+    monkeypatch.setattr(sys, "argv", ["modelctl", *words.split(), "--output", "json"])
+    with pytest.raises(SystemExit) as exited:
+        __main__.main()
+    out, err = capfd.readouterr()
+    assert (exited.value.code, json.loads(out)) == (0, {"name": words})
+    assert err.split() == ["print", "echo", "table", "library", "program"]
+    print("stdout is back")
+    assert capfd.readouterr().out == "stdout is back\n"
+
+
+def test_only_one_module_prints_json() -> None:
+    """What prints its result another way would have it on stderr."""
+    folder = Path(_result.__file__).parent
+    found = [file.name for file in folder.glob("*.py") if "click.echo(json." in file.read_text()]
+    assert sorted(found) == ["_notes.py", "_result.py"]  # notes are lines on stderr
+
+
+def test_a_page_of_the_status_leaves_json_on_stdout(released: Path) -> None:
+    words = ("status", "--no-live", "--html", "page.html", "--output", "json")
+    done = modelctl(*words)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["releases"]
+    assert "wrote page.html" in done.stderr
+    assert (released / "page.html").exists()
 
 
 FAILURES = {

@@ -11,7 +11,7 @@ from modelctl.delivery import sequence
 from modelctl.delivery.sequence import Counts, Interval, Limits
 from tests import rendering
 from tests.observability import rules
-from tests.observability.arms import CANARY, EDGES, SECONDS, STABLE, Pod
+from tests.observability.arms import CANARY, DIGEST, EDGES, SECONDS, STABLE, Pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +206,11 @@ def measures(template: str = "iris-verdict") -> dict[str, dict[str, Any]]:
 def query(check: str, stable: str = STABLE) -> str:
     """The query of a check, as the controller asks it."""
     text: str = measures()[check]["provider"]["prometheus"]["query"]
-    return text.replace("{{args.canary-hash}}", CANARY).replace("{{args.stable-hash}}", stable)
+    arguments = {"canary-hash": CANARY, "stable-hash": stable, "digest": DIGEST}
+    for name, value in arguments.items():
+        text = text.replace(f"{{{{args.{name}}}}}", value)
+    assert "{{" not in text
+    return text
 
 
 def is_found(check: str, minutes: float, verdict: str) -> dict[str, Any]:

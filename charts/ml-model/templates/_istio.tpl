@@ -28,11 +28,11 @@ selector:
     {{- include "ml-model.selectorLabels" . | nindent 4 }}
 {{- end -}}
 
-{{/* Services that requests may be sent to, by name. */}}
+{{/* Services that requests to this version may be sent to, by name. */}}
 {{- define "ml-model.routedServices" -}}
-- {{ include "ml-model.fullname" . }}
+- {{ include "ml-model.workloadName" . }}
 {{- range include "ml-model.revisionServices" . | fromYamlArray }}
-- {{ include "ml-model.fullname" $ }}-{{ . }}
+- {{ include "ml-model.workloadName" $ }}-{{ . }}
 {{- end }}
 {{- end -}}
 
@@ -125,7 +125,7 @@ match:
 {{- if ne .path "/" }}
 rewrite:
   uriRegexRewrite:
-    match: {{ printf "^%s/?(.*)$" (regexQuoteMeta .path) | squote }}
+    match: {{ printf "^%s/?(.*)$" (regexQuoteMeta .path) | toJson }}
     rewrite: '/\1'
 {{- end }}
 {{- with .timeout }}
@@ -219,12 +219,19 @@ http:
 {{- end -}}
 {{- end -}}
 
-{{/* Peers of the NetworkPolicy that may call the model: those of the values, and the waypoint that forwards for them. */}}
+{{/*
+Peers of the NetworkPolicy that may call the model: those of the values, the waypoint that forwards for them, and the
+test before a blue-green switch, which is stuck otherwise.
+*/}}
 {{- define "ml-model.networkPolicy.from" -}}
 {{- $peers := include "ml-model.compact" .Values.networkPolicy.from | fromYaml -}}
 {{- with .Values.istio.waypoint -}}
 {{- $label := dict "gateway.networking.k8s.io/gateway-name" . -}}
 {{- $_ := set $peers "waypoint" (dict "podSelector" (dict "matchLabels" $label)) -}}
+{{- end -}}
+{{- if and (eq .Values.rollout.strategy "blueGreen") .Values.rollout.blueGreen.smoke (not (hasKey $peers "same-namespace")) -}}
+{{- $labels := include "ml-model.predict.labels" (dict "root" . "component" "smoke") | fromYaml -}}
+{{- $_ := set $peers "chart-smoke" (dict "podSelector" (dict "matchLabels" $labels)) -}}
 {{- end -}}
 {{- toJson $peers -}}
 {{- end -}}

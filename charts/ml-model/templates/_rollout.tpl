@@ -98,6 +98,11 @@ args:
   - name: stable-hash
     valueFrom:
       podTemplateHashValue: Stable
+  {{- if and .Values.rollout.analysis.enabled .Values.model.digest }}
+  # Changes together with the pods; the controller may start with templates of the version before.
+  - name: digest
+    value: {{ .Values.model.digest | quote }}
+  {{- end }}
 {{- end -}}
 
 {{/* What has to pass before a blue-green switch: a prediction, and the AnalysisTemplates of users. */}}
@@ -124,15 +129,13 @@ templates:
 {{- toJson $steps -}}
 {{- end -}}
 
-{{/* Steps of a canary, as Rollouts has them: a step of ours becomes up to four. */}}
-{{- define "ml-model.rollout.steps" -}}
-{{- $isJudged := false }}
-{{- range $name, $step := include "ml-model.rollout.namedSteps" . | fromJson }}
-{{- $isJudged = $step.analysis }}
+{{/* A step of ours, as Rollouts has it: up to four. include "ml-model.rollout.step" (dict "root" $ "step" s) */}}
+{{- define "ml-model.rollout.step" -}}
+{{- $step := .step }}
 {{- if hasKey $step "pods" }}
 - setCanaryScale:
     replicas: {{ int64 $step.pods }}
-{{- else if and (hasKey $step "weight") (ne $.Values.rollout.router "none") }}
+{{- else if and (hasKey $step "weight") (ne .root.Values.rollout.router "none") }}
 - setCanaryScale:
     matchTrafficWeight: true
 {{- end }}
@@ -147,8 +150,30 @@ templates:
 {{- end }}
 {{- if $step.analysis }}
 - analysis:
-    {{- include "ml-model.rollout.analysis" $ | nindent 4 }}
+    {{- include "ml-model.rollout.analysis" .root | nindent 4 }}
 {{- end }}
+{{- end -}}
+
+{{/* The step of Rollouts at which step `rollout.analysis.startingStep` of ours begins. */}}
+{{- define "ml-model.rollout.startingStep" -}}
+{{- $before := int64 .Values.rollout.analysis.startingStep -}}
+{{- $number := 0 -}}
+{{- $index := 0 -}}
+{{- range $step := include "ml-model.rollout.namedSteps" . | fromJson -}}
+{{- if lt $number (int $before) -}}
+{{- $index = include "ml-model.rollout.step" (dict "root" $ "step" $step) | fromYamlArray | len | add $index -}}
+{{- end -}}
+{{- $number = add1 $number | int -}}
+{{- end -}}
+{{- $index -}}
+{{- end -}}
+
+{{/* Steps of a canary, as Rollouts has them. */}}
+{{- define "ml-model.rollout.steps" -}}
+{{- $isJudged := false }}
+{{- range $name, $step := include "ml-model.rollout.namedSteps" . | fromJson }}
+{{- $isJudged = $step.analysis }}
+{{- include "ml-model.rollout.step" (dict "root" $ "step" $step) }}
 {{- end }}
 {{- /* Nothing gets every request without a verdict, however little traffic there was. */}}
 {{- if and .Values.rollout.analysis.enabled (not $isJudged) }}

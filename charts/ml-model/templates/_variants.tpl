@@ -105,7 +105,8 @@ above the hash, so a share that grows takes units from the release alone.
 */}}
 {{- define "ml-model.variantBackends" -}}
 {{- $variants := include "ml-model.variants" . | fromYaml -}}
-{{- if not $variants -}}
+{{- /* Weights that a controller writes are not ours, and a guard refuses variants that need some. */ -}}
+{{- if or (not $variants) (eq .Values.rollout.router "gatewayPlugin") -}}
 {{- include "ml-model.httpRoute.backends" . -}}
 {{- else -}}
 {{- $primary := include "ml-model.httpRoute.backends" . | fromYamlArray | first -}}

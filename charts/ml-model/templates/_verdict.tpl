@@ -129,22 +129,25 @@ writes one series after another: the first look may find the lower bound alone, 
       "query" (printf "ml:verdict_restarts{%s}" $canary)
       "passes" (printf "len(result) > 0 && result[0] <= %d" $restarts)
       "fails" (printf "len(result) > 0 && result[0] > %d" $restarts)) -}}
-{{- with .Values.model.digest -}}
+{{- if .Values.model.digest -}}
 {{- $pods := printf "sum(ml:verdict_pods{%s})" $canary -}}
 {{- $measures = append $measures (dict
       "name" "digest"
-      "query" (printf "sum(ml:verdict_pods{%s,digest!=%q}) or %s * 0" $canary . $pods)
+      "query" (printf "sum(ml:verdict_pods{%s,digest!=\"{{args.digest}}\"}) or %s * 0" $canary $pods)
       "passes" "len(result) > 0 && result[0] == 0"
       "fails" "len(result) > 0 && result[0] > 0") -}}
 {{- end -}}
 {{- toJson $measures -}}
 {{- end -}}
 
-{{/* Arguments of an AnalysisTemplate: the label rollouts-pod-template-hash of either version's pods. */}}
+{{/* Arguments of an AnalysisTemplate: the label rollouts-pod-template-hash of either version's pods, and the new digest. */}}
 {{- define "ml-model.verdict.args" -}}
 args:
   - name: canary-hash
   - name: stable-hash
+  {{- if .Values.model.digest }}
+  - name: digest
+  {{- end }}
 {{- end -}}
 
 {{/* One metric: include "ml-model.verdict.metric" (dict "root" $ "measure" m "suffix" "" "until" (dict ...)) */}}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelctl.cluster import wait
 from modelctl.errors import ModelctlError, RefusedError
 from tests.modelctl import kubectl
-from tests.modelctl.conftest import DIGEST_A, DIGEST_B, run
+from tests.modelctl.conftest import DIGEST_A, DIGEST_B, VERSION, commit_all, run, variant
 
 IMAGE = f"registry.example/iris:1.0.0@{DIGEST_A}"
 WORDS = ("wait", "iris", "--env", "dev")
@@ -91,3 +92,59 @@ def test_without_a_cluster_or_a_release_nobody_waits(released: Path) -> None:
         run(*WORDS)
     with pytest.raises(RefusedError, match="is not released in 'staging'"):
         run("wait", "iris", "--env", "staging")
+
+
+DIGEST_C, DIGEST_D = f"sha256:{'c' * 64}", f"sha256:{'d' * 64}"
+
+
+def varied(root: Path) -> None:
+    """A variant `next` beside the release in git, of another image and another bundle."""
+    text = VERSION.replace(DIGEST_A, DIGEST_C).replace(DIGEST_B, DIGEST_D)
+    path = root / "environments/dev/iris/variants/next.yaml"
+    path.parent.mkdir()
+    path.write_text(variant("next", 10, text))
+    commit_all(root, "a variant")
+
+
+def beside(image: str = DIGEST_C, digest: str = DIGEST_D, **status: Any) -> dict[str, Any]:
+    """The Deployment of that variant, which belongs to the Application of the release."""
+    reference = f"registry.example/iris:1.0.0@{image}"
+    found = kubectl.deployment("dev-iris-next", image=reference, digest=digest, **status)
+    annotations = found["metadata"]["annotations"]
+    annotations["argocd.argoproj.io/tracking-id"] = "dev-iris:apps/Deployment:ml-dev/iris-next"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("deployments", "words"),
+    [
+        ([], "variant next: no Deployment"),
+        ([beside(image=DIGEST_A)], "variant next: runs another image than in git: aaaaaaaaaaaa"),
+        ([beside(digest=DIGEST_B)], "variant next: serves another bundle than in git: bbbbbbbb"),
+        ([beside(readyReplicas=1)], "variant next: 1 of 2 pods ready"),
+        ([beside(updatedReplicas=1)], "variant next: 2 of 2 pods ready, 1 with an earlier"),
+    ],
+    ids=["missing", "image", "bundle", "ready", "template"],
+)
+def test_a_variant_is_waited_for_digest_by_digest(
+    released: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    deployments: list[dict[str, Any]],
+    words: str,
+) -> None:
+    """Argo CD's Healthy is not proof: it may not have looked since the variant changed."""
+    varied(released)
+    asked = kubectl.install(
+        tmp_path / "bin",
+        monkeypatch,
+        [kubectl.application(image=IMAGE)],
+        deployments=[DEPLOYMENT, *deployments],
+    )
+    with pytest.raises(ModelctlError, match="timed out") as error:
+        run(*WORDS, "--seconds", "0.05")
+    assert words in error.value.found
+    kubectl.answer(asked.parent, "deployments", {"items": [DEPLOYMENT, beside()]})
+    assert "serves 1.0.0" in run(*WORDS)
+    # A list of all releases tells the variant from a release of that name as well.
+    assert "variant" not in " ".join(run("status").split()).replace("beside it", "")

@@ -179,7 +179,7 @@ def test_a_column_without_variance_decides_nothing(tmp_path: Path) -> None:
     path = simulated.write(tmp_path / "o.csv", {"unit": list(units), "revenue": [0.1] * 1000})
     for now in (DURING, AFTER):
         (finding,) = judged(read(path, plan), now, metrics=[mean()]).findings
-        assert finding.level == "open"
+        assert finding.level == "few"
         assert finding.as_dict()["low"] is None
 
 

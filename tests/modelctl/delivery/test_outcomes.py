@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +68,12 @@ def test_whole_numbers_are_units_and_fractions_are_not(tmp_path: Path) -> None:
         pytest.param(GOOD.replace("2.5", "inf"), "row 1, revenue: expected a number", id="inf"),
         pytest.param(GOOD.replace("2.5", "1e999"), "revenue: expected a number", id="overflow"),
         pytest.param(GOOD.replace("2.5", "2;5"), "found '2;5'", id="text"),
-        pytest.param(GOOD.replace("007,1", " 007,1"), "spaces around ' 007'", id="spaces"),
+        pytest.param(GOOD.replace("2.5", "1_0"), "found '1_0'", id="underscore"),
+        pytest.param(GOOD.replace("2.5", "\u0661"), "revenue: expected a number", id="digits"),
+        pytest.param(GOOD.replace("2.5", "1e200"), "revenue: expected a number", id="huge"),
+        pytest.param(GOOD.replace("007,1", "a\x00,1"), "no header or cookie has", id="NUL"),
+        pytest.param(GOOD.replace("007,1", "a\x7f,1"), "no header or cookie has", id="DEL"),
+        pytest.param(GOOD.replace("007,1", " 007,1"), "' 007' has spaces around it", id="spaces"),
         pytest.param(GOOD.replace("007,1,", "007,1"), ":2: expected 4 cells", id="cells"),
         pytest.param(GOOD.replace("before", "revenue", 1), "of the same name", id="same-name"),
         pytest.param(GOOD.replace("NA,", "007,"), "units with several rows", id="duplicates"),
@@ -105,3 +113,39 @@ def test_rows_of_a_unit_are_aggregated_by_the_rule_in_git(
     found = read(write(tmp_path, "unit,accepted\na,0\nb,0\na,1\na,\n,1\n"), plan)
     assert found.values["accepted"].tolist() == expected
     assert (found.rows, found.repeated, found.anonymous) == (5, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        pytest.param([b"u1", b"u2"], id="bytes"),
+        pytest.param([Decimal("1.5"), Decimal(2)], id="decimals"),
+        pytest.param([True, False], id="booleans"),
+        pytest.param([["a"], ["b"]], id="lists"),
+        pytest.param([date(2026, 1, 1), date(2026, 1, 2)], id="dates"),
+        pytest.param(pd.to_datetime(["2026-01-01", "2026-01-02"]), id="timestamps"),
+        pytest.param(pd.to_timedelta(["1D", "2D"]), id="durations"),
+        pytest.param([1.0, 2.0], id="fractions"),
+        pytest.param(pd.Categorical([1.5, 2.5]), id="categories of fractions"),
+    ],
+)
+def test_units_of_another_type_are_refused(tmp_path: Path, units: Any) -> None:
+    """Their text is not what the client sent, so that the arms would be quite others."""
+    path = tmp_path / "o.parquet"
+    pd.DataFrame({"unit": units, "accepted": [1, 0]}).to_parquet(path)
+    with pytest.raises(ModelctlError, match="as units") as caught:
+        read(path, experiment())
+    assert caught.value.expected == "texts or whole numbers, as the client sends them"
+
+
+@pytest.mark.parametrize("units", [pd.Categorical(["7", "x"]), pd.array([7, None], "Int64")])
+def test_texts_and_whole_numbers_of_any_width_are_units(tmp_path: Path, units: Any) -> None:
+    path = tmp_path / "o.parquet"
+    pd.DataFrame({"unit": units, "accepted": [1, 0]}).to_parquet(path)
+    assert read(path, experiment()).units[0] == "7"
+
+
+def test_the_case_of_the_extension_is_no_matter(tmp_path: Path) -> None:
+    path = tmp_path / "OK.PARQUET"
+    pd.DataFrame({"unit": ["a", "b"], "accepted": [1, 0]}).to_parquet(path)
+    assert read(path, experiment()).units == ["a", "b"]

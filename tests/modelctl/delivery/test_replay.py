@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from modelctl.delivery import agreement
 from modelctl.delivery.replay import Answer, Pair, Pairs
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.service.client import Client
 from tests import trained
 from tests.app import live
 from tests.modelctl.conftest import run
@@ -117,6 +118,63 @@ def test_rows_that_the_candidate_refuses_are_counted_with_the_reason(captured: P
         assert any("colour" in reason for reason, _ in found["refusals"])
         with pytest.raises(RefusedError, match="rows that the candidate refuses: expected at most"):
             replay(captured, "--max-refused", "0.01", candidate=candidate)
+
+
+LIMITS = ("--max-changed", "0.02", "--max-psi", "0.1")
+
+
+@pytest.mark.parametrize("more", [(), LIMITS, ("--max-refused", "1")], ids=["", "limits", "all"])
+def test_a_candidate_that_answers_nothing_is_refused(captured: Path, more: tuple[str, ...]) -> None:
+    rewrite(captured, lambda row: row["features"].update(colour="blue"))
+    with pytest.raises(RefusedError, match="answered rows: expected at least 1, found 0"):
+        replay(captured, *more)
+
+
+@pytest.mark.parametrize("lacking", ["features", "prediction"])
+def test_rows_that_cannot_be_asked_count_beside_a_limit(captured: Path, lacking: str) -> None:
+    def spoil(row: Row) -> None:
+        if row["row"]:
+            row[lacking] = {} if lacking == "features" else None
+
+    rewrite(captured, spoil)
+    assert replay(captured)["left_out_ratio"] > 0.9
+    with pytest.raises(RefusedError, match=r"rows that are left out: expected at most 0.00%"):
+        replay(captured, *LIMITS)
+    replay(captured, *LIMITS, "--max-left-out", "1")
+
+
+@pytest.mark.parametrize("limit", ["--max-changed", "--max-psi", "--max-refused", "--tolerance"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-nan"])
+def test_a_limit_is_a_finite_number(captured: Path, limit: str, value: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        replay(captured, f"{limit}={value}")
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"row": "x"}, {"row": True}, {"features": None}, {"features": [1]}], ids=str
+)
+def test_what_is_no_captured_row_is_named(captured: Path, change: Row) -> None:
+    rewrite(captured, lambda row: row.update(change))
+    with pytest.raises(ModelctlError, match=r"\.jsonl:1 is not a captured row"):
+        replay(captured)
+
+
+def test_a_service_is_asked_by_batches_that_it_takes(
+    captured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One refused row costs the requests of its halves, not one for each row."""
+    sent: list[int] = []
+    post = Client.post
+
+    def counted(client: Client, path: str, body: Row) -> Any:
+        sent.append(len(body["instances"]))
+        return post(client, path, body)
+
+    monkeypatch.setattr(Client, "post", counted)
+    url = f"http://127.0.0.1:{live.shared('iris').port}"
+    assert replay(captured, candidate=url)["rows"] == ROWS
+    assert sent == [100] * (ROWS // 100)
 
 
 def test_an_excluded_feature_cannot_be_asked_for(tmp_path: Path) -> None:

@@ -153,6 +153,13 @@ def test_an_abort_of_settings_is_no_reason_to_take_the_version_back(main: Path) 
     assert "git revert" in refused.value.fix
 
 
+@pytest.mark.parametrize("name", ["variants/next.yaml", "experiment.yaml", "override.yaml"])
+def test_a_change_of_what_begins_no_canary_is_not_to_blame(main: Path, name: str) -> None:
+    commit(main, "beside", **{f"environments/staging/iris/{name}": "x: 1\n"})
+    go_back()
+    assert (main / STAGING).read_text() == VERSION
+
+
 def test_a_version_that_was_aborted_in_an_environment_does_not_enter_it_again(main: Path) -> None:
     commit(main, "promote", **{PRODUCTION: NEW})
     go_back("production")

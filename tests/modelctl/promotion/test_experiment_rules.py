@@ -119,7 +119,8 @@ def test_a_wrong_file_is_refused(released: Path, before: str, after: str, messag
 def test_a_share_that_is_no_percentage_is_refused(released: Path) -> None:
     put(released, forest=200)
     text = "\n".join(check.file_violations(Repository.find(released)))
-    assert "variants/forest.yaml:10: variants.forest.share: Input should be less than" in text
+    problem = "variants/forest.yaml:10: variants.forest.share: Input should be less than"
+    assert text.count(problem) == 1
 
 
 def test_the_file_passes_the_judge_like_settings_and_a_freeze_covers_it(released: Path) -> None:
@@ -151,3 +152,36 @@ def test_a_retired_model_takes_it_along(released: Path) -> None:
     commit_all(released, "ask a question")
     run("retire", "iris", "--env", "dev", "--files", "--no-live")
     assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("start", ["2026-11-01", "2998-11-01"], ids=["running", "planned"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("variant", "promote", "iris", "forest"),
+        ("variant", "remove", "iris", "forest"),
+        ("retire", "iris"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_an_arm_that_goes_stops_the_experiment_and_leaves_its_plan(
+    released: Path, words: tuple[str, ...], start: str
+) -> None:
+    text = "# ours\n" + TEXT.replace("2026-11-01", start)
+    put(released, text, forest=20)
+    (released / FILE).with_name("version.yaml").write_text(VERSION)
+    commit_all(released, "release iris in production")
+    more = ("--no-live",) if words[0] == "retire" else ()
+    run(*words, "--env", "production", *more)
+    assert problems(released) == []
+    after = (released / FILE).read_text()
+    assert after.startswith(text)
+    assert after.removeprefix(text).startswith("stopped: ")
+
+
+def test_another_variant_that_goes_stops_nothing(released: Path) -> None:
+    put(released, forest=20, tree=0)
+    (released / FILE).with_name("version.yaml").write_text(VERSION)
+    commit_all(released, "release iris in production")
+    run("variant", "remove", "iris", "tree", "--env", "production")
+    assert (released / FILE).read_text() == TEXT

@@ -53,6 +53,10 @@ class TestFiles:
         [
             pytest.param("forest.yml", variant("forest"), "unknown file", id="suffix"),
             pytest.param("canary.yaml", variant("canary"), "is reserved", id="reserved"),
+            *(
+                pytest.param(f"{word}.yaml", variant(word), f"'{word}' is a boolean", id=word)
+                for word in ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+            ),
             pytest.param("Forest.yaml", variant("Forest"), "invalid variant name", id="case"),
             pytest.param("forest.yaml", variant("tree"), "variants.tree", id="other-name"),
             pytest.param("forest.yaml", "share: 10\n", "share: not a value", id="flat"),
@@ -78,10 +82,35 @@ class TestFiles:
             write(target, {FOREST.replace("forest", name): variant(name, 5)})
         assert "a, b, c have a share: expected at most 2" in problems(target)
 
-    def test_objects_of_another_model_keep_their_names(self, target: Path) -> None:
-        folder = FOREST.replace("iris/variants/forest.yaml", "iris-forest")
-        write(target, {FOREST: variant("forest"), f"{folder}/settings.yaml": "{}\n"})
-        assert "the names of those of 'iris-forest'" in problems(target)
+    @pytest.mark.parametrize(
+        ("first", "second", "shared"),
+        [
+            ("iris/variants/forest", "iris-forest/settings", "iris-forest"),
+            ("iris/variants/a-b", "iris-a/variants/b", "iris-a-b"),
+            ("iris/variants/a", "iris/variants/a-jwt", "iris-a-jwt"),
+            *(
+                ("iris/settings", f"iris-{suffix}/settings", f"iris-{suffix}")
+                for suffix in ("canary", "stable", "preview", "headless", "waypoint", "watch")
+            ),
+        ],
+    )
+    def test_objects_of_other_releases_keep_their_names(
+        self, target: Path, first: str, second: str, shared: str
+    ) -> None:
+        """Also if the first is on the target branch already, and the branch adds the second."""
+        for place in (first, second):
+            head, _, stem = place.rpartition("/")
+            text = variant(stem, 0, NEW) if head.endswith("variants") else "{}\n"
+            # The name decides, before anything else of the folder is complete.
+            write(target, {f"environments/production/{place}.yaml": text})
+            if place == first:
+                assert "has objects named" not in problems(target)
+                commit_all(target, "first")
+                git(target, "branch", "--force", "main")
+        assert f"has objects named {shared} too" in problems(target)
+        commit_all(target, "second")
+        with pytest.raises(RefusedError, match=f"has objects named {shared} too"):
+            judge()
 
     def test_nothing_renders_variants_of_a_model_without_a_release(self, target: Path) -> None:
         write(target, {FOREST: variant("forest")})
@@ -222,6 +251,38 @@ class TestCommands:
         for name in ("a", "b"):
             commit(target, **{FOREST.replace("forest", name): variant(name, 5, OLD)})
         with pytest.raises(RefusedError, match="a, b, forest have a share: expected at most 2"):
+            run("variant", "add", "iris", "forest", *ENV, "--share", "10")
+
+    def test_add_refuses_the_names_of_another_model(self, target: Path) -> None:
+        folder = FOREST.replace("iris/variants/forest.yaml", "iris-forest")
+        write(target, {f"{folder}/settings.yaml": "{}\n"})
+        with pytest.raises(RefusedError, match="'iris-forest' has objects named iris-forest too"):
+            run("variant", "add", "iris", "forest", *ENV, "--share", "10")
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--match", "bad header=1"), "match.header: "),
+            (("--match", "=x"), "match.header: "),
+            (("--match", f"x={'y' * 201}"), "match.value: "),
+            (("--share", "10", "--replicas", "0"), "found replicaCount 0"),
+            (("--match", "x=y", "--replicas", "0"), "found replicaCount 0"),
+        ],
+    )
+    @pytest.mark.usefixtures("target")
+    def test_add_names_what_is_wrong(self, options: tuple[str, ...], message: str) -> None:
+        with pytest.raises(ModelctlError, match=message):
+            run("variant", "add", "iris", "forest", *ENV, *options)
+
+    def test_share_refuses_a_variant_without_pods(self, target: Path) -> None:
+        run("variant", "add", "iris", "forest", *ENV, "--replicas", "0")
+        commit_all(target, "idle")
+        with pytest.raises(ModelctlError, match="found replicaCount 0"):
+            run("variant", "share", "iris", "forest", "10", *ENV)
+
+    def test_a_variant_without_pods_never_ran(self, target: Path) -> None:
+        commit(target, **{STAGING_FOREST: variant("forest", 0, EVIL) + "    replicaCount: 0\n"})
+        with pytest.raises(RefusedError, match=r"6\.6\.6 of 'iris' never ran in 'staging'"):
             run("variant", "add", "iris", "forest", *ENV, "--share", "10")
 
     def test_add_refuses_a_freeze(self, target: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.repository import names
 from tests.modelctl.conftest import ENVIRONMENTS, run
+from tests.paths import ROOT
 
 PRODUCTION = "  - name: production\n"
 
@@ -85,3 +89,28 @@ def test_a_name_too_long_for_a_label_of_its_application_is_refused(repo: Path) -
     run("new", longest)
     with pytest.raises(ModelctlError, match="has 64 characters, at most 63 are allowed"):
         run("new", f"{longest}a")
+
+
+def test_the_names_of_a_release_are_those_that_the_chart_renders() -> None:
+    """But for the user's own: sidecars, secrets, and names that end in a hash of their content."""
+    own = {"iris-api", "iris-shipper", "bundle-signers"}
+    arms = ("", "forest", "next")
+    expected = {name for arm in arms for name in names.claimed("iris", arm)} | own
+    for golden in sorted((ROOT / "charts/ml-model/golden").glob("*.yaml")):
+        objects = filter(None, yaml.safe_load_all(golden.read_text()))
+        rendered = {each["metadata"]["name"] for each in objects}
+        hashed = {name for name in rendered if re.fullmatch("iris-[0-9a-f]{8}", name)}
+        assert rendered - hashed <= expected, golden.name
+
+
+def test_no_suffix_of_the_chart_is_missing() -> None:
+    """Every name that a template makes of the release's and a suffix of its own."""
+    templates = (ROOT / "charts/ml-model/templates").rglob("*.*")
+    texts = [path.read_text() for path in templates]
+    used = {
+        suffix
+        for text in texts
+        for call in re.findall(r'include "ml-model.metadata" \(dict [^}]*}}', text)
+        for suffix in re.findall(r'"suffix" "-([a-z]+)"', call)
+    }
+    assert {"headless", "jwt", "waypoint"} <= used <= names.SUFFIXES
