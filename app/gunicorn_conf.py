@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.observability import logs
 from app.front.front import Front
 from app.front.worker import Logger, Worker
+from app.observability import logs
 
 if TYPE_CHECKING:
     from app.service import Service

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.admission import Deadline
-    from app.errors import RequestError
 
 
 @dataclass(slots=True)
@@ -25,8 +24,9 @@ class Request:
     deadline: Deadline
     query: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    # The error of a request refused before routing: malformed, too slow, too large, too many.
-    refused: RequestError | None = None
+    # The error of a request refused before routing: malformed, too slow, too large, too many. Any
+    # other error is a fault of the service.
+    refused: Exception | None = None
     # When the request was complete: queueing counts from here, a slow client's time does not.
     received: float = field(default_factory=time.perf_counter)
 

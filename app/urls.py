@@ -11,9 +11,9 @@ from dataclasses import dataclass
 ANYWHERE = (200, 400, 500)
 # Of URLs that predict, in addition.
 OF_PREDICTIONS = (408, 413, 415, 422, 503, 504)
-# Of requests that match no URL, and of the router's redirects.
+# Of requests that match no URL, of OPTIONS, and of what is no request.
 UNMATCHED = "unmatched"
-OF_UNMATCHED = (308, 400, 404, 405, 408, 413, 500, 503)
+OF_UNMATCHED = (204, 400, 404, 405, 408, 413, 417, 431, 500, 501, 503, 505)
 V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
 
 
@@ -40,6 +40,7 @@ class Url:
 
 
 URLS: tuple[Url, ...] = (
+    Url("/"),
     Url("/health"),
     Url("/ready", more=(503,)),
     Url("/metrics"),

@@ -11,18 +11,15 @@ import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from app.admission import overloaded_error
-from app.errors import RequestError
 from app.front import memory, wsgi
-from app.front.memory import Memory
+from app.front.memory import Bounds, Memory
 from app.inflate import max_decoded_bytes
 from app.routes import Route, answer, prediction_routes, record_outcome, run_work, unmatched_route
 
 if TYPE_CHECKING:
-    from app.front.http1 import Http1
-    from app.request import Request
+    from app.front.connection import Connection
     from app.front.wsgi import Wsgi
-    from app.responses import Reply
+    from app.request import Request
     from app.service import Service
 
 # Longest prediction to run in the event loop, which blocks every other client for that long.
@@ -41,27 +38,32 @@ class Front:
         # Targets as they are sent -> paths, of what is asked most.
         self.paths = {path.encode(): path for path in self._routes}
         self._thread: ThreadPoolExecutor | None = None
-        self._responses: list[tuple[Http1, bytes]] = []
-        self.max_timeout_ms = service.settings.request_timeout_ms
-        self.max_body_bytes = service.settings.max_body_bytes
-        self.buffer = bytearray(BUFFER_BYTES)
-        self.view = memoryview(self.buffer)
-        self.memory = Memory(memory.MAX_HELD_BODIES * self.max_body_bytes)
-        self.connections: set[Http1] = set()
+        self._responses: list[tuple[Connection, bytes]] = []
+        settings = service.settings
+        self.bounds = Bounds(
+            settings.max_body_bytes,
+            settings.request_timeout_ms,
+            Memory(memory.MAX_HELD_BODIES * settings.max_body_bytes),
+        )
+        # One for all connections: what is read is taken out before the loop turns.
+        self.view = memoryview(bytearray(BUFFER_BYTES))
+        self.connections: set[Connection] = set()
         # Those with a body that is arriving.
-        self.receiving: set[Http1] = set()
+        self.receiving: set[Connection] = set()
         self.loop = asyncio.get_event_loop()
         # The loop's time, as of the last look at the connections: exact enough for their limits.
         self.time = self.loop.time()
 
     # -- connections
-    def add(self, connection: Http1) -> bool:
+    def add(self, connection: Connection) -> bool:
         """Count a new connection; whether there is room for it."""
-        has_room = len(self.connections) < memory.MAX_CONNECTIONS
+        count = len(self.connections)
         self.connections.add(connection)
-        return has_room
+        if count >= memory.MAX_CONNECTIONS + memory.MAX_TOLD:
+            connection.transport.abort()
+        return count < memory.MAX_CONNECTIONS
 
-    def discard(self, connection: Http1) -> None:
+    def discard(self, connection: Connection) -> None:
         """Forget a connection that is closed, and what it waits for."""
         self.connections.discard(connection)
         self.receiving.discard(connection)
@@ -76,7 +78,7 @@ class Front:
         self._service.is_draining = True
 
     # -- requests
-    def handle(self, connection: Http1, request: Request) -> None:
+    def handle(self, connection: Connection, request: Request) -> None:
         """Answer a request, now or later."""
         match = None
         if request.method == "POST" and request.port != self._metrics_port:
@@ -91,10 +93,10 @@ class Front:
         route, request.arguments = match
         self._predict(connection, route, request)
 
-    def _predict(self, connection: Http1, route: Route, request: Request) -> None:
+    def _predict(self, connection: Connection, route: Route, request: Request) -> None:
         service = self._service
         if request.refused is None:
-            size = max_decoded_bytes(request.headers, len(request.body), self.max_body_bytes)
+            size = max_decoded_bytes(request.headers, len(request.body), self.bounds.max_body_bytes)
             if service.expected_seconds(size) > INLINE_SECONDS:
                 request.refused = service.in_flight.refusal()
                 if request.refused is None:
@@ -104,7 +106,7 @@ class Front:
         service.finish(outcome, predicted=True)
         connection.reply(reply)
 
-    def _queue(self, connection: Http1, route: Route, request: Request) -> None:
+    def _queue(self, connection: Connection, route: Route, request: Request) -> None:
         """Predict in the thread."""
         service = self._service
         if self._thread is None:
@@ -125,7 +127,7 @@ class Front:
         connection.work = work
         work.add_done_callback(lambda work: self.loop.call_soon_threadsafe(done, work))
 
-    def write(self, connection: Http1, data: bytes) -> None:
+    def write(self, connection: Connection, data: bytes) -> None:
         """Send a response in the next turn of the loop, after this one's log lines are written."""
         if not self._responses:
             self.loop.call_soon(self._flush)
@@ -138,30 +140,6 @@ class Front:
             connection.transport.write(data)
             connection.sent()
 
-    # -- errors of what is no prediction yet
-    def too_many_error(self) -> RequestError:
-        """503 for a connection beyond the limit."""
-        return overloaded_error(f"this worker has {memory.MAX_CONNECTIONS} connections")
-
-    def memory_error(self) -> RequestError:
-        """503 for a body that would hold too much memory together with all others."""
-        return overloaded_error("too many large request bodies at the same time")
-
-    def body_too_large_error(self) -> RequestError:
-        """413."""
-        detail = f"expected at most {self.max_body_bytes} bytes (MAX_BODY_BYTES)"
-        return RequestError(413, "too-large", "Request body too large", detail)
-
-    def slow_error(self, timeout_ms: int) -> RequestError:
-        """408."""
-        detail = f"expected the complete body within {timeout_ms} ms"
-        return RequestError(408, "slow-body", "Request body timed out", detail)
-
-    def slow_head_error(self) -> RequestError:
-        """408 for a head that does not end."""
-        detail = f"expected the complete head within {memory.HEAD_SECONDS:.0f} s"
-        return RequestError(408, "slow-head", "Request head timed out", detail)
-
     # -- time
     def close_idle(self) -> None:
         """Close connections without a request."""
@@ -173,8 +151,7 @@ class Front:
         """Refuse bodies that are late."""
         self.time = self.loop.time()
         for connection in list(self.receiving):
-            if connection.is_overdue():
-                connection.time_out()
+            connection.time_out_body()
 
     def sweep(self, keep_alive_seconds: float) -> None:
         """Close connections that have been silent for too long, and flush the metrics."""

@@ -12,7 +12,12 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
-from app.errors import RequestError
+from app.front.refusals import (
+    expectation_failed,
+    malformed,
+    not_implemented,
+    version_not_supported,
+)
 
 # RFC 9112, 3.2: a host and a port, or nothing.
 HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
@@ -26,7 +31,9 @@ KNOWN = {
     for spelling in (name, name.title())
 }  # fmt: skip
 # A second one of these is no list: it says something else.
-SINGLE = frozenset({"host", "content-length", "content-type", "authorization"})
+SINGLE = frozenset({"host", "content-length", "content-type", "authorization", "x-request-id"})
+# Fields by which a client changes how its connection or its body is read.
+FRAMING = frozenset({"expect", "upgrade", "transfer-encoding"})
 
 
 @dataclass(slots=True)
@@ -38,12 +45,9 @@ class Head:
     version: str
     headers: dict[str, str]
 
-    @classmethod
-    def read(
-        cls, method: str, target: bytes, version: str, fields: list[tuple[bytes, bytes]]
-    ) -> Head:
-        """Read the fields. Raises RequestError 400, 417 or 426."""
-        headers: dict[str, str] = {}
+    def read_fields(self, fields: list[tuple[bytes, bytes]]) -> None:
+        """Read the fields. Raises RequestError 400, 417, 501 or 505."""
+        headers = self.headers
         for name, value in fields:
             key = KNOWN.get(name) or name.decode("latin-1").lower()
             text = value.decode("latin-1").rstrip(" \t")
@@ -53,26 +57,28 @@ class Head:
                     raise malformed(f"expected one field {key}, found several")
                 text = f"{headers[key]},{text}"
             headers[key] = text
-        head = cls(method, target, version, headers)
-        head._verify()
-        return head
-
-    def _verify(self) -> None:
-        headers = self.headers
+        if self.version not in ("1.1", "1.0"):
+            raise version_not_supported(self.version)
         host = headers.get("host")
         if host is None:
-            if self.version != "1.0":
+            if self.version == "1.1":
                 raise malformed("expected a field Host")
         elif not HOST.fullmatch(host):
             raise malformed("expected a host and a port in the field Host")
-        if "expect" in headers and headers["expect"].lower() != "100-continue":
-            raise RequestError(
-                417, "expectation", "Expectation failed", "expected 100-continue in Expect"
-            )
-        if "upgrade" in headers and "websocket" in headers["upgrade"].lower():
-            raise RequestError(
-                426, "upgrade", "Upgrade required", "expected HTTP without WebSocket"
-            )
+        if not FRAMING.isdisjoint(headers):
+            self._verify_framing()
+
+    def _verify_framing(self) -> None:
+        headers = self.headers
+        if headers.get("expect", "100-continue").lower() != "100-continue":
+            raise expectation_failed()
+        if "websocket" in headers.get("upgrade", "").lower():
+            raise malformed("expected a request without an upgrade to WebSocket")
+        coding = headers.get("transfer-encoding", "chunked").strip().lower()
+        if coding != "chunked":
+            raise not_implemented("expected no Transfer-Encoding but chunked")
+        if "transfer-encoding" in headers and self.version == "1.0":
+            raise malformed("expected HTTP/1.1 for a Transfer-Encoding")
 
     def split_target(self) -> tuple[str, str]:
         """Path, decoded, and query of the target, in origin or absolute form.
@@ -90,13 +96,3 @@ class Head:
         if b"%" in path:
             path = unquote_to_bytes(path)
         return path.decode("latin-1"), query.decode("latin-1")
-
-
-def malformed(detail: str) -> RequestError:
-    """400 for what is no HTTP request."""
-    return RequestError(400, "malformed-request", "Malformed request", detail)
-
-
-def too_large(detail: str) -> RequestError:
-    """431 for a head beyond its limits."""
-    return RequestError(431, "head-too-large", "Request head too large", detail)

@@ -22,7 +22,10 @@ LINGER_SECONDS = 2.0
 WRITE_BUFFER_BYTES = 65_536
 # Per worker; most are idle connections of proxies, at a few kilobytes each.
 MAX_CONNECTIONS = 2000
-# Bodies, heads and responses of one worker together, in multiples of the largest body.
+# Those beyond it are told so, up to as many; others are closed without a word.
+MAX_TOLD = 100
+# Bodies, bytes sent ahead and unread responses of one worker together, in multiples of the largest
+# body.
 MAX_HELD_BODIES = 16
 
 
@@ -34,12 +37,20 @@ class Memory:
     held: int = 0
 
     def take(self, size: int) -> bool:
-        """Hold so many bytes more, unless that is too much; whether they are held."""
-        if self.held + size > self.limit:
+        """Hold so many bytes more, unless that is too much; whether they are held.
+
+        Fewer (a negative size) always are.
+        """
+        if size > 0 and self.held + size > self.limit:
             return False
         self.held += size
         return True
 
-    def release(self, size: int) -> None:
-        """Hold so many bytes less."""
-        self.held -= size
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a request may be: bytes of its body, milliseconds of its deadline, and the memory."""
+
+    max_body_bytes: int
+    max_timeout_ms: int
+    memory: Memory

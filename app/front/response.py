@@ -18,8 +18,12 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODILESS = frozenset({204, 304})
 
 
-def encode(reply: Reply, *, keep_alive: bool, with_body: bool = True) -> bytes:
-    """Encode a reply; `with_body` is false for an answer to HEAD, which has the length only."""
+def encode(reply: Reply, connection: str, *, with_body: bool = True) -> bytes:
+    """Encode a reply.
+
+    `connection`: the field Connection, if there is one. `with_body` is false for an answer to HEAD,
+    which has the length only.
+    """
     body = reply.body
     more = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
     if reply.request_id:
@@ -29,7 +33,7 @@ def encode(reply: Reply, *, keep_alive: bool, with_body: bool = True) -> bytes:
     else:
         with_body = False
     return b"%b%b%b\r\n%b" % (
-        _constant(reply.status, reply.content_type, keep_alive),
+        _constant(reply.status, reply.content_type, connection),
         more.encode("latin-1"),
         _date(int(time.time())),
         body if with_body else b"",
@@ -37,12 +41,12 @@ def encode(reply: Reply, *, keep_alive: bool, with_body: bool = True) -> bytes:
 
 
 @functools.cache
-def _constant(status: int, content_type: str, keep_alive: bool) -> bytes:
+def _constant(status: int, content_type: str, connection: str) -> bytes:
     """The status line, and what every response of a kind has."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     lines += [f"{name}: {value}" for name, value in COMMON_HEADERS.items()]
     lines += [f"Content-Type: {content_type}"] if content_type else []
-    lines += [] if keep_alive else ["Connection: close"]
+    lines += [f"Connection: {connection}"] if connection else []
     return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
 
 

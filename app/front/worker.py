@@ -7,18 +7,19 @@ requests in flight and closes idle connections.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
 from gunicorn import glogging
 from gunicorn.workers import base
 
-from app.front.front import Front
 from app.front.http1 import Http1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from app.front.front import Front
 
 # Grace period for a request that a client is sending on an idle connection at this moment.
 LINGER_SECONDS = 1.0
@@ -87,7 +88,7 @@ class Worker(base.Worker):  # type: ignore[misc]
     # -- what happens again and again
     def _beat(self) -> None:
         self.notify()
-        if self.ppid != __import__("os").getppid():
+        if self.ppid != os.getppid():
             self.log.info("The master is gone")
             self._quit()
             return

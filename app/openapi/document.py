@@ -171,6 +171,7 @@ def _operations(info: ServiceInfo) -> Schema:
     text: Schema = {"type": "string"}
     tag = "operations"
     paths = {
+        "/": get("index", tag, "Name, version and links", anything),
         "/health": get("health", tag, "Liveness: the process responds", ref("Health")),
         "/ready": get("ready", tag, "Readiness: loaded, verified, warmed up", ref("Ready"), 503),
         "/model/info": get("modelInfo", tag, "Public part of the manifest", anything),
