@@ -37,7 +37,7 @@ METHODS = {b"GET": "GET", b"POST": "POST", b"HEAD": "HEAD", b"OPTIONS": "OPTIONS
 
 
 class SentAheadError(Exception):
-    """A client has sent more than one request at once."""
+    """A client has sent more than one request at once, or something after one."""
 
 
 class Reading:
@@ -136,21 +136,24 @@ class Reading:
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
-            self._read_without_upgrade()
             # llhttp says where it stopped.
-            rest = piece[upgrade.args[0] :]
-            if rest:
-                self._feed(rest)
-            return
-        except httptools.HttpParserInvalidMethodError as error:
-            if METHOD.match(piece):
-                raise not_implemented("expected a method of HTTP") from error
-            raise malformed(str(error)) from error
+            read = upgrade.args[0]
         except httptools.HttpParserError as error:
+            if self.is_complete:
+                # What is wrong came after the request, which is to be answered first.
+                raise SentAheadError from error
             if isinstance(error.__context__, Exception):
                 # One of the callbacks below.
                 raise error.__context__ from None
-            raise malformed(str(error)) from error
+            raise _refusal(error, piece) from error
+        else:
+            read = 0
+        if read:
+            # Outside of the handler, whose error would be the context of the next one.
+            self._read_without_upgrade()
+            if read < size:
+                self._feed(piece[read:])
+            return
         if self.is_complete:
             return
         if self._silent > MAX_HEAD_BYTES:
@@ -246,3 +249,10 @@ class Reading:
     def on_message_complete(self) -> None:
         """Called by the parser."""
         self.is_complete = True
+
+
+def _refusal(error: httptools.HttpParserError, piece: bytes | memoryview) -> RequestError:
+    """What llhttp does not take, in the words of HTTP."""
+    if isinstance(error, httptools.HttpParserInvalidMethodError) and METHOD.match(piece):
+        return not_implemented("expected a method of HTTP")
+    return malformed(str(error))
