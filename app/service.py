@@ -166,7 +166,7 @@ class Service:
         return self.is_ready and not self.is_draining
 
     def finish(self, outcome: Outcome, *, predicted: bool) -> None:
-        """Count a finished request; log it if it was for a prediction or failed.
+        """Count a finished request; log it if it was for a prediction, was refused, or failed.
 
         Lines about predictions are buffered until `flush`.
         """
@@ -176,7 +176,7 @@ class Service:
             self.tracing.end(outcome)
         if outcome.failure is not None:
             self._log.failed(outcome)
-        elif predicted:
+        elif predicted or outcome.kind != "ok":
             self._log.completed(outcome)
 
     def flush(self) -> None:
