@@ -179,7 +179,7 @@ generate: $(VENV) ## generate the chart's schema, README, recipes and golden ren
 	$(BIN)/python -m modelctl.docs
 	$(BIN)/python -m dashboards
 	$(PYTHON) -m tools build helm-schema helm-docs helm4
-	cd charts/ml-model && ../../.tools/bin/helm-schema
+	$(BIN)/python -m tests.chart.schema
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
 	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
@@ -264,6 +264,7 @@ bench-memory: $(VENV) models ## measure the memory of each bundle, shared and fo
 .PHONY: bench-verdict
 bench-verdict: $(VENV) ## simulate canaries of known truth: what aborts them, and when (writes docs/explanation/verdict.md)
 	$(BIN)/python -m benchmarks.verdict --write
+	$(BIN)/python -m benchmarks.verdict_means --write
 
 ## --- Supply chain: signatures, SBOM, provenance, vulnerabilities
 

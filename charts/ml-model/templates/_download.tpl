@@ -26,7 +26,7 @@ MODEL_URL: {{ include "ml-model.downloadUrl" . | quote }}
   {{- with $download.secretName }}
   envFrom:
     - secretRef:
-        name: {{ . }}
+        name: {{ . | quote }}
   {{- end }}
   env:
     {{- $own := dict }}
@@ -80,7 +80,7 @@ resources:
 {{- with $download.ca.configMap }}
 - name: fetch-ca
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -183,7 +183,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- $names = append $names .name -}}
 {{- end -}}
 {{- range $names | uniq }}
-- name: {{ . }}
+- name: {{ . | quote }}
 {{- end -}}
 {{- end -}}
 
@@ -280,7 +280,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- else if .Values.model.claim.name -}}
 - name: model
   persistentVolumeClaim:
-    claimName: {{ .Values.model.claim.name }}
+    claimName: {{ .Values.model.claim.name | quote }}
     readOnly: true
 {{- else if .Values.model.download.url -}}
 {{- include "ml-model.downloadVolumes" . -}}
@@ -293,7 +293,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
   mountPath: /model
   readOnly: true
   {{- with tpl .Values.model.claim.path . }}
-  subPath: {{ . }}
+  subPath: {{ . | quote }}
   {{- end }}
 {{- end -}}
 {{- end -}}

@@ -15,7 +15,7 @@ targetRefs:
   {{- range include "ml-model.routedServices" . | fromYamlArray }}
   - group: ""
     kind: Service
-    name: {{ . }}
+    name: {{ . | quote }}
   {{- end }}
 {{- else -}}
 {{- include "ml-model.policySelector" . -}}
@@ -39,7 +39,7 @@ selector:
 {{/* Label by which requests to a Service pass its waypoint. */}}
 {{- define "ml-model.waypointLabel" -}}
 {{- with .Values.istio.waypoint -}}
-istio.io/use-waypoint: {{ . }}
+istio.io/use-waypoint: {{ . | quote }}
 {{- else -}}
 {}
 {{- end -}}

@@ -36,7 +36,7 @@ readOnlyRootFilesystem: true
 {{/* HTTP probe of the port "http". */}}
 {{- define "ml-model.httpGet" -}}
 httpGet:
-  path: {{ . }}
+  path: {{ . | quote }}
   port: http
 {{- end -}}
 
@@ -147,7 +147,7 @@ spec:
     {{- include "ml-model.podSecurityContext" . | nindent 4 }}
   terminationGracePeriodSeconds: {{ int64 .Values.shutdown.gracePeriodSeconds }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with include "ml-model.compact" .Values.nodeSelector | fromYaml }}
   nodeSelector:
@@ -246,10 +246,10 @@ spec:
         {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
         {{- if $volume.mountPath }}
         - name: {{ $name }}
-          mountPath: {{ $volume.mountPath }}
+          mountPath: {{ $volume.mountPath | quote }}
           readOnly: {{ ternary $volume.readOnly true (hasKey $volume "readOnly") }}
           {{- with $volume.subPath }}
-          subPath: {{ . }}
+          subPath: {{ . | quote }}
           {{- end }}
         {{- end }}
         {{- end }}

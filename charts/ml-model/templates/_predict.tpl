@@ -105,6 +105,6 @@ egress:
       {{- with .root.Values.istio.waypoint }}
       - podSelector:
           matchLabels:
-            gateway.networking.k8s.io/gateway-name: {{ . }}
+            gateway.networking.k8s.io/gateway-name: {{ . | quote }}
       {{- end }}
 {{- end -}}

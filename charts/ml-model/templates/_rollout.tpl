@@ -266,7 +266,7 @@ it when the pods are healthy, so that no request is sent to a version that is no
         {{- toYaml $path | nindent 8 }}
       headers:
         - type: Exact
-          name: {{ .Values.rollout.testers.header }}
+          name: {{ .Values.rollout.testers.header | quote }}
           value: {{ .Values.rollout.testers.value | quote }}
   {{- with include "ml-model.httpRoute.way" (dict "root" .) | trim }}
   {{- . | nindent 2 }}

@@ -40,6 +40,6 @@
 {{- with .Values.model.signature.configMap -}}
 - name: signature-key
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end -}}
 {{- end -}}

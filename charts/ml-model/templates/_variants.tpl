@@ -149,10 +149,10 @@ number and not by the weights. The header also tells the pod, which ignores it, 
 - matches:
     - path:
         type: PathPrefix
-        value: {{ $.Values.httpRoute.path }}
+        value: {{ $.Values.httpRoute.path | quote }}
       headers:
         - type: Exact
-          name: {{ .header }}
+          name: {{ .header | quote }}
           value: {{ .value | default "true" | quote }}
   {{- with include "ml-model.httpRoute.way" (dict "root" $) | trim }}
   {{- . | nindent 2 }}

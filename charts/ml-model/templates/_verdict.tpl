@@ -50,7 +50,8 @@ alpha / (number of checks). To pass, a bad canary has to deceive the very check 
 {{- $counters = append $counters (merge (dict "part" $part "counter" .) (pick $check "check" "label" "pattern")) -}}
 {{- end -}}
 {{- end -}}
-{{- $shares = append $shares (merge $check $errors (dict "looks" ($check.proportion | ternary 3 20 | toString))) -}}
+{{- $shares = append $shares (merge $check $errors (dict
+      "looks" ($check.proportion | ternary "3" "20") "counted" ($check.proportion | ternary "weight" "steps"))) -}}
 {{- end -}}
 {{- $histograms := list -}}
 {{- $buckets := list -}}
@@ -70,7 +71,7 @@ alpha / (number of checks). To pass, a bad canary has to deceive the very check 
 {{- end -}}
 {{- $indexes = list -}}
 {{- range $index := $histograms -}}
-{{- $indexes = append $indexes (merge (omit $index "counter") $errors (dict "looks" "3")) -}}
+{{- $indexes = append $indexes (merge (omit $index "counter") $errors (dict "looks" "3" "counted" "weight")) -}}
 {{- end -}}
 {{- $lists := dict
       "counters" $counters
@@ -84,12 +85,12 @@ alpha / (number of checks). To pass, a bad canary has to deceive the very check 
       "bad" (list)
       "good" (list)
       "negative" (list)
-      "proportions" (list) -}}
+      "proportions" (list)
+      "means" (list) -}}
 {{- range $share := $shares -}}
 {{- $_ := set $lists $share.kind (append (index $lists $share.kind) $share) -}}
-{{- if $share.proportion -}}
-{{- $_ := set $lists "proportions" (append $lists.proportions $share) -}}
-{{- end -}}
+{{- $sort := $share.proportion | ternary "proportions" "means" -}}
+{{- $_ := set $lists $sort (append (index $lists $sort) $share) -}}
 {{- end -}}
 {{- toJson $lists -}}
 {{- end -}}
