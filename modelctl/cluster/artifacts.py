@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from app.model.bundle import digest_of
 from modelctl.cluster import registry
 from modelctl.cluster.registry import Presence
-from modelctl.repository import strict_yaml
+from modelctl.repository import release_values
 from modelctl.repository.versions import short
 
 if TYPE_CHECKING:
@@ -56,18 +56,19 @@ def check(
     repository: Repository, environment: Environment, model: str, version: Version
 ) -> list[ArtifactCheck]:
     """Check each artifact that the version needs, with the values of that environment."""
-    values = _values(repository, environment, model, version)
+    values = release_values.read(repository, environment, model, version)
     location, image = version.image.repository, str(version.image)
-    if prefix := _value(values, "image.registry") or _value(values, "global.imageRegistry"):
+    own = release_values.text(values, "image.registry")
+    if prefix := own or release_values.text(values, "global.imageRegistry"):
         location, image = f"{prefix.rstrip('/')}/{location}", f"{prefix.rstrip('/')}/{image}"
     checks = [_check_registry("image", location, version.image.digest, image)]
-    if bundle := _value(values, "model.imageVolume.repository"):
+    if bundle := release_values.text(values, "model.imageVolume.repository"):
         # As the chart does: no tag may contain the plus sign of build metadata.
         tag = version.model.version.replace("+", "_")
         checks.append(_check_registry("bundle", bundle, tag, f"{bundle}:{tag}"))
-    if url := _value(values, "model.download.url"):
+    if url := release_values.text(values, "model.download.url"):
         serving = repository.version(environment, model) or version
-        current = _filled(url, _values(repository, environment, model, serving))
+        current = _filled(url, release_values.read(repository, environment, model, serving))
         download = _Download(_filled(url, values), version.model.digest)
         checks.append(download.check(_Download(current, serving.model.digest)))
     return checks
@@ -152,32 +153,5 @@ def _unknown(reason: str) -> ArtifactCheck:
     return ArtifactCheck(Presence.UNKNOWN, "bundle", reason)
 
 
-def _values(
-    repository: Repository, environment: Environment, model: str, version: Version
-) -> dict[str, Any]:
-    """The values of a release, as Helm merges them, with `version` instead of the current one."""
-    merged: dict[str, Any] = {}
-    for path in repository.value_files(environment, model)[:-1]:
-        if path.is_file():
-            _merge(merged, strict_yaml.read(path).content)
-    _merge(merged, version.model_dump())
-    return merged
-
-
-def _merge(target: dict[str, Any], values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict) and isinstance(target.get(key), dict):
-            _merge(target[key], value)
-        else:
-            target[key] = dict(value) if isinstance(value, dict) else value
-
-
-def _value(values: dict[str, Any], name: str) -> str:
-    node: Any = values
-    for key in name.split("."):
-        node = node.get(key) if isinstance(node, dict) else None
-    return "" if node is None else str(node)
-
-
 def _filled(url: str, values: dict[str, Any]) -> str:
-    return _VALUE.sub(lambda match: _value(values, match[1]) or match[0], url)
+    return _VALUE.sub(lambda match: release_values.text(values, match[1]) or match[0], url)

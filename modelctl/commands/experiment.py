@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelctl.commands import _result, _table
+from modelctl.commands import _experiment_tables, _result
+from modelctl.commands._edit import DisplayOptions
 from modelctl.commands._options import (
     FiniteRange,
+    dry_run_option,
     environment_filter_option,
     environment_option,
     html_option,
     model_argument,
     output_option,
 )
+from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.errors import ModelctlError
+from modelctl.promotion import rules
+from modelctl.promotion.pull_request import PullRequest
 from modelctl.repository import experiments, yamlfile
 from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from modelctl.delivery.analysis import Analysis
-    from modelctl.delivery.power import Need
-    from modelctl.delivery.standing import Standing
     from modelctl.repository.experiments import Experiment
-
-STYLES = {"better": "green", "holds": "green", "worse": "red", "broken": "red"}
 
 MAX_UNITS_PER_DAY = 1e12
 
@@ -107,7 +107,7 @@ def plan(model: str, environment: str, units_per_day: float | None, output: str)
         document = {"units": units, "days": days, "planned": experiment.planned_units}
         _result.echo(output, "", {**document, "metrics": metrics})
         return
-    _print_needs(experiment, needs, units_per_day)
+    _experiment_tables.print_needs(experiment, needs, units_per_day)
     planned = experiment.planned_units
     click.echo(
         f"plannedUnits: {planned:,} "
@@ -150,9 +150,44 @@ def status(model: str | None, environment: str, output: str) -> None:
     if output == "json":
         _result.echo(output, "", [entry.as_dict() for entry in found])
     elif found:
-        _print_standings(found)
+        _experiment_tables.print_standings(found)
     else:
         click.echo("no experiments")
+
+
+@command.command()
+@model_argument
+@environment_option("--env", "Environment of the experiment")
+@pull_request_option
+@dry_run_option
+@output_option
+def stop(model: str, environment: str, pull_request: bool, dry_run: bool, output: str) -> None:
+    """Stop the experiment of MODEL before its planned end: `stopped` in experiment.yaml.
+
+    From then on the versions and shares of its arms may change, in the same pull request too. What
+    runs does not change.
+
+    \b
+    Example:
+      modelctl experiment stop iris --env production
+    """
+    with planning_checkout(for_pull_request=pull_request) as repository:
+        target = repository.environment(environment)
+        now = datetime.now(UTC)
+        if experiments.require(repository, target, model).state(now) == "ended":
+            name = f"the experiment of {model} in {environment}"
+            _result.echo(output, f"{name} has ended already", {"changes": [], "written": False})
+            return
+        rules.ensure_allowed(rules.freeze_violations(model, target, now))
+        title = f"Stop the experiment of {model} in {environment}"
+        request = PullRequest(
+            branch=f"experiment/{environment}-{model}",
+            title=title,
+            body=title,
+            edits=experiments.plan_stop(repository, target, model, now),
+        )
+        display = DisplayOptions(dry_run, output)
+        propose_or_write(repository, request, wanted=pull_request, display=display)
 
 
 @command.command()
@@ -183,7 +218,7 @@ def analyze(
     """Say what the outcomes of the experiment of MODEL prove, and what to do.
 
     The arm of each unit is computed from its id. If units did not arrive in the planned shares
-    (sample ratio mismatch, p < 0.001) nothing is analysed. Before the planned end intervals are
+    (sample ratio mismatch, p < 0.001), or an arm got another version meanwhile, nothing is analysed. Before the planned end intervals are
     confidence sequences, which hold at every look; at the end Welch's t-test and the test of two
     proportions. p-values are Holm's over all primary metrics and variants.
 
@@ -202,9 +237,11 @@ def analyze(
     target = repository.environment(environment)
     experiment = experiments.require(repository, target, model)
     now = _moment(at)
+    entry = standing.read(repository, target, model, now)
+    if entry:
+        entry.require_valid()
     found = outcomes.read(path, experiment)
     result = analysis.analyse(model, environment, experiment, found, now)
-    entry = standing.read(repository, target, model, now)
     result.notes.extend(entry.notes if entry else ())
     if plot:
         with _writing(plot):
@@ -215,7 +252,7 @@ def analyze(
     if output == "json":
         _result.echo(output, "", {**result.as_dict(), "sentence": wording.sentence(result)})
         return
-    _print_analysis(result)
+    _experiment_tables.print_analysis(result)
     for file in filter(None, (plot, page)):
         click.echo(f"wrote {file}")
 
@@ -248,74 +285,6 @@ def _writing(path: Path) -> Iterator[None]:
         raise ModelctlError(f"{path} cannot be written", found=str(error)) from error
 
 
-def _print_analysis(result: Analysis) -> None:
-    from modelctl.delivery import wording
-
-    console = _table.console()
-    counts = ", ".join(f"{arm} {count:,}" for arm, count in result.counts.items())
-    kind = "planned end" if result.is_final else "before the planned end"
-    click.echo(
-        f"{result.environment}-{result.model} at {result.now:%Y-%m-%d %H:%M} UTC, {kind}\n"
-        f"{counts}; sample ratio p {wording.p_value(result.sample_ratio_p)}"
-    )
-    has_several = len(result.experiment.variants) > 1
-    table = _table.table("metric", "primary", "variant", "difference", "p", last="interval")
-    for each in result.findings:
-        name = f"{each.metric.name}, {each.variant}" if has_several else each.metric.name
-        table.add_row(
-            name,
-            wording.value(each.metric, each.values[0]),
-            wording.value(each.metric, each.values[1]),
-            wording.change(each.metric, each.effect.difference),
-            wording.p_value(each.adjusted_p),
-            f"{wording.interval(each)}: {wording.LEVELS[each.level]}",
-            style=STYLES.get(each.level, ""),
-        )
-    console.print(table)
-    for each in result.findings:
-        if each.removed is not None:
-            text = f"{each.metric.name}: CUPED removed {each.removed:.0%} of the variance"
-            console.print(text, style="dim", soft_wrap=True)
-    for note in result.notes:
-        console.print(note, style="dim", soft_wrap=True)
-    console.print(wording.sentence(result), style="bold", soft_wrap=True)
-
-
 def _experiment(model: str, environment: str) -> Experiment:
     repository = Repository.find()
     return experiments.require(repository, repository.environment(environment), model)
-
-
-def _print_needs(experiment: Experiment, needs: list[Need], units_per_day: float | None) -> None:
-    table = _table.table("metric", "effect", "units", last="days" if units_per_day else "")
-    for need in needs:
-        days = f"{need.units / units_per_day:.1f}" if units_per_day else ""
-        table.add_row(need.metric, f"{need.effect:g}", f"{need.units:,}", days)
-    _table.console().print(table)
-    arms = ", ".join(f"{arm} {share}%" for arm, share in experiment.arms.items())
-    click.echo(f"{arms}; alpha {experiment.alpha:g}, power {experiment.power:g}")
-
-
-def _print_standings(found: list[Standing]) -> None:
-    console = _table.console()
-    table = _table.table("release", "state", "end (UTC)", "units", last="arms")
-    for entry in found:
-        experiment = entry.experiment
-        arms = ", ".join(
-            f"{arm} {share}% ({entry.versions[arm] or 'not released'})"
-            for arm, share in experiment.arms.items()
-        )
-        end, units = f"{experiment.end:%Y-%m-%d %H:%M}", f"{experiment.planned_units:,}"
-        table.add_row(f"{entry.environment}-{entry.model}", entry.state, end, units, arms)
-    console.print(table)
-    for entry in found:
-        for note in entry.notes:
-            console.print(f"{entry.environment}-{entry.model}: {note}", soft_wrap=True)
-    running = [entry for entry in found if entry.state == "running"]
-    units_of = {str(entry.experiment.unit) for entry in running}
-    if len(running) > len(units_of):
-        console.print(
-            "several running experiments have the same unit: they split it alike, so the arms of "
-            "one are those of the other",
-            soft_wrap=True,
-        )

@@ -18,7 +18,7 @@ from modelctl.commands._options import (
 )
 from modelctl.commands._propose import planning_checkout, propose_or_write, pull_request_option
 from modelctl.errors import UsageError
-from modelctl.promotion import aborted, rollback
+from modelctl.promotion import aborted, experiment_rules, rollback
 from modelctl.promotion.pull_request import PullRequest
 from modelctl.repository import origin
 from modelctl.repository.checkout import Repository
@@ -111,6 +111,9 @@ def command(
         )
         current = repository.version(target, model)
         notes = rollback.withdrawal_notes(repository, target, model, version)
+        notes += experiment_rules.return_notes(
+            repository, target, model, version, datetime.now(UTC)
+        )
         if check_artifacts:
             checks = artifacts.check(repository, target, model, version)
             notes += [check.note for check in checks if check.note]

@@ -15,7 +15,8 @@ from modelctl.drift import svg
 from modelctl.repository.experiments import PRIMARY, Guardrail
 
 if TYPE_CHECKING:
-    from modelctl.delivery.analysis import Analysis, Decision, Finding, Level
+    from modelctl.delivery.analysis import Analysis, Decision
+    from modelctl.delivery.findings import Finding, Level
 
 COLOURS: dict[Level, str] = {
     "better": "good",

@@ -11,7 +11,8 @@ from modelctl.errors import ModelctlError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modelctl.delivery.analysis import Analysis, Finding, Level
+    from modelctl.delivery.analysis import Analysis
+    from modelctl.delivery.findings import Finding, Level
 
 SUFFIXES = (".png", ".svg")
 COLOURS: dict[Level, str] = {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from modelctl.errors import ModelctlError
+from modelctl.errors import RefusedError
 from modelctl.repository import experiments, gitrepo, variants
 from modelctl.repository.experiments import PRIMARY
 
@@ -23,8 +22,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class ArmChange:
+    """Another image or bundle in an arm, while the experiment ran."""
+
+    arm: str
+    when: datetime
+    commit: str
+
+    def __str__(self) -> str:
+        return (
+            f"the version of {self.arm} changed on {self.when:%Y-%m-%d %H:%M} UTC "
+            f"({self.commit[:10]}), so that its units met two models"
+        )
+
+    def as_dict(self) -> dict[str, str]:
+        """The same as JSON."""
+        return {"arm": self.arm, "when": self.when.isoformat(), "commit": self.commit}
+
+
+@dataclass(frozen=True)
 class Standing:
-    """One experiment at a moment. `versions` has what git runs in each arm, empty for nothing."""
+    """One experiment at a moment. `versions` has what git runs in each arm, empty for nothing.
+
+    With `changed`, oldest first, it is void: what units did is not the doing of one version.
+    """
 
     environment: str
     model: str
@@ -32,6 +53,19 @@ class Standing:
     state: State
     versions: dict[str, str]
     notes: tuple[str, ...]
+    changed: tuple[ArmChange, ...] = ()
+
+    def require_valid(self) -> None:
+        """Raise RefusedError for an experiment that is void."""
+        if not self.changed:
+            return
+        first = self.changed[0]
+        raise RefusedError(
+            f"the experiment is void: {first}",
+            expected="one image and one bundle in each arm for all its time",
+            fix=f"begin another experiment; or analyse the outcomes from before that moment alone: "
+            f"--at '{first.when:%Y-%m-%d %H:%M}'",
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON."""
@@ -42,6 +76,7 @@ class Standing:
             "state": self.state,
             "versions": self.versions,
             "notes": list(self.notes),
+            "changed": [change.as_dict() for change in self.changed],
             "experiment": content,
         }
 
@@ -58,14 +93,15 @@ def read(
     versions = {arm: known[arm].version if arm in known else "" for arm in experiment.variants} | {
         PRIMARY: primary.model.version if primary else ""
     }
-    state = experiment.state(now)
+    changes = arm_changes(repository, environment, model, experiment, now)
     return Standing(
         environment.name,
         model,
         experiment,
-        state,
+        experiment.state(now),
         {arm: versions[arm] for arm in experiment.arms},
-        tuple(_notes(repository, environment, model, experiment, state)),
+        tuple(_notes(repository, environment, model, experiment)),
+        tuple(sorted(changes, key=lambda change: change.when)),
     )
 
 
@@ -75,7 +111,7 @@ def changes_since_start(
     """The commits that changed the file after the experiment had begun, newest first; that it was
     stopped changes nothing of what it asks."""
     known = _texts(repository.root, experiments.path(repository, environment, model))
-    asked = [re.sub(r"(?m)^stopped:.*\n?", "", text or "") for _, text in known]
+    asked = [experiments.asked(text or "") for _, text in known]
     return [
         commit
         for (commit, _), text, before in zip(known, asked, [*asked, ""][1:], strict=True)
@@ -83,12 +119,32 @@ def changes_since_start(
     ]
 
 
-def _notes(
+def arm_changes(
     repository: Repository,
     environment: Environment,
     model: str,
     experiment: Experiment,
-    state: State,
+    now: datetime,
+) -> Iterator[ArmChange]:
+    """When arms got another image or bundle within the experiment, as far as it has come."""
+    until = min(filter(None, (now, experiment.end, experiment.stopped)))
+    for arm in experiment.arms:
+        if arm == PRIMARY:
+            path = repository.version_file(environment, model)
+        else:
+            path = variants.path(repository, environment, model, arm)
+        known = [
+            (commit, ran)
+            for commit, text in _texts(repository.root, path)
+            if (ran := variants.artifacts_in(path, text)) is not None
+        ]
+        for (commit, after), (_, before) in pairwise(known):
+            if after != before and experiment.start < _when(commit) < until:
+                yield ArmChange(arm, _when(commit), commit.id)
+
+
+def _notes(
+    repository: Repository, environment: Environment, model: str, experiment: Experiment
 ) -> Iterator[str]:
     changed = changes_since_start(repository, environment, model, experiment)
     if changed:
@@ -96,43 +152,8 @@ def _notes(
             f"experiment.yaml changed after its start, last in {changed[0].id[:10]}: what it asks "
             "was not fixed beforehand"
         )
-    version = repository.version_file(environment, model)
-    promoted = [
-        commit
-        for commit in gitrepo.commits_of(repository.root, version)
-        if experiment.start < _when(commit) < experiment.end
-    ]
-    if promoted and state != "planned":
-        yield (
-            f"the version of the primary changed during the experiment, last in "
-            f"{promoted[0].id[:10]}: its units met two models"
-        )
-    if state != "planned":
-        yield from _variant_notes(repository, environment, model, experiment)
-
-
-def _variant_notes(
-    repository: Repository, environment: Environment, model: str, experiment: Experiment
-) -> Iterator[str]:
-    """Which arms had another image or bundle before, within the experiment."""
-    for arm in experiment.variants:
-        path = variants.path(repository, environment, model, arm)
-        known = [
-            (commit, ran)
-            for commit, text in _texts(repository.root, path)
-            if (ran := _artifacts(path, text)) is not None
-        ]
-        changed = [
-            commit
-            for (commit, after), (_, before) in pairwise(known)
-            if after != before
-            if experiment.start < _when(commit) < experiment.end
-        ]
-        if changed:
-            yield (
-                f"the version of {arm} changed during the experiment, last in "
-                f"{changed[0].id[:10]}: its units met two models"
-            )
+    if gitrepo.is_shallow(repository.root):
+        yield f"shallow clone: not known what the arms served before; {gitrepo.UNSHALLOW}"
 
 
 def _texts(root: Path, path: Path) -> list[tuple[Commit, str | None]]:
@@ -141,14 +162,6 @@ def _texts(root: Path, path: Path) -> list[tuple[Commit, str | None]]:
     name = str(path.relative_to(root))
     texts = gitrepo.texts_at(root, [(commit.id, name) for commit in commits])
     return list(zip(commits, texts, strict=True))
-
-
-def _artifacts(path: Path, text: str | None) -> object:
-    """What a variant file runs; None if nothing."""
-    try:
-        return variants.parse(path, text).content.artifacts if text is not None else None
-    except ModelctlError:
-        return None
 
 
 def _when(commit: Commit) -> datetime:

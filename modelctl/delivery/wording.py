@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from modelctl.repository.experiments import PRIMARY, Guardrail
 
 if TYPE_CHECKING:
-    from modelctl.delivery.analysis import Analysis, Finding, Level
+    from modelctl.delivery.analysis import Analysis
+    from modelctl.delivery.findings import Finding, Level
     from modelctl.repository.experiments import Measure
 
 LEVELS: dict[Level, str] = {

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from modelctl.errors import ModelctlError, RefusedError
 from modelctl.packaging.bundles import verify_bundle
-from modelctl.promotion import rules
+from modelctl.promotion import experiment_rules, rules
 from modelctl.rendering import charts
 from modelctl.repository import edits
+from modelctl.repository.experiments import PRIMARY
 from modelctl.repository.versions import ModelVersion, Version, parse_chart_version
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ def plan_bump(
             *rules.bump_violations(environment),
             *rules.freeze_violations(model, environment, now),
             *rules.window_violations(model, environment, now),
+            *experiment_rules.change_violations(
+                repository, environment, model, PRIMARY, (version.image, version.model), now
+            ),
         ]
     )
     return edits.set_version(repository.version_file(environment, model), version)

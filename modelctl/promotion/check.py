@@ -137,7 +137,6 @@ def _environment_violations(
     everything = bool(touched & {changes.EVERYTHING, environment.name})
     folder = repository.root / "environments" / environment.name
     common = folder / COMMON
-    needs_chart = not repository.is_first(environment)
     if not common.is_file():
         yield f"{common.relative_to(repository.root)}: missing; create it, it may be empty"
         return
@@ -147,7 +146,7 @@ def _environment_violations(
     for path in sorted(paths):
         if path.is_dir():
             yield from _source_violations(repository, environment, path)
-            yield from _model_violations(repository, path, chart, names, needs_chart=needs_chart)
+            yield from _model_violations(repository, environment, path, chart, names)
         elif path.name != COMMON:
             yield f"{path.relative_to(repository.root)}: unknown file; expected {COMMON} only"
 
@@ -193,16 +192,16 @@ def _replay_violations(environment: Environment, models: Sequence[str]) -> Itera
 
 def _model_violations(
     repository: Repository,
+    environment: Environment,
     folder: Path,
     chart: _ChartValues,
     names: set[str] | None,
-    *,
-    needs_chart: bool,
 ) -> Iterator[str]:
     """`names`: the files to read; the others need only be there."""
+    needs_chart = not repository.is_first(environment)
     for path in sorted(folder.iterdir()):
         if path.name not in VALUE_FILES:
-            yield from _other_violations(repository, path, chart, names)
+            yield from _other_violations(repository, environment, path, chart, names)
     for path in (folder / name for name in VALUE_FILES):
         if path.is_file():
             if names is not None and path.relative_to(repository.root).as_posix() not in names:
@@ -215,14 +214,18 @@ def _model_violations(
 
 
 def _other_violations(
-    repository: Repository, path: Path, chart: _ChartValues, names: set[str] | None
+    repository: Repository,
+    environment: Environment,
+    path: Path,
+    chart: _ChartValues,
+    names: set[str] | None,
 ) -> Iterator[str]:
     """What is beside the value files of a model."""
     if path.name == OVERRIDE_FILE:
         yield from _override_violations(repository, path)
     elif path.name == EXPERIMENT_FILE:
-        # Always read: it depends on the variants beside it, and on the date.
-        yield from experiment_rules.violations(repository.root, path, datetime.now(UTC))
+        # Always read: it depends on the variants and settings beside it, and on the date.
+        yield from experiment_rules.violations(repository, environment, path, datetime.now(UTC))
     elif path.name == variants.FOLDER and path.is_dir():
         yield from _variant_violations(repository, path, chart, names)
     else:

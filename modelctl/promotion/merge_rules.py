@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from modelctl.cluster import kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import branch_rules, freeze_rules
+from modelctl.promotion.experiment_judge import Experiments
 from modelctl.promotion.variant_judge import Variants
 from modelctl.promotion.version_judge import Versions
 from modelctl.promotion.version_past import VersionPast
@@ -52,6 +53,7 @@ def judge(branch: Branch, now: datetime, *, live: bool = False) -> Verdict:
         *freeze_rules.violations(branch, now, broken),
         *versions.violations(),
         *Variants(branch, now).violations(),
+        *Experiments(branch, now).violations(),
     ]
     return Verdict(list(dict.fromkeys(violations)), versions.evidence)
 

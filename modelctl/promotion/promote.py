@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from modelctl.cluster import commit_statuses, evidence
 from modelctl.cluster.commit_statuses import Statuses
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.promotion import gates, rules
+from modelctl.promotion import experiment_rules, gates, rules
 from modelctl.rendering import charts
 from modelctl.repository import (
     aborts,
     edits,
-    experiments,
     history,
     origin,
     overrides,
     replays,
     verifications,
 )
+from modelctl.repository.experiments import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from modelctl.promotion.gates import Source
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment, OverridableRule
-    from modelctl.repository.experiments import Experiment
     from modelctl.repository.overrides import Override
     from modelctl.repository.replays import Comparison
     from modelctl.repository.versions import Version
@@ -64,7 +63,6 @@ class Promotion:
     current: Version | None = None  # what the environment has
     override: Override | None = None
     comparison: Comparison | None = None  # the replay that the environment asks for
-    experiment: Experiment | None = None  # beside the release
 
     @property
     def message(self) -> str:
@@ -89,18 +87,9 @@ class Promotion:
         return [
             *summaries,
             *gates.replay_notes(self.environment, self.version, self.comparison),
-            *self._experiment_notes(now),
             *self._override_notes(),
             *self._approval_notes(),
             *self._chart_notes(),
-        ]
-
-    def _experiment_notes(self, now: datetime) -> list[str]:
-        if self.experiment is None or self.experiment.state(now) != "running":
-            return []
-        return [
-            f"warning: an experiment of '{self.model}' runs in {self.environment.name} until "
-            f"{self.experiment.end.isoformat()}: the units of its primary arm would meet two models"
         ]
 
     def _override_notes(self) -> list[str]:
@@ -177,6 +166,9 @@ def plan_promotion(
         on_record = (aborts.in_history(repository, each, model, version) for each in way)
         aborted = [each for each in on_record if each]
         violations = gates.violations(model, environment, version, known, now, aborted, comparison)
+        violations["experiment"] = experiment_rules.change_violations(
+            repository, environment, model, PRIMARY, (version.image, version.model), now
+        )
         if options.automatic:
             violations["automatic"] = [
                 *_automatic_violations(repository, environment, model, version),
@@ -189,8 +181,7 @@ def plan_promotion(
     except ModelctlError:  # a file that cannot be read is replaced, or refused as uncommitted
         current = None
     return Promotion(
-        *(model, known, environment, version, tuple(planned), chart, current, override, comparison),
-        experiment=experiments.read(repository, environment, model),
+        model, known, environment, version, tuple(planned), chart, current, override, comparison
     )
 
 

@@ -17,18 +17,19 @@ from modelctl.cluster import kube
 from modelctl.errors import ModelctlError
 from modelctl.promotion import rules
 from modelctl.repository import edits, experiments, gitrepo, variants
-from modelctl.repository.checkout import EXPERIMENT_FILE, VALUE_FILES
+from modelctl.repository.checkout import EXPERIMENT_FILE, OVERRIDE_FILE, VALUE_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment
 
 FINALIZER = "resources-finalizer.argocd.argoproj.io"
 # What is left of a retired model, unless somebody asks for it to go as well.
-OF_THE_MODEL = ("settings.yaml", "capacity.yaml", EXPERIMENT_FILE)
+OF_THE_MODEL = ("settings.yaml", "capacity.yaml", OVERRIDE_FILE, EXPERIMENT_FILE)
 REFRESH = "argocd.argoproj.io/refresh"
 SET_REFRESH = "argocd.argoproj.io/application-set-refresh"
 DEADLINE_SECONDS = 120
@@ -72,15 +73,26 @@ def return_commands(repository: Repository, environment: Environment, model: str
     # Before the commit that removed it, or now if that one is still to be made.
     is_removed = gitrepo.text_at(root, "HEAD", path) is None
     commit = gitrepo.resolve(root, f"{commits[0].id}^1" if is_removed else "HEAD")
-    folder = path.parent.relative_to(root)
-    names = [str(folder / name) for name in VALUE_FILES if not (root / folder / name).is_file()]
-    names = [name for name in names if gitrepo.text_at(root, commit, root / name) is not None]
+    folder = str(path.parent.relative_to(root))
+    known = gitrepo.git(root, "ls-tree", "-r", "-z", "--name-only", commit, "--", folder)
+    names = [name for name in known.split("\0") if name and _is_gone(root, commit, name)]
     message = f"Release {model} in {environment.name} again"
     return [
         shlex.join(["git", "restore", f"--source={commit}", "--", *names]),
         shlex.join(["git", "add", "--", *names]),
         shlex.join(["git", "commit", "-m", message]),
     ]
+
+
+def _is_gone(root: Path, commit: str, name: str) -> bool:
+    """Whether a file was removed since a commit, or is an experiment that was only stopped."""
+    path = root / name
+    if not path.is_file():
+        return True
+    if path.name != EXPERIMENT_FILE:
+        return False
+    before, now = gitrepo.text_at(root, commit, path) or "", path.read_text(encoding="utf-8")
+    return before != now and experiments.asked(before) == experiments.asked(now)
 
 
 def missing_files(repository: Repository, environment: Environment, model: str) -> re.Pattern[str]:

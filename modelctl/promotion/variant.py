@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.promotion import rules, variant_past, variant_rules
+from modelctl.promotion import experiment_rules, rules, variant_past, variant_rules
 from modelctl.repository import edits, experiments, names, overrides, variants
 from modelctl.repository.versions import Version
 
@@ -79,6 +79,9 @@ def plan_add(
         found += variant_past.change_violations(
             repository, environment, model, before.content if before else None, content, now
         )
+        found += experiment_rules.change_violations(
+            repository, environment, model, name, content.artifacts, now
+        )
         rules.ensure_allowed(found)
     return edit
 
@@ -122,8 +125,18 @@ def plan_promote(
     release = repository.version(environment, model)
     chart = release.chart if release else None
     version = Version(image=content.image, model=content.model, chart=chart)
+    stopped = experiments.plan_stop(repository, environment, model, now, name)
+    # Of an arm it ends the experiment; of another variant it would change the primary.
+    spoiled = (
+        []
+        if stopped
+        else experiment_rules.change_violations(
+            repository, environment, model, experiments.PRIMARY, content.artifacts, now
+        )
+    )
     rules.ensure_allowed(
         [
+            *spoiled,
             *rules.freeze_violations(model, environment, now),
             *rules.window_violations(model, environment, now),
             *variant_past.abort_violations(repository, environment, model, content.artifacts),
@@ -133,7 +146,7 @@ def plan_promote(
     planned = [
         edits.set_version(repository.version_file(environment, model), version),
         edits.remove(variants.path(repository, environment, model, name)),
-        *experiments.plan_stop(repository, environment, model, now, name),
+        *stopped,
     ]
     record = overrides.path(repository, environment, model)
     if record.is_file() and planned[0].has_changes:

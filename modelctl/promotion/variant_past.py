@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment
-    from modelctl.repository.variants import Content
-    from modelctl.repository.versions import ImageVersion, ModelVersion
+    from modelctl.repository.variants import Artifacts, Content
 
-    Artifacts = tuple[ImageVersion, ModelVersion]
     Found = tuple[Artifacts, Version | None]
 
 

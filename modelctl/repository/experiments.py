@@ -6,6 +6,7 @@ counted, so that a reviewer sees which question is asked, and that nobody change
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -164,8 +165,9 @@ class Experiment(_Strict):
     stopped: Annotated[
         Time | None,
         Field(
-            description="When it was stopped before its end, in UTC; `modelctl variant promote` "
-            "and `remove` and `modelctl retire` write it. `end` stays as it was planned."
+            description="When it was stopped before its end, in UTC; `modelctl experiment stop`, "
+            "`variant promote`, `variant remove` and `retire` write it. `end` stays as it was "
+            "planned."
         ),
     ] = None
     planned_units: Annotated[
@@ -236,6 +238,11 @@ def read(repository: Repository, environment: Environment, model: str) -> Experi
     """The experiment; None without one. Raises ModelctlError."""
     file = path(repository, environment, model)
     return yamlfile.validate_strict(Experiment, file) if file.is_file() else None
+
+
+def asked(text: str) -> str:
+    """The text of a file without when it was stopped, which changes nothing of what it asks."""
+    return re.sub(r"(?m)^stopped:.*\n?", "", text).rstrip()
 
 
 def plan_stop(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from modelctl.errors import ModelctlError
 from modelctl.repository import edits, names, plain_files, scalars, yamlfile
 from modelctl.repository.strict_model import STRICT
-from modelctl.repository.versions import ImageVersion, ModelVersion
+from modelctl.repository.versions import ImageVersion, ModelVersion, read_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,7 @@ RESERVED = names.SUFFIXES | {"primary"}
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Quantity = str | int | float
+Artifacts = tuple[ImageVersion, ModelVersion]
 
 
 class _Strict(BaseModel):
@@ -76,7 +77,7 @@ class Content(_Strict):
     resources: Resources | None = None
 
     @property
-    def artifacts(self) -> tuple[ImageVersion, ModelVersion]:
+    def artifacts(self) -> Artifacts:
         """What runs: image and bundle."""
         return self.image, self.model
 
@@ -198,6 +199,19 @@ def parse(file: Path, content: strict_yaml.Document | str | bytes | None = None)
             fix="rename the file or the key",
         )
     return Variant(name, values)
+
+
+def artifacts_in(path: Path, text: str | None) -> Artifacts | None:
+    """Image and bundle in the text of a version file or a variant; None if it names none."""
+    if text is None:
+        return None
+    try:
+        if path.parent.name == FOLDER:
+            return parse(path, text).content.artifacts
+        version = read_version(path, text.encode())
+    except ModelctlError:
+        return None
+    return version.image, version.model
 
 
 def read(folder: Path) -> dict[str, Variant]:

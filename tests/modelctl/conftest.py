@@ -50,6 +50,13 @@ replicaCount: 1
 # @file settings
 config:
   logLevel: info
+# @file settings
+httpRoute:
+  enabled: false
+  implementation: ""
+  unit:
+    header: ""
+    cookie: ""
 # @file variant
 variants: {}
 """

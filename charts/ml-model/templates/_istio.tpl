@@ -221,7 +221,7 @@ http:
 
 {{/*
 Peers of the NetworkPolicy that may call the model: those of the values, the waypoint that forwards for them, and the
-test before a blue-green switch, which is stuck otherwise.
+chart's own tests: `helm test`, and the one before a blue-green switch, which is stuck otherwise.
 */}}
 {{- define "ml-model.networkPolicy.from" -}}
 {{- $peers := include "ml-model.compact" .Values.networkPolicy.from | fromYaml -}}
@@ -229,9 +229,12 @@ test before a blue-green switch, which is stuck otherwise.
 {{- $label := dict "gateway.networking.k8s.io/gateway-name" . -}}
 {{- $_ := set $peers "waypoint" (dict "podSelector" (dict "matchLabels" $label)) -}}
 {{- end -}}
-{{- if and (eq .Values.rollout.strategy "blueGreen") .Values.rollout.blueGreen.smoke (not (hasKey $peers "same-namespace")) -}}
-{{- $labels := include "ml-model.predict.labels" (dict "root" . "component" "smoke") | fromYaml -}}
-{{- $_ := set $peers "chart-smoke" (dict "podSelector" (dict "matchLabels" $labels)) -}}
+{{- $isSmoked := and (eq .Values.rollout.strategy "blueGreen") .Values.rollout.blueGreen.smoke -}}
+{{- range $component, $isThere := dict "smoke" $isSmoked "test" .Values.test.enabled -}}
+{{- if and $isThere (not (hasKey $peers "same-namespace")) -}}
+{{- $labels := include "ml-model.predict.labels" (dict "root" $ "component" $component) | fromYaml -}}
+{{- $_ := set $peers (printf "chart-%s" $component) (dict "podSelector" (dict "matchLabels" $labels)) -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $peers -}}
 {{- end -}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from modelctl.errors import RefusedError
 from modelctl.promotion import check
 from modelctl.repository.checkout import Repository
+from tests import rendering
 from tests.modelctl.conftest import VERSION, commit_all, git, run, variant
 from tests.modelctl.promotion.judged import freeze, judge
 
@@ -38,9 +40,21 @@ guardrails:
 """
 
 
-def put(repo: Path, text: str = TEXT, **shares: int) -> Path:
-    """Write the experiment, and variants with these shares."""
+SCHEMA = json.loads((rendering.CHART / "values.schema.json").read_text())
+IMPLEMENTATIONS = SCHEMA["properties"]["httpRoute"]["properties"]["implementation"]["enum"]
+SETTINGS = FILE.replace("experiment", "settings")
+COMMON = "environments/production/common.yaml"
+
+
+def route(unit: str = "header: x-user-id", implementation: str = "envoyGateway") -> str:
+    """Settings with a route that keeps a unit in its arm."""
+    return f"httpRoute:\n  enabled: true\n  implementation: {implementation}\n  unit:\n    {unit}\n"
+
+
+def put(repo: Path, text: str = TEXT, settings: str = "", **shares: int) -> Path:
+    """Write the experiment, the route for its unit, and variants with these shares."""
     (repo / FILE).write_text(text)
+    (repo / SETTINGS).write_text(settings or route())
     folder = repo / FILE.replace("experiment.yaml", "variants")
     folder.mkdir(exist_ok=True)
     for name, share in shares.items():
@@ -185,3 +199,105 @@ def test_another_variant_that_goes_stops_nothing(released: Path) -> None:
     commit_all(released, "release iris in production")
     run("variant", "remove", "iris", "tree", "--env", "production")
     assert (released / FILE).read_text() == TEXT
+
+
+STICKY = "expected envoyGateway or istio, found "
+OTHER = "expected header x-user-id, found "
+
+
+class TestUnit:
+    """The gateway has to hash what the experiment analyses, or its arms are mixed."""
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            pytest.param("{}\n", "no route: expected true, found false", id="no-route"),
+            pytest.param(route(implementation="traefik"), f"{STICKY}traefik", id="traefik"),
+            pytest.param(route(implementation='""'), f"{STICKY}none", id="gateway-api-alone"),
+            pytest.param(route(implementation="null"), f"{STICKY}none", id="null"),
+            pytest.param(route('header: ""'), f"{OTHER}none", id="no-unit"),
+            pytest.param(route("header: X-Session"), f"{OTHER}header X-Session", id="header"),
+            pytest.param(route("cookie: x-user-id"), f"{OTHER}cookie x-user-id", id="cookie"),
+            pytest.param(
+                route("header: x-user-id\n    cookie: uid"),
+                f"{OTHER}header x-user-id and cookie uid",
+                id="both",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("start", ["2026-11-01", "2998-11-01"], ids=["running", "planned"])
+    def test_another_one_than_the_route_hashes_is_refused(
+        self, released: Path, settings: str, message: str, start: str
+    ) -> None:
+        text = TEXT.replace("2026-11-01", start)
+        (problem,) = problems(put(released, text, settings, forest=20))
+        assert problem.startswith(f"{FILE}:3: unit: ")
+        assert message in problem
+        assert f"in {SETTINGS}" in problem
+
+    @pytest.mark.parametrize(
+        ("ours", "theirs", "is_same"),
+        [
+            pytest.param("header: x-user-id", "header: X-User-Id", True, id="header-case"),
+            pytest.param("cookie: uid", "cookie: uid", True, id="cookie"),
+            pytest.param("cookie: uid", "cookie: UID", False, id="cookie-case"),
+            pytest.param("cookie: uid", "header: uid", False, id="header-for-cookie"),
+        ],
+    )
+    def test_headers_have_no_case_and_cookies_have(
+        self, released: Path, ours: str, theirs: str, *, is_same: bool
+    ) -> None:
+        text = TEXT.replace("header: x-user-id", ours)
+        assert (problems(put(released, text, route(theirs), forest=20)) == []) is is_same
+
+    def test_settings_of_the_environment_and_of_the_chart_count(self, released: Path) -> None:
+        put(released, settings="config:\n  logLevel: info\n", forest=20)
+        (released / COMMON).write_text(route())
+        assert problems(released) == []
+        (released / SETTINGS).write_text("httpRoute:\n  unit:\n    header: null\n")
+        assert f"{OTHER}none" in "\n".join(problems(released))
+        values = released / "charts/ml-model/values.yaml"
+        values.write_text(values.read_text().replace('    header: ""', "    header: x-user-id"))
+        (released / SETTINGS).write_text("{}\n")
+        (released / COMMON).write_text(route().partition("  unit:")[0])
+        assert problems(released) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param(TEXT.replace("2999-11-15", "2026-11-15"), id="ended"),
+            pytest.param(TEXT + 'stopped: "2026-11-20T00:00:00Z"\n', id="stopped"),
+        ],
+    )
+    def test_after_its_end_the_route_is_free(self, released: Path, text: str) -> None:
+        assert problems(put(released, text, "{}\n", forest=20)) == []
+
+    @pytest.mark.parametrize("file", [SETTINGS, COMMON])
+    def test_the_required_check_refuses_a_change_of_the_route_in_mid_experiment(
+        self, released: Path, file: str
+    ) -> None:
+        (released / FILE).with_name("version.yaml").write_text(VERSION)
+        put(released, settings="config:\n  logLevel: info\n", forest=20)
+        (released / file).write_text(route())
+        commit_all(released, "release iris in production")
+        git(released, "branch", "--move", "main")
+        git(released, "switch", "--quiet", "--create", "change")
+        (released / file).write_text(route("header: X-Session"))
+        commit_all(released, "hash the session")
+        with pytest.raises(RefusedError, match=f"{FILE}:3: unit: .*found header X-Session"):
+            judge()
+
+    @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+    def test_the_chart_hashes_the_unit_where_the_check_says_so(
+        self, released: Path, implementation: str
+    ) -> None:
+        """Helm is asked, so that a gateway that the chart learns is learned here too."""
+        settings = route(implementation=implementation or '""')
+        sample = rendering.CHART / "ci/ab-test-values.yaml"
+        (released / "parents.yaml").write_text("httpRoute: {parents: {public: {namespace: ml}}}")
+        files = rendering.values(sample, put(released, settings=settings, forest=20) / SETTINGS)
+        more = rendering.values(released / "parents.yaml")
+        result = rendering.try_template("helm4", rendering.CHART, "iris", "ml", *files, *more)
+        kinds = {each["kind"]: each for each in rendering.parse(result.stdout)}
+        hashing = [kinds[kind] for kind in ("BackendTrafficPolicy", "EnvoyFilter") if kind in kinds]
+        assert (problems(released) == []) is ("x-user-id" in str(hashing))

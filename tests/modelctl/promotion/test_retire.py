@@ -6,6 +6,7 @@ What Argo CD makes of it is tested on a real one in tests/e2e/test_retire.py.
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.promotion import retire
 from modelctl.repository.checkout import Repository
 from tests.modelctl import kubectl
-from tests.modelctl.conftest import VERSION, commit_all, run
+from tests.modelctl.conftest import VERSION, commit_all, git, run
+from tests.modelctl.promotion.test_experiment_rules import FILE, put
 
 DEV, STAGING = (f"environments/{name}/iris/version.yaml" for name in ("dev", "staging"))
 WORDS = ("retire", "iris", "--env", "dev")
@@ -132,3 +134,48 @@ def test_a_name_that_nobody_knows_is_a_typo(
 def test_as_json(released: Path) -> None:
     found = json.loads(run(*WORDS, "--output", "json"))
     assert [(c["file"], c["action"]) for c in found["changes"]] == [(DEV, "remove")]
+
+
+def _return(output: str) -> str:
+    """The commands that `retire` printed, as one runs them."""
+    _, _, printed = output.partition("to bring it back as it was, then push:\n")
+    return "set -e\n" + printed
+
+
+@pytest.mark.parametrize("files", [(), ("--files",)], ids=["version", "files"])
+@pytest.mark.parametrize("later", ["at-once", "after-other-commits", "with-another-edit"])
+def test_the_printed_commands_bring_back_the_same_tree(
+    released: Path, files: tuple[str, ...], later: str
+) -> None:
+    """Version, variants, experiment and all, not the version file alone."""
+    put(released, forest=20, tree=0)
+    folder = (released / FILE).parent
+    (folder / "version.yaml").write_text(VERSION)
+    (folder / "override.yaml").write_text("rules: [soak]\nreason: urgent\nversion:\n  " + (
+        VERSION.replace("\n", "\n  ").rstrip()
+    ))  # fmt: skip
+    commit_all(released, "release")
+    before = git(released, "rev-parse", "HEAD:environments/production/iris")
+    output = run("retire", "iris", "--env", "production", "--no-live", *files)
+    commit_all(released, "retire")
+    assert folder.exists() is not bool(files)
+    if later == "after-other-commits":
+        (released / "README.md").write_text("more")
+        commit_all(released, "other work")
+    elif later == "with-another-edit" and not files:
+        (folder / "capacity.yaml").write_text("replicaCount: 2\n")
+        commit_all(released, "more pods, once it is back")
+    subprocess.run(["bash", "-c", _return(output)], cwd=released, check=True)
+    if later == "with-another-edit" and not files:
+        assert (folder / "capacity.yaml").read_text() == "replicaCount: 2\n"
+        (folder / "capacity.yaml").write_text("replicaCount: 1\n")
+        commit_all(released, "as before")
+    assert git(released, "rev-parse", "HEAD:environments/production/iris") == before
+    assert git(released, "status", "--porcelain") == ""
+
+
+def test_the_second_run_brings_back_what_the_first_removed(retired: Path) -> None:
+    repository = Repository.find(retired)
+    commands = retire.return_commands(repository, repository.environment("dev"), "iris")
+    subprocess.run(["bash", "-c", "\n".join(commands)], cwd=retired, check=True)
+    assert git(retired, "rev-parse", "HEAD^{tree}") == git(retired, "rev-parse", "HEAD~2^{tree}")
