@@ -164,6 +164,8 @@ def run_work(service: Service, route: Route, request: Request) -> tuple[Outcome,
         reply = _admitted_work(route, request)(service, request, outcome)
         outcome.kind = "ok"
     except RequestError as error:
+        # Nobody reads it, and its frames would keep the whole request until a garbage collection.
+        error.__traceback__ = None
         outcome.kind = error.kind
         outcome.errors, outcome.reason = error.errors, error.reason
         reply = problem(

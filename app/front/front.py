@@ -137,8 +137,14 @@ class Front:
         responses, self._responses = self._responses, []
         self._service.flush()
         for connection, data in responses:
-            connection.transport.write(data)
-            connection.sent()
+            try:
+                connection.transport.write(data)
+                connection.sent()
+            except Exception as error:
+                # A fault with one connection must not cost the others their responses.
+                connection.transport.abort()
+                context = {"message": "a response was not sent", "exception": error}
+                self.loop.call_exception_handler(context)
 
     # -- time
     def close_idle(self) -> None:

@@ -198,8 +198,12 @@ class Http1(asyncio.BufferedProtocol):
             return
         self.state = CLOSING
         self._set_ahead(b"")
-        if self.transport.can_write_eof():
+        try:
             self.transport.write_eof()
+        except OSError:
+            # The client has gone meanwhile, which the loop will hear of later.
+            self.transport.abort()
+            return
         self.transport.resume_reading()
 
     def _go_on(self) -> None:

@@ -7,11 +7,17 @@ chart's memory guard counts with (docs/reference/memory.md).
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from dataclasses import dataclass
 
 # Of one request: proxies allow 8 to 64 KB; cookies and tokens fit.
 MAX_HEAD_BYTES = 32_768
 MAX_FIELDS = 100
+# Chunks of a body: each costs as much as a field. Beyond the first so many they have so many bytes
+# on average; clients that know what they do send kilobytes.
+MAX_SMALL_CHUNKS = 1000
+MIN_CHUNK_BYTES = 64
 # From the first byte of a head to its end.
 HEAD_SECONDS = 10.0
 # A client that reads nothing for so long is gone.
@@ -54,3 +60,18 @@ class Bounds:
     max_body_bytes: int
     max_timeout_ms: int
     memory: Memory
+
+
+# mallopt(3): M_MMAP_THRESHOLD, and its initial value.
+_MMAP_THRESHOLD, _THRESHOLD_BYTES = -3, 131_072
+
+
+def return_freed_bodies() -> None:
+    """Have glibc give large freed blocks back to the kernel, always.
+
+    By default it raises the size from which it does so to that of the largest block ever freed;
+    many bodies that grow side by side then leave a heap full of holes. Other libraries have no such
+    option.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _THRESHOLD_BYTES)

@@ -15,9 +15,10 @@ import httptools
 from app.admission import Deadline, parse_deadline
 from app.errors import RequestError
 from app.front.head import Head
-from app.front.memory import MAX_FIELDS, MAX_HEAD_BYTES
+from app.front.memory import MAX_FIELDS, MAX_HEAD_BYTES, MAX_SMALL_CHUNKS, MIN_CHUNK_BYTES
 from app.front.refusals import (
     body_too_large,
+    chunks_too_small,
     head_too_large,
     malformed,
     not_implemented,
@@ -47,8 +48,9 @@ class Reading:
     """
 
     __slots__ = (
-        "_body", "_body_left", "_bounds", "_fields", "_held", "_last", "_parser", "_silent",
-        "_target", "deadline", "head", "is_complete", "is_started", "keep_alive", "refused",
+        "_body", "_body_left", "_bounds", "_chunks", "_fields", "_held", "_last", "_parser",
+        "_silent", "_target", "deadline", "head", "is_complete", "is_started", "keep_alive",
+        "refused",
     )  # fmt: skip
 
     def __init__(self, bounds: Bounds) -> None:
@@ -62,7 +64,7 @@ class Reading:
         """Forget the request, and release what it held."""
         if self._held:
             self._bounds.memory.take(-self._held)
-        self._held = self._body_left = self._silent = 0
+        self._held = self._body_left = self._silent = self._chunks = 0
         self._target = self._last = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: bytes | bytearray = b""
@@ -133,11 +135,25 @@ class Reading:
         size = len(piece)
         # Head, chunk extensions and trailers cost memory, or time, without bringing a body nearer.
         self._silent += size
+        read = self._parse(piece)
+        if read < size:
+            self._feed(piece[read:])
+            return
+        if self.is_complete:
+            return
+        if self._silent > MAX_HEAD_BYTES:
+            raise head_too_large(f"expected at most {MAX_HEAD_BYTES} bytes")
+        if self.head is None:
+            self._hold(size)
+        self._last = b"" if self._body_left else bytes(piece[-3:])
+
+    def _parse(self, piece: bytes | memoryview) -> int:
+        """Have llhttp read a piece; how much of it was read."""
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
             # llhttp says where it stopped.
-            read = upgrade.args[0]
+            read: int = upgrade.args[0]
         except httptools.HttpParserError as error:
             if self.is_complete:
                 # What is wrong came after the request, which is to be answered first.
@@ -147,20 +163,10 @@ class Reading:
                 raise error.__context__ from None
             raise _refusal(error, piece) from error
         else:
-            read = 0
-        if read:
-            # Outside of the handler, whose error would be the context of the next one.
-            self._read_without_upgrade()
-            if read < size:
-                self._feed(piece[read:])
-            return
-        if self.is_complete:
-            return
-        if self._silent > MAX_HEAD_BYTES:
-            raise head_too_large(f"expected at most {MAX_HEAD_BYTES} bytes")
-        if self.head is None:
-            self._hold(size)
-        self._last = b"" if self._body_left else bytes(piece[-3:])
+            return len(piece)
+        # Outside of the handler, whose error would be the context of the next one.
+        self._read_without_upgrade()
+        return read
 
     def _hold(self, size: int) -> None:
         if not self._bounds.memory.take(size):
@@ -235,8 +241,8 @@ class Reading:
         if self._body_left:
             # It has a length, which is within the limit.
             self._body_left -= len(piece)
-        elif len(self._body) + len(piece) > self._bounds.max_body_bytes:
-            raise body_too_large(self._bounds.max_body_bytes)
+        else:
+            self._verify_chunk(len(self._body) + len(piece))
         self._hold(len(piece))
         if not self._body:
             self._body = piece
@@ -245,6 +251,14 @@ class Reading:
             # No list of parts: those of one byte each would hold forty times as much.
             self._body = bytearray(self._body)
         self._body += piece
+
+    def _verify_chunk(self, size: int) -> None:
+        """Whether a body in chunks that is now of this size may go on."""
+        if size > self._bounds.max_body_bytes:
+            raise body_too_large(self._bounds.max_body_bytes)
+        self._chunks += 1
+        if self._chunks > MAX_SMALL_CHUNKS + size // MIN_CHUNK_BYTES:
+            raise chunks_too_small(MIN_CHUNK_BYTES)
 
     def on_message_complete(self) -> None:
         """Called by the parser."""

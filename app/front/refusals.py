@@ -40,6 +40,12 @@ def body_too_large(limit: int) -> RequestError:
     return RequestError(413, "too-large", "Request body too large", detail)
 
 
+def chunks_too_small(least: int) -> RequestError:
+    """413 for a body in thousands of tiny chunks."""
+    detail = f"expected chunks of {least} bytes or more on average"
+    return RequestError(413, "too-large", "Request body in too many chunks", detail)
+
+
 def slow_body(timeout_ms: int) -> RequestError:
     """408."""
     detail = f"expected the complete body within {timeout_ms} ms"

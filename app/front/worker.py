@@ -15,6 +15,7 @@ from gunicorn import glogging
 from gunicorn.workers import base
 
 from app.front.http1 import Http1
+from app.front.memory import return_freed_bodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,9 @@ CLOSE_INTERVAL_SECONDS = 0.1
 # How often bodies, and connections, are looked at that take too long.
 BODY_INTERVAL_SECONDS = 0.05
 SWEEP_INTERVAL_SECONDS = 1.0
-BACKLOG = 2048
+# Connections that wait for a worker, and those that one takes in a turn of its loop, in which
+# nobody else is answered.
+BACKLOG, ACCEPTED_PER_TURN = 2048, 32
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -45,6 +48,7 @@ class Worker(base.Worker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Called by gunicorn in the new process."""
+        return_freed_bodies()
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         super().init_process()
@@ -67,6 +71,7 @@ class Worker(base.Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Called by gunicorn: serve until shutdown."""
         self.front = type(self).create_front(self.wsgi)
+        self._servers: list[asyncio.Server] = []
         self._stopped = self.loop.create_future()
         try:
             self.loop.run_until_complete(self._serve())
@@ -74,12 +79,13 @@ class Worker(base.Worker):  # type: ignore[misc]
             self.loop.close()
 
     async def _serve(self) -> None:
-        self._servers = [
-            await self.loop.create_server(
-                lambda: Http1(self.front), sock=each.sock, backlog=BACKLOG
+        for each in self.sockets:
+            server = await self.loop.create_server(
+                lambda: Http1(self.front), sock=each.sock, backlog=ACCEPTED_PER_TURN
             )
-            for each in self.sockets
-        ]
+            # For asyncio both are one number.
+            each.sock.listen(BACKLOG)
+            self._servers.append(server)
         self._beat()
         self._sweep_bodies()
         self._sweep()
