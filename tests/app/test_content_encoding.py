@@ -9,7 +9,6 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from app.admission import Deadline
 from app.front.front import INLINE_SECONDS, Front
 from app.protocols.frames import HEADER
 from app.request import Request
-from app.responses import Reply
 from app.service import load_service
 from app.settings import Settings
 from tests import trained
 from tests.app.conftest import make_client
+from tests.app.front.waiting import Waiting
 from tests.app.live import LiveService
 from tests.app.test_admission_limits import PATHS, chunk
 from tests.app.traffic import connect
@@ -168,29 +167,6 @@ def test_raw_tensors_are_inflated_before_they_are_split(quick: LiveService) -> N
     )
     assert response.status_code == 200, response.text
     assert response.json()["outputs"][0]["data"] == ["setosa", "virginica"]
-
-
-class Waiting:
-    """A connection that notes what becomes of its request."""
-
-    state = "work"
-    transport: Any = None
-    request: Request | None = None
-    work: Future[Any] | None = None
-    status = 0
-
-    def reply(self, reply: Reply) -> None:
-        """Answered in the loop."""
-        self.status = reply.status
-
-    def sent(self) -> None:
-        """Nothing is sent."""
-
-    def close_if_late(self, now: float, limits: Any) -> None:
-        """It is never late."""
-
-    def time_out_body(self) -> None:
-        """Its body is here."""
 
 
 def test_a_body_that_may_become_large_is_not_inflated_in_the_event_loop(

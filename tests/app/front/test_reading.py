@@ -221,6 +221,19 @@ def test_an_extension_of_a_chunk_ends_or_is_refused() -> None:
     assert Reader().refusal(start + b"1;a=", *[b"b" * 1000] * 100).status == 431
 
 
+@pytest.mark.parametrize(("size", "accepted"), [(1, False), (60, False), (64, True), (500, True)])
+def test_a_long_body_comes_in_chunks_worth_their_work(size: int, *, accepted: bool) -> None:
+    reading = Reading(Bounds(10**7, 5000, Memory(10**9)))
+    chunks = memory.MAX_SMALL_CHUNKS * 20
+    data = memoryview(chunked(*[b"a" * size] * chunks))
+    if accepted:
+        reading.feed(data)
+        assert len(reading.body) == size * chunks
+    else:
+        with pytest.raises(RequestError, match=r"413.*64 bytes"):
+            reading.feed(data)
+
+
 def test_empty_lines_end_or_are_refused() -> None:
     assert Reader(bound=1_000_000).refusal(*[b"\r\n" * 500] * 100).status == 431
 
@@ -246,10 +259,11 @@ def test_whether_the_connection_lives_on(fields: bytes, version: bytes, *, kept:
 def test_a_client_may_wait_for_a_go_ahead(expectation: bytes) -> None:
     reader = Reader()
     data = post(b"Expect: %b\r\n" % expectation)
-    reader.feed(data.removesuffix(BODY))
-    assert reader.reading.awaits_continue
-    reader.reading.feed(memoryview(BODY))
-    assert not reader.reading.awaits_continue
+    seen = []
+    for piece in (data.removesuffix(BODY), BODY):
+        reader.reading.feed(memoryview(piece))
+        seen.append(reader.reading.awaits_continue)
+    assert seen == [True, False]
     assert reader.reading.body == BODY
 
 

@@ -11,6 +11,7 @@ import os
 import random
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 import h11
 import pytest
@@ -89,12 +90,12 @@ def cut(data: bytes, numbers: random.Random) -> list[bytes]:
     """The data in pieces, at random places."""
     places = sorted({numbers.randrange(1, max(2, len(data))) for _ in range(numbers.randrange(4))})
     edges = [0, *places, len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    return [data[start:end] for start, end in pairwise(edges) if start < end]
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_what_the_front_reads_a_second_parser_reads_alike(part: int) -> None:
-    numbers = random.Random(part)
+    numbers = random.Random(part)  # noqa: S311 - reproducible, not secret
     read = refused = 0
     for _ in range(COUNT // PARTS):
         makers = [numbers.choice((valid, mutated)) for _ in range(numbers.randrange(1, 4))]
