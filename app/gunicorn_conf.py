@@ -18,8 +18,10 @@ from app.front.worker import Logger, Worker
 from app.observability import logs
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
     from app.service import Service
-    from app.settings import Settings
 
 # Longer than the idle timeout of any proxy in front: the proxy must close first, or it sends a
 # request on a connection that is being closed here and its client sees a 502.
@@ -32,14 +34,14 @@ GARBAGE_THRESHOLD = 20_000
 MARGIN_SECONDS = 3
 
 
-def options(settings: Settings, service: Service) -> dict[str, Any]:
-    """gunicorn's configuration for these settings."""
+def options(service: Service, sockets: Sequence[socket.socket]) -> dict[str, Any]:
+    """gunicorn's configuration for a service and what it listens on."""
+    settings = service.settings
     Worker.drain_seconds = settings.drain_seconds
     Worker.graceful_seconds = settings.graceful_timeout_seconds
     Worker.create_front = staticmethod(lambda application: Front(application, service))
-    ports = [settings.port, *([settings.metrics_port] if settings.metrics_port else [])]
     return {
-        "bind": [f"{settings.host}:{port}" for port in ports],
+        "bind": [f"fd://{each.fileno()}" for each in sockets],
         "workers": settings.worker_count,
         "worker_class": Worker,
         "logger_class": Logger,

@@ -106,6 +106,12 @@ class Metrics:
         lookup = None if self._exemplars is None else self._exemplars.latest
         self._exposition = Exposition(self.layout, self._began, lookup)
 
+    @property
+    def worker_bytes(self) -> int:
+        """What the numbers of a worker take in the folder."""
+        more = 0 if self._exemplars is None else self._exemplars.worker_bytes
+        return self.counters.worker_bytes + more
+
     def take(self) -> int:
         """The index of a new worker; for the master, before the fork."""
         return self.counters.take()
