@@ -21,6 +21,8 @@ import numpy as np
 from modelctl.delivery.sequence import Limits, Tally, share_bounds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.float64]
@@ -158,16 +160,17 @@ def publish(name: str, text: str) -> None:
     PAGE.write_text(f"{head}{start}{text}{end}{tail}", encoding="utf-8")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def print_or_write(description: str, name: str, table: Callable[[], str]) -> int:
+    """The command of a simulation: print its table and, with `--write`, put it into the page."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="write the table into the page")
     arguments = parser.parse_args()
     text = table()
     print(text, end="")
     if arguments.write:
-        publish("simulation", text)
+        publish(name, text)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_or_write(__doc__, "simulation", table))

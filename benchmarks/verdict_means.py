@@ -11,14 +11,13 @@ table and, with `--write`, puts it into docs/explanation/verdict.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.verdict import LOOKS, MINIMUM, SEED, cell, outcome, publish
+from benchmarks.verdict import LOOKS, MINIMUM, SEED, cell, outcome, print_or_write
 from modelctl.delivery.sequence import Limits, Tally, mean_bounds
 
 if TYPE_CHECKING:
@@ -135,16 +134,5 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="write the table into the page")
-    arguments = parser.parse_args()
-    text = table()
-    print(text, end="")
-    if arguments.write:
-        publish("simulation of means", text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_or_write(__doc__, "simulation of means", table))

@@ -9,6 +9,7 @@ Must not know how the version came into git, or what happens when the wait fails
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from sandbox.sync import Expected
 from sandbox.wait import Answer, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandbox.bundles import Bundle
     from sandbox.environments import Release
     from sandbox.gitops import GitOps
@@ -30,6 +33,9 @@ HEALTHY_SECONDS = 600
 SMOKE_SECONDS = 60
 _INTERVAL_SECONDS = 0.5
 DEPLOYMENTS = "apps/v1/namespaces/{}/deployments"
+REPLICA_SETS = "apps/v1/namespaces/{}/replicasets"
+# In the message of a Deployment's condition.
+NAMED_REPLICA_SET = re.compile(r'ReplicaSet "([^"]+)"')
 ROLLOUTS = "argoproj.io/v1alpha1/namespaces/{}/rollouts"
 
 
@@ -43,6 +49,9 @@ def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
     display = rollout.RolloutDisplay(*([] if is_tty else [_discard]), is_tty=is_tty)
     applications = rollout.applications_probe(layout, gitops, expected, display)
 
+    def replica_set(name: str) -> dict[str, Any]:
+        return _get(layout, f"{REPLICA_SETS.format(release.namespace)}/{name}")
+
     def probe() -> Answer:
         answer = applications()
         if answer.ready:
@@ -54,7 +63,8 @@ def wait_healthy(layout: Layout, gitops: GitOps, release: Release) -> str:
                 expected="a new version that no check fails",
                 fix=f"inspect the AnalysisRuns in {release.namespace}",
             )
-        if reason := rollout_failure(read_deployment(layout, release), release):
+        deployment = read_deployment(layout, release)
+        if reason := rollout_failure(deployment, release, replica_set):
             raise WaitError(
                 f"the rollout of {release.name} failed",
                 found=reason,
@@ -121,24 +131,44 @@ def abort_reason(rollout: dict[str, Any], release: Release) -> str:
 
 
 def _read(layout: Layout, release: Release, kind: str) -> dict[str, Any]:
-    path = f"/apis/{kind.format(release.namespace)}/{release.model}"
+    return _get(layout, f"{kind.format(release.namespace)}/{release.model}")
+
+
+def _get(layout: Layout, path: str) -> dict[str, Any]:
+    path = f"/apis/{path}"
     try:
         return kube.get(layout, path) or {}
     except SandboxError:
         return {}
 
 
-def rollout_failure(deployment: dict[str, Any], release: Release) -> str:
-    """Return why Kubernetes gave up the rollout of exactly that version; empty while it has not."""
+def rollout_failure(
+    deployment: dict[str, Any], release: Release, replica_set: Callable[[str], dict[str, Any]]
+) -> str:
+    """Return why Kubernetes gave up the rollout of exactly that version; empty while it has not.
+
+    After a way back the controller says for a moment that it has seen the new template, and in the
+    same status still that the ReplicaSet of the one before made no progress. `replica_set` looks
+    up which revision that one has.
+    """
     status = deployment.get("status", {})
     if status.get("observedGeneration") != deployment.get("metadata", {}).get("generation"):
         return ""
     if not _has_image(deployment, release):
         return ""
     for condition in status.get("conditions", []):
-        if condition.get("reason") == "ProgressDeadlineExceeded":
-            return str(condition.get("message", "ProgressDeadlineExceeded"))
+        if condition.get("reason") != "ProgressDeadlineExceeded":
+            continue
+        reason = str(condition.get("message", "ProgressDeadlineExceeded"))
+        named = NAMED_REPLICA_SET.search(reason)
+        if named is None or _revision(replica_set(named[1])) == _revision(deployment):
+            return reason
     return ""
+
+
+def _revision(workload: dict[str, Any]) -> str:
+    annotations = workload.get("metadata", {}).get("annotations", {})
+    return str(annotations.get("deployment.kubernetes.io/revision", ""))
 
 
 def _has_image(workload: dict[str, Any], release: Release) -> bool:

@@ -218,9 +218,10 @@ def analyze(
     """Say what the outcomes of the experiment of MODEL prove, and what to do.
 
     The arm of each unit is computed from its id. If units did not arrive in the planned shares
-    (sample ratio mismatch, p < 0.001), or an arm got another version meanwhile, nothing is analysed. Before the planned end intervals are
-    confidence sequences, which hold at every look; at the end Welch's t-test and the test of two
-    proportions. p-values are Holm's over all primary metrics and variants.
+    (sample ratio mismatch, p < 0.001), or an arm got another version meanwhile, nothing is
+    analysed. Before the planned end intervals are confidence sequences, which hold at every look;
+    at the end Welch's t-test and the test of two proportions. p-values are Holm's over all primary
+    metrics and variants.
 
     \b
     Examples:

@@ -128,6 +128,8 @@ def arm_changes(
 ) -> Iterator[ArmChange]:
     """When arms got another image or bundle within the experiment, as far as it has come."""
     until = min(filter(None, (now, experiment.end, experiment.stopped)))
+    if until <= experiment.start:
+        return
     for arm in experiment.arms:
         if arm == PRIMARY:
             path = repository.version_file(environment, model)

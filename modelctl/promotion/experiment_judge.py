@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
 from modelctl.promotion import experiment_rules
-from modelctl.repository import trees, variants, yamlfile
+from modelctl.repository import runs, variants, yamlfile
 from modelctl.repository.branch import VERSION_FILE
 from modelctl.repository.checkout import EXPERIMENT_FILE
 from modelctl.repository.experiments import PRIMARY, Experiment
@@ -65,9 +65,8 @@ class Experiments:
 
     def _has_run(self, path: str, artifacts: Artifacts | None) -> bool:
         """Whether the target branch once had this here."""
-        root, target = self.branch.root, self.branch.target
-        log = trees.first_parent_log(root, target, (f":(literal){path}",))
-        entries = [entry for _, _, entry in log if entry is not None]
+        history = runs.read(self.branch.root, self.branch.target, [path]).get(path, [])
+        entries = [run.entry for run in history if run.entry is not None]
         self.branch.preload(entries)
         return any(
             variants.artifacts_in(Path(path), self.branch.text(entry)) == artifacts

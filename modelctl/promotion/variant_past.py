@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.cluster import evidence
-from modelctl.errors import ModelctlError
 from modelctl.promotion import rules, variant_rules
 from modelctl.promotion.variant_rules import Past
 from modelctl.repository import aborts, replays, trees, variants, verifications
-from modelctl.repository.versions import Version, read_version
+from modelctl.repository.versions import Version
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -140,13 +139,9 @@ def read(
 
 def _artifacts(path: str, text: bytes) -> Found | None:
     """Image and bundle in a file, and its version if it is a version file."""
-    try:
-        if path.endswith("/version.yaml"):
-            version = read_version(Path(path), text)
-            return (version.image, version.model), version
-        content = variants.parse(Path(path), text).content
-    except ModelctlError:
-        return None
-    if content.replica_count == 0:  # no pod of it ever ran
+    content = variants.content_in(Path(path), text)
+    if isinstance(content, Version):
+        return (content.image, content.model), content
+    if content is None or content.replica_count == 0:  # no pod of it ever ran
         return None
     return content.artifacts, None

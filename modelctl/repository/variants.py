@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from modelctl.errors import ModelctlError
 from modelctl.repository import edits, names, plain_files, scalars, yamlfile
 from modelctl.repository.strict_model import STRICT
-from modelctl.repository.versions import ImageVersion, ModelVersion, read_version
+from modelctl.repository.versions import ImageVersion, ModelVersion, Version, read_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,17 +201,20 @@ def parse(file: Path, content: strict_yaml.Document | str | bytes | None = None)
     return Variant(name, values)
 
 
-def artifacts_in(path: Path, text: str | None) -> Artifacts | None:
-    """Image and bundle in the text of a version file or a variant; None if it names none."""
-    if text is None:
-        return None
+def content_in(path: Path, text: bytes) -> Content | Version | None:
+    """What the text of a variant or of a version file says; None if nothing that could run."""
     try:
         if path.parent.name == FOLDER:
-            return parse(path, text).content.artifacts
-        version = read_version(path, text.encode())
+            return parse(path, text).content
+        return read_version(path, text)
     except ModelctlError:
         return None
-    return version.image, version.model
+
+
+def artifacts_in(path: Path, text: str | None) -> Artifacts | None:
+    """Image and bundle in the text of a version file or a variant; None if it names none."""
+    content = content_in(path, text.encode()) if text is not None else None
+    return (content.image, content.model) if content else None
 
 
 def read(folder: Path) -> dict[str, Variant]:
