@@ -14,6 +14,7 @@ import orjson
 
 from app.admission import Deadline, InFlight
 from app.model import engine as engines
+from app.model import manifest as manifests
 from app.model.bundle import Bundle, verify
 from app.model.contract import Contract
 from app.model.examples import example_row, without_example
@@ -55,13 +56,14 @@ class Service:
         """
         self.settings = settings
         self.bundle = bundle
+        described = manifests.verify(bundle.manifest)
         self.contract = Contract.from_manifest(bundle.manifest)
         self.engine = engines.load(bundle, self.contract)
         self.in_flight = InFlight(settings.max_in_flight)
         self.is_ready = False
         self.is_draining = False
-        self.name = str(bundle.manifest["name"])
-        self.version = str(bundle.manifest["version"])
+        self.name, self.version = described.name, described.version
+        self.description = described.description or ""
         validator = Validator(self.contract)
         common = (self.contract, validator, settings.max_batch_rows)
         rows = RowReader(*common)
@@ -218,7 +220,7 @@ class Service:
         info = openapi.ServiceInfo(
             name=self.name,
             version=self.version,
-            description=str(self.bundle.manifest.get("description") or ""),
+            description=self.description,
             digest=self.bundle.digest,
             max_rows=self.settings.max_batch_rows,
             has_metrics=self.settings.metrics_port is None,

@@ -30,8 +30,8 @@ WRITE_BUFFER_BYTES = 65_536
 MAX_CONNECTIONS = 2000
 # Those beyond it are told so, up to as many; others are closed without a word.
 MAX_TOLD = 100
-# Bodies, bytes sent ahead and unread responses of one worker together: as many bytes, or as many of
-# the largest bodies if that is more. The chart's template `ml-model.clientsMi` has the same numbers.
+# Bodies, bytes sent ahead and unread responses of one worker together: so many bytes, or so many of
+# the largest bodies if that is more. The chart's `ml-model.clientsMi` has the same numbers.
 MIN_HELD_BYTES = 16 * 1024 * 1024
 MIN_HELD_BODIES = 4
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from threadpoolctl import threadpool_limits
 
+from app.model import manifest
 from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
 from app.model.engine import NUMBERS, SAMPLE
 from app.model.sklearn_engine import installed_version
@@ -176,6 +177,7 @@ def write(planned: Plan, out: Path) -> str:
         files[REPORT] = orjson.dumps(planned.report, option=orjson.OPT_INDENT_2)
         for name, data in files.items():
             _write_file(staging, name, data)
+        manifest.verify(planned.manifest)
         digest = verify(staging, planned.digest).digest
         if planned.needs_code:
             ensure_loads(staging)
