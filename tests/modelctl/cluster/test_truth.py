@@ -270,12 +270,12 @@ def test_a_chart_that_the_generator_has_not_seen_is_not_current(
     head = git(pushed, "rev-parse", "HEAD")
     application = kubectl.application("staging-iris", image=IMAGE)
     sources = [
-        {"repoURL": "registry.example/charts", "chart": "ml-model", "targetRevision": "0.1.0"},
         {"repoURL": "https://git.example/models", "targetRevision": "HEAD", "ref": "values"},
+        {"repoURL": "registry.example/charts", "chart": "ml-model", "targetRevision": "0.1.0"},
     ]
     del application["spec"]["source"]
     application["spec"]["sources"] = sources
-    sync = {"status": "Synced", "revisions": ["0.1.0", head], "comparedTo": {"sources": sources}}
+    sync = {"status": "Synced", "revisions": [head, "0.1.0"], "comparedTo": {"sources": sources}}
     application["status"]["sync"] = sync
     kubectl.answer(tmp_path / "bin", "applications", {"items": [application]})
     deployment = kubectl.deployment("staging-iris", image=IMAGE, digest=DIGEST_B)
