@@ -43,7 +43,7 @@ class Front:
         self.bounds = Bounds(
             settings.max_body_bytes,
             settings.request_timeout_ms,
-            Memory(memory.MAX_HELD_BODIES * settings.max_body_bytes),
+            Memory(memory.held_limit(settings.max_body_bytes)),
         )
         # One for all connections: what is read is taken out before the loop turns.
         self.view = memoryview(bytearray(BUFFER_BYTES))

@@ -30,9 +30,10 @@ WRITE_BUFFER_BYTES = 65_536
 MAX_CONNECTIONS = 2000
 # Those beyond it are told so, up to as many; others are closed without a word.
 MAX_TOLD = 100
-# Bodies, bytes sent ahead and unread responses of one worker together, in multiples of the largest
-# body.
-MAX_HELD_BODIES = 16
+# Bodies, bytes sent ahead and unread responses of one worker together: as many bytes, or as many of
+# the largest bodies if that is more. The chart's template `ml-model.clientsMi` has the same numbers.
+MIN_HELD_BYTES = 16 * 1024 * 1024
+MIN_HELD_BODIES = 4
 
 
 @dataclass(slots=True)
@@ -51,6 +52,11 @@ class Memory:
             return False
         self.held += size
         return True
+
+
+def held_limit(max_body_bytes: int) -> int:
+    """How many bytes a worker holds for its clients, besides the connections themselves."""
+    return max(MIN_HELD_BYTES, MIN_HELD_BODIES * max_body_bytes)
 
 
 @dataclass(frozen=True, slots=True)
