@@ -79,7 +79,7 @@ class Plan:
         drawn = shapley.sampled_evaluations(features, permutations)
         if additive:
             return cls("closed-form", features)
-        if every <= drawn or features == 1:
+        if every <= drawn:
             return cls("exact", rows * every)
         return cls("sampled", rows * drawn)
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from modelctl.service.client import Client
 
 
+# What explanations of one request cost at most, in predictions: several connections wait for the
+# same queue, each with its deadline.
+EXPLAINED_PREDICTIONS = 50_000
+
+
 @dataclass(frozen=True)
 class Job:
     """The rows to score, in batches, and the model that scores them."""
@@ -55,7 +60,8 @@ def _explained_rows(info: dict[str, Any]) -> int:
             expected="a bundle with background rows",
             fix="package it with `modelctl package --explain`, or `explain: true` in model.yaml",
         )
-    return int(explain["max_rows"])
+    few = EXPLAINED_PREDICTIONS // max(1, explain["evaluations"])
+    return max(1, min(few, explain["max_rows"]))
 
 
 def run(

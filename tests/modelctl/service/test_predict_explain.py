@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 
 from modelctl.errors import ModelctlError
 from modelctl.service.explanation import HALF, lines, parts
+from modelctl.service.predict import prepare
 from tests import trained
 from tests.app import live
 from tests.modelctl.service.test_predict import run
@@ -73,6 +75,21 @@ def test_a_model_without_explanations_is_an_error_with_the_way_out(tmp_path: Pat
     sample = trained.training("penguins") / "sample.csv"
     with pytest.raises(ModelctlError, match=r"`modelctl package --explain`"):
         run(str(live.shared("penguins").client.base_url), sample, "--explain")
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "max_rows", "rows"), [(14_400, 69, 3), (10, 100, 7), (200_000, 5, 1), (0, 2, 2)]
+)
+def test_a_request_has_no_more_rows_than_its_deadline_bears(
+    tmp_path: Path, evaluations: int, max_rows: int, rows: int
+) -> None:
+    """Several connections wait for the same queue."""
+    (tmp_path / "rows.csv").write_text("x\n" + "1\n" * 20)
+    explain = {"evaluations": evaluations, "max_rows": max_rows}
+    info = {"name": "a", "version": "1", "output": {}, "inputs": [{"name": "x", "dtype": "float"}]}
+    client: Any = SimpleNamespace(get=lambda _path: {**info, "explain": explain})
+    job = prepare(client, tmp_path / "rows.csv", 7, explain=True)
+    assert (job.path, len(job.batches[0]), job.rows) == ("/explain", rows, 20)
 
 
 def test_it_prints_and_writes_no_file(rows: Path, tmp_path: Path) -> None:
