@@ -60,8 +60,8 @@ def _explained_rows(info: dict[str, Any]) -> int:
             expected="a bundle with background rows",
             fix="package it with `modelctl package --explain`, or `explain: true` in model.yaml",
         )
-    few = EXPLAINED_PREDICTIONS // max(1, explain["evaluations"])
-    return max(1, min(few, explain["max_rows"]))
+    few = EXPLAINED_PREDICTIONS // max(1, int(explain["evaluations"]))
+    return max(1, min(few, int(explain["max_rows"])))
 
 
 def run(
