@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from app.model.background import KEY as EXPLAIN
 from app.observability.metrics import bins, families, processes
 from app.observability.metrics.exposition import Exposition
 from app.observability.metrics.families import SECONDS
@@ -182,7 +183,8 @@ class Metrics:
         if outcome.trace is None:
             return
         trace_id, now = bytes.fromhex(outcome.trace.trace_id), time.time()
-        observed = [(self._durations[outcome.route], outcome.seconds)]
+        route = self._durations.get(outcome.route, self._other_duration)
+        observed = [(route, outcome.seconds)]
         if outcome.kind == "ok" and not outcome.explained:
             observed += zip(self._phases, (outcome.waited, *outcome.phases), strict=True)
         elif not outcome.explained:
@@ -236,7 +238,9 @@ class Metrics:
             hundred: add(families.REQUESTS, UNMATCHED, f"{hundred}xx", *model)
             for hundred in (3, 4, 5)
         }
-        predicting = [url.path for url in URLS if url.predicts]
+        # A model that is not explained only refuses: no histogram of its own for that.
+        is_explained = manifest.get(EXPLAIN) is not None
+        predicting = [url.path for url in URLS if url.predicts and url.explains <= is_explained]
         self._durations = {path: add(families.DURATION, path) for path in predicting}
         self._other_duration = add(families.DURATION, OTHER)
         self._queue_wait = add(families.QUEUE_WAIT)
