@@ -44,6 +44,13 @@ def invocations(service: Service, request: Request, outcome: Outcome) -> Reply:
     return service.answer(_body(service, request), request.deadline, outcome, read)
 
 
+def native_explain(service: Service, request: Request, outcome: Outcome) -> Reply:
+    """POST /explain: the rows of /predict, and what each feature adds to their answers."""
+    _require_type(request, JSON_TYPES, "application/json")
+    read = service.explanations.reader(service.native.read)
+    return service.answer(_body(service, request), request.deadline, outcome, read)
+
+
 def v1_models(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """GET /v1/models: the loaded model."""
     return service.v1.models()
@@ -61,6 +68,13 @@ def v1_predict(service: Service, request: Request, outcome: Outcome) -> Reply:
     return service.answer(
         _protocol_body(service, request), request.deadline, outcome, service.v1.read
     )
+
+
+def v1_explain(service: Service, request: Request, outcome: Outcome) -> Reply:
+    """POST /v1/models/<model>:explain."""
+    _require_loaded_model(service, request)
+    read = service.explanations.reader(service.v1.read)
+    return service.answer(_protocol_body(service, request), request.deadline, outcome, read)
 
 
 def v2_server(service: Service, _request: Request, _outcome: Outcome) -> Reply:

@@ -23,7 +23,9 @@ from app.observability.tracing import RESPONSE_HEADER, header
 from app.openapi import page
 from app.protocol_routes import (
     invocations,
+    native_explain,
     native_predict,
+    v1_explain,
     v1_models,
     v1_predict,
     v1_status,
@@ -122,9 +124,11 @@ WORK: dict[str, Work] = {
     "/predict": native_predict,
     "/predict/batch": native_predict,
     "/invocations": invocations,
+    "/explain": native_explain,
     "/v1/models": v1_models,
     "/v1/models/<model>": v1_status,
     "/v1/models/<model>:predict": v1_predict,
+    "/v1/models/<model>:explain": v1_explain,
     "/v2": v2_server,
     "/v2/health/live": v2_live,
     "/v2/health/ready": v2_ready,
@@ -152,7 +156,7 @@ def run_work(service: Service, route: Route, request: Request) -> tuple[Outcome,
     """Run the work of a route without recording it; safe to call in a thread."""
     requested = request.headers.get("x-request-id", "")
     request_id = requested if REQUEST_ID.fullmatch(requested) else os.urandom(16).hex()
-    outcome = Outcome(route.url.path, request_id)
+    outcome = Outcome(route.url.path, request_id, explained=route.url.explains)
     outcome.received = request.received
     outcome.waited = time.perf_counter() - request.received
     traceparent = request.headers.get(HEADER)

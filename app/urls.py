@@ -21,6 +21,7 @@ V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
 class Url:
     """One URL. Only those that predict are counted as in flight, shed and logged.
 
+    `explains`: its answer has explanations, each at the cost of many predictions.
     `is_open_protocol`: its clients read a problem's text from the key `error`. `more`: additional
     statuses.
     """
@@ -28,6 +29,7 @@ class Url:
     path: str
     method: str = "GET"
     predicts: bool = False
+    explains: bool = False
     is_open_protocol: bool = False
     more: tuple[int, ...] = ()
 
@@ -51,9 +53,18 @@ URLS: tuple[Url, ...] = (
     Url("/predict", "POST", predicts=True),
     Url("/predict/batch", "POST", predicts=True),
     Url("/invocations", "POST", predicts=True),
+    Url("/explain", "POST", predicts=True, explains=True, more=(501,)),
     Url("/v1/models", is_open_protocol=True),
     Url("/v1/models/<model>", is_open_protocol=True, more=(503,)),
     Url("/v1/models/<model>:predict", "POST", predicts=True, is_open_protocol=True),
+    Url(
+        "/v1/models/<model>:explain",
+        "POST",
+        predicts=True,
+        explains=True,
+        is_open_protocol=True,
+        more=(501,),
+    ),
     Url("/v2", is_open_protocol=True),
     Url("/v2/health/live", is_open_protocol=True),
     Url("/v2/health/ready", is_open_protocol=True, more=(503,)),

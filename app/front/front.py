@@ -97,7 +97,7 @@ class Front:
         service = self._service
         if request.refused is None:
             size = max_decoded_bytes(request.headers, len(request.body), self.bounds.max_body_bytes)
-            if service.expected_seconds(size) > INLINE_SECONDS:
+            if service.expected_seconds(size, explains=route.url.explains) > INLINE_SECONDS:
                 request.refused = service.in_flight.refusal()
                 if request.refused is None:
                     self._queue(connection, route, request)

@@ -68,6 +68,15 @@ class Output:
         """The key of the scores in an answer of /predict."""
         return "score" if self.kind == "anomaly" else "decision"
 
+    @property
+    def explained(self) -> str | None:
+        """The key of an answer whose numbers are explained; None if there are none to add up to."""
+        if self.probabilities:
+            return "probability"
+        if self.scores:
+            return self.score_name
+        return "prediction" if self.kind == "regressor" else None
+
     @cached_property
     def parts(self) -> tuple[Target, ...]:
         """The single values that an answer consists of: targets, or numbers of a vector."""

@@ -64,6 +64,14 @@ class Distribution(Struct, frozen=True):
             raise invalid(WHAT, f"{expected} ratios of {self.name!r}", str(bins))
 
 
+class Explain(Struct, frozen=True):
+    """How explanations use the background in the bundle."""
+
+    rows: Annotated[int, Meta(ge=1)]
+    permutations: Annotated[int, Meta(ge=4, multiple_of=2)]
+    additive: bool
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """What manifest.json says."""
 
@@ -82,6 +90,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     training: dict[str, Any] | None = None
     parity: dict[str, Any] | None = None
     reference: tuple[Distribution, ...] | None = None
+    explain: Explain | None = None
     prediction_reference: Distribution | None = None
 
 

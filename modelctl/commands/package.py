@@ -40,6 +40,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Maximum difference from scikit-learn in the parity gate",
 )
 @click.option(
+    "--explain",
+    is_flag=True,
+    help="Keep rows of the sample in the bundle, so that the service answers /explain",
+)
+@click.option(
     "--write-inputs",
     is_flag=True,
     help="Append the rules that were found to --config, to edit them",
@@ -57,6 +62,7 @@ def command(
     out: Path,
     engine: str,
     tolerance: float,
+    explain: bool,
     write_inputs: bool,
     output: str,
 ) -> None:
@@ -90,6 +96,7 @@ def command(
                 version=version_,
                 target=target[0] if len(target) == 1 else target,
                 key=key,
+                explain=explain,
             )
         )
         planned = plan(training_output, engine=engine, tolerance=tolerance, on_step=status.update)

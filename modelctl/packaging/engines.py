@@ -128,10 +128,11 @@ def seconds_per_call(engine: Engine, batch: Batch) -> float:
 
 def head(prediction: Prediction, rows: int) -> Prediction:
     """The answers for the first rows."""
-    parts = (prediction.probabilities, prediction.scores)
-    return Prediction(
-        prediction.values[:rows], *(None if part is None else part[:rows] for part in parts)
+    probabilities, scores = (
+        None if part is None else part[:rows]
+        for part in (prediction.probabilities, prediction.scores)
     )
+    return Prediction(prediction.values[:rows], probabilities, scores)
 
 
 def _sample(subject: Subject) -> Batch:

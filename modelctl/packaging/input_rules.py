@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEYS = ("inputs", "extra", "constant")
-# The keys that others read: `training_output` and `sources`.
-OTHER_KEYS = ("name", "version", "description", "target", "source")
+# The keys that others read: `training_output`, `sources` and `explanations`.
+OTHER_KEYS = ("name", "version", "description", "target", "source", "explain")
 
 
 class Range(BaseModel):
