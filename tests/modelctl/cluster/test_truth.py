@@ -315,6 +315,25 @@ def test_a_baseline_that_differs_from_git_is_said_once(pushed: Path, tmp_path: P
     assert f"note: {note}" in run(*WAIT)
 
 
+@pytest.mark.parametrize("name", [SETTINGS, "kustomize/environments/base/limits.yaml"])
+def test_a_baseline_may_be_at_another_commit_than_the_release(
+    pushed: Path, tmp_path: Path, name: str
+) -> None:
+    """Argo CD looks at each Application in its own time."""
+    before = git(pushed, "rev-parse", "HEAD")
+    commit = change(pushed, name)
+    git(pushed, "push", "-q")
+    items = [
+        kubectl.application(image=IMAGE, revision=commit),
+        kubectl.application("dev-baseline", revision=before),
+    ]
+    kubectl.answer(tmp_path / "bin", "applications", {"items": items})
+    note = f"dev-baseline: commit {commit[:9]} (0 min ago) is not synced yet"
+    expected = "" if name == SETTINGS else note
+    assert shown()["note"] == expected
+    assert ("note: " in run(*WAIT)) == bool(expected)
+
+
 @pytest.mark.parametrize(
     ("update", "said"),
     [
