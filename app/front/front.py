@@ -169,4 +169,5 @@ class Front:
         }
         for connection in list(self.connections):
             connection.close_if_late(now, limits)
+        self.bounds.memory.give_back()
         self._service.flush_metrics()

@@ -34,6 +34,8 @@ MAX_TOLD = 100
 # the largest bodies if that is more. The chart's `ml-model.clientsMi` has the same numbers.
 MIN_HELD_BYTES = 16 * 1024 * 1024
 MIN_HELD_BODIES = 4
+# What clients have held at least before it is worth giving back.
+MIN_GIVEN_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -42,6 +44,8 @@ class Memory:
 
     limit: int
     held: int = 0
+    # The most that was held since freed memory was given back.
+    most: int = 0
 
     def take(self, size: int) -> bool:
         """Hold so many bytes more, unless that is too much; whether they are held.
@@ -51,7 +55,15 @@ class Memory:
         if size > 0 and self.held + size > self.limit:
             return False
         self.held += size
+        self.most = max(self.most, self.held)
         return True
+
+    def give_back(self) -> None:
+        """Have glibc give back what many heads and bodies have left; now and then, it takes ms."""
+        if self.most > MIN_GIVEN_BYTES and self.held < self.most // 4:
+            self.most = self.held
+            with contextlib.suppress(AttributeError, OSError):
+                ctypes.CDLL(None).malloc_trim(0)
 
 
 def held_limit(max_body_bytes: int) -> int:

@@ -33,6 +33,8 @@ END_OF_HEAD = b"\r\n\r\n"
 MAX_PIECE_BYTES = 16_384
 # What looks like a method and is none.
 METHOD = re.compile(rb"[A-Za-z-]+ /")
+# Clients repeat the head of their last request, byte by byte: one that is no longer is remembered.
+MAX_REMEMBERED_BYTES = 1024
 # The usual methods, decoded.
 METHODS = {b"GET": "GET", b"POST": "POST", b"HEAD": "HEAD", b"OPTIONS": "OPTIONS"}
 
@@ -49,14 +51,16 @@ class Reading:
 
     __slots__ = (
         "_body", "_body_left", "_bounds", "_chunks", "_fields", "_held", "_last", "_parser",
-        "_silent", "_target", "deadline", "head", "is_complete", "is_started", "keep_alive",
-        "refused",
+        "_remembered", "_silent", "_target", "deadline", "head", "is_complete", "is_started",
+        "keep_alive", "refused",
     )  # fmt: skip
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
         self._held = 0
         self.keep_alive = True
+        # The bytes of a head, what they say, and the length of the body.
+        self._remembered: tuple[bytes, Head, int] | None = None
         self.reset()
         self._parser: Any = httptools.HttpRequestParser(self)
 
@@ -102,12 +106,15 @@ class Reading:
         Raises RequestError for a request after which nothing can be read any more.
         """
         if not self._silent and self.head is None:
+            if self._repeat(data):
+                return len(data)
             try:
                 self._feed(data)
             except SentAheadError:
                 self.reset()
                 self._parser = httptools.HttpRequestParser(self)
             else:
+                self._remember(data)
                 return len(data)
         start, end = 0, len(data)
         try:
@@ -118,6 +125,36 @@ class Reading:
         except SentAheadError:
             raise malformed("expected CRLF at the end of each line") from None
         return start
+
+    def _repeat(self, data: memoryview) -> bool:
+        """Take one whole request that has the head of the last one; whether it is one.
+
+        What the parser said of these bytes it would say again.
+        """
+        if self._remembered is None:
+            return False
+        raw, head, length = self._remembered
+        size = len(raw)
+        if len(data) != size + length or bytes(data[:size]) != raw:
+            return False
+        self._hold(length)
+        self._body = bytes(data[size:])
+        self.head = head
+        self.deadline = self._read_deadline(head.headers)
+        self.is_started = self.is_complete = True
+        return True
+
+    def _remember(self, data: memoryview) -> None:
+        """Remember the head of one whole request."""
+        head, size = self.head, len(data) - len(self._body)
+        if not self.is_complete or head is None or size > MAX_REMEMBERED_BYTES:
+            return
+        if self.refused or not self.keep_alive:
+            return
+        raw = bytes(data[:size])
+        # Elsewhere what is around the message was read with it, such as empty lines.
+        if raw.find(END_OF_HEAD) + len(END_OF_HEAD) == size:
+            self._remembered = (raw, head, len(self._body))
 
     def _piece_size(self, data: memoryview, start: int) -> int:
         """How much to read next: up to the end of the head, the body, or what may be its end."""
@@ -145,7 +182,7 @@ class Reading:
             raise head_too_large(f"expected at most {MAX_HEAD_BYTES} bytes")
         if self.head is None:
             self._hold(size)
-        self._last = b"" if self._body_left else bytes(piece[-3:])
+        self._last = b"" if self._body_left else (self._last + bytes(piece[-3:]))[-3:]
 
     def _parse(self, piece: bytes | memoryview) -> int:
         """Have llhttp read a piece; how much of it was read."""
@@ -225,11 +262,12 @@ class Reading:
             raise body_too_large(bounds.max_body_bytes)
         self._body_left = length
         try:
-            self.deadline = parse_deadline(
-                headers.get("x-request-timeout-ms"), bounds.max_timeout_ms
-            )
+            self.deadline = self._read_deadline(headers)
         except RequestError as error:
             self.deadline, self.refused = Deadline(bounds.max_timeout_ms), error
+
+    def _read_deadline(self, headers: dict[str, str]) -> Deadline:
+        return parse_deadline(headers.get("x-request-timeout-ms"), self._bounds.max_timeout_ms)
 
     def _head_size(self) -> int:
         """Bytes of the head: more may have been read with it."""

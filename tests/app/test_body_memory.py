@@ -14,9 +14,9 @@ from tests import trained
 from tests.app.live import LiveService
 from tests.app.traffic import BODY, connect, read_to_end
 
-LIMIT = 20_000
+LIMIT = 1_048_576
 TIMEOUT_MS = 3_000
-# The bound: as much as so many of the largest bodies.
+# The bound is 16 MiB: so many of the largest bodies.
 BODIES = 16
 LARGE = json.dumps(BODY).encode().ljust(LIMIT - 1_000)
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -24,7 +24,7 @@ HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
-    """One worker; a body may have 20 kB."""
+    """One worker; a body may have 1 MiB."""
     environ = {
         "WORKERS": "1",
         "MAX_BODY_BYTES": str(LIMIT),

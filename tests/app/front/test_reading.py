@@ -294,3 +294,46 @@ def test_heads_and_bodies_together_hold_up_to_the_bound() -> None:
         reading.reset()
     late.close()
     assert shared.held <= len(get())
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40, len(post()) - 1])
+def test_repeated_head_is_read_as_the_first_time(cut: int) -> None:
+    """Whatever comes after it: another body, a longer one, a cut one, a request with more."""
+    asked = [
+        post(), post(body=BODY[::-1]), post(body=BODY + b" "), post(), get(), get(),
+        post(b"A: b\r\n"), post(b"A: c\r\n"), post(b"A: c\r\n"), b"\r\n\r\n" + post(), post(),
+        post() + b"\r\n", post() + b"\r\n", post(body=b"\r\n" + BODY[2:]), post(),
+        chunked(BODY), chunked(BODY[::-1]), post(body=b""), post(body=b""), post(),
+    ]  # fmt: skip
+    kept = Reader()
+    for data in asked:
+        kept.feed(*filter(None, (data[:cut], data[cut:])))
+    fresh = [Reader().feed(data).requests[0] for data in asked]
+    assert kept.requests == fresh
+    assert kept.memory.held == 0
+
+
+@pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE)
+def test_the_same_request_again_is_the_same(data: bytes) -> None:
+    reader = Reader().feed(data, data, data)
+    assert reader.requests == [reader.requests[0]] * 3
+
+
+def test_what_is_around_a_request_is_no_part_of_its_head() -> None:
+    """Empty lines after a request, which end where a body may begin."""
+    reader = Reader().feed(post(body=b"") + b"\r\n", post(body=b""), post(body=b""))
+    reader.feed(b"\r\n" + get(), get(), b"\r\n" + get())
+    assert [request[3] for request in reader.requests] == [b""] * 6
+
+
+def test_request_that_ends_its_connection_is_not_repeated() -> None:
+    last = post(b"Connection: close\r\n")
+    assert Reader().feed(last).refusal(last).status == 400
+
+
+def test_request_that_is_refused_is_not_repeated() -> None:
+    reader = Reader()
+    for _ in range(2):
+        reader.reading.feed(memoryview(post(b"X-Request-Timeout-Ms: x\r\n")))
+        assert reader.reading.refused is not None
+        reader.reading.reset()

@@ -99,9 +99,15 @@ def test_what_the_front_reads_a_second_parser_reads_alike(part: int) -> None:
     read = refused = 0
     for _ in range(COUNT // PARTS):
         makers = [numbers.choice((valid, mutated)) for _ in range(numbers.randrange(1, 4))]
-        data = b"".join(make(numbers) for make in makers)
+        parts = [make(numbers) for make in makers]
+        for at in range(1, len(parts)):
+            if numbers.random() < 0.3:
+                # A client repeats its head; its body is another, or the same.
+                parts[at] = parts[at - 1][:-1] + numbers.choice((parts[at - 1][-1:], b"x"))
+        data = b"".join(parts)
         seen, end = ours([data])
         assert ours(cut(data, numbers)) == (seen, end), data
+        assert ours(parts) == (seen, end), data
         refused += end == "refused"
         read += len(seen)
         if seen:
