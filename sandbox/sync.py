@@ -58,8 +58,8 @@ def application_state(
 
 
 def revision_of(sync: dict[str, Any]) -> str:
-    """Return the commit of a sync status: the only revision, or the one after the chart's."""
-    return str(next(reversed(sync.get("revisions") or [sync.get("revision", "")])))
+    """Return the commit of a sync status: the only revision, or the one before the chart's."""
+    return str(next(iter(sync.get("revisions") or [sync.get("revision", "")])))
 
 
 def sync_errors(application: dict[str, Any]) -> list[str]:

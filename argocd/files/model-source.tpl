@@ -24,12 +24,16 @@ spec:
     path: charts/ml-model
     helm: {{ set $helm "parameters" (list $anyChart) | toJson }}
   {{- else }}
+  {{- /*
+  The values first: docs/decisions/0007-order-of-sources.md. Argo CD looks up the branch once for each source, and a push
+  may come in between. What it records must not be newer than what it rendered.
+  */}}
   sources:
+    - repoURL: {{ .repoURL | quote }}
+      targetRevision: {{ .revision | quote }}
+      ref: values
     - repoURL: {{ .chartRegistry | quote }}
       chart: ml-model
       targetRevision: {{ dig "chart" "version" "" . | quote }}
       helm: {{ toJson $helm }}
-    - repoURL: {{ .repoURL | quote }}
-      targetRevision: {{ .revision | quote }}
-      ref: values
   {{- end }}

@@ -112,18 +112,22 @@ def read(repository: Repository, releases: Releases, now: datetime) -> Snapshot:
         applications = [f"{environment.name}-{name}" for environment, name in releases]
         ours = [reports[name] for name in applications if name in reports]
         age = pool.submit(argocd.read_max_age, ours[0].namespace) if ours else None
-        branch = read_branch(repository, ours)
+        branch = read_branch(repository, ours, reports.values())
         workloads = {name: listed.result() for name, listed in lists.items()}
         max_age = age.result() if age else None
     return Snapshot(repository, now, reports, workloads, branch, max_age)
 
 
-def read_branch(repository: Repository, reports: Iterable[Report] = ()) -> Branch:
-    """The branch that those Applications follow; the default branch if there are none."""
-    ours = list(reports)
+def read_branch(
+    repository: Repository, ours: Sequence[Report] = (), reports: Iterable[Report] = ()
+) -> Branch:
+    """The branch that our Applications follow, the default branch if there are none.
+
+    It knows what the commits of all reports lack.
+    """
     follows, url = (ours[0].follows, ours[0].url) if ours else (followed.HEAD, "")
     ref = followed.find(repository.root, follows, url)
-    return followed.read(repository.root, ref, (report.revision for report in ours))
+    return followed.read(repository.root, ref, (report.revision for report in reports))
 
 
 def with_refusals(snapshot: Snapshot, releases: Iterable[tuple[Environment, str]]) -> Snapshot:

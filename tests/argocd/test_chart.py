@@ -279,3 +279,12 @@ def test_health_of_an_application_counts_in_the_root_application() -> None:
         "obj.status.health.status"
         in (data["resource.customizations.health.argoproj.io_Application"])
     )
+
+
+def test_values_come_before_the_chart(manifests: list[rendering.Manifest]) -> None:
+    """What Argo CD records is never newer than what it rendered: docs/decisions/0007."""
+    sets = {
+        each["metadata"]["name"]: each for each in rendering.of_kind(manifests, "ApplicationSet")
+    }
+    patch = sets["models"]["spec"]["templatePatch"]
+    assert 0 < patch.index("ref: values") < patch.index("chart: ml-model")

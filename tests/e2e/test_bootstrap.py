@@ -225,7 +225,7 @@ def test_a_version_file_cannot_take_its_release_elsewhere(loop: Loop, fork: Fork
         spec = loop.get("application", f"{SECOND}-iris", "--namespace=argocd")["spec"]
         assert spec["project"] == f"{SECOND}-models"
         assert spec["destination"] == {"name": CLUSTER, "namespace": SECOND}
-        assert [source.get("chart") for source in spec["sources"]] == ["ml-model", None]
+        assert [source.get("chart") for source in spec["sources"]] == [None, "ml-model"]
     finally:
         path.write_text(text)
         fork.push("As it was")

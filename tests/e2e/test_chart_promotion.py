@@ -105,7 +105,7 @@ def test_an_edited_template_reaches_each_environment_by_promotion_only(
         seconds = eventually("staging has it", lambda: marked(loop, "staging"), 90)
         measured("a promoted chart is in staging", seconds, 30)
         loop.wait_synced()
-        source, values = loop.get("application", "staging-iris", "-nargocd")["spec"]["sources"]
+        values, source = loop.get("application", "staging-iris", "-nargocd")["spec"]["sources"]
         assert (source["chart"], source["targetRevision"]) == ("ml-model", version)
         assert values["ref"] == "values"
         assert MARK not in service_annotations(loop, "staging", "penguins")

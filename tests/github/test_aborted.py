@@ -152,7 +152,7 @@ def test_a_request_that_nobody_watches_and_cannot_be_opened_is_told(tmp_path: Pa
 
 
 def test_a_release_of_two_sources_names_the_commit_and_not_the_chart(tmp_path: Path) -> None:
-    content = aborted(syncResult={"revisions": ["1.2.3", COMMIT]})
+    content = aborted(syncResult={"revisions": [COMMIT, "1.2.3"]})
     assert posted(tmp_path, "aborted", content)[1]["inputs"]["aborted"] == COMMIT
 
 

@@ -270,12 +270,12 @@ def test_a_chart_that_the_generator_has_not_seen_is_not_current(
     head = git(pushed, "rev-parse", "HEAD")
     application = kubectl.application("staging-iris", image=IMAGE)
     sources = [
-        {"repoURL": "registry.example/charts", "chart": "ml-model", "targetRevision": "0.1.0"},
         {"repoURL": "https://git.example/models", "targetRevision": "HEAD", "ref": "values"},
+        {"repoURL": "registry.example/charts", "chart": "ml-model", "targetRevision": "0.1.0"},
     ]
     del application["spec"]["source"]
     application["spec"]["sources"] = sources
-    sync = {"status": "Synced", "revisions": ["0.1.0", head], "comparedTo": {"sources": sources}}
+    sync = {"status": "Synced", "revisions": [head, "0.1.0"], "comparedTo": {"sources": sources}}
     application["status"]["sync"] = sync
     kubectl.answer(tmp_path / "bin", "applications", {"items": [application]})
     deployment = kubectl.deployment("staging-iris", image=IMAGE, digest=DIGEST_B)
@@ -313,6 +313,25 @@ def test_a_baseline_that_differs_from_git_is_said_once(pushed: Path, tmp_path: P
     note = f"dev-baseline: commit {commit[:9]} (0 min ago) is not synced yet"
     assert shown()["note"] == note
     assert f"note: {note}" in run(*WAIT)
+
+
+@pytest.mark.parametrize("name", [SETTINGS, "kustomize/environments/base/limits.yaml"])
+def test_a_baseline_may_be_at_another_commit_than_the_release(
+    pushed: Path, tmp_path: Path, name: str
+) -> None:
+    """Argo CD looks at each Application in its own time."""
+    before = git(pushed, "rev-parse", "HEAD")
+    commit = change(pushed, name)
+    git(pushed, "push", "-q")
+    items = [
+        kubectl.application(image=IMAGE, revision=commit),
+        kubectl.application("dev-baseline", revision=before),
+    ]
+    kubectl.answer(tmp_path / "bin", "applications", {"items": items})
+    note = f"dev-baseline: commit {commit[:9]} (0 min ago) is not synced yet"
+    expected = "" if name == SETTINGS else note
+    assert shown()["note"] == expected
+    assert ("note: " in run(*WAIT)) == bool(expected)
 
 
 @pytest.mark.parametrize(
