@@ -171,6 +171,7 @@ class Http1(asyncio.BufferedProtocol):
         """Answer what is no request, or none that is read to its end, and close."""
         self._keep_alive = False
         self.front.receiving.discard(self)
+        self._reading.drop_body()
         self._hand_on(error)
 
     def reply(self, reply: Reply) -> None:

@@ -78,6 +78,11 @@ class Reading:
         self.refused: RequestError | None = None
         self.is_started = self.is_complete = False
 
+    def drop_body(self) -> None:
+        """Release what is held, at once: whoever else is read in this turn needs it."""
+        self._bounds.memory.take(-self._held)
+        self._held, self._body = 0, b""
+
     def close(self) -> None:
         """Release everything. The parser knows this object's methods: without it, no cycle."""
         self.reset()

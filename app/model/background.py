@@ -53,7 +53,8 @@ def read_background(bundle: Bundle, contract: Contract) -> Background | None:
         if contract.output.explained is None:
             raise _kind_error(contract)
         columns = orjson.loads(bundle.read(FILE))["columns"]
-        return _background(entry, encode_background(contract, columns))
+        rows = encode_background(contract, columns)
+        return Background(rows, entry["permutations"], entry["additive"])
     except (KeyError, TypeError, ValueError) as error:
         raise BundleRefusedError(
             "the background of explanations is invalid",
@@ -65,14 +66,6 @@ def read_background(bundle: Bundle, contract: Contract) -> Background | None:
 
 def _kind_error(contract: Contract) -> ValueError:
     return ValueError(f"explanations of a {contract.output.kind}, whose answers are no sums")
-
-
-def _background(entry: dict[str, Any], rows: Batch) -> Background:
-    permutations, additive = entry["permutations"], entry["additive"]
-    is_even = type(permutations) is int and permutations >= MIN_PERMUTATIONS
-    if not is_even or permutations % 2 or type(additive) is not bool:
-        raise ValueError(f"permutations {permutations!r}, additive {additive!r}")
-    return Background(rows, permutations, additive)
 
 
 def encode_background(contract: Contract, columns: Any) -> Batch:

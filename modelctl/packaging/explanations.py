@@ -7,10 +7,11 @@ service itself uses.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from msgspec import Meta, Struct
 
 from app.errors import RequestError
 from app.model.background import MIN_PERMUTATIONS, Background, encode_background, explained_features
@@ -45,20 +46,16 @@ CHECKED_ROWS = 20
 TOLERANCE = 1e-6
 
 
-class ExplainRule(BaseModel):
-    """`explain:` of model.yaml: rows of the background, and orders drawn for each of them."""
+class ExplainRule(Struct, frozen=True, forbid_unknown_fields=True):
+    """`explain:` of model.yaml: rows of the background, and orders drawn for each of them.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Each order comes with its reverse: there is an even number of them.
+    """
 
-    rows: int = Field(default=ROWS, ge=MIN_ROWS, le=MAX_ROWS)
-    permutations: int | None = Field(default=None, ge=MIN_PERMUTATIONS, le=MAX_PERMUTATIONS)
-
-    @field_validator("permutations")
-    @classmethod
-    def _even(cls, value: int | None) -> int | None:
-        if value is not None and value % 2:
-            raise ValueError("expected an even number: each order comes with its reverse")
-        return value
+    rows: Annotated[int, Meta(ge=MIN_ROWS, le=MAX_ROWS)] = ROWS
+    permutations: (
+        Annotated[int, Meta(ge=MIN_PERMUTATIONS, le=MAX_PERMUTATIONS, multiple_of=2)] | None
+    ) = None
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,12 @@ def read_rule(config: Mapping[str, Any], *, asked: bool) -> ExplainRule | None:
     if given is None or isinstance(given, bool):
         return ExplainRule() if given or asked else None
     try:
-        return ExplainRule.model_validate(given)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        return msgspec.convert(given, ExplainRule)
+    except msgspec.ValidationError as error:
         raise ModelctlError(
             f"`{KEY}` in model.yaml is not valid",
             expected=f"true, or rows ({MIN_ROWS} to {MAX_ROWS}) and permutations (even)",
-            found="; ".join(faults),
+            found=str(error),
         ) from error
 
 
