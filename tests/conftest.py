@@ -17,9 +17,15 @@ from tests import rendering
 SCHEMAS = "v1.36.0-local-strict"
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """By which server the tests of HTTP are answered; by default none (tests/app/servers.py)."""
+    parser.addoption("--http-server", default="", choices=["", "front", "gthread"])
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Tables are as wide as `$COLUMNS`, which xdist sets to 80: output is that of a pipe."""
     os.environ.pop("COLUMNS", None)
+    os.environ["HTTP_SERVER"] = config.getoption("--http-server")
 
 
 def pytest_collection_finish() -> None:

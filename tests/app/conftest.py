@@ -26,7 +26,7 @@ Client = Callable[..., "FlaskClient"]
 def make_client(bundle: Path, **environ: str) -> FlaskClient:
     """A test client over a started service with these environment variables.
 
-    With HTTP_SERVER the service runs under a server (see `servers`).
+    With --http-server the service runs under one (see `servers`).
     """
     if server := servers.chosen():
         return servers.client(server, bundle, tuple(sorted(environ.items())))

@@ -1,7 +1,7 @@
 """Clients of Flask's kind over a server of its own, so that one suite runs under several.
 
-HTTP_SERVER=front asks `python -m app`, gthread gunicorn's own worker; without it the application
-is asked in this process.
+`pytest --http-server=front` asks `python -m app`, gthread gunicorn's own worker; without it the
+application is asked in this process.
 """
 
 from __future__ import annotations

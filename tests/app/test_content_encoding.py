@@ -177,7 +177,7 @@ def test_a_body_that_may_become_large_is_not_inflated_in_the_event_loop(
     service.start_worker()
     asked: list[int] = []
 
-    def expected_seconds(size: int) -> float:
+    def expected_seconds(size: int, **_: bool) -> float:
         asked.append(size)
         return 2 * INLINE_SECONDS if size > 100_000 else 0.0
 
