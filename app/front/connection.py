@@ -24,6 +24,9 @@ class Connection(Protocol):
     def reply(self, reply: Reply) -> None:
         """Answer the request."""
 
+    def go_on(self) -> None:
+        """Read what the client sent ahead."""
+
     def sent(self) -> None:
         """The answer is with the transport."""
 

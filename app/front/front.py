@@ -8,6 +8,8 @@ responsive. Flask answers every other URL. docs/decisions/0001-worker.md has the
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 # Longest prediction to run in the event loop, which blocks every other client for that long.
 INLINE_SECONDS = 0.002
 BUFFER_BYTES = 65_536
+# Of each turn of the loop, for requests that came before their turn.
+AHEAD_SECONDS = 0.002
 
 
 class Front:
@@ -39,6 +43,7 @@ class Front:
         self.paths = {path.encode(): path for path in self._routes}
         self._thread: ThreadPoolExecutor | None = None
         self._responses: list[tuple[Connection, bytes]] = []
+        self._ahead: deque[Connection] = deque()
         settings = service.settings
         self.bounds = Bounds(
             settings.max_body_bytes,
@@ -145,6 +150,21 @@ class Front:
                 connection.transport.abort()
                 context = {"message": "a response was not sent", "exception": error}
                 self.loop.call_exception_handler(context)
+
+    def go_on_later(self, connection: Connection) -> None:
+        """Take what a client sent ahead when those had their turn who did not."""
+        if not self._ahead:
+            self.loop.call_soon(self._go_on)
+        self._ahead.append(connection)
+
+    def _go_on(self) -> None:
+        end = time.perf_counter() + AHEAD_SECONDS
+        for _ in range(len(self._ahead)):
+            self._ahead.popleft().go_on()
+            if time.perf_counter() > end:
+                break
+        if self._ahead:
+            self.loop.call_soon(self._go_on)
 
     # -- time
     def close_idle(self) -> None:

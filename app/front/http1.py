@@ -97,7 +97,7 @@ class Http1(asyncio.BufferedProtocol):
         self.since = self.front.time
         self._hold_unread(0)
         if self.state != WORK:
-            self._go_on()
+            self.go_on()
 
     # -- reading
     def _take(self, data: memoryview) -> None:
@@ -193,9 +193,12 @@ class Http1(asyncio.BufferedProtocol):
         self._reading.reset()
         self.since = self.front.time
         if self._keep_alive:
+            if self._ahead:
+                self.front.go_on_later(self)
+                return
             self.state = IDLE
-            if self._ahead or not self.transport.is_reading():
-                self._go_on()
+            if not self.transport.is_reading():
+                self.go_on()
             return
         self.state = CLOSING
         self._set_ahead(b"")
@@ -207,8 +210,10 @@ class Http1(asyncio.BufferedProtocol):
             return
         self.transport.resume_reading()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Read what the client sent ahead, then the connection."""
+        if self.state == WORK:
+            self.state = IDLE
         if not self._is_writable or self.transport.is_closing():
             return
         ahead = self._ahead

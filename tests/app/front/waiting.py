@@ -43,6 +43,9 @@ class Waiting:
         """Answered in the loop."""
         self.status = reply.status
 
+    def go_on(self) -> None:
+        """Nothing came ahead."""
+
     def sent(self) -> None:
         """Called by the front."""
         if self._fault is not None:
