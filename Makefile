@@ -261,6 +261,10 @@ bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## measure the cost 
 bench-memory: $(VENV) models ## measure the memory of each bundle, shared and for each worker
 	$(BIN)/python -m benchmarks.memory
 
+.PHONY: bench-hostile
+bench-hostile: $(VENV) models ## let hostile clients loose on one pod's memory (as root; writes docs/reference/hostile-clients.md)
+	$(BIN)/python -m benchmarks.hostile --write
+
 .PHONY: bench-verdict
 bench-verdict: $(VENV) ## simulate canaries of known truth: what aborts them, and when (writes docs/explanation/verdict.md)
 	$(BIN)/python -m benchmarks.verdict --write

@@ -1,6 +1,7 @@
 """create_app: the routes as a Flask application. The only module that knows the web framework.
 
-Flask routes URLs and answers unknown ones; `asgi` answers predictions on known paths before it.
+Complete under any WSGI server. Under this repository's own, `front` reads the request, and answers
+predictions before Flask is asked, by the same functions.
 """
 
 from __future__ import annotations
@@ -13,16 +14,23 @@ from werkzeug.routing import BaseConverter
 
 from app.admission import Deadline, parse_deadline
 from app.errors import RequestError
-from app.inbound import Inbound
-from app.routes import ROUTES, Route, answer, route_for_port, unmatched_route
+from app.request import Request
+from app.routes import (
+    ROUTES,
+    Route,
+    answer,
+    options_route,
+    route_for_port,
+    unmatched_route,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.service import Service
 
-# Key of the WSGI environment under which `asgi` passes the Inbound.
-INBOUND = "app.inbound"
+# Key of the WSGI environment under which the front passes its Request.
+REQUEST = "app.request"
 
 
 class Segment(BaseConverter):
@@ -37,14 +45,29 @@ def create_app(service: Service) -> Flask:
     # For other WSGI servers: neither gunicorn nor Flask limits the body by default.
     app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
     app.url_map.converters["default"] = Segment
+    # A redirect would tell a client to go where its own Host says: `//predict` is unknown.
+    app.url_map.merge_slashes = False
     for route in ROUTES:
         url, view = route.url, _view(service, route)
-        app.add_url_rule(url.path, endpoint=url.path, view_func=view, methods=[url.method])
+        app.add_url_rule(
+            url.path,
+            endpoint=url.path,
+            view_func=view,
+            methods=[url.method],
+            provide_automatic_options=False,
+        )
 
     def unrouted(error: HTTPException) -> Response:
-        response = _respond(service, unmatched_route(_request_error(error), request.path), {})
+        allowed = ""
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
-            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+            allowed = ", ".join(sorted({*error.valid_methods, "OPTIONS"}))
+        if allowed and request.method == "OPTIONS":
+            route = options_route()
+        else:
+            route = unmatched_route(_request_error(error), request.path)
+        response = _respond(service, route, {})
+        if allowed:
+            response.headers["Allow"] = allowed
         return response
 
     app.register_error_handler(HTTPException, unrouted)
@@ -59,30 +82,30 @@ def _view(service: Service, route: Route) -> Callable[..., Response]:
 
 
 def _respond(service: Service, route: Route, arguments: dict[str, str]) -> Response:
-    inbound: Inbound = request.environ.get(INBOUND) or _inbound(service)
-    inbound.arguments = arguments
-    reply = answer(service, route_for_port(service, route, inbound), inbound)
-    return Response(reply.body, reply.status, reply.fields())
+    received: Request = request.environ.get(REQUEST) or _receive(service)
+    received.arguments = arguments
+    reply = answer(service, route_for_port(service, route, received), received)
+    response = Response(reply.body, reply.status, reply.fields())
+    if not reply.content_type:
+        del response.headers["Content-Type"]
+    return response
 
 
-def _inbound(service: Service) -> Inbound:
+def _receive(service: Service) -> Request:
     """The request as received from a WSGI server."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     max_timeout_ms = service.settings.request_timeout_ms
-    refused = None
+    refused, body = None, b""
+    deadline = Deadline(max_timeout_ms)
     try:
         deadline = parse_deadline(headers.get("x-request-timeout-ms"), max_timeout_ms)
+        body = request.get_data(cache=False)
     except RequestError as error:
-        deadline, refused = Deadline(max_timeout_ms), error
-    port = int(request.environ.get("SERVER_PORT") or 0)
-    return Inbound(request.path, port, headers, _read, deadline, refused=refused)
-
-
-def _read() -> bytes:
-    try:
-        return request.get_data(cache=False)
+        refused = error
     except HTTPException as error:
-        raise _request_error(error) from error
+        refused = _request_error(error)
+    port = int(request.environ.get("SERVER_PORT") or 0)
+    return Request(request.method, request.path, port, headers, body, deadline, refused=refused)
 
 
 def _request_error(error: HTTPException) -> RequestError:

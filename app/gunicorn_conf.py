@@ -13,41 +13,38 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.front.front import Front
+from app.front.worker import Logger, Worker
 from app.observability import logs
-from app.worker import Logger, Worker
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
     from app.service import Service
-    from app.settings import Settings
 
 # Longer than the idle timeout of any proxy in front: the proxy must close first, or it sends a
 # request on a connection that is being closed here and its client sees a 502.
 KEEPALIVE_SECONDS = 65
 # A worker without a heartbeat for this long hangs and is replaced; not a request timeout.
 HEARTBEAT_SECONDS = 60
-# Per worker; most are idle connections of proxies, at a few kilobytes each.
-MAX_CONNECTIONS = 2000
 # Allocations between two garbage collections (700 by default).
 GARBAGE_THRESHOLD = 20_000
 # Time a worker needs to notice the signal, linger and exit, beyond the time for its requests.
 MARGIN_SECONDS = 3
 
 
-def options(settings: Settings, service: Service) -> dict[str, Any]:
-    """gunicorn's configuration for these settings."""
+def options(service: Service, sockets: Sequence[socket.socket]) -> dict[str, Any]:
+    """gunicorn's configuration for a service and what it listens on."""
+    settings = service.settings
     Worker.drain_seconds = settings.drain_seconds
-    ports = [settings.port, *([settings.metrics_port] if settings.metrics_port else [])]
+    Worker.graceful_seconds = settings.graceful_timeout_seconds
+    Worker.create_front = staticmethod(lambda application: Front(application, service))
     return {
-        "bind": [f"{settings.host}:{port}" for port in ports],
+        "bind": [f"fd://{each.fileno()}" for each in sockets],
         "workers": settings.worker_count,
         "worker_class": Worker,
         "logger_class": Logger,
-        "asgi_lifespan": "off",
-        # `app.worker` reads this parser's state; the fast path bypasses it anyway.
-        "http_parser": "python",
-        "worker_connections": MAX_CONNECTIONS,
-        # Drop queued requests of disconnected clients immediately.
-        "asgi_disconnect_grace_period": 0,
         "preload_app": True,
         "keepalive": KEEPALIVE_SECONDS,
         "timeout": HEARTBEAT_SECONDS,

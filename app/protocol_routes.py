@@ -14,8 +14,8 @@ from app.protocols.invocations import CSV
 from app.responses import json_reply
 
 if TYPE_CHECKING:
-    from app.inbound import Inbound
     from app.observability.outcome import Outcome
+    from app.request import Request
     from app.responses import Reply
     from app.service import Service
 
@@ -30,110 +30,124 @@ LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/json-li
                "application/jsonlines", "application/x-jsonlines")  # fmt: skip
 
 
-def native_predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+def native_predict(service: Service, request: Request, outcome: Outcome) -> Reply:
     """POST /predict and /predict/batch: one row or several, by position or by name."""
-    _require_type(inbound, JSON_TYPES, "application/json")
-    return service.answer(_body(service, inbound), inbound.deadline, outcome, service.native.read)
+    _require_type(request, JSON_TYPES, "application/json")
+    return service.answer(_body(service, request), request.deadline, outcome, service.native.read)
 
 
-def invocations(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+def invocations(service: Service, request: Request, outcome: Outcome) -> Reply:
     """POST /invocations: MLflow's protocol, as JSON or as CSV."""
-    _require_type(inbound, (*JSON_TYPES, CSV), "application/json or text/csv")
+    _require_type(request, (*JSON_TYPES, CSV), "application/json or text/csv")
     reads = service.invocations
-    read = reads.read_csv if inbound.media_type == CSV else reads.read
-    return service.answer(_body(service, inbound), inbound.deadline, outcome, read)
+    read = reads.read_csv if request.media_type == CSV else reads.read
+    return service.answer(_body(service, request), request.deadline, outcome, read)
 
 
-def v1_models(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def native_explain(service: Service, request: Request, outcome: Outcome) -> Reply:
+    """POST /explain: the rows of /predict, and what each feature adds to their answers."""
+    _require_type(request, JSON_TYPES, "application/json")
+    read = service.explanations.reader(service.native.read)
+    return service.answer(_body(service, request), request.deadline, outcome, read)
+
+
+def v1_models(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """GET /v1/models: the loaded model."""
     return service.v1.models()
 
 
-def v1_status(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
+def v1_status(service: Service, request: Request, _outcome: Outcome) -> Reply:
     """GET /v1/models/<model>: whether it is ready."""
-    _require_loaded_model(service, inbound)
+    _require_loaded_model(service, request)
     return service.v1.status(ready=service.is_accepting)
 
 
-def v1_predict(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+def v1_predict(service: Service, request: Request, outcome: Outcome) -> Reply:
     """POST /v1/models/<model>:predict."""
-    _require_loaded_model(service, inbound)
+    _require_loaded_model(service, request)
     return service.answer(
-        _protocol_body(service, inbound), inbound.deadline, outcome, service.v1.read
+        _protocol_body(service, request), request.deadline, outcome, service.v1.read
     )
 
 
-def v2_server(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def v1_explain(service: Service, request: Request, outcome: Outcome) -> Reply:
+    """POST /v1/models/<model>:explain."""
+    _require_loaded_model(service, request)
+    read = service.explanations.reader(service.v1.read)
+    return service.answer(_protocol_body(service, request), request.deadline, outcome, read)
+
+
+def v2_server(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """GET /v2: name, version and extensions of this server."""
     return service.v2.server(__version__)
 
 
-def v2_live(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_live(_service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """GET /v2/health/live: the process responds."""
     return json_reply({"live": True})
 
 
-def v2_ready(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_ready(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """GET /v2/health/ready: the model is loaded, verified and warmed up."""
     return json_reply({"ready": service.is_accepting}, 200 if service.is_accepting else 503)
 
 
-def v2_metadata(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_metadata(service: Service, request: Request, _outcome: Outcome) -> Reply:
     """GET /v2/models/<model>[/versions/<version>]: inputs and outputs."""
-    _require_loaded_model(service, inbound)
+    _require_loaded_model(service, request)
     return service.v2.metadata(service.engine.name)
 
 
-def v2_model_ready(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
+def v2_model_ready(service: Service, request: Request, _outcome: Outcome) -> Reply:
     """GET /v2/models/<model>[/versions/<version>]/ready."""
-    _require_loaded_model(service, inbound)
+    _require_loaded_model(service, request)
     return service.v2.model_ready(ready=service.is_accepting)
 
 
-def v2_infer(service: Service, inbound: Inbound, outcome: Outcome) -> Reply:
+def v2_infer(service: Service, request: Request, outcome: Outcome) -> Reply:
     """POST /v2/models/<model>[/versions/<version>]/infer, with or without binary tensors."""
-    _require_loaded_model(service, inbound)
-    header_length = inbound.headers.get(HEADER.lower())
+    _require_loaded_model(service, request)
+    header_length = request.headers.get(HEADER.lower())
     return service.answer(
-        _protocol_body(service, inbound),
-        inbound.deadline,
+        _protocol_body(service, request),
+        request.deadline,
         outcome,
         lambda body: service.v2.read(body, header_length),
     )
 
 
-def _require_loaded_model(service: Service, inbound: Inbound) -> None:
+def _require_loaded_model(service: Service, request: Request) -> None:
     """Raises RequestError 404 unless the URL names the loaded model and, if any, its version."""
     loaded = {"model": service.v2.name, "version": service.version}
-    for word, name in inbound.arguments.items():
+    for word, name in request.arguments.items():
         if name != loaded[word]:
             detail = f"expected {word} {loaded[word]!r}, found {name[:100]!r}"
             raise RequestError(404, f"unknown-{word}", f"Unknown {word}", detail)
 
 
-def _protocol_body(service: Service, inbound: Inbound) -> bytes:
+def _protocol_body(service: Service, request: Request) -> bytes:
     """The body of a V1 or V2 request. Raises RequestError."""
-    _require_type(inbound, PROTOCOL_TYPES, "application/json or application/octet-stream")
-    return _body(service, inbound)
+    _require_type(request, PROTOCOL_TYPES, "application/json or application/octet-stream")
+    return _body(service, request)
 
 
-def _require_type(inbound: Inbound, types: tuple[str, ...], expected: str) -> None:
+def _require_type(request: Request, types: tuple[str, ...], expected: str) -> None:
     """Raises RequestError 415."""
-    if inbound.media_type in types:
+    if request.media_type in types:
         return
     hint = ': send the rows as one document, {"instances": [...]}'
     raise RequestError(
         415,
         "media-type",
         "Unsupported media type",
-        f"expected {expected}, found {inbound.media_type[:100] or 'none'}"
-        f"{hint if inbound.media_type in LINES_TYPES else ''}",
+        f"expected {expected}, found {request.media_type[:100] or 'none'}"
+        f"{hint if request.media_type in LINES_TYPES else ''}",
     )
 
 
-def _body(service: Service, inbound: Inbound) -> bytes:
+def _body(service: Service, request: Request) -> bytes:
     """The body without its Content-Encoding. Raises RequestError.
 
     This runs where the prediction does, so that inflating a large body never stops the event loop.
     """
-    return inflate.decode(inbound.headers, inbound.read(), service.settings.max_body_bytes)
+    return inflate.decode(request.headers, request.body, service.settings.max_body_bytes)

@@ -39,12 +39,8 @@ class Reply:
 
     def fields(self) -> dict[str, str]:
         """Every header of the response except the length, which the server adds."""
-        return {
-            **self.headers,
-            **COMMON_HEADERS,
-            "Content-Type": self.content_type,
-            "X-Request-ID": self.request_id,
-        }
+        kind = {"Content-Type": self.content_type} if self.content_type else {}
+        return {**self.headers, **COMMON_HEADERS, **kind, "X-Request-ID": self.request_id}
 
 
 def json_reply(document: Any, status: int = 200) -> Reply:

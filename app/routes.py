@@ -2,7 +2,7 @@
 
 Each route has one `Work`: a function of the service, the request and its outcome that returns a
 Reply. `answer` adds request id, outcome and error handling. Knows no web framework: `factory`
-registers these routes with Flask, `asgi` calls them from the event loop.
+registers these routes with Flask, `front` calls those that predict from the event loop.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from app.observability.tracing import RESPONSE_HEADER, header
 from app.openapi import page
 from app.protocol_routes import (
     invocations,
+    native_explain,
     native_predict,
+    v1_explain,
     v1_models,
     v1_predict,
     v1_status,
@@ -38,12 +40,12 @@ from app.responses import Reply, json_reply, problem
 from app.urls import UNMATCHED, URLS, V2_MODEL, Url
 
 if TYPE_CHECKING:
-    from app.inbound import Inbound
+    from app.request import Request
     from app.service import Service
 
 # Request ids accepted from callers: they are copied into logs and headers.
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-Work = Callable[["Service", "Inbound", Outcome], Reply]
+Work = Callable[["Service", "Request", Outcome], Reply]
 
 
 @dataclass(frozen=True)
@@ -54,29 +56,29 @@ class Route:
     work: Work
 
 
-def health(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def health(_service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """Liveness: the process responds. Depends neither on the model nor on load."""
     return json_reply({"status": "ok"})
 
 
-def ready(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def ready(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """Readiness: loaded, verified and warmed up."""
     if not service.is_ready or service.is_draining:
         return json_reply({"status": "draining" if service.is_draining else "starting"}, 503)
     return json_reply({"status": "ready", "digest": service.bundle.digest})
 
 
-def metrics(service: Service, inbound: Inbound, _outcome: Outcome) -> Reply:
+def metrics(service: Service, request: Request, _outcome: Outcome) -> Reply:
     """Prometheus metrics, summed over the workers."""
-    return Reply(200, *service.metrics.exposition(inbound.headers.get("accept", "")))
+    return Reply(200, *service.metrics.exposition(request.headers.get("accept", "")))
 
 
-def model_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def model_info(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """The public part of the manifest."""
     return json_reply(service.info())
 
 
-def version_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def version_info(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """Versions of model, engine, Python and libraries."""
     libraries = ("flask", "gunicorn", "numpy", "orjson")
     return json_reply(
@@ -89,12 +91,12 @@ def version_info(service: Service, _inbound: Inbound, _outcome: Outcome) -> Repl
     )
 
 
-def openapi(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def openapi(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """The OpenAPI document of this model, built at start-up."""
     return Reply(200, service.openapi)
 
 
-def docs(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+def docs(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """The page to try the model, unless it is disabled."""
     if service.docs is None:
         raise RequestError(
@@ -103,7 +105,15 @@ def docs(service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
     return Reply(200, service.docs.body, page.CONTENT_TYPE, dict(service.docs.headers))
 
 
+def index(service: Service, _request: Request, _outcome: Outcome) -> Reply:
+    """What this is, and where to go on."""
+    links = ["/docs"] if service.docs is not None else []
+    links += ["/openapi.json", "/model/info", "/version", "/ready"]
+    return json_reply({"name": service.name, "version": service.version, "links": links})
+
+
 WORK: dict[str, Work] = {
+    "/": index,
     "/health": health,
     "/ready": ready,
     "/metrics": metrics,
@@ -114,9 +124,11 @@ WORK: dict[str, Work] = {
     "/predict": native_predict,
     "/predict/batch": native_predict,
     "/invocations": invocations,
+    "/explain": native_explain,
     "/v1/models": v1_models,
     "/v1/models/<model>": v1_status,
     "/v1/models/<model>:predict": v1_predict,
+    "/v1/models/<model>:explain": v1_explain,
     "/v2": v2_server,
     "/v2/health/live": v2_live,
     "/v2/health/ready": v2_ready,
@@ -127,9 +139,9 @@ WORK: dict[str, Work] = {
 ROUTES = tuple(Route(url, WORK[url.path]) for url in URLS)
 
 
-def answer(service: Service, route: Route, inbound: Inbound) -> Reply:
+def answer(service: Service, route: Route, request: Request) -> Reply:
     """Run the work of a route and record its outcome; errors become problem documents."""
-    outcome, reply = run_work(service, route, inbound)
+    outcome, reply = run_work(service, route, request)
     record_outcome(service, route, outcome)
     return reply
 
@@ -140,22 +152,24 @@ def record_outcome(service: Service, route: Route, outcome: Outcome) -> None:
     service.flush()
 
 
-def run_work(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome, Reply]:
+def run_work(service: Service, route: Route, request: Request) -> tuple[Outcome, Reply]:
     """Run the work of a route without recording it; safe to call in a thread."""
-    requested = inbound.headers.get("x-request-id", "")
+    requested = request.headers.get("x-request-id", "")
     request_id = requested if REQUEST_ID.fullmatch(requested) else os.urandom(16).hex()
-    outcome = Outcome(route.url.path, request_id)
-    outcome.received = inbound.received
-    outcome.waited = time.perf_counter() - inbound.received
-    traceparent = inbound.headers.get(HEADER)
+    outcome = Outcome(route.url.path, request_id, explained=route.url.explains)
+    outcome.received = request.received
+    outcome.waited = time.perf_counter() - request.received
+    traceparent = request.headers.get(HEADER)
     if traceparent:
         outcome.trace = parse(traceparent)
     if service.tracing is not None and route.url.predicts:
         service.tracing.begin(outcome)
     try:
-        reply = _admitted_work(route, inbound)(service, inbound, outcome)
+        reply = _admitted_work(route, request)(service, request, outcome)
         outcome.kind = "ok"
     except RequestError as error:
+        # Nobody reads it, and its frames would keep the whole request until a garbage collection.
+        error.__traceback__ = None
         outcome.kind = error.kind
         outcome.errors, outcome.reason = error.errors, error.reason
         reply = problem(
@@ -171,27 +185,36 @@ def run_work(service: Service, route: Route, inbound: Inbound) -> tuple[Outcome,
     if outcome.traced and outcome.trace is not None:
         reply.headers[RESPONSE_HEADER] = header(outcome.trace)
     outcome.status = reply.status
-    outcome.seconds = time.perf_counter() - inbound.received
+    outcome.seconds = time.perf_counter() - request.received
     return outcome, reply
 
 
-def unmatched_route(error: RequestError, path: str) -> Route:
+def unmatched_route(error: Exception, path: str) -> Route:
     """A route that raises the error, for requests that match no other."""
 
-    def work(_service: Service, _inbound: Inbound, _outcome: Outcome) -> Reply:
+    def work(_service: Service, _request: Request, _outcome: Outcome) -> Reply:
         raise error
 
     is_open_protocol = path.startswith(("/v1/", "/v2/"))
     return Route(Url(UNMATCHED, is_open_protocol=is_open_protocol), work)
 
 
-def route_for_port(service: Service, route: Route, inbound: Inbound) -> Route:
+def options_route() -> Route:
+    """A route that answers OPTIONS; the fields of the answer are the router's."""
+
+    def work(_service: Service, _request: Request, _outcome: Outcome) -> Reply:
+        return Reply(204, b"", "")
+
+    return Route(Url(UNMATCHED), work)
+
+
+def route_for_port(service: Service, route: Route, request: Request) -> Route:
     """The route, or one that raises 404 if it belongs to the other port."""
     metrics_port = service.settings.metrics_port
-    if metrics_port is None or (inbound.port == metrics_port) == (route.url.path == "/metrics"):
+    if metrics_port is None or (request.port == metrics_port) == (route.url.path == "/metrics"):
         return route
     missing = RequestError(404, "not-found", "Not found", "no such URL on this port")
-    return unmatched_route(missing, inbound.path)
+    return unmatched_route(missing, request.path)
 
 
 def prediction_routes(service: Service) -> dict[str, tuple[Route, dict[str, str]]]:
@@ -211,10 +234,10 @@ def prediction_routes(service: Service) -> dict[str, tuple[Route, dict[str, str]
     return routes
 
 
-def _admitted_work(route: Route, inbound: Inbound) -> Work:
-    """The work of a route. Raises the RequestError of a request that was already refused."""
-    if inbound.refused is not None:
-        raise inbound.refused
+def _admitted_work(route: Route, request: Request) -> Work:
+    """The work of a route. Raises the error of a request that was already refused."""
+    if request.refused is not None:
+        raise request.refused
     return route.work
 
 

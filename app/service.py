@@ -14,9 +14,12 @@ import orjson
 
 from app.admission import Deadline, InFlight
 from app.model import engine as engines
+from app.model import manifest as manifests
+from app.model.background import read_background
 from app.model.bundle import Bundle, verify
 from app.model.contract import Contract
 from app.model.examples import example_row, without_example
+from app.model.explainer import Explainer
 from app.model.validation import Validator
 from app.observability import capture, tracing
 from app.observability.logs import MAX_VALUES, RequestLog
@@ -24,6 +27,7 @@ from app.observability.metrics import Metrics, ModelFacts
 from app.openapi import document as openapi
 from app.openapi import page as docs_page
 from app.openapi.examples import example_bodies, small_examples
+from app.protocols.explanations import Explanations
 from app.protocols.invocations import Invocations
 from app.protocols.native import Native
 from app.protocols.rows import RowReader
@@ -55,13 +59,19 @@ class Service:
         """
         self.settings = settings
         self.bundle = bundle
+        described = manifests.verify(bundle.manifest)
         self.contract = Contract.from_manifest(bundle.manifest)
         self.engine = engines.load(bundle, self.contract)
+        background = read_background(bundle, self.contract)
+        explainer = None
+        if background is not None:
+            explainer = Explainer(self.engine, self.contract, background)
+        self.explanations = Explanations(explainer, self.contract.output, settings.max_batch_rows)
         self.in_flight = InFlight(settings.max_in_flight)
         self.is_ready = False
         self.is_draining = False
-        self.name = str(bundle.manifest["name"])
-        self.version = str(bundle.manifest["version"])
+        self.name, self.version = described.name, described.version
+        self.description = described.description or ""
         validator = Validator(self.contract)
         common = (self.contract, validator, settings.max_batch_rows)
         rows = RowReader(*common)
@@ -84,6 +94,7 @@ class Service:
         self._started = started
         self._base_seconds = 0.0
         self._seconds_per_byte = 0.0
+        self._row_bytes = 1
         # A transformed row is too close to the input, which is never logged.
         is_vector = self.contract.output.kind == "transformer"
         self._log = RequestLog(
@@ -121,23 +132,29 @@ class Service:
         call = read(body)
         validated = time.perf_counter()
         prediction = self.engine.predict(call.batch)
+        if outcome.explained:
+            self.explanations.add(call.batch, prediction, deadline)
         predicted = time.perf_counter()
         deadline.raise_if_passed()
         outcome.rows = len(call.batch)
         outcome.values = prediction.values
-        if self._capture is not None:
+        if self._capture is not None and not outcome.explained:
             self._capture.sample(call.batch, prediction.values, outcome.request_id)
         reply = call.write(prediction, outcome.request_id)
         written = time.perf_counter()
         outcome.begun = started
         outcome.phases = (validated - started, predicted - validated, written - predicted)
-        outcome.batch, outcome.probabilities = call.batch, prediction.probabilities
-        self.metrics.look_up(outcome)
+        if not outcome.explained:
+            outcome.batch, outcome.probabilities = call.batch, prediction.probabilities
+            self.metrics.look_up(outcome)
         return reply
 
-    def expected_seconds(self, body_bytes: int) -> float:
+    def expected_seconds(self, body_bytes: int, *, explains: bool = False) -> float:
         """Estimated time to answer a body of this size, from the measurements at warm-up."""
-        return self._base_seconds + self._seconds_per_byte * body_bytes
+        seconds = self._base_seconds + self._seconds_per_byte * body_bytes
+        if explains:
+            seconds += self.explanations.expected_seconds(body_bytes // self._row_bytes)
+        return seconds
 
     def _calibrate(self) -> None:
         """Measure one row and the largest allowed batch of the sample, for `expected_seconds`."""
@@ -147,6 +164,8 @@ class Service:
         short, long = (self._measure(body) for body in bodies)
         self._seconds_per_byte = max(0.0, long - short) / max(1, len(bodies[1]) - len(bodies[0]))
         self._base_seconds = max(0.0, short - self._seconds_per_byte * len(bodies[0]))
+        self._row_bytes = len(bodies[0])
+        self.explanations.prepare(self.native.read(bodies[0]).batch)
 
     def _measure(self, body: bytes) -> float:
         """Seconds to answer a body: the best of three, or of one if it is slow."""
@@ -166,7 +185,7 @@ class Service:
         return self.is_ready and not self.is_draining
 
     def finish(self, outcome: Outcome, *, predicted: bool) -> None:
-        """Count a finished request; log it if it was for a prediction or failed.
+        """Count a finished request; log it if it was for a prediction, was refused, or failed.
 
         Lines about predictions are buffered until `flush`.
         """
@@ -176,7 +195,7 @@ class Service:
             self.tracing.end(outcome)
         if outcome.failure is not None:
             self._log.failed(outcome)
-        elif predicted:
+        elif predicted or outcome.kind != "ok":
             self._log.completed(outcome)
 
     def flush(self) -> None:
@@ -218,11 +237,12 @@ class Service:
         info = openapi.ServiceInfo(
             name=self.name,
             version=self.version,
-            description=str(self.bundle.manifest.get("description") or ""),
+            description=self.description,
             digest=self.bundle.digest,
             max_rows=self.settings.max_batch_rows,
             has_metrics=self.settings.metrics_port is None,
             has_docs=self.settings.docs_enabled,
+            explain=self.explanations.describe(),
         )
         described = openapi.document(
             info,
@@ -238,6 +258,7 @@ class Service:
         manifest = self.bundle.manifest
         public = {key: manifest[key] for key in PUBLIC if key in manifest}
         public["inputs"] = [feature.as_public() for feature in self.contract.inputs]
+        public["explain"] = self.explanations.describe()
         return {**public, "digest": self.bundle.digest}
 
 

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from app.variables import read, refusal, require_digest, table, variable
 
@@ -29,7 +30,7 @@ class Settings:
         None,
         "Expected digest of the bundle (sha256:<64 hex digits>); unset: not checked.",
     )
-    host: str = variable("HOST", "0.0.0.0", "Address to listen on.")  # noqa: S104 - a pod's own
+    host: str = variable("HOST", "0.0.0.0", "Address to listen on; `::` is all of IPv6 and IPv4.")  # noqa: S104 - a pod's own
     port: int = variable("PORT", 8080, "Port of the API.", low=0, high=65535)
     metrics_port: int | None = variable(
         "METRICS_PORT",
@@ -69,21 +70,24 @@ class Settings:
         1_048_576,
         "Maximum request body size in bytes; larger ones get 413.",
         low=1,
+        high=1_073_741_824,
     )
     max_batch_rows: int = variable(
-        "MAX_BATCH_ROWS", 100, "Maximum rows per request; more get 422.", low=1
+        "MAX_BATCH_ROWS", 100, "Maximum rows per request; more get 422.", low=1, high=1_000_000
     )
     max_in_flight: int = variable(
         "MAX_IN_FLIGHT",
         64,
         "Maximum requests in flight per worker, running or queued; more get 503.",
         low=1,
+        high=100_000,
     )
     request_timeout_ms: int = variable(
         "REQUEST_TIMEOUT_MS",
         10_000,
         "Request timeout in ms; clients can shorten it by X-Request-Timeout-Ms.",
         low=1,
+        high=86_400_000,
     )
     graceful_timeout_seconds: int = variable(
         "GRACEFUL_TIMEOUT_SECONDS", 20, "Time to complete requests in flight after SIGTERM.", low=0
@@ -164,6 +168,20 @@ def _require_valid(settings: Settings) -> None:
         raise refusal("LOG_LEVEL", "debug, info, warning or error", settings.log_level)
     if settings.model_digest is not None:
         require_digest("MODEL_DIGEST", settings.model_digest)
+    if settings.metrics_port == settings.port:
+        raise refusal("METRICS_PORT", "another port than PORT", str(settings.metrics_port))
+    if settings.otlp_endpoint is not None and not _is_url(settings.otlp_endpoint):
+        expected = "a URL such as http://collector:4318"
+        raise refusal("OTEL_EXPORTER_OTLP_ENDPOINT", expected, settings.otlp_endpoint)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        # The port is read when it is asked for.
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
 
 
 def reference() -> str:

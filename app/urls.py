@@ -11,9 +11,9 @@ from dataclasses import dataclass
 ANYWHERE = (200, 400, 500)
 # Of URLs that predict, in addition.
 OF_PREDICTIONS = (408, 413, 415, 422, 503, 504)
-# Of requests that match no URL, and of the router's redirects.
+# Of requests that match no URL, of OPTIONS, and of what is no request.
 UNMATCHED = "unmatched"
-OF_UNMATCHED = (308, 400, 404, 405, 408, 413, 500, 503)
+OF_UNMATCHED = (204, 400, 404, 405, 408, 413, 417, 431, 500, 501, 503, 505)
 V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
 
 
@@ -21,6 +21,7 @@ V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
 class Url:
     """One URL. Only those that predict are counted as in flight, shed and logged.
 
+    `explains`: its answer has explanations, each at the cost of many predictions.
     `is_open_protocol`: its clients read a problem's text from the key `error`. `more`: additional
     statuses.
     """
@@ -28,6 +29,7 @@ class Url:
     path: str
     method: str = "GET"
     predicts: bool = False
+    explains: bool = False
     is_open_protocol: bool = False
     more: tuple[int, ...] = ()
 
@@ -40,6 +42,7 @@ class Url:
 
 
 URLS: tuple[Url, ...] = (
+    Url("/"),
     Url("/health"),
     Url("/ready", more=(503,)),
     Url("/metrics"),
@@ -50,9 +53,18 @@ URLS: tuple[Url, ...] = (
     Url("/predict", "POST", predicts=True),
     Url("/predict/batch", "POST", predicts=True),
     Url("/invocations", "POST", predicts=True),
+    Url("/explain", "POST", predicts=True, explains=True, more=(501,)),
     Url("/v1/models", is_open_protocol=True),
     Url("/v1/models/<model>", is_open_protocol=True, more=(503,)),
     Url("/v1/models/<model>:predict", "POST", predicts=True, is_open_protocol=True),
+    Url(
+        "/v1/models/<model>:explain",
+        "POST",
+        predicts=True,
+        explains=True,
+        is_open_protocol=True,
+        more=(501,),
+    ),
     Url("/v2", is_open_protocol=True),
     Url("/v2/health/live", is_open_protocol=True),
     Url("/v2/health/ready", is_open_protocol=True, more=(503,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Iterator
@@ -16,9 +17,25 @@ from tests import rendering
 SCHEMAS = "v1.36.0-local-strict"
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """By which server the tests of HTTP are answered; by default none (tests/app/servers.py)."""
+    parser.addoption("--http-server", default="", choices=["", "front", "gthread"])
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Tables are as wide as `$COLUMNS`, which xdist sets to 80: output is that of a pipe."""
     os.environ.pop("COLUMNS", None)
+    os.environ["HTTP_SERVER"] = config.getoption("--http-server")
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of the garbage collector's sight: it all stays.
+
+    It is millions of objects, a second for each full collection; statsmodels asks for one with each
+    correction for several tests. Garbage of the tests themselves is collected as ever.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,12 @@ UNIT = Suite(
         *(f"--ignore=tests/{name}" for name in ("chart", "argocd", "e2e", "fetch")),
     ),
 )
+# The service is complete under any server of WSGI, and the front answers as it does.
+HTTP = ("tests/app/protocols", "tests/app/openapi", "tests/app/test_content_encoding.py")
+SERVERS = tuple(
+    Suite(f"HTTP by {server}", (*PYTEST, *HTTP, *PARALLEL, f"--http-server={server}"))
+    for server in ("front", "gthread")
+)
 CHART = Suite("chart", (*PYTEST, "tests/chart", "tests/argocd", *PARALLEL))
 SCANNER = Suite("chart scanner", ("make", "--no-print-directory", "checkov"))
 AZURITE = Suite("azure emulator", ("make", "--no-print-directory", "azurite"))
@@ -64,6 +70,8 @@ def without_sandbox(report: Report, changed: list[str] | None) -> list[str]:
     run(report, LINT)
     run(report, tools("tools of the unit tests", "unit"))
     run(report, UNIT)
+    for suite in SERVERS if changed is None else ():
+        run(report, suite)
     run(report, tools("tools of the chart", "chart"))
     run(report, SCANNER)
     run(report, CHART)
@@ -130,6 +138,7 @@ def main() -> int:
     report = Report()
     if arguments.everything:
         changed, choice = None, scenarios.everything()
+        os.environ.setdefault("READ_REQUESTS", "200000")
     else:
         base, changed = changes.since_base(ROOT)
         choice = scenarios.choose(changed)

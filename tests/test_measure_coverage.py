@@ -13,7 +13,7 @@ def counts(*numbers: int) -> dict[str, int]:
 
 def test_files_add_up_by_package() -> None:
     files = {
-        "app/bodies.py": {"summary": counts(8, 10, 1, 2)},
+        "app/inflate.py": {"summary": counts(8, 10, 1, 2)},
         "app/model/bundle.py": {"summary": counts(5, 5, 0, 0)},
         "app/observability/metrics/bins.py": {"summary": counts(1, 2, 3, 4)},
         "app/observability/logs.py": {"summary": counts(10, 20, 30, 40)},

@@ -120,7 +120,7 @@ def _made(out: Path, name: str, engine: str) -> Path:
 def _package(name: str, engine: str, out: Path) -> None:
     """Package a model."""
     if name == "slow":
-        request = Request(_slow(), name="slow", version="1.0.0", target="species")
+        request = Request(_slow(), name="slow", version="1.0.0", target="species", explain=True)
     else:
         request = Request(training(name), config=config(name))
     write(plan(read_training_output(request), engine=engine, tolerance=1e-6), out)

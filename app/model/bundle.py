@@ -186,7 +186,8 @@ def _read_regular(root: Path, name: str, limit: int) -> bytes:
             full = full / part
             if full.is_symlink():
                 raise _symlink_error(name)
-        mode = full.stat().st_mode
+        found = full.stat()
+        mode = found.st_mode
         if not stat.S_ISREG(mode):
             raise BundleRefusedError(
                 f"{name!r} of the bundle is not a regular file",
@@ -195,7 +196,8 @@ def _read_regular(root: Path, name: str, limit: int) -> bytes:
                 fix=REPACKAGE,
             )
         with full.open("rb") as stream:
-            data = stream.read(limit + 1)
+            # A manifest may list any size: no more than the file has is asked for.
+            data = stream.read(min(limit, found.st_size) + 1)
     except OSError as error:
         raise BundleRefusedError(
             f"file {name!r} of the bundle cannot be read",

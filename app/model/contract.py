@@ -10,21 +10,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from app.errors import BundleRefusedError
-from app.model.feature import Feature
+from app.model.feature import Feature  # noqa: TC001 - msgspec reads it
+from app.model.typed import invalid, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Label = str | int | float | bool
 Kind = Literal["classifier", "regressor", "cluster", "anomaly", "transformer"]
-KINDS = ("classifier", "regressor", "cluster", "anomaly", "transformer")
 Scores = Literal["decision_function", "score_samples"]
-SCORES = ("decision_function", "score_samples")
 Form = Literal["frame", "array", "texts", ""]
 Extra = Literal["refuse", "ignore"]
 # Of more targets, or of a longer vector, the first ones are counted in metrics and drift.
 MAX_PARTS = 50
-FORMS = ("frame", "array", "texts", "")
+WHAT = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,15 @@ class Output:
     def score_name(self) -> str:
         """The key of the scores in an answer of /predict."""
         return "score" if self.kind == "anomaly" else "decision"
+
+    @property
+    def explained(self) -> str | None:
+        """The key of an answer whose numbers are explained; None if there are none to add up to."""
+        if self.probabilities:
+            return "probability"
+        if self.scores:
+            return self.score_name
+        return "prediction" if self.kind == "regressor" else None
 
     @cached_property
     def parts(self) -> tuple[Target, ...]:
@@ -119,55 +129,73 @@ class Contract:
 
     @classmethod
     def from_manifest(cls, manifest: dict[str, Any]) -> Contract:
-        """Raises BundleRefusedError if the manifest's inputs or output are invalid."""
-        try:
-            inputs = tuple(Feature.from_manifest(entry) for entry in manifest["inputs"])
-            output = _output(manifest["output"])
-            rows = manifest.get("rows") or {}
-            form, extra = _rows(rows)
-            ignored = tuple(rows.get("ignored", ()))
-        except (KeyError, TypeError, ValueError) as error:
-            raise BundleRefusedError(
-                "manifest.json has an invalid contract",
-                expected="`inputs` and `output` as written by `modelctl package`",
-                found=f"{type(error).__name__}: {error}"[:200],
-                fix="package the model again with `modelctl package`",
-            ) from error
-        return cls(inputs, output, form=form, ignored=ignored, extra=extra)
+        """Raises BundleRefusedError if the manifest's inputs, output or rows are invalid."""
+        parts = read(_Parts, manifest, WHAT)
+        rows = parts.rows or Rows()
+        for feature in parts.inputs:
+            _verify_feature(feature)
+        _require_distinct("inputs", [feature.name for feature in parts.inputs])
+        _verify_output(parts.output)
+        return cls(parts.inputs, parts.output, rows.form, rows.ignored, rows.extra)
 
 
-def _rows(entry: dict[str, Any]) -> tuple[Form, Extra]:
-    form, extra = entry.get("form", ""), entry.get("extra", "refuse")
-    if form not in FORMS or extra not in ("refuse", "ignore"):
-        raise ValueError(f"rows: form {form!r}, extra {extra!r}")
-    return form, extra
+@dataclass(frozen=True)
+class Rows:
+    """The manifest's `rows`: see `Contract`."""
+
+    form: Form = ""
+    ignored: tuple[str, ...] = ()
+    extra: Extra = "refuse"
 
 
-def _output(entry: dict[str, Any]) -> Output:
-    """Bundles of schema 1 have neither scores nor targets."""
-    kind, scores, width = entry["kind"], entry.get("scores"), entry.get("width")
-    if kind not in KINDS or scores not in (None, *SCORES):
-        raise ValueError(f"output kind {kind!r}, scores {scores!r}")
-    if width is not None and (type(width) is not int or width < 1):
-        raise ValueError(f"output width {width!r}")
-    classes = entry["classes"]
-    output = Output(
-        kind=kind,
-        target=entry["target"],
-        classes=None if classes is None else tuple(classes),
-        probabilities=entry["probabilities"],
-        scores=scores,
-        width=width,
-        targets=tuple(_target(target) for target in entry.get("targets", ())),
-    )
-    if scores and output.probabilities:
-        raise ValueError("output with probabilities and scores")
+@dataclass(frozen=True)
+class _Parts:
+    inputs: tuple[Feature, ...]
+    output: Output
+    rows: Rows | None = None
+
+
+def _verify_feature(feature: Feature) -> None:
+    where = f"input {feature.name[:100]!r}"
+    if not feature.name:
+        raise invalid(WHAT, "a name for every input", "an empty one")
+    if feature.categories is not None:
+        kinds: dict[str, Any] = {"string": str, "boolean": bool, "datetime": ()}
+        kind = kinds.get(feature.dtype, (int, float))
+        wrong = [each for each in feature.categories if not isinstance(each, kind)]
+        if wrong:
+            raise invalid(WHAT, f"categories of {where} of dtype {feature.dtype}", repr(wrong[0]))
+        _require_distinct(f"categories of {where}", feature.categories)
+    for low, high in ((feature.min, feature.max), feature.range or (None, None)):
+        if low is not None and high is not None and low > high:
+            raise invalid(WHAT, f"a rising range of {where}", f"{low} to {high}")
+
+
+def _verify_output(output: Output) -> None:
+    if output.width is not None and output.width < 1:
+        raise invalid(WHAT, "an output of one number or more", f"width {output.width}")
+    if output.scores and output.probabilities:
+        raise invalid(WHAT, "an output with probabilities or scores", "both")
     labelled = [part.classes is not None for part in output.parts]
-    if (kind == "transformer" and width is None) or any(labelled) == output.is_numeric:
-        raise ValueError(f"output of kind {kind!r} with classes of {labelled.count(True)} targets")
-    return output
+    no_width = output.kind == "transformer" and output.width is None
+    if no_width or any(labelled) == output.is_numeric:
+        found = f"classes of {labelled.count(True)} targets, width {output.width}"
+        raise invalid(WHAT, f"an output of kind {output.kind!r}", found)
+    _require_distinct("targets", [target.name for target in output.targets])
+    for part in output.parts:
+        if part.classes is not None:
+            if not part.classes:
+                raise invalid(WHAT, f"classes of target {part.name!r}", "none")
+            _require_distinct(f"classes of target {part.name!r}", part.classes)
+        elif output.probabilities:
+            raise invalid(WHAT, "classes for the probabilities", "none")
 
 
-def _target(entry: dict[str, Any]) -> Target:
-    classes = entry["classes"]
-    return Target(str(entry["name"]), None if classes is None else tuple(classes))
+def _require_distinct(what: str, values: Iterable[Any]) -> None:
+    seen = set()
+    for value in values:
+        # True is 1 in Python, and another value in JSON.
+        key = (type(value) is bool, value)
+        if key in seen:
+            raise invalid(WHAT, f"distinct {what}", f"{value!r} twice")
+        seen.add(key)

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from app.errors import BundleRefusedError, RequestError
+from app.model.bundle import REPACKAGE
 from app.model.validation import Validator
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
     """
     sample = orjson.loads(bundle.read(SAMPLE))
     rows = sample["rows"]
+    if not rows:
+        raise BundleRefusedError(
+            f"{SAMPLE} has no rows", expected="one or more", found="none", fix=REPACKAGE
+        )
     locs: list[tuple[str | int, ...]] = [("rows", index) for index in range(len(rows))]
     validator = Validator(contract)
     batch = validator.batch(rows, locs, limit=len(rows))
@@ -137,7 +142,7 @@ def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> No
         except BundleRefusedError as error:
             code, report = 3, orjson.dumps(error.fields())
         except Exception as error:
-            code, report = 1, repr(error)[:1000].encode()
+            code, report = 1, f"{type(error).__name__}: {error}"[:300].encode()
         os.write(writer, report)
         os._exit(code)
     os.close(writer)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Dtype = Literal["float", "integer", "boolean", "string", "datetime"]
 Rule = Literal["allow", "refuse"]
 Unseen = Literal["pass", "refuse"]
-DTYPES = ("float", "integer", "boolean", "string", "datetime")
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 # The code of a text that is none of the categories: no encoder's category has it.
 UNSEEN_CODE = -1.0
 MISSING = float("nan")
@@ -98,33 +98,3 @@ class Feature:
         if self.sensitive:
             entry |= {"min": None, "max": None}
         return entry
-
-    @classmethod
-    def from_manifest(cls, entry: dict[str, Any]) -> Feature:
-        """Raises KeyError, TypeError or ValueError if the entry is invalid.
-
-        Bundles of schema version 1 have no `unseen`: their lists are closed, text is free.
-        """
-        unseen = entry.get("unseen", "refuse")
-        if (
-            entry["dtype"] not in DTYPES
-            or entry["missing"] not in ("allow", "refuse")
-            or unseen not in ("pass", "refuse")
-        ):
-            found = f"{entry['dtype']!r}, {entry['missing']!r}, {unseen!r}"
-            raise ValueError(f"input {entry['name']!r}: {found}")
-        categories, bounds = entry["categories"], entry.get("range")
-        return cls(
-            name=entry["name"],
-            dtype=entry["dtype"],
-            min=entry["min"],
-            max=entry["max"],
-            categories=None if categories is None else tuple(categories),
-            missing=entry["missing"],
-            unseen=unseen,
-            range=None if bounds is None else (bounds[0], bounds[1]),
-            description=entry.get("description", ""),
-            example=entry.get("example"),
-            sensitive=bool(entry.get("sensitive")),
-            storage=entry.get("storage", ""),
-        )

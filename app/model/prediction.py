@@ -30,12 +30,13 @@ class Prediction:
     `values` has one entry per row: a label or a number, {target: label or number} for several
     targets, a list of numbers for a transformer. `probabilities` is [n, classes], the classes of
     several targets one after the other; `scores` is [n] or [n, width]; both where the model has
-    them.
+    them. `explanations` are documents, one per row, where the client has asked for them.
     """
 
     values: list[Any]
     probabilities: NDArray[np.float64] | None
     scores: NDArray[np.float64] | None = None
+    explanations: list[dict[str, Any]] | None = None
 
 
 class Engine(Protocol):

@@ -103,11 +103,12 @@ class RequestLog:
         self._logger.info("model_loaded", extra=fields)
 
     def completed(self, outcome: Outcome) -> None:
-        """Log a successful prediction (sampled) or a rejected one (always)."""
+        """Log a successful prediction or explanation (sampled) or a rejected one (always)."""
         if outcome.kind != "ok":
             self._line(logging.WARNING, "WARNING", "request_rejected", outcome)
         elif self._sample_ratio >= 1 or random.random() < self._sample_ratio:  # noqa: S311
-            self._line(logging.INFO, "INFO", "prediction_completed", outcome)
+            event = "explanation_completed" if outcome.explained else "prediction_completed"
+            self._line(logging.INFO, "INFO", event, outcome)
 
     def flush(self) -> None:
         """Write the buffered lines in blocks of whole lines, so that workers' lines do not mix."""

@@ -19,6 +19,8 @@ class Outcome:
 
     route: str
     request_id: str
+    # Whether explanations were asked for: such rows are no traffic of the model.
+    explained: bool = False
     status: int = 500
     kind: str = "internal"
     rows: int = 0

@@ -17,6 +17,7 @@ from app.openapi.contract_schemas import (
     ref,
     row_schemas,
 )
+from app.openapi.explanations import explanation_paths, explanation_schemas
 from app.openapi.output_schemas import prediction_schemas
 from app.openapi.parts import get, headers, parameter, parameters, post, problems
 from app.openapi.protocol_schemas import v1_schemas, v2_example, v2_schemas
@@ -39,6 +40,8 @@ class ServiceInfo:
     max_rows: int
     has_metrics: bool
     has_docs: bool
+    # What the service says of its explanations; None: it has none.
+    explain: dict[str, Any] | None = None
 
 
 def document(
@@ -57,6 +60,7 @@ def document(
         **row_schemas(contract, sample),
         **request_schemas(contract, info.max_rows),
         **prediction_schemas(contract.output),
+        **explanation_schemas(info.explain, contract, signatures),
         **v1_schemas(info.name, contract, info.max_rows, signatures),
         **v2_schemas(info.name, contract, outputs),
         **problem_schemas(),
@@ -80,6 +84,7 @@ def document(
         "servers": [{"url": "./"}],
         "paths": {
             **_native(info, contract, sample),
+            **explanation_paths(info.explain, contract, sample),
             **_v1(info, sample),
             **_v2(info, v2_example(sample, tensors["inputs"])),
             **_operations(info),
@@ -171,6 +176,7 @@ def _operations(info: ServiceInfo) -> Schema:
     text: Schema = {"type": "string"}
     tag = "operations"
     paths = {
+        "/": get("index", tag, "Name, version and links", anything),
         "/health": get("health", tag, "Liveness: the process responds", ref("Health")),
         "/ready": get("ready", tag, "Readiness: loaded, verified, warmed up", ref("Ready"), 503),
         "/model/info": get("modelInfo", tag, "Public part of the manifest", anything),

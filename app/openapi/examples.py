@@ -25,7 +25,9 @@ def example_bodies(
         "/predict": {"features": named},
         "/predict/batch": {"instances": [named]},
         "/invocations": {"dataframe_split": {"columns": list(contract.names), "data": [row]}},
+        "/explain": {"features": named},
         ":predict": {"instances": [named]},
+        ":explain": {"instances": [named]},
         "/infer": v2_example(row, tensors),
     }
     return {

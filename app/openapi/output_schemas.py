@@ -25,12 +25,7 @@ ANOMALY = "The decision function: negative for an outlier; the lower, the more a
 
 def prediction_schemas(output: Output) -> dict[str, Schema]:
     """The responses of /predict: for one row and for several."""
-    row: Schema = {"prediction": answer_schema(output)}
-    if output.probabilities:
-        row["probability"] = probability_schema(output)
-        row["confidence"] = _confidence(output)
-    if output.scores:
-        row[output.score_name] = score_schema(output)
+    row = row_answer(output)
     trace = {"model_version": {"type": "string"}, "request_id": {"type": "string"}}
     rows = {"type": "array", "items": closed_object(row)}
     answers = {"type": "array", "items": answer_schema(output)}
@@ -39,6 +34,17 @@ def prediction_schemas(output: Output) -> dict[str, Schema]:
         "Predictions": closed_object({"predictions": rows, **trace}),
         "InvocationsResponse": closed_object({"predictions": answers, **trace}),
     }
+
+
+def row_answer(output: Output) -> dict[str, Schema]:
+    """What /predict answers for a row, by key."""
+    row: Schema = {"prediction": answer_schema(output)}
+    if output.probabilities:
+        row["probability"] = probability_schema(output)
+        row["confidence"] = _confidence(output)
+    if output.scores:
+        row[output.score_name] = score_schema(output)
+    return row
 
 
 def method_schemas(output: Output) -> list[Schema]:
@@ -57,7 +63,7 @@ def method_schemas(output: Output) -> list[Schema]:
 def answer_schema(output: Output) -> Schema:
     """The answer itself: a label or number, one for each target, or a vector."""
     if output.kind == "transformer":
-        return _numbers(output.width or 0, "The transformed row.")
+        return number_list(output.width or 0, "The transformed row.")
     if output.targets:
         return closed_object({part.name: _value(part.name, part.classes) for part in output.parts})
     schema = _value(output.target, output.classes)
@@ -82,8 +88,8 @@ def score_schema(output: Output) -> Schema:
         return {"type": "number", "description": text}
     if output.width == len(output.classes or ()):
         listed = ", ".join(map(str, output.classes or ()))
-        return _numbers(output.width, f"The decision function, one number per class: {listed}.")
-    return _numbers(output.width, "The decision function.")
+        return number_list(output.width, f"The decision function, one number per class: {listed}.")
+    return number_list(output.width, "The decision function.")
 
 
 def _confidence(output: Output) -> Schema:
@@ -102,10 +108,11 @@ def _value(name: str, classes: Sequence[Label] | None) -> Schema:
 
 def _shares(classes: Sequence[Label]) -> Schema:
     text = f"One probability per class, in this order: {', '.join(map(str, classes))}."
-    return {**_numbers(len(classes), text), "x-classes": list(classes)}
+    return {**number_list(len(classes), text), "x-classes": list(classes)}
 
 
-def _numbers(count: int, description: str) -> dict[str, Any]:
+def number_list(count: int, description: str) -> dict[str, Any]:
+    """A list of exactly so many numbers."""
     return {
         "type": "array",
         "description": description,

@@ -31,24 +31,29 @@ NO_PARAMETERS: Schema = {
 
 def request_schemas(contract: Contract, max_rows: int) -> Schema:
     """The bodies by name: PredictRequest, InvocationsRequest and the parts that they share."""
+    return {
+        "DataframeSplit": split_schema(contract, max_rows),
+        "PredictRequest": predict_request(contract, max_rows, ref("DataframeSplit")),
+        "InvocationsRequest": {
+            "oneOf": [ref("PredictRequest"), _form(INPUTS, _columns(contract, max_rows))],
+        },
+    }
+
+
+def predict_request(contract: Contract, max_rows: int, split: Schema) -> Schema:
+    """A body of /predict, with this many rows at most; `split`: the schema of its frame."""
     rows = rows_schema(max_rows)
     by_key = {
         **dict.fromkeys(ONE_ROW_KEYS, ref("Row")),
         **dict.fromkeys((INSTANCES, RECORDS), rows),
-        SPLIT: ref("DataframeSplit"),
+        SPLIT: split,
         INPUTS: {"oneOf": [rows, ref("NamedRow")]},
     }
     forms = [_form(key, schema) for key, schema in by_key.items()]
     bare = [] if set(contract.names) & set(PROTOCOL_KEYS) else [_bare_row(contract)]
     return {
-        "DataframeSplit": _split(contract, max_rows),
-        "PredictRequest": {
-            "description": "One row or several. InvocationsRequest is accepted as well.",
-            "oneOf": [*forms, *bare, rows],
-        },
-        "InvocationsRequest": {
-            "oneOf": [ref("PredictRequest"), _form(INPUTS, _columns(contract, max_rows))],
-        },
+        "description": "One row or several. InvocationsRequest is accepted as well.",
+        "oneOf": [*forms, *bare, rows],
     }
 
 
@@ -81,9 +86,10 @@ def _bare_row(contract: Contract) -> Schema:
     return {"allOf": [ref("NamedRow"), {"not": {"anyOf": keys}}]}
 
 
-def _split(contract: Contract, max_rows: int) -> Schema:
+def split_schema(contract: Contract, max_rows: int) -> Schema:
     names = list(contract.names)
     rows = {"type": "array", "minItems": 1, "maxItems": max_rows, "items": ref("PositionalRow")}
+    """A frame of this many rows at most."""
     return {
         "type": "object",
         "description": "A frame as by pandas' `to_dict(orient='split')`.",

@@ -31,6 +31,9 @@ class Native:
 
         def write(prediction: Prediction, request_id: str) -> Reply:
             documents = self._documents(prediction)
+            if prediction.explanations is not None:
+                for row, explanation in zip(documents, prediction.explanations, strict=True):
+                    row["explanation"] = explanation
             document: dict[str, Any] = documents[0] if is_one_row else {"predictions": documents}
             document["model_version"] = self._version
             document["request_id"] = request_id

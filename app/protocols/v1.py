@@ -73,8 +73,12 @@ class V1:
 
         def write(prediction: Prediction, request_id: str) -> Reply:
             values = rows_of(prediction, self._output, method)
-            document = {"predictions": values, "model_version": self._version}
-            return json_reply({**document, "request_id": request_id})
+            document: dict[str, Any] = {"predictions": values}
+            if prediction.explanations is not None:
+                document["explanations"] = prediction.explanations
+            document["model_version"] = self._version
+            document["request_id"] = request_id
+            return json_reply(document)
 
         return Call(batch, write)
 

@@ -11,11 +11,11 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from modelctl.errors import ModelctlError
-from modelctl.repository import history
-from modelctl.repository.checkout import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from modelctl.repository.checkout import Repository
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -73,6 +73,8 @@ def complete_versions(
     def versions(repository: Repository) -> list[str]:
         if not model or not name:
             return []
+        from modelctl.repository import history
+
         entries = history.read(repository, repository.environment(name), model)
         return list(dict.fromkeys(e.version.model.version for e in entries if e.version))
 
@@ -82,6 +84,9 @@ def complete_versions(
 def _starting_with(
     incomplete: str, names: Callable[[Repository], list[str]]
 ) -> list[CompletionItem]:
+    # Only completion reads the checkout: commands that work without one start sooner.
+    from modelctl.repository.checkout import Repository
+
     try:
         candidates = names(Repository.find())
     except ModelctlError:  # outside a checkout there is nothing to complete

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from modelctl.commands import _result
+from modelctl.commands._loading import collector_paused
 from modelctl.commands._options import complete_models, output_option
 
 if TYPE_CHECKING:
@@ -95,15 +96,17 @@ def _package(home: Home, state: State) -> None:
 
     started = time.monotonic()
     with Console(stderr=True).status("loading scikit-learn") as status:
-        from modelctl.packaging import build
-        from modelctl.packaging.package import plan, write
-        from modelctl.packaging.table import print_attempts, print_inputs
-        from modelctl.packaging.training_output import Request, read_training_output
+        with collector_paused():
+            from modelctl.packaging import build
+            from modelctl.packaging.package import plan, write
+            from modelctl.packaging.table import print_attempts, print_inputs
+            from modelctl.packaging.training_output import Request, read_training_output
 
-        status.update("reading the model and the sample")
-        source = home.source()
-        key = source.key if source is not None else ""
-        training_output = read_training_output(Request(home.training, config=home.config, key=key))
+            status.update("reading the model and the sample")
+            source = home.source()
+            key = source.key if source is not None else ""
+            request = Request(home.training, config=home.config, key=key)
+            training_output = read_training_output(request)
         planned = plan(
             training_output,
             engine="auto",

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from modelctl.commands import _result
+from modelctl.commands._loading import collector_paused
 from modelctl.commands._options import FiniteRange, output_option
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -40,6 +41,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Maximum difference from scikit-learn in the parity gate",
 )
 @click.option(
+    "--explain",
+    is_flag=True,
+    help="Keep rows of the sample in the bundle, so that the service answers /explain",
+)
+@click.option(
     "--write-inputs",
     is_flag=True,
     help="Append the rules that were found to --config, to edit them",
@@ -57,6 +63,7 @@ def command(
     out: Path,
     engine: str,
     tolerance: float,
+    explain: bool,
     write_inputs: bool,
     output: str,
 ) -> None:
@@ -75,23 +82,25 @@ def command(
     started = time.monotonic()
     # On stderr, and only on a terminal: stdout is for the result.
     with Console(stderr=True).status("loading scikit-learn") as status:
-        from modelctl.packaging.package import plan, write
-        from modelctl.packaging.table import print_attempts, print_inputs
-        from modelctl.packaging.training_output import Request, read_training_output
+        with collector_paused():
+            from modelctl.packaging.package import plan, write
+            from modelctl.packaging.table import print_attempts, print_inputs
+            from modelctl.packaging.training_output import Request, read_training_output
 
-        status.update("reading the model and the sample")
-        training_output = read_training_output(
-            Request(
-                path,
-                sample,
-                config,
-                metrics,
-                name=name,
-                version=version_,
-                target=target[0] if len(target) == 1 else target,
-                key=key,
+            status.update("reading the model and the sample")
+            training_output = read_training_output(
+                Request(
+                    path,
+                    sample,
+                    config,
+                    metrics,
+                    name=name,
+                    version=version_,
+                    target=target[0] if len(target) == 1 else target,
+                    key=key,
+                    explain=explain,
+                )
             )
-        )
         planned = plan(training_output, engine=engine, tolerance=tolerance, on_step=status.update)
         digest = write(planned, out)
     if write_inputs and config is not None:

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelctl.docs import cli_reference, environments_schema, experiment_schema, log_schema
+from modelctl.docs import (
+    cli_reference,
+    environments_schema,
+    experiment_schema,
+    log_schema,
+    manifest_schema,
+)
 from modelctl.docs import metrics_page as metrics
 from modelctl.repository import codeowners, yamlfile
 from modelctl.repository.checkout import Repository
@@ -24,6 +30,7 @@ def files(repository: Repository) -> dict[Path, str]:
         repository.root / environments_schema.FILE: environments_schema.text(),
         repository.root / environments_schema.CHART_FILE: environments_schema.chart_text(),
         repository.root / experiment_schema.FILE: experiment_schema.text(),
+        repository.root / manifest_schema.FILE: manifest_schema.text(),
         owners: codeowners.text(before, repository.environments),
         repository.root / cli_reference.FILE: cli_reference.text(),
         repository.root / log_schema.FILE: log_schema.text(),

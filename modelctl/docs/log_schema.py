@@ -140,6 +140,13 @@ EVENTS = (
         TRACE,
     ),
     Event(
+        "explanation_completed",
+        "INFO",
+        "A prediction was served with its explanation. Logged by the same share.",
+        REQUEST,
+        TRACE,
+    ),
+    Event(
         "request_rejected",
         "WARNING",
         "A prediction request was rejected (invalid input, overload) or timed out. Always logged.",

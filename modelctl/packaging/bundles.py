@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.errors import BundleRefusedError
+from app.model import manifest
 from app.model.bundle import Bundle, verify
 from modelctl.errors import RefusedError
 
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
 
 def verify_bundle(path: Path, digest: str | None = None) -> Bundle:
-    """Verify every hash of the bundle at `path` and return it. Raises RefusedError."""
+    """Verify every hash of the bundle at `path`, and its manifest. Raises RefusedError."""
     try:
-        return verify(path, digest)
+        bundle = verify(path, digest)
+        manifest.verify(bundle.manifest)
     except BundleRefusedError as error:
         raise RefusedError(
             error.what, expected=error.expected, found=error.found, fix=error.fix
         ) from error
+    return bundle

@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from app.model.feature import Dtype, Rule, Unseen
+from app.model.feature import Dtype, Rule, Unseen  # noqa: TC001 - pydantic looks them up
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import ConfigDict
+
 KEYS = ("inputs", "extra", "constant")
-# The keys that others read: `training_output` and `sources`.
-OTHER_KEYS = ("name", "version", "description", "target", "source")
+# The keys that others read: `training_output`, `sources` and `explanations`.
+OTHER_KEYS = ("name", "version", "description", "target", "source", "explain")
 
 
-class Range(BaseModel):
+@dataclass(frozen=True)
+class Range:
     """Bounds that requests have to keep."""
 
-    model_config = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid", "allow_inf_nan": False}
 
-    min: float | None = Field(default=None, allow_inf_nan=False)
-    max: float | None = Field(default=None, allow_inf_nan=False)
+    min: float | None = None
+    max: float | None = None
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Range:
+    def __post_init__(self) -> None:
         if self.min is None and self.max is None:
             raise ValueError("expected min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("expected min <= max")
-        return self
 
 
-class InputRule(BaseModel):
+@dataclass(frozen=True)
+class InputRule:
     """One feature; what is not given is read from the fitted steps, then from the sample."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
     dtype: Dtype | None = None
     missing: Rule | None = None
@@ -48,12 +49,13 @@ class InputRule(BaseModel):
     sensitive: bool = False
 
 
-class InputRules(BaseModel):
+@dataclass(frozen=True)
+class InputRules:
     """All of it. The order of `inputs`, if it names every feature, is that of positional rows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
-    inputs: dict[str, InputRule] = {}
+    inputs: dict[str, InputRule] = field(default_factory=dict)
     extra: Literal["refuse", "ignore"] = "refuse"
     constant: Literal["refuse", "allow"] = "refuse"
 
@@ -72,8 +74,13 @@ def read_rules(config: Mapping[str, Any]) -> InputRules:
     if isinstance(inputs, dict):
         # A feature may be named by a number, or have no rule yet.
         given["inputs"] = {str(name): rule or {} for name, rule in inputs.items()}
+    if not given:
+        return InputRules()
+    # Here, because most models have no rules, and its import takes longer than reading the sample.
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        return InputRules.model_validate(given)
+        return TypeAdapter(InputRules).validate_python(given)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise ModelctlError(

@@ -7,6 +7,7 @@ code with the engines.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from modelctl.packaging import answers
 from modelctl.packaging.fitted_steps import uses_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
 
@@ -74,8 +75,7 @@ class Oracle:
 
     def _read(self, reader: Callable[..., Any], frame: pd.DataFrame, output: Output) -> Any:
         rows = self.given(frame)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _without_warnings():
             try:
                 return reader(self.estimator, rows, len(frame), output)
             except ModelOutputError:
@@ -85,8 +85,7 @@ class Oracle:
 
     def accepts(self, frame: pd.DataFrame) -> bool:
         """Whether the estimator answers all of these rows, each with a finite answer."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _without_warnings():
             rows = self.given(frame)
             # `predict_proba` of some metaestimators is there and fails for every row.
             methods = ("predict_proba", "predict", "transform")
@@ -109,8 +108,7 @@ class Oracle:
     def row_count(self, frame: pd.DataFrame) -> int | None:
         """How many answers these rows get; None if the estimator raises anything."""
         method = "predict" if hasattr(self.estimator, "predict") else "transform"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _without_warnings():
             try:
                 answer = getattr(self.estimator, method)(self.given(frame))
                 return int(np.shape(answers.array(answer))[0])
@@ -134,6 +132,15 @@ class Oracle:
                 middle = (start + end) // 2
                 pending += [(start, middle), (middle, end)]
         return answers
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Ignore warnings by a single filter: scikit-learn sets every one anew for each tree."""
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+        yield
 
 
 def oracle_of(estimator: Any, frame: pd.DataFrame) -> tuple[Oracle, pd.DataFrame]:

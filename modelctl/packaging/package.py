@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from threadpoolctl import threadpool_limits
 
+from app.model import manifest
+from app.model.background import FILE as BACKGROUND
+from app.model.background import KEY as EXPLAIN
 from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
 from app.model.engine import NUMBERS, SAMPLE
 from app.model.sklearn_engine import installed_version
@@ -24,6 +27,7 @@ from modelctl.packaging.answerable import type_name
 from modelctl.packaging.custom_code import find_boosters, find_custom_code
 from modelctl.packaging.engines import Attempt, attempt_all, chosen, seconds_per_call
 from modelctl.packaging.evaluation import sample_metrics
+from modelctl.packaging.explanations import explained
 from modelctl.packaging.inference import infer
 from modelctl.packaging.invariants import ensure_not_constant
 from modelctl.packaging.notes import notes_on
@@ -122,6 +126,13 @@ def _plan(
     else:
         files["model.joblib"] = training_output.model_bytes
         files |= packed(custom_code)
+    explanations = None
+    if output.explain is not None:
+        on_step("choosing the background of explanations, and trying them")
+        explanations = explained(
+            output.explain, subject.oracle.estimator, winner.engine, contract, rows
+        )
+        files[BACKGROUND] = explanations.data
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": training_output.name,
@@ -143,9 +154,12 @@ def _plan(
         "reference": reference(frame, contract),
         "prediction_reference": prediction_reference(predicted.values, contract.output),
     }
+    if explanations is not None:
+        manifest[EXPLAIN] = explanations.entry
     on_step("measuring the speed of each engine")
     report = _report(attempts, rows, contract)
     notes = notes_on(training_output, subject, winner.name, custom_code, perturbed)
+    notes += explanations.notes if explanations is not None else []
     return Plan(manifest, files, report, attempts, inferred, notes)
 
 
@@ -176,6 +190,7 @@ def write(planned: Plan, out: Path) -> str:
         files[REPORT] = orjson.dumps(planned.report, option=orjson.OPT_INDENT_2)
         for name, data in files.items():
             _write_file(staging, name, data)
+        manifest.verify(planned.manifest)
         digest = verify(staging, planned.digest).digest
         if planned.needs_code:
             ensure_loads(staging)

@@ -12,6 +12,7 @@ from modelctl.packaging import model_file
 from modelctl.packaging.alignment import text_columns
 from modelctl.packaging.answerable import ensure_answers
 from modelctl.packaging.codes import ensure_no_codes
+from modelctl.packaging.explanations import read_rule
 from modelctl.packaging.input_rules import read_rules
 from modelctl.packaging.origins import origin, sample_in
 from modelctl.packaging.own_code import look_in
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from modelctl.packaging.explanations import ExplainRule
     from modelctl.packaging.input_rules import InputRules
 
 MODEL = "model.joblib"
@@ -43,6 +45,8 @@ class Request:
     key: str = ""
     # A folder with modules that the model's file needs, beside that of the file and of --config.
     code: Path | None = None
+    # Whether the bundle gets a background of rows for explanations, whatever model.yaml says.
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class TrainingOutput:
     metrics: dict[str, Any]
     training: dict[str, Any]
     created: str | None = field(default=None)
+    # How predictions are explained; None: not at all.
+    explain: ExplainRule | None = None
 
 
 def read_training_output(request: Request) -> TrainingOutput:
@@ -113,6 +119,7 @@ def read_training_output(request: Request) -> TrainingOutput:
             "commit": commit,
         },
         created=created,
+        explain=read_rule(config, asked=request.explain),
     )
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from modelctl.errors import ModelctlError
 from modelctl.packaging.rows import read_rows
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from modelctl.service.client import Client
 
 
+# What explanations of one request cost at most, in predictions: several connections wait for the
+# same queue, each with its deadline.
+EXPLAINED_PREDICTIONS = 50_000
+
+
 @dataclass(frozen=True)
 class Job:
     """The rows to score, in batches, and the model that scores them."""
@@ -23,6 +29,7 @@ class Job:
     model: str
     output: dict[str, Any]
     batches: list[list[dict[str, Any]]]
+    path: str = "/predict/batch"
 
     @property
     def rows(self) -> int:
@@ -30,12 +37,31 @@ class Job:
         return sum(map(len, self.batches))
 
 
-def prepare(client: Client, path: Path, batch_rows: int) -> Job:
-    """Read the service's contract, and the file according to it. Raises ModelctlError."""
+def prepare(client: Client, path: Path, batch_rows: int, *, explain: bool = False) -> Job:
+    """Read the service's contract, and the file according to it. Raises ModelctlError.
+
+    `explain`: ask for explanations, a few rows at a time as the service bounds them.
+    """
     info = client.get("/model/info")
+    route = "/predict/batch"
+    if explain:
+        batch_rows, route = min(batch_rows, _explained_rows(info)), "/explain"
     rows = read_rows(path, info["inputs"])
     batches = [rows[at : at + batch_rows] for at in range(0, len(rows), batch_rows)]
-    return Job(f"{info['name']} {info['version']}", info["output"], batches)
+    return Job(f"{info['name']} {info['version']}", info["output"], batches, route)
+
+
+def _explained_rows(info: dict[str, Any]) -> int:
+    """How many rows a request may have explained. Raises ModelctlError without explanations."""
+    explain = info.get("explain")
+    if explain is None:
+        raise ModelctlError(
+            f"{info['name']} {info['version']} is not explained",
+            expected="a bundle with background rows",
+            fix="package it with `modelctl package --explain`, or `explain: true` in model.yaml",
+        )
+    few = EXPLAINED_PREDICTIONS // max(1, int(explain["evaluations"]))
+    return max(1, min(few, int(explain["max_rows"])))
 
 
 def run(
@@ -47,7 +73,7 @@ def run(
     """
 
     def score(batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        response = client.post("/predict/batch", {"instances": batch})
+        response = client.post(job.path, {"instances": batch})
         on_batch(len(batch))
         predictions: list[dict[str, Any]] = response["predictions"]
         return predictions

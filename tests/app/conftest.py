@@ -13,6 +13,7 @@ from app.factory import create_app
 from app.service import load_service
 from app.settings import Settings
 from tests import trained
+from tests.app import servers
 from tests.app.browser import Browser
 from tests.app.live import LiveService
 
@@ -23,7 +24,12 @@ Client = Callable[..., "FlaskClient"]
 
 
 def make_client(bundle: Path, **environ: str) -> FlaskClient:
-    """A test client over a started service with these environment variables."""
+    """A test client over a started service with these environment variables.
+
+    With --http-server the service runs under one (see `servers`).
+    """
+    if server := servers.chosen():
+        return servers.client(server, bundle, tuple(sorted(environ.items())))
     settings = Settings.from_environ({"MODEL_DIR": str(bundle), **environ})
     service = load_service(settings, started=time.perf_counter())
     service.start_worker()

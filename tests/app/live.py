@@ -54,7 +54,7 @@ def run_to_end(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
 class LiveService:
     """One running service: its client, its log, its end."""
 
-    command = (sys.executable, "-m", "app")
+    command: tuple[str, ...] = (sys.executable, "-m", "app")
 
     def __init__(self, bundle: Path, log: Path, environ: dict[str, str]) -> None:
         self.port = free_port()

@@ -1,10 +1,8 @@
-"""Compressed bodies are answered alike on every route and through every door of the service.
-
-The doors: one packet that is answered inline, the ASGI worker, the worker's thread, and Flask.
-"""
+"""Compressed bodies are answered alike on every route, in the loop, in the thread, and by Flask."""
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
@@ -16,12 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.asgi import INCOMPLETE, INLINE_SECONDS, Bridge
+from app.admission import Deadline
+from app.front.front import INLINE_SECONDS, Front
 from app.protocols.frames import HEADER
+from app.request import Request
 from app.service import load_service
 from app.settings import Settings
 from tests import trained
 from tests.app.conftest import make_client
+from tests.app.front.waiting import Waiting
 from tests.app.live import LiveService
 from tests.app.test_admission_limits import PATHS, chunk
 from tests.app.traffic import connect
@@ -68,7 +69,7 @@ def in_drops(connection: socket.socket, path: str, coding: str, body: bytes) -> 
     connection.sendall(body[-1:])
 
 
-def through_the_parser(connection: socket.socket, path: str, coding: str, body: bytes) -> None:
+def closing(connection: socket.socket, path: str, coding: str, body: bytes) -> None:
     connection.sendall(
         head(path, coding, f"Content-Length: {len(body)}", "Connection: close") + body
     )
@@ -81,7 +82,7 @@ def in_chunks(connection: socket.socket, path: str, coding: str, body: bytes) ->
     connection.sendall(chunk(body[middle:]) + chunk(b""))
 
 
-WAYS = (in_one_packet, in_drops, through_the_parser, in_chunks)
+WAYS = (in_one_packet, in_drops, closing, in_chunks)
 Way = Callable[[socket.socket, str, str, bytes], None]
 
 
@@ -174,25 +175,28 @@ def test_a_body_that_may_become_large_is_not_inflated_in_the_event_loop(
     settings = Settings.from_environ({"MODEL_DIR": str(trained.bundle("iris"))})
     service = load_service(settings, started=time.perf_counter())
     service.start_worker()
-    bridge = Bridge(lambda *_: [], service)
     asked: list[int] = []
 
-    def expected_seconds(size: int) -> float:
+    def expected_seconds(size: int, **_: bool) -> float:
         asked.append(size)
         return 2 * INLINE_SECONDS if size > 100_000 else 0.0
 
+    async def handled(body: bytes, coding: str) -> tuple[bool, int, int]:
+        """Whether it went to the thread, the status if not, and the size that was asked for."""
+        connection, deadline = Waiting(), Deadline(settings.request_timeout_ms)
+        headers = {"content-type": "application/json", "content-encoding": coding}
+        front = Front(lambda *_: [], service)
+        front.handle(connection, Request("POST", "/predict", 80, headers, body, deadline))
+        return connection.work is not None, connection.status, asked.pop()
+
     monkeypatch.setattr(service, "expected_seconds", expected_seconds)
     plain = good("/predict")
-    assert bridge.try_inline(request(plain, "identity"), 80) not in (None, INCOMPLETE)
-    assert asked.pop() == len(plain)
+    assert asyncio.run(handled(plain, "identity")) == (False, 200, len(plain))
     # It stays as small, but nobody knows that before.
     packed = gzip.compress(plain.ljust(300, b" "))
-    assert bridge.try_inline(request(packed, "gzip"), 80) not in (None, INCOMPLETE)
-    assert len(packed) < asked.pop() <= settings.max_body_bytes
-    bomb = gzip.compress(plain + TOO_LARGE)
-    assert bridge.try_inline(request(bomb, "gzip"), 80) is None
-    assert asked.pop() >= len(TOO_LARGE)
-
-
-def request(body: bytes, coding: str) -> bytes:
-    return head("/predict", coding, f"Content-Length: {len(body)}") + body
+    queued, status, size = asyncio.run(handled(packed, "gzip"))
+    assert (queued, status) == (False, 200)
+    assert len(packed) < size <= settings.max_body_bytes
+    queued, status, size = asyncio.run(handled(gzip.compress(plain + TOO_LARGE), "gzip"))
+    assert (queued, status) == (True, 0)
+    assert size >= len(TOO_LARGE)

@@ -40,7 +40,7 @@ def test_workers_follow_the_container_not_the_node(environ: dict[str, str], work
     [
         ("PORT", "http", "an integer >= 0 <= 65535"),
         ("PORT", "65536", "an integer >= 0 <= 65535"),
-        ("MAX_BATCH_ROWS", "0", "an integer >= 1"),
+        ("MAX_BATCH_ROWS", "0", "an integer >= 1 <= 1000000"),
         ("LOG_SAMPLE_RATIO", "nan", "a number >= 0 <= 1"),
         ("LOG_LEVEL", "loud", "debug, info, warning or error"),
         ("MODEL_DIGEST", "sha256:xyz", "sha256:<64 hex digits>"),

@@ -97,7 +97,7 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         "istio": {"mode": "ambient", "waypoint": "waypoint"},
         "httpRoute": {"enabled": False},
     },
-    ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 200}},
+    ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 174}},
 }
 
 

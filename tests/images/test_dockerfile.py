@@ -100,7 +100,7 @@ sys.meta_path.insert(0, Gone())
 from app.model import engine
 from app.model.bundle import verify
 from app.model.contract import Contract
-import app.factory, app.server, app.worker
+import app.factory, app.front.worker, app.server
 bundle = verify(Path(sys.argv[2]))
 contract = Contract.from_manifest(bundle.manifest)
 engine.self_test(bundle, contract, engine.load(bundle, contract))

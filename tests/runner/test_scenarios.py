@@ -136,20 +136,38 @@ def test_what_runs_beside_argo_cds_tests_neither_edits_releases_nor_reads_them_f
             assert [found[0] for found in words.finditer(code)] == [], each.file
 
 
+# Collects once for each line of options: importing all tests takes longer than choosing of them.
+COLLECT = """
+import sys, pytest
+for options in map(str.split, sys.stdin):
+    print("collected by", options, flush=True)
+    code = pytest.main(["tests/e2e", "--collect-only", "-p", "no:cacheprovider", *options])
+    assert code == 0, code
+"""
+
+
 @pytest.mark.parametrize("choice", [choose([]), scenarios.everything()], ids=["loop", "all"])
 def test_the_groups_share_the_chosen_tests_out_among_them(choice: scenarios.Choice) -> None:
     """Asked of pytest itself: each test runs in one group, and none is left out."""
-    whole = collected(choice)
     planned = (*rounds(choice), *rounds(choice, scenarios.AFTERWARDS))
-    groups = [collected(choice, name) for names in planned for name in names]
+    whole, *groups = collected(choice, ["", *(name for names in planned for name in names)])
+    assert groups
     assert all(groups)
     assert sorted(test for group in groups for test in group) == sorted(whole)
 
 
-def collected(choice: scenarios.Choice, group: str = "") -> list[str]:
-    """The tests that pytest would run."""
-    options = [f"--scenarios={','.join(choice.files)}", *([f"--group={group}"] if group else [])]
-    argv = [sys.executable, "-m", "pytest", "tests/e2e", "--collect-only", *options]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+def collected(choice: scenarios.Choice, groups: list[str]) -> list[list[str]]:
+    """The tests that pytest would run of each group; of all groups without a name."""
+    files = f"--scenarios={','.join(choice.files)}"
+    options = "\n".join(f"{files} --group={group}" if group else files for group in groups)
+    argv = [sys.executable, "-c", COLLECT]
+    done = subprocess.run(
+        argv, cwd=ROOT, input=options, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    return [line for line in done.stdout.splitlines() if line.startswith("tests/e2e/")]
+    answers = done.stdout.split("collected by ")[1:]
+    assert len(answers) == len(groups)
+    return [
+        [line for line in answer.splitlines() if line.startswith("tests/e2e/")]
+        for answer in answers
+    ]

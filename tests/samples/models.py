@@ -46,7 +46,9 @@ def train(name: str, out: Path) -> None:
     }
     (out / "evaluation.json").write_text(json.dumps(evaluation))
     config = {"name": name, "version": "1.0.0", "description": f"{name} of the tests"}
-    (out / CONFIG).write_text(yaml.safe_dump({**config, "target": target}))
+    # One of them is explained, the others are not.
+    more = {"explain": True} if name == "iris" else {}
+    (out / CONFIG).write_text(yaml.safe_dump({**config, "target": target, **more}))
 
 
 def _iris(target: str) -> tuple[Any, pd.DataFrame]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from app.model.background import KEY as EXPLAIN
 from app.observability.metrics import bins, families, processes
 from app.observability.metrics.exposition import Exposition
 from app.observability.metrics.families import SECONDS
@@ -106,6 +107,12 @@ class Metrics:
         lookup = None if self._exemplars is None else self._exemplars.latest
         self._exposition = Exposition(self.layout, self._began, lookup)
 
+    @property
+    def worker_bytes(self) -> int:
+        """What the numbers of a worker take in the folder."""
+        more = 0 if self._exemplars is None else self._exemplars.worker_bytes
+        return self.counters.worker_bytes + more
+
     def take(self) -> int:
         """The index of a new worker; for the master, before the fork."""
         return self.counters.take()
@@ -144,7 +151,7 @@ class Metrics:
         if slot is None:
             slot = self._unforeseen[min(5, max(3, status // 100))]
         numbers[slot] += 1
-        if predicted and outcome.kind == "ok":
+        if predicted and outcome.kind == "ok" and not outcome.explained:
             tally = self._tally
             tally.add(outcome, self._durations[outcome.route])
             if len(tally) >= MAX_WAITING or tally.row_count >= self._max_rows:
@@ -153,12 +160,15 @@ class Metrics:
         self._observe(self._durations.get(outcome.route, self._other_duration), outcome.seconds)
         if not predicted:
             return
-        self._observe(self._queue_wait, outcome.waited)
         if status == 503:
             numbers[self._shed] += 1
         elif status == 504:
             numbers[self._deadline] += 1
-        elif status < 500:
+        if outcome.explained:
+            # A row that is explained is no traffic: what follows describes the model's own.
+            return
+        self._observe(self._queue_wait, outcome.waited)
+        if status < 500:
             reason = REASONS.get(outcome.reason or outcome.kind, OTHER)
             numbers[self._rejections[reason]] += 1
             self._add_refused(outcome.errors)
@@ -173,10 +183,11 @@ class Metrics:
         if outcome.trace is None:
             return
         trace_id, now = bytes.fromhex(outcome.trace.trace_id), time.time()
-        observed = [(self._durations[outcome.route], outcome.seconds)]
-        if outcome.kind == "ok":
+        route = self._durations.get(outcome.route, self._other_duration)
+        observed = [(route, outcome.seconds)]
+        if outcome.kind == "ok" and not outcome.explained:
             observed += zip(self._phases, (outcome.waited, *outcome.phases), strict=True)
-        else:
+        elif not outcome.explained:
             observed.append((self._queue_wait, outcome.waited))
         for first, seconds in observed:
             slot = first + bisect_left(SECONDS, seconds)
@@ -227,7 +238,9 @@ class Metrics:
             hundred: add(families.REQUESTS, UNMATCHED, f"{hundred}xx", *model)
             for hundred in (3, 4, 5)
         }
-        predicting = [url.path for url in URLS if url.predicts]
+        # A model that is not explained only refuses: no histogram of its own for that.
+        is_explained = manifest.get(EXPLAIN) is not None
+        predicting = [url.path for url in URLS if url.predicts and url.explains <= is_explained]
         self._durations = {path: add(families.DURATION, path) for path in predicting}
         self._other_duration = add(families.DURATION, OTHER)
         self._queue_wait = add(families.QUEUE_WAIT)

@@ -54,7 +54,7 @@ REQUESTS = Family(
 )  # fmt: skip
 DURATION = Family(
     "ml_request_duration_seconds", "histogram",
-    "Time from the whole request to its answer; `other`: all URLs that do not predict.",
+    "Time from the whole request to its answer; `other`: all URLs that do not predict or explain.",
     ("route",), "seconds", SECONDS, has_exemplars=True,
 )  # fmt: skip
 QUEUE_WAIT = Family(

@@ -32,6 +32,11 @@ class SharedCounters:
         self._files = SharedFiles(folder, NUMBERS, BYTES * size)
         self._taken: set[int] = set()
 
+    @property
+    def worker_bytes(self) -> int:
+        """What the array of a worker takes."""
+        return self._files.size
+
     def take(self) -> int:
         """An index that no worker has; for the master, before it forks."""
         worker = next(index for index in range(len(self._taken) + 1) if index not in self._taken)

@@ -40,6 +40,11 @@ class SharedExemplars:
         """`folder` is in memory; None for a single process."""
         self._files = SharedFiles(folder, EXEMPLARS, RECORD_BYTES * slots)
 
+    @property
+    def worker_bytes(self) -> int:
+        """What the records of a worker take."""
+        return self._files.size
+
     def records(self, worker: int) -> memoryview:
         """The memory of a worker, for `write`."""
         return self._files.open(worker)

@@ -22,7 +22,7 @@ class SharedFiles:
     def __init__(self, folder: Path | None, suffix: str, size: int) -> None:
         self._folder = folder
         self._suffix = suffix
-        self._size = size
+        self.size = size
         self._blocks: dict[int, memoryview] = {}
 
     def open(self, worker: int) -> memoryview:
@@ -41,11 +41,11 @@ class SharedFiles:
 
     def _map(self, worker: int) -> bytearray | mmap.mmap:
         if self._folder is None:
-            return bytearray(self._size)
+            return bytearray(self.size)
         with (self._folder / f"{worker}{self._suffix}").open("a+b") as stream:
             # Not `truncate`: a sparse file on a full tmpfs is a SIGBUS at its first use.
-            os.posix_fallocate(stream.fileno(), 0, self._size)
-            return mmap.mmap(stream.fileno(), self._size)
+            os.posix_fallocate(stream.fileno(), 0, self.size)
+            return mmap.mmap(stream.fileno(), self.size)
 
 
 def clear(folder: Path) -> None:

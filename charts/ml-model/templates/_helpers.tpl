@@ -298,6 +298,13 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- end -}}
 {{- end -}}
 
+{{/*
+What a worker holds for its clients at most, MiB (app/front/memory.py): 2000 connections, and the bodies that arrive.
+*/}}
+{{- define "ml-model.clientsMi" -}}
+{{- divf (mulf 4 (float64 .Values.config.maxBodyBytes)) 1048576 | maxf 16 | ceil | add 10 -}}
+{{- end -}}
+
 {{/* Fails if the memory does not suit the workers: include "ml-model.requireMemory" (dict "root" $ "key" "resources") */}}
 {{- define "ml-model.requireMemory" -}}
 {{- $values := .root.Values -}}
@@ -311,8 +318,9 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- end -}}
 {{- $measured := $values.memoryBudget -}}
 {{- $workers := include "ml-model.workers" .root | int64 -}}
-{{- $needed := add $measured.baseMi (mul $workers $measured.perWorkerMi) -}}
-{{- if gt (float64 $needed) (include "ml-model.mebibytes" $limits.memory | float64) -}}
-{{- fail (printf "ERROR: the memory limit is too low for %d workers: expected at least %d MiB (%d + %d per worker), found %v; set %s.limits.memory or workers" $workers $needed (int64 $measured.baseMi) (int64 $measured.perWorkerMi) $limits.memory .key) -}}
+{{- $clients := include "ml-model.clientsMi" .root | int64 -}}
+{{- $needed := add $measured.baseMi (mul $workers (add $measured.perWorkerMi $clients)) -}}
+{{- if and (add $measured.baseMi $measured.perWorkerMi) (gt (float64 $needed) (include "ml-model.mebibytes" $limits.memory | float64)) -}}
+{{- fail (printf "ERROR: the memory limit is too low for %d %s: expected at least %d MiB (%d + %d for each worker and %d for its clients), found %v; set %s.limits.memory, workers or config.maxBodyBytes" $workers (ternary "worker" "workers" (eq $workers 1)) $needed (int64 $measured.baseMi) (int64 $measured.perWorkerMi) $clients $limits.memory .key) -}}
 {{- end -}}
 {{- end -}}

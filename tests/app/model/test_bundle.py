@@ -67,5 +67,5 @@ def test_an_unknown_engine_is_refused(copy: Path) -> None:
 
 def test_a_manifest_without_a_usable_contract_is_refused(copy: Path) -> None:
     rewrite(copy, inputs=[{"name": "x"}])
-    with pytest.raises(BundleRefusedError, match=r"^manifest\.json has an invalid contract: "):
+    with pytest.raises(BundleRefusedError, match=r"^manifest\.json (at \S+ )?is invalid: "):
         Contract.from_manifest(bundle.verify(copy).manifest)

@@ -109,7 +109,7 @@ PATHS = {
 
 
 @pytest.mark.parametrize("model", ["iris", "penguins"])
-@pytest.mark.parametrize("pattern", bodies(1))
+@pytest.mark.parametrize("pattern", PATHS)
 @pytest.mark.parametrize("body", [b"{", b"{}", b"\xff\xfe{\0}\0", b'{"instances": [[]]}'])
 def test_a_refused_body_shows_one_that_is_answered(
     request: pytest.FixtureRequest, model: str, pattern: str, body: bytes

@@ -69,5 +69,5 @@ def test_the_columns_of_every_target_follow_each_other() -> None:
 )
 def test_an_output_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     entry = {"kind": "classifier", "target": "y", "classes": ["a", "b"], "probabilities": True}
-    with pytest.raises(BundleRefusedError, match="invalid contract"):
+    with pytest.raises(BundleRefusedError, match=r"^manifest\.json (at \S+ )?is invalid: "):
         read(entry | wrong)

@@ -19,8 +19,8 @@ from app.model.engine import load
 from tests import trained
 
 FILES = {
-    "onnx": ("manifest.json", "model.onnx", "sample.json"),
-    "sklearn": ("manifest.json", "model.joblib", "sample.json"),
+    "onnx": ("manifest.json", "model.onnx", "sample.json", "background.json"),
+    "sklearn": ("manifest.json", "model.joblib", "sample.json", "background.json"),
 }
 EVERY_FILE = [
     pytest.param(engine, name, id=f"{engine}-{name}")

@@ -1,4 +1,4 @@
-"""A request as the routes see it, whether it came from the event loop or from WSGI."""
+"""A request as the routes see it, whether it came through the front or from a WSGI server."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from app.admission import Deadline
-    from app.errors import RequestError
 
 
 @dataclass(slots=True)
-class Inbound:
-    """One request. Header names are lower-case; `read` returns the body and may raise."""
+class Request:
+    """One request; header names are lower-case."""
 
+    method: str
     path: str
     port: int
     headers: Mapping[str, str]
-    read: Callable[[], bytes]
+    body: bytes
     deadline: Deadline
+    query: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    # The error of a request refused before routing: too slow, too large, too many in flight.
-    refused: RequestError | None = None
+    # The error of a request refused before routing: malformed, too slow, too large, too many. Any
+    # other error is a fault of the service.
+    refused: Exception | None = None
     # When the request was complete: queueing counts from here, a slow client's time does not.
     received: float = field(default_factory=time.perf_counter)
 

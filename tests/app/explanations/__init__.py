@@ -1,0 +1,1 @@
+"""Explanations, from packaging to the answer."""

@@ -1,0 +1,1 @@
+"""Tests of the front: bytes, connections, and what they may hold."""

@@ -1,0 +1,66 @@
+"""What the front owes every client, whatever another one does."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from typing import Any
+
+import pytest
+
+from app.admission import Deadline
+from app.errors import RequestError
+from app.front.front import Front
+from app.request import Request
+from app.routes import run_work, unmatched_route
+from app.service import Service, load_service
+from app.settings import Settings
+from tests import trained
+from tests.app.front.waiting import Waiting
+
+
+@pytest.fixture(scope="module")
+def service() -> Service:
+    settings = Settings.from_environ({"MODEL_DIR": str(trained.bundle("iris"))})
+    loaded = load_service(settings, started=time.perf_counter())
+    loaded.start_worker()
+    return loaded
+
+
+def test_a_fault_with_one_connection_costs_no_other_its_response(service: Service) -> None:
+    said: list[dict[str, Any]] = []
+
+    async def respond() -> list[Waiting]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        front = Front(lambda *_: [], service)
+        # A client that has gone, and whatever else.
+        connections = [Waiting(OSError(107, "gone")), Waiting(), Waiting(ValueError()), Waiting()]
+        for number, connection in enumerate(connections):
+            front.write(connection, b"%d" % number)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return connections
+
+    connections = asyncio.run(respond())
+    assert [each.transport.written for each in connections] == [b"0", b"1", b"2", b"3"]
+    assert [each.transport.is_aborted for each in connections] == [True, False, True, False]
+    assert len(said) == 2
+
+
+def test_a_refused_request_is_gone_without_a_garbage_collection(service: Service) -> None:
+    def refuse() -> None:
+        refused = RequestError(400, "malformed-request", "Malformed request", "no request")
+        request = Request("GET", "/", 80, {}, b"", Deadline(1000), refused=refused)
+        _, reply = run_work(service, unmatched_route(refused, "/"), request)
+        assert reply.status == 400
+
+    refuse()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            refuse()
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
