@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.errors import BundleRefusedError
-from app.model import manifest
 from app.model.bundle import Bundle, verify
 from modelctl.errors import RefusedError
 
@@ -14,12 +13,10 @@ if TYPE_CHECKING:
 
 
 def verify_bundle(path: Path, digest: str | None = None) -> Bundle:
-    """Verify every hash of the bundle at `path`, and its manifest. Raises RefusedError."""
+    """Verify every hash of the bundle at `path` and return it. Raises RefusedError."""
     try:
-        bundle = verify(path, digest)
-        manifest.verify(bundle.manifest)
+        return verify(path, digest)
     except BundleRefusedError as error:
         raise RefusedError(
             error.what, expected=error.expected, found=error.found, fix=error.fix
         ) from error
-    return bundle

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from threadpoolctl import threadpool_limits
 
-from app.model import manifest
+from app.model import manifest as manifests
 from app.model.background import FILE as BACKGROUND
 from app.model.background import KEY as EXPLAIN
 from app.model.bundle import MANIFEST, SCHEMA_VERSION, canonical, digest_of, verify
@@ -156,6 +156,7 @@ def _plan(
     }
     if explanations is not None:
         manifest[EXPLAIN] = explanations.entry
+    manifests.verify(manifest)
     on_step("measuring the speed of each engine")
     report = _report(attempts, rows, contract)
     notes = notes_on(training_output, subject, winner.name, custom_code, perturbed)
@@ -190,7 +191,6 @@ def write(planned: Plan, out: Path) -> str:
         files[REPORT] = orjson.dumps(planned.report, option=orjson.OPT_INDENT_2)
         for name, data in files.items():
             _write_file(staging, name, data)
-        manifest.verify(planned.manifest)
         digest = verify(staging, planned.digest).digest
         if planned.needs_code:
             ensure_loads(staging)

@@ -92,7 +92,7 @@ SCENARIOS = (
     Scenario("test_cluster.py", 40, ("argocd/templates/*", "kustomize/environments/*")),
     Scenario("test_compose.py", 60, ("deploy/compose/*", "Dockerfile"), group=RELEASES),
     Scenario(
-        "test_disruption.py", 60, (CHART, "app/front", "app/gunicorn_conf.py"), group=RELEASES
+        "test_disruption.py", 60, (CHART, "app/front/*", "app/gunicorn_conf.py"), group=RELEASES
     ),
     Scenario(
         "test_delivery_walkthrough.py", 240,
