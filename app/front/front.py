@@ -146,10 +146,12 @@ class Front:
                 connection.transport.write(data)
                 connection.sent()
             except Exception as error:
-                # A fault with one connection must not cost the others their responses.
-                connection.transport.abort()
-                context = {"message": "a response was not sent", "exception": error}
-                self.loop.call_exception_handler(context)
+                self._give_up(connection, "a response was not sent", error)
+
+    def _give_up(self, connection: Connection, message: str, error: Exception) -> None:
+        """Close a connection: a fault with it must not cost the others their turn."""
+        connection.transport.abort()
+        self.loop.call_exception_handler({"message": message, "exception": error})
 
     def go_on_later(self, connection: Connection) -> None:
         """Take what a client sent ahead when those had their turn who did not."""
@@ -160,7 +162,11 @@ class Front:
     def _go_on(self) -> None:
         end = time.perf_counter() + AHEAD_SECONDS
         for _ in range(len(self._ahead)):
-            self._ahead.popleft().go_on()
+            connection = self._ahead.popleft()
+            try:
+                connection.go_on()
+            except Exception as error:
+                self._give_up(connection, "what came ahead was not read", error)
             if time.perf_counter() > end:
                 break
         if self._ahead:

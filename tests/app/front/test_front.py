@@ -48,6 +48,25 @@ def test_a_fault_with_one_connection_costs_no_other_its_response(service: Servic
     assert len(said) == 2
 
 
+def test_a_fault_with_one_connection_costs_no_other_its_turn(service: Service) -> None:
+    said: list[dict[str, Any]] = []
+
+    async def take() -> list[Waiting]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        front = Front(lambda *_: [], service)
+        connections = [Waiting(OSError(107, "gone")), Waiting(), Waiting(ValueError()), Waiting()]
+        for connection in connections:
+            front.go_on_later(connection)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return connections
+
+    connections = asyncio.run(take())
+    assert [each.has_gone_on for each in connections] == [False, True, False, True]
+    assert [each.transport.is_aborted for each in connections] == [True, False, True, False]
+    assert len(said) == 2
+
+
 def test_a_refused_request_is_gone_without_a_garbage_collection(service: Service) -> None:
     def refuse() -> None:
         refused = RequestError(400, "malformed-request", "Malformed request", "no request")

@@ -28,7 +28,7 @@ class Transport:
 
 
 class Waiting:
-    """Notes what becomes of its request; with `fault`, sending fails."""
+    """Notes what becomes of its request; with `fault`, sending and going on fail."""
 
     state = "work"
 
@@ -37,6 +37,7 @@ class Waiting:
         self.request: Request | None = None
         self.work: Future[Any] | None = None
         self.status = 0
+        self.has_gone_on = False
         self._fault = fault
 
     def reply(self, reply: Reply) -> None:
@@ -44,7 +45,10 @@ class Waiting:
         self.status = reply.status
 
     def go_on(self) -> None:
-        """Nothing came ahead."""
+        """Called by the front."""
+        if self._fault is not None:
+            raise self._fault
+        self.has_gone_on = True
 
     def sent(self) -> None:
         """Called by the front."""
