@@ -12,15 +12,13 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING
 
+from app.front.memory import BACKLOG
 from app.variables import refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from app.settings import Settings
-
-# Connections that wait for a worker.
-BACKLOG = 2048
 
 
 def open_sockets(settings: Settings) -> list[socket.socket]:

@@ -17,7 +17,6 @@ from app.model import engine as engines
 from app.model import manifest as manifests
 from app.model.background import read_background
 from app.model.bundle import Bundle, verify
-from app.model.contract import Contract
 from app.model.examples import example_row, without_example
 from app.model.explainer import Explainer
 from app.model.validation import Validator
@@ -59,8 +58,7 @@ class Service:
         """
         self.settings = settings
         self.bundle = bundle
-        described = manifests.verify(bundle.manifest)
-        self.contract = Contract.from_manifest(bundle.manifest)
+        described, self.contract = manifests.verify(bundle.manifest)
         self.engine = engines.load(bundle, self.contract)
         background = read_background(bundle, self.contract)
         explainer = None

@@ -26,6 +26,8 @@ WRITE_SECONDS = 30.0
 LINGER_SECONDS = 2.0
 # Responses that wait for their client, per connection, before its next request is looked at.
 WRITE_BUFFER_BYTES = 65_536
+# Connections that wait for a worker, in the kernel.
+BACKLOG = 2048
 # Per worker; most are idle connections of proxies, at a few kilobytes each.
 MAX_CONNECTIONS = 2000
 # Those beyond it are told so, up to as many; others are closed without a word.

@@ -67,8 +67,8 @@ class Reading:
     def reset(self) -> None:
         """Forget the request, and release what it held."""
         if self._held:
-            self._bounds.memory.take(-self._held)
-        self._held = self._body_left = self._silent = self._chunks = 0
+            self.drop_body()
+        self._body_left = self._silent = self._chunks = 0
         self._target = self._last = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: bytes | bytearray = b""

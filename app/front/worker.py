@@ -15,7 +15,7 @@ from gunicorn import glogging
 from gunicorn.workers import base
 
 from app.front.http1 import Http1
-from app.front.memory import return_freed_bodies
+from app.front.memory import BACKLOG, return_freed_bodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +28,8 @@ CLOSE_INTERVAL_SECONDS = 0.1
 # How often bodies, and connections, are looked at that take too long.
 BODY_INTERVAL_SECONDS = 0.05
 SWEEP_INTERVAL_SECONDS = 1.0
-# Connections that wait for a worker, and those that one takes in a turn of its loop, in which
-# nobody else is answered.
-BACKLOG, ACCEPTED_PER_TURN = 2048, 32
+# Connections that a worker takes in a turn of its loop, in which nobody else is answered.
+ACCEPTED_PER_TURN = 32
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 FILE = "background.json"
 # The manifest's entry of a bundle that explains.
 KEY = "explain"
-# Of each background row: two orders, each with its reverse, so that their error can be estimated.
-MIN_PERMUTATIONS = 4
 
 
 @dataclass(frozen=True)

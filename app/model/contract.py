@@ -131,12 +131,17 @@ class Contract:
     def from_manifest(cls, manifest: dict[str, Any]) -> Contract:
         """Raises BundleRefusedError if the manifest's inputs, output or rows are invalid."""
         parts = read(_Parts, manifest, WHAT)
-        rows = parts.rows or Rows()
-        for feature in parts.inputs:
+        return cls.of(parts.inputs, parts.output, parts.rows)
+
+    @classmethod
+    def of(cls, inputs: tuple[Feature, ...], output: Output, rows: Rows | None) -> Contract:
+        """From what a manifest says. Raises BundleRefusedError if the parts contradict."""
+        rows = rows or Rows()
+        for feature in inputs:
             _verify_feature(feature)
-        _require_distinct("inputs", [feature.name for feature in parts.inputs])
-        _verify_output(parts.output)
-        return cls(parts.inputs, parts.output, rows.form, rows.ignored, rows.extra)
+        _require_distinct("inputs", [feature.name for feature in inputs])
+        _verify_output(output)
+        return cls(inputs, output, rows.form, rows.ignored, rows.extra)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 Dtype = Literal["float", "integer", "boolean", "string", "datetime"]
 Rule = Literal["allow", "refuse"]
 Unseen = Literal["pass", "refuse"]
-DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 # The code of a text that is none of the categories: no encoder's category has it.
 UNSEEN_CODE = -1.0
 MISSING = float("nan")

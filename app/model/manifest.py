@@ -64,11 +64,15 @@ class Distribution(Struct, frozen=True):
             raise invalid(WHAT, f"{expected} ratios of {self.name!r}", str(bins))
 
 
+# Of each background row: two orders, each with its reverse, so that their error can be estimated.
+MIN_PERMUTATIONS = 4
+
+
 class Explain(Struct, frozen=True):
     """How explanations use the background in the bundle."""
 
     rows: Annotated[int, Meta(ge=1)]
-    permutations: Annotated[int, Meta(ge=4, multiple_of=2)]
+    permutations: Annotated[int, Meta(ge=MIN_PERMUTATIONS, multiple_of=2)]
     additive: bool
 
 
@@ -94,10 +98,10 @@ class Manifest(Struct, frozen=True, kw_only=True):
     prediction_reference: Distribution | None = None
 
 
-def verify(document: dict[str, Any]) -> Manifest:
-    """The manifest as typed values. Raises BundleRefusedError if it means nothing."""
+def verify(document: dict[str, Any]) -> tuple[Manifest, Contract]:
+    """The manifest as typed values, and its contract. Raises BundleRefusedError without one."""
     manifest = read(Manifest, document, WHAT)
-    Contract.from_manifest(document)
+    contract = Contract.of(manifest.inputs, manifest.output, manifest.rows)
     features = {feature.name: feature for feature in manifest.inputs}
     for entry in manifest.reference or ():
         entry.verify()
@@ -105,7 +109,7 @@ def verify(document: dict[str, Any]) -> Manifest:
             _verify_reference(entry, features[entry.name])
     if manifest.prediction_reference is not None:
         _verify_predictions(manifest.prediction_reference, manifest.output)
-    return manifest
+    return manifest, contract
 
 
 def _verify_reference(entry: Distribution, feature: Feature) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from app.errors import RequestError
-from app.model.background import MIN_PERMUTATIONS, Background, encode_background, explained_features
+from app.model.background import Background, encode_background, explained_features
 from app.model.bundle import canonical
 from app.model.explainer import (
     MAX_EVALUATIONS,
@@ -22,6 +22,7 @@ from app.model.explainer import (
     explained_numbers,
 )
 from app.model.gaps import taken
+from app.model.manifest import MIN_PERMUTATIONS
 from modelctl.errors import ModelctlError
 from modelctl.packaging.additivity import is_additive
 from modelctl.packaging.alignment import listed

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from app.model.contract import Contract, Output
 from app.model.converters import MAX_FLOAT
 from app.model.examples import PLACEHOLDERS, example_row
-from app.model.feature import DTYPES, Feature
+from app.model.feature import Dtype, Feature
 from app.model.validation import Validator
 from app.openapi.examples import MAX_EXAMPLE_BYTES, example_bodies, small_examples
 from tests.app.protocols.test_native import post
@@ -80,7 +80,7 @@ def test_the_example_of_a_feature_is_valid(feature: Feature, expected: Any) -> N
 
 
 def test_every_dtype_has_a_placeholder() -> None:
-    assert set(PLACEHOLDERS) >= set(DTYPES)
+    assert set(PLACEHOLDERS) >= set(get_args(Dtype))
 
 
 def bodies(columns: int) -> dict[str, Any]:
