@@ -176,6 +176,8 @@ down: ## stop the sandbox and remove it; keep logs and caches
 
 .PHONY: generate
 generate: $(VENV) ## generate the chart's schema, README, recipes and golden renders, and the dashboards
+	$(BIN)/python -m grpc_tools.protoc -I app/protocols/grpc/protos --include_imports \
+	  --descriptor_set_out=app/protocols/grpc/descriptors.binpb app/protocols/grpc/protos/*.proto
 	$(BIN)/python -m modelctl.docs
 	$(BIN)/python -m dashboards
 	$(PYTHON) -m tools build helm-schema helm-docs helm4

@@ -58,13 +58,13 @@ def v1_models(service: Service, _request: Request, _outcome: Outcome) -> Reply:
 
 def v1_status(service: Service, request: Request, _outcome: Outcome) -> Reply:
     """GET /v1/models/<model>: whether it is ready."""
-    _require_loaded_model(service, request)
+    service.v2.require_loaded(request.arguments)
     return service.v1.status(ready=service.is_accepting)
 
 
 def v1_predict(service: Service, request: Request, outcome: Outcome) -> Reply:
     """POST /v1/models/<model>:predict."""
-    _require_loaded_model(service, request)
+    service.v2.require_loaded(request.arguments)
     return service.answer(
         _protocol_body(service, request), request.deadline, outcome, service.v1.read
     )
@@ -72,14 +72,14 @@ def v1_predict(service: Service, request: Request, outcome: Outcome) -> Reply:
 
 def v1_explain(service: Service, request: Request, outcome: Outcome) -> Reply:
     """POST /v1/models/<model>:explain."""
-    _require_loaded_model(service, request)
+    service.v2.require_loaded(request.arguments)
     read = service.explanations.reader(service.v1.read)
     return service.answer(_protocol_body(service, request), request.deadline, outcome, read)
 
 
 def v2_server(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     """GET /v2: name, version and extensions of this server."""
-    return service.v2.server(__version__)
+    return json_reply(service.v2.server(__version__))
 
 
 def v2_live(_service: Service, _request: Request, _outcome: Outcome) -> Reply:
@@ -94,19 +94,20 @@ def v2_ready(service: Service, _request: Request, _outcome: Outcome) -> Reply:
 
 def v2_metadata(service: Service, request: Request, _outcome: Outcome) -> Reply:
     """GET /v2/models/<model>[/versions/<version>]: inputs and outputs."""
-    _require_loaded_model(service, request)
-    return service.v2.metadata(service.engine.name)
+    service.v2.require_loaded(request.arguments)
+    return json_reply(service.v2.metadata(service.engine.name))
 
 
 def v2_model_ready(service: Service, request: Request, _outcome: Outcome) -> Reply:
     """GET /v2/models/<model>[/versions/<version>]/ready."""
-    _require_loaded_model(service, request)
-    return service.v2.model_ready(ready=service.is_accepting)
+    service.v2.require_loaded(request.arguments)
+    ready = service.is_accepting
+    return json_reply({"name": service.v2.name, "ready": ready}, 200 if ready else 503)
 
 
 def v2_infer(service: Service, request: Request, outcome: Outcome) -> Reply:
     """POST /v2/models/<model>[/versions/<version>]/infer, with or without binary tensors."""
-    _require_loaded_model(service, request)
+    service.v2.require_loaded(request.arguments)
     header_length = request.headers.get(HEADER.lower())
     return service.answer(
         _protocol_body(service, request),
@@ -114,15 +115,6 @@ def v2_infer(service: Service, request: Request, outcome: Outcome) -> Reply:
         outcome,
         lambda body: service.v2.read(body, header_length),
     )
-
-
-def _require_loaded_model(service: Service, request: Request) -> None:
-    """Raises RequestError 404 unless the URL names the loaded model and, if any, its version."""
-    loaded = {"model": service.v2.name, "version": service.version}
-    for word, name in request.arguments.items():
-        if name != loaded[word]:
-            detail = f"expected {word} {loaded[word]!r}, found {name[:100]!r}"
-            raise RequestError(404, f"unknown-{word}", f"Unknown {word}", detail)
 
 
 def _protocol_body(service: Service, request: Request) -> bytes:

@@ -6,6 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from app import inflate
+from app.protocols.grpc import framing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,8 +30,19 @@ class Request:
     # The error of a request refused before routing: malformed, too slow, too large, too many. Any
     # other error is a fault of the service.
     refused: Exception | None = None
+    version: str = "1.1"
     # When the request was complete: queueing counts from here, a slow client's time does not.
     received: float = field(default_factory=time.perf_counter)
+
+    @property
+    def is_grpc(self) -> bool:
+        """Whether it is a call of gRPC, in messages of protobuf."""
+        return self.version == "2" and self.media_type in framing.CONTENT_TYPES
+
+    def max_body_bytes(self, limit: int) -> int:
+        """A bound of the size of the body once it is decoded, without decoding it."""
+        bound = framing.max_message_bytes if self.is_grpc else inflate.max_decoded_bytes
+        return bound(self.headers, len(self.body), limit)
 
     @property
     def media_type(self) -> str:

@@ -36,6 +36,9 @@ class Reply:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     request_id: str = ""
+    # Fields after the body, where there is such a thing (HTTP/2). With an empty body nothing comes
+    # between the head and them.
+    trailers: dict[str, str] | None = None
 
     def fields(self) -> dict[str, str]:
         """Every header of the response except the length, which the server adds."""

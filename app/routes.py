@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from app import grpc_routes
 from app.errors import RequestError
 from app.observability.outcome import Outcome
 from app.observability.trace_context import HEADER, parse
@@ -36,8 +37,19 @@ from app.protocol_routes import (
     v2_ready,
     v2_server,
 )
+from app.protocols.grpc import reflection, status
 from app.responses import Reply, json_reply, problem
-from app.urls import UNMATCHED, URLS, V2_MODEL, Url
+from app.urls import (
+    GRPC_INFERENCE,
+    GRPC_URLS,
+    HEALTH,
+    INFER,
+    REFLECTION,
+    UNMATCHED,
+    URLS,
+    V2_MODEL,
+    Url,
+)
 
 if TYPE_CHECKING:
     from app.request import Request
@@ -137,6 +149,19 @@ WORK: dict[str, Work] = {
     **{f"{path}/infer": v2_infer for path in V2_MODEL},
 }
 ROUTES = tuple(Route(url, WORK[url.path]) for url in URLS)
+GRPC_WORK: dict[str, Work] = {
+    INFER: grpc_routes.infer,
+    f"/{GRPC_INFERENCE}/ServerLive": grpc_routes.server_live,
+    f"/{GRPC_INFERENCE}/ServerReady": grpc_routes.server_ready,
+    f"/{GRPC_INFERENCE}/ServerMetadata": grpc_routes.server_metadata,
+    f"/{GRPC_INFERENCE}/ModelReady": grpc_routes.model_ready,
+    f"/{GRPC_INFERENCE}/ModelMetadata": grpc_routes.model_metadata,
+    HEALTH: grpc_routes.health,
+    **dict.fromkeys(REFLECTION, grpc_routes.reflect),
+}
+GRPC_ROUTES = {url.path: Route(url, GRPC_WORK[url.path]) for url in GRPC_URLS}
+# Methods that answer every message of a call when it comes, by the function that does so.
+CONVERSATIONS = dict.fromkeys(REFLECTION, reflection.answer)
 
 
 def answer(service: Service, route: Route, request: Request) -> Reply:
@@ -167,36 +192,57 @@ def run_work(service: Service, route: Route, request: Request) -> tuple[Outcome,
     try:
         reply = _admitted_work(route, request)(service, request, outcome)
         outcome.kind = "ok"
+        outcome.status = reply.status
     except RequestError as error:
         # Nobody reads it, and its frames would keep the whole request until a garbage collection.
         error.__traceback__ = None
         outcome.kind = error.kind
         outcome.errors, outcome.reason = error.errors, error.reason
-        reply = problem(
-            error,
-            request_id,
-            with_error=route.url.is_open_protocol,
-            example=service.examples.get(route.url.path),
-        )
+        reply = _refusal(service, route, error, request_id)
+        outcome.status = error.status
     except Exception as error:
         outcome.failure = error
-        reply = problem(_internal_error(), request_id, with_error=route.url.is_open_protocol)
+        reply = _refusal(service, route, _internal_error(), request_id)
     reply.request_id = request_id
     if outcome.traced and outcome.trace is not None:
         reply.headers[RESPONSE_HEADER] = header(outcome.trace)
-    outcome.status = reply.status
     outcome.seconds = time.perf_counter() - request.received
     return outcome, reply
 
 
-def unmatched_route(error: Exception, path: str) -> Route:
+def _refusal(service: Service, route: Route, error: RequestError, request_id: str) -> Reply:
+    """The reply of a request that gets no answer."""
+    if route.url.is_grpc:
+        return status.failed(error, request_id)
+    return problem(
+        error,
+        request_id,
+        with_error=route.url.is_open_protocol,
+        example=service.examples.get(route.url.path),
+    )
+
+
+def unmatched_route(error: Exception, path: str, *, is_grpc: bool = False) -> Route:
     """A route that raises the error, for requests that match no other."""
 
     def work(_service: Service, _request: Request, _outcome: Outcome) -> Reply:
         raise error
 
     is_open_protocol = path.startswith(("/v1/", "/v2/"))
-    return Route(Url(UNMATCHED, is_open_protocol=is_open_protocol), work)
+    return Route(Url(UNMATCHED, is_open_protocol=is_open_protocol, is_grpc=is_grpc), work)
+
+
+def call_route(service: Service, request: Request) -> Route:
+    """The route of a call of gRPC, or one that raises the error of what is none."""
+    route = GRPC_ROUTES.get(request.path)
+    if request.refused is not None and route is None:
+        return unmatched_route(request.refused, request.path, is_grpc=True)
+    if route is None or request.method != "POST" or request.port == service.settings.metrics_port:
+        missing = RequestError(
+            501, "unknown-method", "Unknown method", f"no method {request.path[:200]!r}"
+        )
+        return unmatched_route(missing, request.path, is_grpc=True)
+    return route
 
 
 def options_route() -> Route:

@@ -27,6 +27,7 @@ from app.openapi import document as openapi
 from app.openapi import page as docs_page
 from app.openapi.examples import example_bodies, small_examples
 from app.protocols.explanations import Explanations
+from app.protocols.grpc.inference import Inference
 from app.protocols.invocations import Invocations
 from app.protocols.native import Native
 from app.protocols.rows import RowReader
@@ -77,6 +78,7 @@ class Service:
         self.invocations = Invocations(self.version, rows, *common)
         self.v1 = V1(self.name, self.version, *common)
         self.v2 = V2(self.name, self.version, *common)
+        self.grpc = Inference(self.v2)
         row = example_row(self.contract)
         tensors = self.v2.describe_tensors()
         bodies = example_bodies(self.contract, row, tensors["inputs"])

@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from app.front import memory, wsgi
 from app.front.memory import Bounds, Memory
-from app.inflate import max_decoded_bytes
-from app.routes import Route, answer, prediction_routes, record_outcome, run_work, unmatched_route
+from app.routes import (
+    CONVERSATIONS,
+    Route,
+    answer,
+    call_route,
+    prediction_routes,
+    record_outcome,
+    run_work,
+    unmatched_route,
+)
 
 if TYPE_CHECKING:
     from app.front.connection import Connection
@@ -39,6 +47,7 @@ class Front:
         self._service = service
         self._metrics_port = service.settings.metrics_port
         self._routes = prediction_routes(service)
+        self.conversations = CONVERSATIONS
         # Targets as they are sent -> paths, of what is asked most.
         self.paths = {path.encode(): path for path in self._routes}
         self._thread: ThreadPoolExecutor | None = None
@@ -85,6 +94,13 @@ class Front:
     # -- requests
     def handle(self, connection: Connection, request: Request) -> None:
         """Answer a request, now or later."""
+        if request.is_grpc:
+            route = call_route(self._service, request)
+            if route.url.predicts:
+                self._predict(connection, route, request)
+            else:
+                connection.reply(answer(self._service, route, request))
+            return
         match = None
         if request.method == "POST" and request.port != self._metrics_port:
             match = self._routes.get(request.path)
@@ -101,7 +117,7 @@ class Front:
     def _predict(self, connection: Connection, route: Route, request: Request) -> None:
         service = self._service
         if request.refused is None:
-            size = max_decoded_bytes(request.headers, len(request.body), self.bounds.max_body_bytes)
+            size = request.max_body_bytes(self.bounds.max_body_bytes)
             if service.expected_seconds(size, explains=route.url.explains) > INLINE_SECONDS:
                 request.refused = service.in_flight.refusal()
                 if request.refused is None:

@@ -6,11 +6,13 @@ all. Unknown parameters are ignored, except those that would move or change the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from app.errors import RequestError
 from app.model.converters import json_type
 from app.model.validation import MAX_ERRORS
 from app.protocols.call import Call
@@ -24,11 +26,13 @@ from app.protocols.frames import (
     split,
 )
 from app.protocols.inputs import Inputs
-from app.protocols.output_tensors import output_tensors
+from app.protocols.output_tensors import OutputTensor, output_tensors
 from app.protocols.tensors import BYTES, write_raw
-from app.responses import Reply, json_reply
+from app.responses import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from app.model.contract import Contract
     from app.model.prediction import Prediction
     from app.model.validation import Validator
@@ -46,6 +50,10 @@ class RequestedOutput:
     is_binary: bool
 
 
+# Writes the reply: the prediction, the outputs that were asked for, and the request's own id.
+Write = Callable[["Prediction", list[RequestedOutput], str | None], Reply]
+
+
 class V2:
     """V2 for one loaded model."""
 
@@ -57,19 +65,27 @@ class V2:
         self._inputs = Inputs(contract, validator, max_rows)
         self._outputs = {tensor.name: tensor for tensor in output_tensors(contract.output)}
 
-    def server(self, server_version: str) -> Reply:
-        """The reply to GET /v2."""
+    def server(self, server_version: str) -> dict[str, Any]:
+        """Name, version and extensions of this server."""
         extensions = ["binary_tensor_data"]
-        return json_reply({"name": SERVER, "version": server_version, "extensions": extensions})
+        return {"name": SERVER, "version": server_version, "extensions": extensions}
 
-    def metadata(self, engine: str) -> Reply:
-        """The reply to GET /v2/models/<name>: one input per feature."""
+    def metadata(self, engine: str) -> dict[str, Any]:
+        """The model and its tensors: one input per feature."""
         described = {
             "name": self.name,
             "versions": [self.version],
             "platform": PLATFORMS[engine],
         }
-        return json_reply({**described, **self.describe_tensors()})
+        return {**described, **self.describe_tensors()}
+
+    def require_loaded(self, named: Mapping[str, str]) -> None:
+        """Raises RequestError 404 unless `model` and, if it is not empty, `version` are loaded."""
+        loaded = {"model": self.name, "version": self.version}
+        for word, name in named.items():
+            if name != loaded[word] and (name or word == "model"):
+                detail = f"expected {word} {loaded[word]!r}, found {name[:100]!r}"
+                raise RequestError(404, f"unknown-{word}", f"Unknown {word}", detail)
 
     def describe_tensors(self) -> dict[str, list[dict[str, Any]]]:
         """Inputs and outputs with their datatypes and shapes."""
@@ -79,14 +95,18 @@ class V2:
         ]
         return {"inputs": self._inputs.describe(), "outputs": outputs}
 
-    def model_ready(self, *, ready: bool) -> Reply:
-        """The reply to GET /v2/models/<name>/ready."""
-        return json_reply({"name": self.name, "ready": ready}, 200 if ready else 503)
-
     def read(self, body: bytes, header_length: str | None) -> Call:
         """Read an inference body; `header_length` is the value of HEADER. Raises RequestError."""
         document, tail = split(body, header_length)
-        problems = Problems()
+        return self.read_document(document, tail, Problems(), self._write)
+
+    def read_document(
+        self, document: dict[str, Any], tail: bytes, problems: Problems, write: Write
+    ) -> Call:
+        """Read a request that is parsed; `tail` has the bytes of raw tensors. Raises RequestError.
+
+        `problems`: those found while it was parsed. `write` makes the reply.
+        """
         request_id = document.get("id")
         if request_id is not None and not isinstance(request_id, str):
             problems.add(("id",), f"expected a string, found {json_type(request_id)}")
@@ -95,10 +115,18 @@ class V2:
         tensors = read_tensors(document, tail, len(self._inputs), problems)
         batch = self._inputs.batch(tensors, input_names(document), problems)
 
-        def write(prediction: Prediction, _request_id: str) -> Reply:
-            return self._write(prediction, requested, request_id)
+        def reply(prediction: Prediction, _request_id: str) -> Reply:
+            return write(prediction, requested, request_id)
 
-        return Call(batch, write)
+        return Call(batch, reply)
+
+    def values(
+        self, prediction: Prediction, requested: list[RequestedOutput]
+    ) -> Iterator[tuple[OutputTensor, list[Any]]]:
+        """Each requested output, and its elements."""
+        for each in requested:
+            tensor = self._outputs[each.name]
+            yield tensor, tensor.read(prediction)
 
     def _requested_outputs(
         self, document: dict[str, Any], problems: Problems
@@ -135,15 +163,13 @@ class V2:
     ) -> Reply:
         outputs = []
         raw = []
-        for output_request in requested:
-            tensor = self._outputs[output_request.name]
-            values = tensor.read(prediction)
+        found = self.values(prediction, requested)
+        for output_request, (tensor, values) in zip(requested, found, strict=True):
             datatype = tensor.datatype
-            shape = [len(prediction.values), *tensor.shape]
             output: dict[str, Any] = {
-                "name": output_request.name,
+                "name": tensor.name,
                 "datatype": datatype,
-                "shape": shape,
+                "shape": [len(prediction.values), *tensor.shape],
             }
             if output_request.is_binary:
                 data = write_raw(datatype, values)

@@ -7,7 +7,7 @@ from app.observability.metrics import MAX_WAITING, REASONS, Metrics, ModelFacts,
 from app.observability.metrics.exposition import OPENMETRICS
 from app.observability.metrics.families import Family
 from app.settings import Settings
-from app.urls import UNMATCHED, URLS
+from app.urls import EVERY_URL, UNMATCHED
 
 PAGE = "docs/reference/metrics.md"
 # Of each sample model, in format 0.0.4 and in OpenMetrics; a test compares with what its service
@@ -26,7 +26,7 @@ def page() -> str:
     """The whole page."""
     listed = [value for value in vars(families).values() if isinstance(value, Family)]
     reasons = ", ".join(f"`{reason}`" for reason in [*dict.fromkeys(REASONS.values()), "other"])
-    paths = ", ".join(f"`{url.path}`" for url in URLS if url.predicts)
+    paths = ", ".join(f"`{url.path}`" for url in EVERY_URL if url.predicts)
     lines = [
         "# Metrics",
         "",

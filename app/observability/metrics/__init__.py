@@ -24,7 +24,7 @@ from app.observability.metrics.layout import SlotLayout
 from app.observability.metrics.shared_counters import SharedCounters, refusals
 from app.observability.metrics.shared_exemplars import SharedExemplars, write
 from app.observability.metrics.tally import FeatureTally, Tally
-from app.urls import OF_UNMATCHED, UNMATCHED, URLS
+from app.urls import EVERY_URL, OF_UNMATCHED, UNMATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -228,7 +228,7 @@ class Metrics:
     def _add_requests(self) -> None:
         add, manifest = self.layout.add, self._facts.manifest
         model = (str(manifest["name"]), str(manifest["version"]))
-        statuses = {url.path: url.statuses for url in URLS} | {UNMATCHED: OF_UNMATCHED}
+        statuses = {url.path: url.statuses for url in EVERY_URL} | {UNMATCHED: OF_UNMATCHED}
         self._requests = {
             (path, status): add(families.REQUESTS, path, str(status), *model)
             for path, listed in statuses.items()
@@ -240,7 +240,9 @@ class Metrics:
         }
         # A model that is not explained only refuses: no histogram of its own for that.
         is_explained = manifest.get(EXPLAIN) is not None
-        predicting = [url.path for url in URLS if url.predicts and url.explains <= is_explained]
+        predicting = [
+            url.path for url in EVERY_URL if url.predicts and url.explains <= is_explained
+        ]
         self._durations = {path: add(families.DURATION, path) for path in predicting}
         self._other_duration = add(families.DURATION, OTHER)
         self._queue_wait = add(families.QUEUE_WAIT)
