@@ -70,6 +70,16 @@ class Validator:
             raise contract_error(errors)
         return self._encoded(encoded)
 
+    def valid_rows(self, rows: list[list[Any]]) -> Batch | None:
+        """A Batch of rows with a value for each feature; None if any is invalid."""
+        convert = self._converters
+        try:
+            return self._encoded(
+                [[each(value) for each, value in zip(convert, row, strict=True)] for row in rows]
+            )
+        except ValueError:
+            return None
+
     def column(
         self,
         name: str,

@@ -43,6 +43,7 @@ class Inputs:
     def __init__(self, contract: Contract, validator: Validator, max_rows: int) -> None:
         self._features = {feature.name: feature for feature in contract.inputs}
         self._is_numeric = all(f.dtype not in ("string", "datetime") for f in contract.inputs)
+        self._has_booleans = any(f.dtype == "boolean" for f in contract.inputs)
         self._validator = validator
         self._max_rows = max_rows
 
@@ -63,11 +64,8 @@ class Inputs:
         """
         is_readable = self._rows_agree(tensors, problems)
         if len(tensors) == 1 and self._is_matrix(tensors[0]):
-            columns = self._from_matrix(tensors[0], problems, is_readable=is_readable)
-        else:
-            columns = self._from_columns(tensors, names, problems, is_readable=is_readable)
-        problems.raise_if_any()
-        return self._validator.assemble(columns)
+            return self._from_matrix(tensors[0], problems, is_readable=is_readable)
+        return self._from_columns(tensors, names, problems, is_readable=is_readable)
 
     def _rows_agree(self, tensors: list[Tensor], problems: Problems) -> bool:
         """Whether all tensors have the same, allowed number of rows, so that data may be read."""
@@ -89,9 +87,7 @@ class Inputs:
         is_feature = tensor.name in self._features and len(self._features) > 1
         return self._is_numeric and len(tensor.shape) == 2 and not is_feature
 
-    def _from_matrix(
-        self, tensor: Tensor, problems: Problems, *, is_readable: bool
-    ) -> list[list[Any]]:
+    def _from_matrix(self, tensor: Tensor, problems: Problems, *, is_readable: bool) -> Batch:
         loc = ("inputs", tensor.name)
         width = len(self._features)
         if tensor.shape[1] != width:
@@ -103,10 +99,14 @@ class Inputs:
                 (*loc, "datatype"), f"expected a numeric datatype, found {tensor.datatype}"
             )
             is_readable = False
-        values = tensor.values(problems) if is_readable else None
-        if values is None:
-            return []
-        return [
+        # None: a problem says why.
+        values = (tensor.values(problems) if is_readable else None) or []
+        if not problems.errors and not self._has_booleans:
+            rows = [values[start : start + width] for start in range(0, len(values), width)]
+            batch = self._validator.valid_rows(rows)
+            if batch is not None:
+                return batch
+        columns = [
             self._validator.column(
                 feature.name,
                 _json_values(feature, values[index::width]),
@@ -115,10 +115,12 @@ class Inputs:
             )
             for index, feature in enumerate(self._features.values())
         ]
+        problems.raise_if_any()
+        return self._validator.assemble(columns)
 
     def _from_columns(
         self, tensors: list[Tensor], names: set[str], problems: Problems, *, is_readable: bool
-    ) -> list[list[Any]]:
+    ) -> Batch:
         columns: dict[str, list[Any]] = {}
         for tensor in tensors:
             feature = self._features.get(tensor.name)
@@ -139,7 +141,8 @@ class Inputs:
         for name in self._features if names and not unclear else ():
             if name not in names:
                 problems.add(("inputs", name), "missing")
-        return [columns[name] for name in self._features if name in columns]
+        problems.raise_if_any()
+        return self._validator.assemble([columns[name] for name in self._features])
 
     def _is_acceptable(self, tensor: Tensor, feature: Feature, problems: Problems) -> bool:
         """Whether datatype and shape of a tensor suit its feature; adds errors if not."""

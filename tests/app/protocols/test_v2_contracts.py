@@ -37,7 +37,7 @@ REGRESSOR = Output("regressor", "y", None, probabilities=False)
 
 def test_booleans_and_integers_come_as_columns_or_in_one_matrix() -> None:
     protocol = make(MIXED, REGRESSOR)
-    announced = json.loads(protocol.metadata("sklearn").body)
+    announced = protocol.metadata("sklearn")
     assert [entry["datatype"] for entry in announced["inputs"]] == ["BOOL", "INT64", "FP64"]
     assert announced["outputs"] == [{"name": "predict", "datatype": "FP64", "shape": [-1]}]
     columns = [
@@ -101,7 +101,7 @@ def test_labels_have_the_datatype_of_the_classes(
     classes: tuple[Any, ...], datatype: str, data: list[Any]
 ) -> None:
     protocol = make(MIXED[2:], Output("classifier", "y", classes, probabilities=False))
-    assert json.loads(protocol.metadata("onnx").body)["outputs"][0]["datatype"] == datatype
+    assert protocol.metadata("onnx")["outputs"][0]["datatype"] == datatype
     call = protocol.read(json.dumps({"inputs": [column("size", [1.0, 2.0])]}).encode(), None)
     document = json.loads(call.write(Prediction([classes[1], classes[0]], None), "r").body)
     assert document["outputs"][0] == {
