@@ -234,6 +234,10 @@ build-inputs: ## print the build arguments of the image of MODEL=..., from build
 bench: $(VENV) build/bundles/penguins/manifest.json ## compare our service with its peers: requests/s, latency, memory (needs wrk)
 	$(BIN)/python -m benchmarks.serving
 
+.PHONY: bench-grpc
+bench-grpc: $(VENV) build/bundles/penguins/manifest.json ## compare a call of gRPC with our HTTP path and with MLServer's gRPC (needs wrk)
+	$(BIN)/python -m benchmarks.calls
+
 .PHONY: bench-scale
 bench-scale: $(VENV) ## measure Argo CD with 100 models in three environments: time and memory
 	SCALE_MODELS=100 $(BIN)/python -m pytest tests/e2e/test_scale.py -v --capture=no
