@@ -36,6 +36,8 @@ class Reply:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     request_id: str = ""
+    # Fields after the body, in HTTP/2 alone: how gRPC says how a call went.
+    trailers: dict[str, str] | None = None
 
     def fields(self) -> dict[str, str]:
         """Every header of the response except the length, which the server adds."""
