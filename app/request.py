@@ -30,6 +30,7 @@ class Request:
     # The error of a request refused before routing: malformed, too slow, too large, too many. Any
     # other error is a fault of the service.
     refused: Exception | None = None
+    # Of HTTP.
     version: str = "1.1"
     # When the request was complete: queueing counts from here, a slow client's time does not.
     received: float = field(default_factory=time.perf_counter)

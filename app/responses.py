@@ -36,8 +36,8 @@ class Reply:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     request_id: str = ""
-    # Fields after the body, where there is such a thing (HTTP/2). With an empty body nothing comes
-    # between the head and them.
+    # Fields after the body, in HTTP/2 alone: how gRPC says how a call went. With an empty body
+    # nothing comes between the head and them.
     trailers: dict[str, str] | None = None
 
     def fields(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the front knows of a connection, whatever protocol it speaks."""
+"""What the front knows of its clients, whatever protocol they speak."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ if TYPE_CHECKING:
     from app.responses import Reply
 
 
-class Connection(Protocol):
-    """A client of the front."""
+class Exchange(Protocol):
+    """A request and its answer: of HTTP/1.1 a connection, of HTTP/2 a stream."""
 
-    state: str
-    transport: Any
     # The request that is being answered, and its prediction if that is the thread's.
     request: Request | None
     work: Future[Any] | None
@@ -24,14 +22,23 @@ class Connection(Protocol):
     def reply(self, reply: Reply) -> None:
         """Answer the request."""
 
+    def time_out_body(self) -> None:
+        """Refuse the request if the rest of its body is late."""
+
+
+class Connection(Protocol):
+    """A client of the front."""
+
+    transport: Any
+
+    def send(self) -> None:
+        """Give the transport what is answered."""
+
     def go_on(self) -> None:
         """Read what the client sent ahead."""
 
-    def sent(self) -> None:
-        """The answer is with the transport."""
+    def close_if_idle(self) -> None:
+        """Close the connection if it has no request."""
 
     def close_if_late(self, now: float, limits: Mapping[str, float]) -> None:
         """Close the connection if it has been in its state for longer than that allows."""
-
-    def time_out_body(self) -> None:
-        """Refuse the request if the rest of its body is late."""

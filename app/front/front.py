@@ -13,8 +13,10 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from app.admission import Deadline
 from app.front import memory, wsgi
 from app.front.memory import Bounds, Memory
+from app.request import Request
 from app.routes import (
     CONVERSATIONS,
     Route,
@@ -27,9 +29,11 @@ from app.routes import (
 )
 
 if TYPE_CHECKING:
-    from app.front.connection import Connection
+    from collections.abc import Callable
+
+    from app.errors import RequestError
+    from app.front.connection import Connection, Exchange
     from app.front.wsgi import Wsgi
-    from app.request import Request
     from app.service import Service
 
 # Longest prediction to run in the event loop, which blocks every other client for that long.
@@ -47,12 +51,14 @@ class Front:
         self._service = service
         self._metrics_port = service.settings.metrics_port
         self._routes = prediction_routes(service)
-        self.conversations = CONVERSATIONS
         # Targets as they are sent -> paths, of what is asked most.
         self.paths = {path.encode(): path for path in self._routes}
         self._thread: ThreadPoolExecutor | None = None
-        self._responses: list[tuple[Connection, bytes]] = []
+        # gRPC methods with streams: paths -> what answers one message, in a frame of gRPC.
+        self.conversations: dict[str, Callable[[bytes], bytes]] = dict(CONVERSATIONS)
+        self._answered: list[Connection] = []
         self._ahead: deque[Connection] = deque()
+        self._turn_end = 0.0
         settings = service.settings
         self.bounds = Bounds(
             settings.max_body_bytes,
@@ -62,8 +68,8 @@ class Front:
         # One for all connections: what is read is taken out before the loop turns.
         self.view = memoryview(bytearray(BUFFER_BYTES))
         self.connections: set[Connection] = set()
-        # Those with a body that is arriving.
-        self.receiving: set[Connection] = set()
+        # Requests with a body that is arriving.
+        self.receiving: set[Exchange] = set()
         self.loop = asyncio.get_event_loop()
         # The loop's time, as of the last look at the connections: exact enough for their limits.
         self.time = self.loop.time()
@@ -78,9 +84,13 @@ class Front:
         return count < memory.MAX_CONNECTIONS
 
     def discard(self, connection: Connection) -> None:
-        """Forget a connection that is closed, and what it waits for."""
+        """Forget a connection that is closed."""
         self.connections.discard(connection)
-        self.receiving.discard(connection)
+
+    def replace(self, connection: Connection, by: Connection) -> None:
+        """A connection turned out to speak another protocol."""
+        self.connections.discard(connection)
+        self.connections.add(by)
 
     @property
     def is_draining(self) -> bool:
@@ -92,14 +102,14 @@ class Front:
         self._service.is_draining = True
 
     # -- requests
-    def handle(self, connection: Connection, request: Request) -> None:
+    def handle(self, exchange: Exchange, request: Request) -> None:
         """Answer a request, now or later."""
         if request.is_grpc:
             route = call_route(self._service, request)
             if route.url.predicts:
-                self._predict(connection, route, request)
+                self._predict(exchange, route, request)
             else:
-                connection.reply(answer(self._service, route, request))
+                exchange.reply(answer(self._service, route, request))
             return
         match = None
         if request.method == "POST" and request.port != self._metrics_port:
@@ -107,27 +117,27 @@ class Front:
         if match is None:
             if request.refused is not None:
                 route = unmatched_route(request.refused, request.path)
-                connection.reply(answer(self._service, route, request))
+                exchange.reply(answer(self._service, route, request))
             else:
-                connection.reply(wsgi.call(self._application, request))
+                exchange.reply(wsgi.call(self._application, request))
             return
         route, request.arguments = match
-        self._predict(connection, route, request)
+        self._predict(exchange, route, request)
 
-    def _predict(self, connection: Connection, route: Route, request: Request) -> None:
+    def _predict(self, exchange: Exchange, route: Route, request: Request) -> None:
         service = self._service
         if request.refused is None:
             size = request.max_body_bytes(self.bounds.max_body_bytes)
             if service.expected_seconds(size, explains=route.url.explains) > INLINE_SECONDS:
                 request.refused = service.in_flight.refusal()
                 if request.refused is None:
-                    self._queue(connection, route, request)
+                    self._queue(exchange, route, request)
                     return
         outcome, reply = run_work(service, route, request)
         service.finish(outcome, predicted=True)
-        connection.reply(reply)
+        exchange.reply(reply)
 
-    def _queue(self, connection: Connection, route: Route, request: Request) -> None:
+    def _queue(self, exchange: Exchange, route: Route, request: Request) -> None:
         """Predict in the thread."""
         service = self._service
         if self._thread is None:
@@ -141,26 +151,31 @@ class Front:
                 return
             outcome, reply = work.result()
             record_outcome(service, route, outcome)
-            if connection.request is request:
-                connection.work = None
-                connection.reply(reply)
+            if exchange.request is request:
+                exchange.work = None
+                exchange.reply(reply)
 
-        connection.work = work
+        exchange.work = work
         work.add_done_callback(lambda work: self.loop.call_soon_threadsafe(done, work))
 
-    def write(self, connection: Connection, data: bytes) -> None:
-        """Send a response in the next turn of the loop, after this one's log lines are written."""
-        if not self._responses:
+    def record(self, error: RequestError, port: int) -> None:
+        """Count and log what is no request, and gets no response of its own."""
+        deadline = Deadline(self.bounds.max_timeout_ms)
+        request = Request("", "", port, {}, b"", deadline, refused=error)
+        answer(self._service, unmatched_route(error, ""), request)
+
+    def send_later(self, connection: Connection) -> None:
+        """Send responses in the next turn of the loop, after this one's log lines are written."""
+        if not self._answered:
             self.loop.call_soon(self._flush)
-        self._responses.append((connection, data))
+        self._answered.append(connection)
 
     def _flush(self) -> None:
-        responses, self._responses = self._responses, []
+        answered, self._answered = self._answered, []
         self._service.flush()
-        for connection, data in responses:
+        for connection in answered:
             try:
-                connection.transport.write(data)
-                connection.sent()
+                connection.send()
             except Exception as error:
                 self._give_up(connection, "a response was not sent", error)
 
@@ -176,30 +191,39 @@ class Front:
         self._ahead.append(connection)
 
     def _go_on(self) -> None:
-        end = time.perf_counter() + AHEAD_SECONDS
         for _ in range(len(self._ahead)):
             connection = self._ahead.popleft()
             try:
                 connection.go_on()
             except Exception as error:
                 self._give_up(connection, "what came ahead was not read", error)
-            if time.perf_counter() > end:
+            if not self.has_time():
                 break
         if self._ahead:
             self.loop.call_soon(self._go_on)
+
+    def has_time(self) -> bool:
+        """Whether this turn of the loop has time for more than one request of a connection."""
+        now = time.perf_counter()
+        if not self._turn_end:
+            self._turn_end = now + AHEAD_SECONDS
+            self.loop.call_soon(self._end_turn)
+        return now < self._turn_end
+
+    def _end_turn(self) -> None:
+        self._turn_end = 0.0
 
     # -- time
     def close_idle(self) -> None:
         """Close connections without a request."""
         for connection in list(self.connections):
-            if connection.state in ("idle", "closing"):
-                connection.transport.close()
+            connection.close_if_idle()
 
     def sweep_bodies(self) -> None:
         """Refuse bodies that are late."""
         self.time = self.loop.time()
-        for connection in list(self.receiving):
-            connection.time_out_body()
+        for exchange in list(self.receiving):
+            exchange.time_out_body()
 
     def sweep(self, keep_alive_seconds: float) -> None:
         """Close connections that have been silent for too long, and flush the metrics."""

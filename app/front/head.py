@@ -1,7 +1,7 @@
 """The head of a request: what is in it, and what must not be (RFC 9112).
 
-The bytes are read by llhttp, which refuses what is ambiguous: obs-fold, a bare CR, two lengths, a
-length beside a transfer coding. Here is what it leaves to a server.
+Those of HTTP/1.1 are read by llhttp, which refuses what is ambiguous: obs-fold, a bare CR, two
+lengths, a length beside a transfer coding. Here is what it leaves to a server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ KNOWN = {
     spelling.encode(): name
     for name in (
         "host", "user-agent", "accept", "accept-encoding", "connection", "content-type",
-        "content-length", "x-request-id", "traceparent", "x-request-timeout-ms",
+        "content-length", "x-request-id", "traceparent", "x-request-timeout-ms", "te",
+        "grpc-timeout", "grpc-accept-encoding",
     )
     for spelling in (name, name.title())
 }  # fmt: skip
@@ -47,31 +48,20 @@ class Head:
 
     def read_fields(self, fields: list[tuple[bytes, bytes]]) -> None:
         """Read the fields. Raises RequestError 400, 417, 501 or 505."""
-        headers = self.headers
-        for name, value in fields:
-            key = KNOWN.get(name) or name.decode("latin-1").lower()
-            text = value.decode("latin-1").rstrip(" \t")
-            if key in headers:
-                # RFC 9110, 5.3: several fields of a name are one list.
-                if key in SINGLE:
-                    raise malformed(f"expected one field {key}, found several")
-                text = f"{headers[key]},{text}"
-            headers[key] = text
+        self.headers = headers = collect(fields)
         if self.version not in ("1.1", "1.0"):
             raise version_not_supported(self.version)
         host = headers.get("host")
-        if host is None:
-            if self.version == "1.1":
-                raise malformed("expected a field Host")
-        elif not HOST.fullmatch(host):
-            raise malformed("expected a host and a port in the field Host")
+        if host is not None:
+            verify_host(host)
+        elif self.version == "1.1":
+            raise malformed("expected a field Host")
         if not FRAMING.isdisjoint(headers):
             self._verify_framing()
 
     def _verify_framing(self) -> None:
         headers = self.headers
-        if headers.get("expect", "100-continue").lower() != "100-continue":
-            raise expectation_failed()
+        verify_expectation(headers)
         if "websocket" in headers.get("upgrade", "").lower():
             raise malformed("expected a request without an upgrade to WebSocket")
         coding = headers.get("transfer-encoding", "chunked").strip().lower()
@@ -80,19 +70,48 @@ class Head:
         if "transfer-encoding" in headers and self.version == "1.0":
             raise malformed("expected HTTP/1.1 for a Transfer-Encoding")
 
-    def split_target(self) -> tuple[str, str]:
-        """Path, decoded, and query of the target, in origin or absolute form.
 
-        The path is text of which each character stands for a byte, as WSGI has it. Raises
-        RequestError 400.
-        """
-        if self.target == b"*":
-            return "*", ""
-        try:
-            url = httptools.parse_url(self.target)
-        except httptools.HttpParserInvalidURLError as error:
-            raise malformed("expected a path as the target") from error
-        path, query = url.path or b"/", url.query or b""
-        if b"%" in path:
-            path = unquote_to_bytes(path)
-        return path.decode("latin-1"), query.decode("latin-1")
+def collect(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Fields as names and values. Raises RequestError 400."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        key = KNOWN.get(name) or name.decode("latin-1").lower()
+        text = value.decode("latin-1").rstrip(" \t")
+        if key in headers:
+            # RFC 9110, 5.3: several fields of a name are one list.
+            if key in SINGLE:
+                raise malformed(f"expected one field {key}, found several")
+            # RFC 9113, 8.2.3: HTTP/2 may cut a cookie into pieces.
+            text = f"{headers[key]}{'; ' if key == 'cookie' else ','}{text}"
+        headers[key] = text
+    return headers
+
+
+def verify_host(host: str) -> None:
+    """Raises RequestError 400."""
+    if not HOST.fullmatch(host):
+        raise malformed("expected a host and a port in the field Host")
+
+
+def verify_expectation(headers: dict[str, str]) -> None:
+    """Raises RequestError 417."""
+    if headers.get("expect", "100-continue").lower() != "100-continue":
+        raise expectation_failed()
+
+
+def split_target(target: bytes) -> tuple[str, str]:
+    """Path, decoded, and query of a target, in origin or absolute form.
+
+    The path is text of which each character stands for a byte, as WSGI has it. Raises
+    RequestError 400.
+    """
+    if target == b"*":
+        return "*", ""
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError as error:
+        raise malformed("expected a path as the target") from error
+    path, query = url.path or b"/", url.query or b""
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    return path.decode("latin-1"), query.decode("latin-1")

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from app.admission import Deadline
 from app.errors import RequestError
 from app.front import refusals, response
+from app.front.head import split_target
+from app.front.http2.connection import Http2
+from app.front.http2.frames import PREFACE
 from app.front.memory import HEAD_SECONDS, MAX_CONNECTIONS, WRITE_BUFFER_BYTES, WRITE_SECONDS
 from app.front.reading import Reading
 from app.request import Request
@@ -40,6 +43,9 @@ class Http1(asyncio.BufferedProtocol):
         # Its prediction, if it is in the thread or waits for it.
         self.work: Future[Any] | None = None
         self._reading = Reading(front.bounds)
+        # Nothing is read yet, so that it may be HTTP/2.
+        self._is_fresh = True
+        self._response = b""
         self._keep_alive = True
         self._ahead = b""
         self._unread = 0
@@ -58,6 +64,7 @@ class Http1(asyncio.BufferedProtocol):
     def connection_lost(self, _exc: Exception | None) -> None:
         """Called by asyncio."""
         self.front.discard(self)
+        self.front.receiving.discard(self)
         if self.work is not None:
             self.work.cancel()
         self.request = None
@@ -76,6 +83,8 @@ class Http1(asyncio.BufferedProtocol):
             # would not see the response.
             return
         data = self.front.view[:size]
+        if self._is_fresh and not (data := self._without_preface(data)):
+            return
         if self.state == WORK:
             self._read_ahead(self._ahead + bytes(data))
             return
@@ -100,6 +109,32 @@ class Http1(asyncio.BufferedProtocol):
             self.go_on()
 
     # -- reading
+    def _without_preface(self, data: memoryview) -> memoryview:
+        """What is read first; nothing if it is, or may become, what HTTP/2 begins with."""
+        if self._ahead or data[:1] == PREFACE[:1]:
+            data = memoryview(self._ahead + bytes(data))
+            begun = min(len(data), len(PREFACE))
+            self._set_ahead(b"")
+            if data[:begun] == PREFACE[:begun]:
+                if begun == len(PREFACE):
+                    self._hand_over(data[begun:])
+                else:
+                    self._set_ahead(bytes(data))
+                    if self.state == IDLE:
+                        self.state, self.since = HEAD, self.front.time
+                return data[:0]
+            self.state = IDLE
+        self._is_fresh = False
+        return data
+
+    def _hand_over(self, data: memoryview) -> None:
+        """The client speaks HTTP/2."""
+        self._reading.close()
+        connection = Http2(self.front, self.transport)
+        self.front.replace(self, connection)
+        self.transport.set_protocol(connection)
+        connection.begin(bytes(data))
+
     def _take(self, data: memoryview) -> None:
         """Read on, until a request is complete or nothing is left."""
         reading = self._reading
@@ -156,7 +191,7 @@ class Http1(asyncio.BufferedProtocol):
             known = front.paths.get(head.target)
             if known is None:
                 try:
-                    path, query = head.split_target()
+                    path, query = split_target(head.target)
                 except RequestError as error:
                     refused = refused or error
             else:
@@ -169,7 +204,7 @@ class Http1(asyncio.BufferedProtocol):
 
     def _refuse(self, error: Exception) -> None:
         """Answer what is no request, or none that is read to its end, and close."""
-        self._keep_alive = False
+        self._keep_alive = self._is_fresh = False
         self.front.receiving.discard(self)
         self._reading.drop_body()
         self._hand_on(error)
@@ -185,10 +220,13 @@ class Http1(asyncio.BufferedProtocol):
         elif head is not None and head.version == "1.0":
             connection = "keep-alive"
         with_body = head is None or head.method != "HEAD"
-        self.front.write(self, response.encode(reply, connection, with_body=with_body))
+        self._response = response.encode(reply, connection, with_body=with_body)
+        self.front.send_later(self)
 
-    def sent(self) -> None:
-        """The response is with the transport."""
+    def send(self) -> None:
+        """Give the transport the response."""
+        self.transport.write(self._response)
+        self._response = b""
         self.request = None
         self._reading.reset()
         self.since = self.front.time
@@ -224,6 +262,11 @@ class Http1(asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
     # -- time
+    def close_if_idle(self) -> None:
+        """Close the connection if it has no request."""
+        if self.state in (IDLE, CLOSING):
+            self.transport.close()
+
     def close_if_late(self, now: float, limits: Mapping[str, float]) -> None:
         """Close the connection if it has been in its state for longer than that allows."""
         if not self._is_writable and now - self.since > WRITE_SECONDS:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from app.admission import overloaded_error
 from app.errors import RequestError
 
+MALFORMED = "malformed-request"
+
 
 def malformed(detail: str) -> RequestError:
     """400 for what is no HTTP request."""
-    return RequestError(400, "malformed-request", "Malformed request", detail)
+    return RequestError(400, MALFORMED, "Malformed request", detail)
 
 
 def head_too_large(detail: str) -> RequestError:

@@ -44,7 +44,7 @@ def _environ(request: Request) -> dict[str, Any]:
         "QUERY_STRING": request.query,
         "SERVER_NAME": "localhost",
         "SERVER_PORT": str(request.port),
-        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_PROTOCOL": f"HTTP/{request.version}",
         "CONTENT_TYPE": request.headers.get("content-type", ""),
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.version": (1, 0),

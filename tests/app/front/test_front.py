@@ -35,9 +35,10 @@ def test_a_fault_with_one_connection_costs_no_other_its_response(service: Servic
         asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
         front = Front(lambda *_: [], service)
         # A client that has gone, and whatever else.
-        connections = [Waiting(OSError(107, "gone")), Waiting(), Waiting(ValueError()), Waiting()]
-        for number, connection in enumerate(connections):
-            front.write(connection, b"%d" % number)
+        faults = (OSError(107, "gone"), None, ValueError(), None)
+        connections = [Waiting(fault, b"%d" % number) for number, fault in enumerate(faults)]
+        for connection in connections:
+            front.send_later(connection)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return connections

@@ -9,6 +9,7 @@ import pytest
 
 from app.errors import RequestError
 from app.front import memory
+from app.front.head import split_target
 from app.front.memory import Bounds, Memory
 from app.front.reading import Reading
 from tests.app.front.requests import BODY, HOST, JSON, chunked, get, post
@@ -121,7 +122,7 @@ def test_path_and_query_of_a_target(target: bytes, path: str, query: str) -> Non
     reader = Reader()
     reader.reading.feed(memoryview(get(path=target).replace(b"GET", b"OPTIONS")))
     assert reader.reading.head is not None
-    assert reader.reading.head.split_target() == (path, query)
+    assert split_target(reader.reading.head.target) == (path, query)
 
 
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)

@@ -30,15 +30,14 @@ class Transport:
 class Waiting:
     """Notes what becomes of its request; with `fault`, sending and going on fail."""
 
-    state = "work"
-
-    def __init__(self, fault: Exception | None = None) -> None:
+    def __init__(self, fault: Exception | None = None, answer: bytes = b"") -> None:
         self.transport: Any = Transport()
         self.request: Request | None = None
         self.work: Future[Any] | None = None
         self.status = 0
         self.has_gone_on = False
         self._fault = fault
+        self._answer = answer
 
     def reply(self, reply: Reply) -> None:
         """Answered in the loop."""
@@ -50,10 +49,14 @@ class Waiting:
             raise self._fault
         self.has_gone_on = True
 
-    def sent(self) -> None:
+    def send(self) -> None:
         """Called by the front."""
+        self.transport.write(self._answer)
         if self._fault is not None:
             raise self._fault
+
+    def close_if_idle(self) -> None:
+        """It is not idle."""
 
     def close_if_late(self, now: float, limits: Any) -> None:
         """It is never late."""

@@ -1,0 +1,200 @@
+"""One stream of HTTP/2: a request that arrives, and what answers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from app.admission import Deadline
+from app.errors import RequestError
+from app.front.http2.conversation import CONTENT_TYPE, Conversation
+from app.front.http2.sending import NOTHING
+from app.front.memory import MAX_SMALL_CHUNKS, MIN_CHUNK_BYTES
+from app.front.refusals import (
+    MALFORMED,
+    body_too_large,
+    chunks_too_small,
+    malformed,
+    slow_body,
+    too_much_memory,
+)
+from app.request import Request
+from app.responses import Reply
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from app.front.front import Front
+    from app.front.http2.heads import Head
+
+# gRPC's status of a fault in a function of ours.
+INTERNAL = {"grpc-status": "13", "grpc-message": "internal error"}
+
+
+class Owner(Protocol):
+    """The connection of a stream."""
+
+    front: Front
+    transport: Any
+    port: int
+
+    def respond(self, stream: Stream, reply: Reply) -> None:
+        """Send the answer of a stream, or the end of it."""
+
+    def converse(self, stream: Stream, data: bytes) -> None:
+        """Send an answer after which more may follow."""
+
+
+class Stream:
+    """One request; the front answers it."""
+
+    __slots__ = (
+        "_body", "_chunks", "_held", "_owner", "conversation", "credit", "deadline", "head", "id",
+        "is_answered", "is_ended", "padding", "pending", "received", "refused", "request", "since",
+        "trailers", "window", "work",
+    )  # fmt: skip
+
+    def __init__(self, owner: Owner, stream_id: int, head: Head, window: int, credit: int) -> None:
+        self._owner = owner
+        self.id = stream_id
+        self.head = head
+        self.deadline = Deadline(head.timeout_ms)
+        # What the client takes of the answer, and what it may send of the request.
+        self.window, self.credit = window, credit
+        self.request: Request | None = None
+        self.work: Future[Any] | None = None
+        self._body: bytes | bytearray = b""
+        self._held = self._chunks = self.received = self.padding = 0
+        # Whether the client has said all; whether the answer has begun.
+        self.is_ended = self.is_answered = False
+        self.refused: Exception | None = None
+        self.conversation: Conversation | None = None
+        # What waits to be sent.
+        self.pending, self.since = NOTHING, 0.0
+        self.trailers: bytes | None = None
+
+    @property
+    def transport(self) -> Any:
+        """That of its connection."""
+        return self._owner.transport
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether it is no request, so that it is reset after its answer."""
+        return isinstance(self.refused, RequestError) and self.refused.kind == MALFORMED
+
+    def begin(self) -> None:
+        """The head is here, and more will follow."""
+        front = self._owner.front
+        answer = front.conversations.get(self.head.path) if front.conversations else None
+        kind = self.head.headers.get("content-type", "")
+        if answer is not None and self.head.method == "POST" and kind.startswith(CONTENT_TYPE):
+            self.conversation = Conversation(answer)
+        front.receiving.add(self)
+
+    def take(self, data: bytes) -> None:
+        """A piece of the body."""
+        size = len(data)
+        self.received += size
+        head, bounds = self.head, self._owner.front.bounds
+        self._chunks += 1
+        if self.is_answered:
+            return
+        if head.length is not None and self.received > head.length:
+            self.refuse(malformed("expected a body of its Content-Length"))
+        elif self.received > bounds.max_body_bytes:
+            self.refuse(body_too_large(bounds.max_body_bytes))
+        elif self._chunks > MAX_SMALL_CHUNKS + self.received // MIN_CHUNK_BYTES:
+            self.refuse(chunks_too_small(MIN_CHUNK_BYTES))
+        elif not bounds.memory.take(size):
+            self.refuse(too_much_memory())
+        elif self.conversation is not None:
+            self._held += size
+            self._converse(data)
+        else:
+            self._held += size
+            self._append(data)
+
+    def _append(self, data: bytes) -> None:
+        if not self._body:
+            self._body = data
+            return
+        if isinstance(self._body, bytes):
+            self._body = bytearray(self._body)
+        self._body += data
+
+    def end(self) -> None:
+        """The client has said all."""
+        self.is_ended = True
+        if self.is_answered:
+            return
+        if self.head.length is not None and self.received != self.head.length:
+            self.refuse(malformed("expected a body of its Content-Length"))
+        elif self.conversation is not None and not self.conversation.is_whole:
+            self.refuse(malformed("expected whole messages"))
+        else:
+            self._hand_on(None)
+
+    def refuse(self, error: Exception) -> None:
+        """Answer without reading on."""
+        self.refused = error
+        self.release()
+        self._hand_on(error)
+
+    def _hand_on(self, refused: Exception | None) -> None:
+        front, head = self._owner.front, self.head
+        self.is_answered = True
+        front.receiving.discard(self)
+        self.request = request = Request(
+            head.method,
+            head.path,
+            self._owner.port,
+            head.headers,
+            bytes(self._body),
+            self.deadline,
+            head.query,
+            refused=refused,
+            version="2",
+        )
+        front.handle(self, request)
+
+    def _converse(self, data: bytes) -> None:
+        conversation = self.conversation
+        assert conversation is not None  # noqa: S101
+        try:
+            for answer in conversation.answers(data):
+                self._owner.converse(self, answer)
+        except RequestError as error:
+            self.refuse(error)
+        except Exception as error:
+            context = {"message": "a message was not answered", "exception": error}
+            self._owner.front.loop.call_exception_handler(context)
+            self.is_answered = True
+            self._owner.front.receiving.discard(self)
+            self.release()
+            self._owner.respond(self, Reply(200, b"", CONTENT_TYPE, trailers=INTERNAL))
+
+    def release(self) -> None:
+        """Release what is held, at once: whoever else is read in this turn needs it."""
+        if self._held:
+            self._owner.front.bounds.memory.take(-self._held)
+        self._held, self._body = 0, b""
+
+    def close(self) -> None:
+        """Nothing of it is waited for any more."""
+        self._owner.front.receiving.discard(self)
+        self.request = None
+        self.is_answered = True
+        if self.work is not None:
+            self.work.cancel()
+            self.work = None
+        self.release()
+
+    # -- the front
+    def reply(self, reply: Reply) -> None:
+        """Send the answer."""
+        self._owner.respond(self, reply)
+
+    def time_out_body(self) -> None:
+        """Refuse the request if the rest of its body is late."""
+        if self.deadline.remaining_seconds() < 0:
+            self.refuse(slow_body(self.deadline.timeout_ms))
