@@ -345,6 +345,17 @@ CATALOG: tuple[Tool, ...] = (
         flags="-X github.com/minio/minio/cmd.ReleaseTag={version}",
         cgo=False,
     ),
+    # What a server of HTTP/2 must do, for the tests of the front.
+    _command(
+        "h2spec",
+        "github.com/summerwind/h2spec",
+        "cmd/h2spec",
+        seconds=10,
+        version=("--version",),
+        prints="Version: {version} ",
+        flags="-X main.VERSION={version}",
+        cgo=False,
+    ),
     _command("fake-gcs-server", "github.com/fsouza/fake-gcs-server", seconds=120, cgo=False),
     _command(
         "cosign",
@@ -456,7 +467,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     # What the unit tests run.
     "unit": (
         *("prometheus", "helm4", "kustomize", "act", "yaml-reader"),
-        *("argocd", "rollout-validator"),
+        *("argocd", "rollout-validator", "h2spec"),
     ),
     # Prometheus for `make observe`, promtool for the tests of the rules, and what renders the rules
     # and the dashboards.

@@ -23,6 +23,7 @@ from app.front.http2.frames import (
     ConnectionFaultError,
 )
 from app.front.http2.session import Session
+from app.front.http2.streams import Streams
 from app.front.memory import HEAD_SECONDS, WRITE_SECONDS
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 # Between the announcement that a connection ends and its end, requests arrive that were on their
 # way (RFC 9113, 6.8).
 DRAIN_SECONDS = 0.5
+# What it costs more than a connection of HTTP/1.1.
+CONNECTION_BYTES = 4096
 # Frames, most of which are no requests, between two looks at the time.
 FRAMES_PER_LOOK = 32
 
@@ -44,11 +47,12 @@ class Http2(asyncio.BufferedProtocol):
     def __init__(self, front: Front, transport: Any) -> None:
         self.front, self.transport = front, transport
         port = transport.get_extra_info("sockname")[1]
-        self._session = Session(front, transport, port, self._send_later)
-        self._sending = self._session.sending
+        self._streams = Streams(front, transport, port, self._send_later)
+        self._session = Session(self._streams)
+        self._sending = self._streams.sending
         # What is not read yet, and what of that is counted.
         self._rest = b""
-        self._held = self._unread = 0
+        self._held = self._unread = self._base = 0
         # Whether that waits for the next turn, or for the rest of a frame.
         self._is_ahead = False
         self._is_answering = self._is_closing = False
@@ -61,7 +65,14 @@ class Http2(asyncio.BufferedProtocol):
     def begin(self, data: bytes) -> None:
         """Greet the client, and read what came with its preface."""
         self._session.greet()
-        self._read(data)
+        if self.front.bounds.memory.take(CONNECTION_BYTES):
+            self._base = CONNECTION_BYTES
+            self._read(data)
+        else:
+            self._fail(
+                ConnectionFaultError(ENHANCE_YOUR_CALM, "too much memory"),
+                refusals.too_much_memory(),
+            )
 
     # -- asyncio
     def get_buffer(self, _sizehint: int) -> memoryview:
@@ -87,6 +98,8 @@ class Http2(asyncio.BufferedProtocol):
         self._session.close()
         self._hold(0)
         self._hold_unread(0)
+        self.front.bounds.memory.take(-self._base)
+        self._base = 0
         self._rest = b""
 
     def pause_writing(self) -> None:
@@ -131,7 +144,7 @@ class Http2(asyncio.BufferedProtocol):
     def _read_frames(self, data: bytes) -> int:
         """Take what is here of frames; up to where. Raises ConnectionFaultError."""
         start, end = 0, len(data)
-        receive, count, last = self._session.receive, 0, self._session.requests
+        receive, count, last = self._session.receive, 0, self._streams.answered
         while end - start >= HEAD_BYTES:
             high, low, kind, flags, stream_id = HEAD.unpack_from(data, start)
             if high or low > MIN_FRAME_BYTES:
@@ -140,11 +153,11 @@ class Http2(asyncio.BufferedProtocol):
             if stop > end:
                 break
             count += 1
-            if (count > FRAMES_PER_LOOK or self._session.requests > last) and count > 1:
+            if (count > FRAMES_PER_LOOK or self._streams.answered > last) and count > 1:
                 if not self.front.has_time():
                     self._wait()
                     break
-                count, last = 1, self._session.requests
+                count, last = 1, self._streams.answered
             receive(kind, flags, stream_id & MAX_STREAM, data[start + HEAD_BYTES : stop])
             start = stop
         return start
@@ -161,7 +174,9 @@ class Http2(asyncio.BufferedProtocol):
         size = len(rest) + len(self._session.block)
         if size or self._held:
             self._hold(size)
-        is_cut = bool(size) and not self._is_ahead and rest[3:4] != b"\0"
+        # A body has a deadline of its own.
+        is_cut = bool(self._session.block) or (bool(rest) and rest[3:4] != b"\0")
+        is_cut = is_cut and not self._is_ahead
         if is_cut and not self._is_cut:
             self._cut_since = self.front.time
         self._is_cut = is_cut or not self._session.is_greeted
@@ -191,7 +206,7 @@ class Http2(asyncio.BufferedProtocol):
         sending, session = self._sending, self._session
         while True:
             if sending.waiting:
-                session.pump()
+                self._streams.pump()
             if not sending.out:
                 break
             out, sending.out = sending.out, []
@@ -205,8 +220,8 @@ class Http2(asyncio.BufferedProtocol):
     def _fail(self, fault: ConnectionFaultError, error: RequestError | None) -> None:
         """End the connection for a fault of the client."""
         if error is not None:
-            self.front.record(error, self._session.port)
-        self._say_goaway(self._session.last, fault.code, fault.detail)
+            self.front.record(error, self._streams.port)
+        self._say_goaway(self._streams.last, fault.code, fault.detail)
         self._finish()
 
     def _say_goaway(self, last: int, code: int, detail: str = "") -> None:
@@ -230,7 +245,7 @@ class Http2(asyncio.BufferedProtocol):
         self.transport.resume_reading()
 
     def _finish_if_done(self) -> None:
-        if not self._session.streams and not self._is_answering and not self._is_closing:
+        if not self._streams.open and not self._is_answering and not self._is_closing:
             self._finish()
 
     def close_if_idle(self) -> None:
@@ -250,7 +265,7 @@ class Http2(asyncio.BufferedProtocol):
             return
         elif not self._session.is_refusing:
             self._session.is_refusing = True
-            self._say_goaway(self._session.last, NO_ERROR)
+            self._say_goaway(self._streams.last, NO_ERROR)
         if not self._is_answering:
             self.send()
 
@@ -265,11 +280,11 @@ class Http2(asyncio.BufferedProtocol):
             fault = ConnectionFaultError(ENHANCE_YOUR_CALM, "expected the rest of a frame")
             self._fail(fault, refusals.slow_head(HEAD_SECONDS))
         else:
-            self._session.give_up(now - WRITE_SECONDS)
+            self._streams.give_up(now - WRITE_SECONDS)
             if self.front.is_draining:
                 self._drain()
-            elif not self._session.streams and now - self.since > limits["idle"]:
-                self._say_goaway(self._session.last, NO_ERROR)
+            elif not self._streams.open and now - self.since > limits["idle"]:
+                self._say_goaway(self._streams.last, NO_ERROR)
                 self._finish()
             elif self._sending.out and not self._is_answering:
                 self.send()

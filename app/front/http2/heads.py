@@ -42,7 +42,8 @@ class Head:
     path: str = ""
     query: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    # Bytes of the body, if it says so.
+    # Bytes of it, and of the body if it says so.
+    size: int = 0
     length: int | None = None
     timeout_ms: int = 0
     refused: RequestError | None = None
@@ -52,7 +53,7 @@ def read(fields: list[tuple[bytes, bytes]], max_timeout_ms: int, max_body_bytes:
     """Read a head; what is wrong with it is in `refused`."""
     head = Head(timeout_ms=max_timeout_ms)
     try:
-        _verify_size(fields)
+        head.size = _verified_size(fields)
         pseudo, regular = _split(fields)
         _read_target(head, pseudo)
         _read_fields(head, pseudo, regular)
@@ -70,11 +71,13 @@ def is_trailer(fields: list[tuple[bytes, bytes]]) -> bool:
     return all(NAME.fullmatch(name) for name, _ in fields)
 
 
-def _verify_size(fields: list[tuple[bytes, bytes]]) -> None:
+def _verified_size(fields: list[tuple[bytes, bytes]]) -> int:
     if len(fields) > MAX_FIELDS + len(PSEUDO):
         raise head_too_large(f"expected at most {MAX_FIELDS} fields")
-    if sum(len(name) + len(value) + FIELD_BYTES for name, value in fields) > MAX_HEAD_BYTES:
+    size = sum([len(name) + len(value) + FIELD_BYTES for name, value in fields])
+    if size > MAX_HEAD_BYTES:
         raise head_too_large(f"expected at most {MAX_HEAD_BYTES} bytes")
+    return size
 
 
 def _split(

@@ -1,23 +1,19 @@
-"""Frames of one connection -> its streams, and what they answer -> frames (RFC 9113, 5 and 6)."""
+"""Frames of one connection -> its streams (RFC 9113, 5 and 6)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.front.http2 import frames, response
 from app.front.http2.blocks import Blocks
 from app.front.http2.budgets import (
-    CHATTER_PER_ANSWER,
     LARGE_HEAD,
     MAX_BLOCK_BYTES,
     MAX_BLOCK_FRAMES,
-    chatter,
     resets,
 )
 from app.front.http2.control import Control
-from app.front.http2.conversation import CONTENT_TYPE
 from app.front.http2.frames import (
-    CANCEL,
     DATA,
     END_STREAM,
     ENHANCE_YOUR_CALM,
@@ -25,7 +21,6 @@ from app.front.http2.frames import (
     FRAME_SIZE_ERROR,
     HEADERS,
     INITIAL_WINDOW,
-    NO_ERROR,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
     STREAM_CLOSED,
@@ -33,56 +28,39 @@ from app.front.http2.frames import (
     StreamFaultError,
 )
 from app.front.http2.heads import is_trailer
-from app.front.http2.sending import Sending
-from app.front.http2.stream import Stream
+from app.front.http2.streams import MAX_STREAMS, Streams
 from app.front.memory import MAX_HEAD_BYTES
-from app.front.refusals import malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.front.front import Front
-    from app.responses import Reply
+    from app.front.http2.stream import Stream
 
-# Requests of one connection that are not answered yet. Admission control sheds; this bounds what a
-# connection holds besides.
-MAX_STREAMS = 100
-# Streams that are over, of which frames may still be on their way.
-REMEMBERED = 200
+
 # How much more than the largest body a client may send, so that it hears that it is too large.
 BEYOND_BODY = 65_536
-# How a conversation ends that was refused in the middle, unless the refusal says more.
-UNKNOWN = {"grpc-status": "2"}
 # Padding of a stream that is worth giving back.
 PADDING_BYTES = 16_384
 
 
 class Session:
-    """The streams of one connection."""
+    """What one connection receives."""
 
-    def __init__(self, front: Front, transport: Any, port: int, answer: Callable[[], None]) -> None:
-        self.front, self.transport, self.port = front, transport, port
-        # Called when there is an answer to send.
-        self._answer = answer
-        self.sending = Sending(front.bounds.memory)
-        self.streams: dict[int, Stream] = {}
-        # The latest of the client; of those before it, whether the client had said all.
-        self.last = 0
-        self._over: dict[int, bool] = {}
-        # How many requests were handed on, so far.
-        self.requests = 0
-        # Whether new ones are refused, because the connection ends.
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._front = streams.front
+        # Whether new streams are refused, because the connection ends.
         self.is_refusing = False
-        self._blocks = Blocks(front.bounds)
+        self._blocks = Blocks(self._front.bounds)
         # A header block that goes on: its stream, flags, bytes and frames.
         self._block_stream = self._block_flags = self._block_frames = 0
         self.block = b""
-        self._stream_credit = min(front.bounds.max_body_bytes + BEYOND_BODY, frames.MAX_WINDOW)
+        self._stream_credit = min(
+            self._front.bounds.max_body_bytes + BEYOND_BODY, frames.MAX_WINDOW
+        )
         self._credit = self._stream_credit
-        self._resets, self._chatter = resets(front.time), chatter(front.time)
-        # Resets that were earned where no fault may be raised.
-        self._owed = 0
-        self._control = control = Control(self.sending, self.streams)
+        self._resets = resets(self._front.time)
+        self._control = control = Control(streams.sending, streams.open)
         self._others: dict[int, Callable[[int, int, bytes], None]] = {
             frames.CONTINUATION: self._continuation,
             frames.PRIORITY: control.priority,
@@ -106,9 +84,9 @@ class Session:
             frames.INITIAL_WINDOW_SIZE: self._stream_credit,
             frames.MAX_HEADER_LIST_SIZE: MAX_HEAD_BYTES,
         }
-        self.sending.out.append(frames.settings(values))
+        self._streams.sending.out.append(frames.settings(values))
         if self._credit > INITIAL_WINDOW:
-            self.sending.out.append(frames.window_update(0, self._credit - INITIAL_WINDOW))
+            self._streams.sending.out.append(frames.window_update(0, self._credit - INITIAL_WINDOW))
         self._credit = max(self._credit, INITIAL_WINDOW)
 
     # -- receiving
@@ -125,14 +103,14 @@ class Session:
                 self._data(flags, stream_id, payload)
             else:
                 if kind != frames.CONTINUATION:
-                    self._chatter.spend(self.front.time)
+                    self._streams.chatter.spend(self._front.time)
                 if kind in self._others:
                     self._others[kind](flags, stream_id, payload)
         except StreamFaultError as fault:
-            self._end_by_fault(fault)
-        if self._owed:
-            owed, self._owed = self._owed, 0
-            self._resets.spend(self.front.time, owed)
+            self._streams.end_by_fault(fault)
+        if self._streams.owed:
+            owed, self._streams.owed = self._streams.owed, 0
+            self._resets.spend(self._front.time, owed)
 
     def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         if not stream_id & 1:
@@ -168,38 +146,37 @@ class Session:
 
     def _block_is_whole(self, stream_id: int, flags: int, block: bytes) -> None:
         is_ended = bool(flags & END_STREAM)
-        if stream_id <= self.last:
+        if stream_id <= self._streams.last:
             self._trailer(stream_id, block, is_ended=is_ended)
             return
-        self.last = stream_id
+        self._streams.last = stream_id
         head = self._blocks.decode(block)
-        if self.is_refusing or len(self.streams) >= MAX_STREAMS:
-            self._remember(stream_id, is_ended=is_ended)
-            self._reset(stream_id, REFUSED_STREAM)
+        if self.is_refusing or len(self._streams.open) >= MAX_STREAMS:
+            self._streams.remember(stream_id, is_ended=is_ended)
+            self._streams.reset(stream_id, REFUSED_STREAM)
             return
-        stream = Stream(self, stream_id, head, self.sending.initial, self._stream_credit)
-        self.streams[stream_id] = stream
+        stream = self._streams.add(stream_id, head, self._stream_credit)
         if head.refused is not None:
             stream.is_ended = is_ended
-            self._owed += LARGE_HEAD if head.refused.status == 431 else 0
+            self._streams.owed += LARGE_HEAD if head.refused.status == 431 else 0
             stream.refuse(head.refused)
         elif is_ended:
             stream.end()
         else:
             stream.begin()
-            if "expect" in head.headers:
-                self.sending.head(stream, response.CONTINUE, 0)
+            if "expect" in head.headers and not stream.is_answered:
+                self._streams.sending.head(stream, response.CONTINUE, 0)
 
     def _trailer(self, stream_id: int, block: bytes, *, is_ended: bool) -> None:
         """Fields after a body, which nothing reads."""
         fields = self._blocks.fields(block)
-        stream = self.streams.get(stream_id)
+        stream = self._streams.open.get(stream_id)
         if stream is None:
-            if stream_id not in self._over:
+            if stream_id not in self._streams.over:
                 raise ConnectionFaultError(PROTOCOL_ERROR, "expected HEADERS on a new stream")
-            if self._over[stream_id]:
+            if self._streams.over[stream_id]:
                 raise ConnectionFaultError(STREAM_CLOSED, "expected HEADERS on a new stream")
-            self._chatter.spend(self.front.time)
+            self._streams.chatter.spend(self._front.time)
         elif stream.is_ended:
             raise StreamFaultError(stream_id, STREAM_CLOSED, "expected nothing after the end")
         elif not (is_ended and is_trailer(fields)):
@@ -212,7 +189,7 @@ class Session:
         self._credit -= size
         if self._credit < self._stream_credit // 2:
             self._refill()
-        stream = self.streams.get(stream_id)
+        stream = self._streams.open.get(stream_id)
         if flags & frames.PADDED:
             payload = frames.without_padding(flags, payload)
         if stream is None:
@@ -230,31 +207,31 @@ class Session:
         if payload:
             stream.take(payload)
         elif not is_ended:
-            self._chatter.spend(self.front.time)
+            self._streams.chatter.spend(self._front.time)
         if is_ended:
             stream.end()
 
     def _late_data(self, stream_id: int) -> None:
         """DATA on a stream that is over: nothing, if it was on its way when that was answered."""
-        if not stream_id & 1 or stream_id > self.last:
+        if not stream_id & 1 or stream_id > self._streams.last:
             raise ConnectionFaultError(PROTOCOL_ERROR, "expected DATA on an open stream")
-        if self._over.get(stream_id, True):
+        if self._streams.over.get(stream_id, True):
             raise ConnectionFaultError(STREAM_CLOSED, "expected DATA on an open stream")
-        self._chatter.spend(self.front.time)
+        self._streams.chatter.spend(self._front.time)
 
     def _refill(self) -> None:
         """Let the client send on: bodies are bounded one by one and by the memory of all."""
         if self._credit < 0:
             raise ConnectionFaultError(FLOW_CONTROL_ERROR, "expected less than the window")
         more = self._stream_credit - self._credit
-        self.sending.out.append(frames.window_update(0, more))
+        self._streams.sending.out.append(frames.window_update(0, more))
         self._credit += more
 
     def _give_back_padding(self, stream: Stream, size: int) -> None:
         """Padding is no body: the window is meant for that."""
         stream.padding += size
         if stream.padding >= PADDING_BYTES:
-            self.sending.out.append(frames.window_update(stream.id, stream.padding))
+            self._streams.sending.out.append(frames.window_update(stream.id, stream.padding))
             stream.credit += stream.padding
             stream.padding = 0
 
@@ -262,11 +239,11 @@ class Session:
         self._verify_used(stream_id)
         if len(payload) != frames.NUMBER.size:
             raise ConnectionFaultError(FRAME_SIZE_ERROR, "expected a RST_STREAM of 4 bytes")
-        stream = self.streams.get(stream_id)
+        stream = self._streams.open.get(stream_id)
         if stream is not None:
             stream.is_ended = True
-            self._close(stream)
-            self._resets.spend(self.front.time)
+            self._streams.end(stream)
+            self._resets.spend(self._front.time)
 
     def _window_update(self, _flags: int, stream_id: int, payload: bytes) -> None:
         if stream_id:
@@ -274,96 +251,11 @@ class Session:
         self._control.window_update(stream_id, payload)
 
     def _verify_used(self, stream_id: int) -> None:
-        if not stream_id & 1 or stream_id > self.last:
+        if not stream_id & 1 or stream_id > self._streams.last:
             raise ConnectionFaultError(PROTOCOL_ERROR, "expected a stream that was opened")
-
-    # -- answering
-    def respond(self, stream: Stream, reply: Reply) -> None:
-        """Send the answer of a stream, or the end of it."""
-        if self.streams.get(stream.id) is not stream:
-            return
-        stream.request = None
-        stream.release()
-        now = self.front.time
-        try:
-            if stream.conversation is not None and stream.conversation.is_begun:
-                is_done = self.sending.end(stream, b"", reply.trailers or UNKNOWN, now)
-            else:
-                with_body = stream.head.method != "HEAD"
-                is_done = self.sending.reply(stream, reply, now, with_body=with_body)
-        except MemoryError:
-            self._abandon(stream, ENHANCE_YOUR_CALM)
-        else:
-            if is_done:
-                self._done(stream)
-        self.requests += 1
-        self._answer()
-
-    def converse(self, stream: Stream, data: bytes) -> None:
-        """Send an answer after which more may follow."""
-        conversation = stream.conversation
-        if self.streams.get(stream.id) is not stream or conversation is None:
-            return
-        if not conversation.is_begun:
-            conversation.is_begun = True
-            self.sending.head(stream, response.begin(CONTENT_TYPE), 0)
-        try:
-            self.sending.data(stream, data, self.front.time)
-        except MemoryError:
-            self._abandon(stream, ENHANCE_YOUR_CALM)
-        self._answer()
-
-    def _done(self, stream: Stream) -> None:
-        """All of an answer is on its way."""
-        if stream.is_malformed:
-            self._reset(stream.id, PROTOCOL_ERROR)
-        elif not stream.is_ended:
-            # The client need not send the rest (8.1).
-            self._reset(stream.id, NO_ERROR)
-        self._close(stream)
-        self._chatter.earn(CHATTER_PER_ANSWER)
-
-    def pump(self) -> None:
-        """Move what waits for the client, as far as that takes it."""
-        for sent in self.sending.pump(self.front.time):
-            self._done(self.streams[sent.id])
-
-    # -- the end of streams
-    def _end_by_fault(self, fault: StreamFaultError) -> None:
-        stream = self.streams.get(fault.stream)
-        if stream is not None:
-            self._close(stream)
-        self._reset(fault.stream, fault.code)
-        self.front.record(malformed(fault.detail), self.port)
-
-    def _abandon(self, stream: Stream, code: int) -> None:
-        """End a stream without its answer, or in the middle of it."""
-        self._close(stream)
-        self._reset(stream.id, code)
-
-    def _reset(self, stream_id: int, code: int) -> None:
-        self._owed += 1
-        self.sending.out.append(frames.rst_stream(stream_id, code))
-
-    def _close(self, stream: Stream) -> None:
-        del self.streams[stream.id]
-        self.sending.drop(stream)
-        stream.close()
-        self._remember(stream.id, is_ended=stream.is_ended)
-
-    def _remember(self, stream_id: int, *, is_ended: bool) -> None:
-        self._over[stream_id] = is_ended
-        if len(self._over) > REMEMBERED:
-            del self._over[next(iter(self._over))]
-
-    def give_up(self, before: float) -> None:
-        """Reset the streams of which the client has taken nothing since then."""
-        for sent in list(self.sending.waiting.values()):
-            if sent.since < before:
-                self._abandon(self.streams[sent.id], CANCEL)
 
     def close(self) -> None:
         """Nothing is waited for, and nothing held, any more."""
-        for stream in list(self.streams.values()):
-            self._close(stream)
+        self._streams.close()
+        self._blocks.close()
         self.block = b""

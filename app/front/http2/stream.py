@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from app.front.front import Front
     from app.front.http2.heads import Head
 
+# What a request that waits for its body costs besides its head.
+STREAM_BYTES = 1024
 # gRPC's status of a fault in a function of ours.
 INTERNAL = {"grpc-status": "13", "grpc-message": "internal error"}
 
@@ -90,6 +92,11 @@ class Stream:
         if answer is not None and self.head.method == "POST" and kind.startswith(CONTENT_TYPE):
             self.conversation = Conversation(answer)
         front.receiving.add(self)
+        size = STREAM_BYTES + self.head.size
+        if front.bounds.memory.take(size):
+            self._held = size
+        else:
+            self.refuse(too_much_memory())
 
     def take(self, data: bytes) -> None:
         """A piece of the body."""
