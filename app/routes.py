@@ -235,7 +235,7 @@ def unmatched_route(error: Exception, path: str, *, is_grpc: bool = False) -> Ro
 def call_route(service: Service, request: Request) -> Route:
     """The route of a call of gRPC, or one that raises the error of what is none."""
     route = GRPC_ROUTES.get(request.path)
-    if request.refused is not None and route is None:
+    if request.refused is not None and (route is None or not route.url.predicts):
         return unmatched_route(request.refused, request.path, is_grpc=True)
     if route is None or request.method != "POST" or request.port == service.settings.metrics_port:
         missing = RequestError(

@@ -15,7 +15,7 @@ OF_PREDICTIONS = (408, 413, 415, 422, 503, 504)
 UNMATCHED = "unmatched"
 OF_UNMATCHED = (204, 400, 404, 405, 408, 413, 417, 431, 500, 501, 503, 505)
 # Of methods of gRPC, in addition. Their status is counted as the one that HTTP would have.
-OF_CALLS = (404, 408, 413, 415, 501)
+OF_CALLS = (404, 501)
 GRPC_INFERENCE = "inference.GRPCInferenceService"
 V2_MODEL = ("/v2/models/<model>", "/v2/models/<model>/versions/<version>")
 
