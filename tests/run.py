@@ -139,6 +139,7 @@ def main() -> int:
     if arguments.everything:
         changed, choice = None, scenarios.everything()
         os.environ.setdefault("READ_REQUESTS", "200000")
+        os.environ.setdefault("READ_FRAMES", "10000")
     else:
         base, changed = changes.since_base(ROOT)
         choice = scenarios.choose(changed)

@@ -169,8 +169,9 @@ def test_what_http1_answers_http2_answers_alike(
 def test_a_prediction_is_counted_and_logged(service: LiveService, client: Client) -> None:
     pattern = r'ml_requests_total\{[^}]*route="/predict"[^}]*\}'
     before = service.metric(pattern)
-    stream = client.ask("POST", "/predict", RAW_BODY, ("x-request-id", "over-http2"))
-    assert client.answer(stream)[1]["x-request-id"] == "over-http2"
+    fields = (("content-type", "application/json"), ("x-request-id", "over-http2"))
+    status, headers, _ = client.answer(client.ask("POST", "/predict", RAW_BODY, *fields))
+    assert (status, headers["x-request-id"]) == (200, "over-http2")
     logged = [each["request_id"] for each in service.events("prediction_completed")]
     assert "over-http2" in logged
     assert service.metric(pattern) == before + 1
