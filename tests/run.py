@@ -20,7 +20,7 @@ import time
 
 from tests.paths import ROOT
 from tests.runner import changes, scenarios
-from tests.runner.execution import PYTEST, Report, Suite, run
+from tests.runner.execution import PYTEST, Report, Suite, beside, run
 
 # A file's tests stay together: they share what was started for them.
 PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
@@ -61,20 +61,20 @@ def tools(name: str, *groups: str) -> Suite:
     return Suite(name, ("python3", "-m", "tools", "build", *groups), live=True)
 
 
-def without_sandbox(report: Report, changed: list[str] | None) -> list[str]:
-    """Run what needs no cluster; returns what was left out by choice. None: leave nothing out."""
+def prepare(report: Report) -> None:
+    """Look at the code, and build what the suites without a cluster run."""
     packages = [package for program, package in DEBIAN.items() if not is_installed(program)]
     if packages and not sandbox_missing():
         install = ("python3", "-m", "sandbox", "packages", *packages)
         run(report, Suite("Debian packages", install))
     run(report, LINT)
     run(report, tools("tools of the unit tests", "unit"))
-    run(report, UNIT)
-    for suite in SERVERS if changed is None else ():
-        run(report, suite)
     run(report, tools("tools of the chart", "chart"))
     run(report, SCANNER)
-    run(report, CHART)
+
+
+def downloads(report: Report, changed: list[str] | None) -> list[str]:
+    """Run what needs stores; returns what was left out by choice. None: leave nothing out."""
     if changed is not None and not any(name.startswith(DOWNLOAD_PATHS) for name in changed):
         return ["downloads (tests/fetch)"]
     run(report, tools("stores", "stores"))
@@ -89,19 +89,31 @@ def without_sandbox(report: Report, changed: list[str] | None) -> list[str]:
     return [] if shutil.which("npm") else ["downloads from Azure (no npm)"]
 
 
-def on_sandbox(report: Report, choice: scenarios.Choice) -> None:
-    """Run the chosen scenarios on one sandbox, which is left as it was found."""
+def on_sandbox(report: Report, choice: scenarios.Choice, *others: Suite) -> None:
+    """Run the chosen scenarios on one sandbox, which is left as it was found.
+
+    `others` run beside them: most of the time a scenario waits.
+    """
     run(report, tools("tools of the sandbox", "cluster", *choice.tools))
     chosen = (*E2E, f"--scenarios={','.join(choice.files)}")
     with tempfile.TemporaryDirectory(prefix="ml-model-tests-") as folder:
         os.environ["E2E_SANDBOX"] = f"{folder}/before.json"
         # Without a sandbox every test would only repeat why there is none.
         if run(report, UP):
-            for groups in scenarios.rounds(choice):
-                run(report, *(end_to_end(chosen, *group) for group in groups.items()))
+            with beside(report, *others):
+                for groups in scenarios.rounds(choice):
+                    run(report, *(end_to_end(chosen, *group) for group in groups.items()))
+        else:
+            one_by_one(report, *others)
         run(report, DOWN)
     for groups in scenarios.rounds(choice, scenarios.AFTERWARDS):
         run(report, *(end_to_end(chosen, *group) for group in groups.items()))
+
+
+def one_by_one(report: Report, *suites: Suite) -> None:
+    """Run suites with all processors for each."""
+    for suite in suites:
+        run(report, suite)
 
 
 def end_to_end(chosen: tuple[str, ...], group: str, title: str) -> Suite:
@@ -147,10 +159,14 @@ def main() -> int:
     # The sample models, which several processes need, are trained and packaged once.
     with tempfile.TemporaryDirectory(prefix="ml-model-tests-") as trained:
         os.environ["TRAINED_FOLDER"] = trained
-        left = without_sandbox(report, changed)
+        prepare(report)
+        left = downloads(report, changed)
+        others = (UNIT, *(SERVERS if changed is None else ()), CHART)
         missing = sandbox_missing()
-        if not arguments.fast and not missing:
-            on_sandbox(report, choice)
+        if arguments.fast or missing:
+            one_by_one(report, *others)
+        else:
+            on_sandbox(report, choice, *others)
             left += choice.left
     for program in DEBIAN:
         if not is_installed(program):

@@ -48,9 +48,16 @@ def make_definitions(loop: Loop, target: str, group: str) -> list[str]:
     return sorted(names() - there)
 
 
+def install_packages() -> None:
+    """Install what the sandbox runs on: what looks at the machine before it starts needs it too."""
+    argv = ["python3", "-m", "sandbox", "packages"]
+    subprocess.run(argv, cwd=find_layout().root, check=True)
+
+
 def up(before: Path) -> None:
     """Start it, or bring the one that runs up to date. Raises CalledProcessError."""
     layout = find_layout()
+    install_packages()
     running = netns.exists() and bool(process.recorded_names(layout))
     if not running:
         before.write_text(json.dumps(snapshot(layout)), encoding="utf-8")

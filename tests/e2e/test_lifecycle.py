@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.wait import Answer, wait_until
+from tests.e2e import session
 from tests.paths import ROOT
 
 NAME = "sandbox-lifecycle"
@@ -93,6 +94,7 @@ class Copy:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    session.install_packages()
     root = tmp_path_factory.mktemp("lifecycle")
     shutil.copytree(ROOT / "sandbox", root / "sandbox")
     (root / "sandbox" / "delivery.py").write_text(BARE_DELIVERY)

@@ -7,6 +7,7 @@ excuses neither.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PYTEST = (".venv/bin/python", "-m", "pytest")
@@ -27,6 +29,8 @@ TESTS_FAILED = 1
 MAX_RERUN = 5
 # How lines begin that are worth reading when everything passed.
 MEASURED = "    measured:"
+# What runs beside suites that mostly wait takes only what they leave.
+LOW_PRIORITY = ("nice", "-n", "19")
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,11 @@ class Report:
         return "\n".join(f"  {name:<{width}} {took:>6.0f} s" for name, took in self.seconds.items())
 
 
-def execute(suite: Suite, *more: str) -> Done:
-    """Run the suite's command."""
+def execute(suite: Suite, *more: str, before: tuple[str, ...] = ()) -> Done:
+    """Run the suite's command; `before`: what runs it."""
     started = time.monotonic()
     cache = ("-o", f"cache_dir={suite.cache}") if suite.cache else ()
-    argv = (*suite.argv, *cache, *more)
+    argv = (*before, *suite.argv, *cache, *more)
     # Line by line, so that the output of two suites does not mix within a line.
     with subprocess.Popen(
         argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -96,15 +100,34 @@ def last_failed(suite: Suite) -> list[str]:
 def run(report: Report, *suites: Suite) -> bool:
     """Run suites side by side and print how each went; whether all passed."""
     for suite in suites:
-        print(f"--- {suite.name}", flush=True)
-        if suite.cache:
-            # What failed in another run is not this one's.
-            shutil.rmtree(suite.cache, ignore_errors=True)
+        _begin(suite)
     with ThreadPoolExecutor(len(suites)) as pool:
         results = list(pool.map(execute, suites))
     # Each is printed, whatever the ones before it said.
     passed = [_passed(report, suite, done) for suite, done in zip(suites, results, strict=True)]
     return all(passed)
+
+
+@contextlib.contextmanager
+def beside(report: Report, *suites: Suite) -> Iterator[None]:
+    """Run suites one after another while the block does something that mostly waits."""
+
+    def run_low(suite: Suite) -> None:
+        _begin(suite, " (beside the others)")
+        _passed(report, suite, execute(suite, before=LOW_PRIORITY))
+
+    with ThreadPoolExecutor(1) as pool:
+        running = [pool.submit(run_low, suite) for suite in suites]
+        yield
+        for each in running:
+            each.result()
+
+
+def _begin(suite: Suite, how: str = "") -> None:
+    print(f"--- {suite.name}{how}", flush=True)
+    if suite.cache:
+        # What failed in another run is not this one's.
+        shutil.rmtree(suite.cache, ignore_errors=True)
 
 
 def _passed(report: Report, suite: Suite, done: Done) -> bool:

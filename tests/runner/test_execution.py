@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.runner import execution
-from tests.runner.execution import Report, Suite, run
+from tests.runner.execution import Report, Suite, beside, run
 
 PYTEST = (sys.executable, "-m", "pytest")
 UNSTEADY = """
@@ -118,3 +118,19 @@ def test_a_rerun_of_other_tests_proves_nothing(
     )
     assert failing(suite()) == ["demo"]
     assert "UNSTEADY" not in capsys.readouterr().out
+
+
+def test_suites_beside_others_are_judged_like_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "test_bad.py").write_text("def test_bad():\n    raise AssertionError('seen')\n")
+    (folder / "test_low.py").write_text(
+        "import os\n\ndef test_low():\n    assert os.nice(0) == 19\n"
+    )
+    report = Report()
+    bad = Suite("bad", (*PYTEST, "test_bad.py"))
+    with beside(report, bad, Suite("low", (*PYTEST, "test_low.py"))):
+        assert run(report, Suite("good", (*PYTEST, "test_good.py")))
+    assert report.failed == ["bad"]
+    assert set(report.seconds) == {"bad", "low", "good"}
+    assert "AssertionError: seen" in capsys.readouterr().out
