@@ -17,7 +17,6 @@ from app.front.http2.frames import (
     DATA,
     END_STREAM,
     ENHANCE_YOUR_CALM,
-    FLOW_CONTROL_ERROR,
     FRAME_SIZE_ERROR,
     HEADERS,
     INITIAL_WINDOW,
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
     from app.front.http2.stream import Stream
 
 
-# How much more than the largest body a client may send, so that it hears that it is too large.
+# How much more than the largest body a client may send: it hears that its body is too large before
+# it comes to the end of a window, so that nobody need count what is left of one.
 BEYOND_BODY = 65_536
 # Padding of a stream that is worth giving back.
 PADDING_BYTES = 16_384
@@ -155,7 +155,7 @@ class Session:
             self._streams.remember(stream_id, is_ended=is_ended)
             self._streams.reset(stream_id, REFUSED_STREAM)
             return
-        stream = self._streams.add(stream_id, head, self._stream_credit)
+        stream = self._streams.add(stream_id, head)
         if head.refused is not None:
             stream.is_ended = is_ended
             self._streams.owed += LARGE_HEAD if head.refused.status == 431 else 0
@@ -197,9 +197,6 @@ class Session:
             return
         if stream.is_ended:
             raise StreamFaultError(stream_id, STREAM_CLOSED, "expected nothing after the end")
-        stream.credit -= size
-        if stream.credit < 0:
-            raise StreamFaultError(stream_id, FLOW_CONTROL_ERROR, "expected less than the window")
         if size != len(payload):
             self._give_back_padding(stream, size - len(payload))
         is_ended = bool(flags & END_STREAM)
@@ -221,8 +218,6 @@ class Session:
 
     def _refill(self) -> None:
         """Let the client send on: bodies are bounded one by one and by the memory of all."""
-        if self._credit < 0:
-            raise ConnectionFaultError(FLOW_CONTROL_ERROR, "expected less than the window")
         more = self._stream_credit - self._credit
         self._streams.sending.out.append(frames.window_update(0, more))
         self._credit += more
@@ -232,7 +227,6 @@ class Session:
         stream.padding += size
         if stream.padding >= PADDING_BYTES:
             self._streams.sending.out.append(frames.window_update(stream.id, stream.padding))
-            stream.credit += stream.padding
             stream.padding = 0
 
     def _rst_stream(self, _flags: int, stream_id: int, payload: bytes) -> None:

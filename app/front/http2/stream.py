@@ -50,18 +50,18 @@ class Stream:
     """One request; the front answers it."""
 
     __slots__ = (
-        "_body", "_chunks", "_held", "_owner", "conversation", "credit", "deadline", "head", "id",
+        "_body", "_chunks", "_held", "_owner", "conversation", "deadline", "head", "id",
         "is_answered", "is_ended", "padding", "pending", "received", "refused", "request", "since",
         "trailers", "window", "work",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, stream_id: int, head: Head, window: int, credit: int) -> None:
+    def __init__(self, owner: Owner, stream_id: int, head: Head, window: int) -> None:
         self._owner = owner
         self.id = stream_id
         self.head = head
         self.deadline = Deadline(head.timeout_ms)
-        # What the client takes of the answer, and what it may send of the request.
-        self.window, self.credit = window, credit
+        # What the client takes of the answer.
+        self.window = window
         self.request: Request | None = None
         self.work: Future[Any] | None = None
         self._body: bytes | bytearray = b""

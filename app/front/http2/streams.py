@@ -53,9 +53,9 @@ class Streams:
         # Frames that carry no request.
         self.chatter = chatter(front.time)
 
-    def add(self, stream_id: int, head: Head, credit: int) -> Stream:
+    def add(self, stream_id: int, head: Head) -> Stream:
         """Open a stream."""
-        stream = Stream(self, stream_id, head, self.sending.initial, credit)
+        stream = Stream(self, stream_id, head, self.sending.initial)
         self.open[stream_id] = stream
         return stream
 

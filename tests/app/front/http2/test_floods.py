@@ -70,7 +70,7 @@ def test_frames_that_carry_no_request_end_a_connection(service: Service, data: b
 
 
 RESETS = {
-    "rapid reset": lambda n: headers(n) + frame(RST_STREAM, 0, n, b"\0\0\0\x08"),
+    "rapid reset": lambda n: headers(n, 5) + frame(RST_STREAM, 0, n, b"\0\0\0\x08"),
     "reset of what is malformed": lambda n: headers(n, 5, ((":method", "GET"),)),
     "reset by a window of nothing": lambda n: (
         headers(n) + frame(WINDOW_UPDATE, 0, n, b"\0\0\0\0")

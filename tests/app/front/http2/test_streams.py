@@ -116,6 +116,23 @@ def test_heads_are_the_same_known_or_not(service: Service) -> None:
     assert all(each == {"host": "x"} for each in found)
 
 
+def test_a_known_block_is_read_again_once_the_table_has_changed(service: Service) -> None:
+    async def ask(client: Conversation) -> None:
+        base = headers(1)[9:]
+        # The block names the two latest entries of the table; :authority after others is refused,
+        # and becomes one all the same.
+        block, authority = b"\x83\x86\x84\xbe\xbf", base + b"\x40\x0a:authority\1x"
+        client.feed(GREETING + frame(HEADERS, 5, 1, base + b"\x40\1a\1b"))
+        client.feed(frame(HEADERS, 5, 3, authority))
+        client.feed(frame(HEADERS, 5, 5, block) + frame(HEADERS, 5, 7, block))
+        client.feed(frame(HEADERS, 5, 9, base + b"\x40\1a\1c"))
+        client.feed(frame(HEADERS, 5, 11, authority) + frame(HEADERS, 5, 13, block))
+        await client.settle()
+
+    found = talk(service, ask, greets=False).front.requests
+    assert [each.headers.get("a") for each in found] == ["b", None, "b", "b", "c", None, "c"]
+
+
 def test_an_answer_to_head_has_its_length_and_no_body(service: Service) -> None:
     async def ask(client: Conversation) -> None:
         stream = client.ask(method="HEAD")
@@ -305,6 +322,23 @@ def test_a_tiny_window_gets_every_byte_in_order(service: Service, window: int) -
             await client.turn()
         assert [client.body(each) for each in streams] == [body] * 3
         assert len(client.of(h2.events.TrailersReceived)) == 3
+
+    talk(service, ask)
+
+
+def test_the_window_of_a_connection_holds_for_all_its_streams(service: Service) -> None:
+    async def ask(client: Conversation) -> None:
+        client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 200_000})
+        client.flush()
+        await client.turn()
+        streams = [client.ask(b"a" * size) for size in (15_000, 40_000, 40_000)]
+        await client.turn()
+        assert sum(len(client.body(each)) for each in streams) == 65_535
+        assert len(client.body(streams[0])) == 15_000
+        client.h2.increment_flow_control_window(29_465)
+        client.flush()
+        await client.turn()
+        assert [len(client.body(each)) for each in streams] == [15_000, 40_000, 40_000]
 
     talk(service, ask)
 
