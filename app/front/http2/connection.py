@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from app.errors import RequestError
     from app.front.front import Front
 
-# Between the announcement that a connection ends and its end, requests arrive that were on their
-# way (RFC 9113, 6.8).
-DRAIN_SECONDS = 0.5
+# After the announcement that a connection ends, requests arrive that were on their way (RFC 9113,
+# 6.8): until the client has read it, which the answer to a PING says, or for so long.
+DRAIN_SECONDS = 5.0
 # What it costs more than a connection of HTTP/1.1.
 CONNECTION_BYTES = 4096
 # Frames, most of which are no requests, between two looks at the time.
@@ -204,6 +204,8 @@ class Http2(asyncio.BufferedProtocol):
         self._is_answering = False
         self.since = self.front.time
         sending, session = self._sending, self._session
+        if self._drained_at is not None and session.knows_the_end:
+            self._refuse_streams()
         while True:
             if sending.waiting:
                 self._streams.pump()
@@ -261,13 +263,19 @@ class Http2(asyncio.BufferedProtocol):
         if self._drained_at is None:
             self._drained_at = now
             self._say_goaway(MAX_STREAM, NO_ERROR)
+            self._sending.out.append(frames.frame(frames.PING, 0, 0, frames.LAST_PING))
         elif now - self._drained_at < DRAIN_SECONDS:
             return
-        elif not self._session.is_refusing:
-            self._session.is_refusing = True
-            self._say_goaway(self._streams.last, NO_ERROR)
+        else:
+            self._refuse_streams()
         if not self._is_answering:
             self.send()
+
+    def _refuse_streams(self) -> None:
+        """Say which request was the last."""
+        if not self._session.is_refusing:
+            self._session.is_refusing = True
+            self._say_goaway(self._streams.last, NO_ERROR)
 
     def close_if_late(self, now: float, limits: Mapping[str, float]) -> None:
         """Close the connection if it has been in its state for longer than that allows."""
@@ -281,10 +289,8 @@ class Http2(asyncio.BufferedProtocol):
             self._fail(fault, refusals.slow_head(HEAD_SECONDS))
         else:
             self._streams.give_up(now - WRITE_SECONDS)
-            if self.front.is_draining:
+            is_idle = not self._streams.open and now - self.since > limits["idle"]
+            if self.front.is_draining or is_idle or self._drained_at is not None:
                 self._drain()
-            elif not self._streams.open and now - self.since > limits["idle"]:
-                self._say_goaway(self._streams.last, NO_ERROR)
-                self._finish()
             elif self._sending.out and not self._is_answering:
                 self.send()

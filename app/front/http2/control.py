@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class Control:
     """What a client says of itself and of what it takes."""
 
-    __slots__ = ("_sending", "_streams", "is_greeted")
+    __slots__ = ("_sending", "_streams", "is_greeted", "knows_the_end")
 
     def __init__(self, sending: Sending, streams: Mapping[int, Sent]) -> None:
         self._sending = sending
         self._streams = streams
         # Whether the client has sent its SETTINGS, with which it begins.
         self.is_greeted = False
+        # Whether it has read that the connection ends.
+        self.knows_the_end = False
 
     def settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         """SETTINGS: take them, and say so. Raises ConnectionFaultError."""
@@ -78,6 +80,8 @@ class Control:
             raise ConnectionFaultError(FRAME_SIZE_ERROR, "expected a PING of 8 bytes")
         if not flags & frames.ACK:
             self._sending.out.append(frames.frame(frames.PING, frames.ACK, 0, payload))
+        elif payload == frames.LAST_PING:
+            self.knows_the_end = True
 
     def priority(self, _flags: int, stream_id: int, payload: bytes) -> None:
         """PRIORITY, which means nothing any more. Raises ConnectionFaultError, StreamFaultError."""

@@ -17,6 +17,8 @@ INITIAL_WINDOW = 65_535
 MIN_FRAME_BYTES = 16_384
 PRIORITY_BYTES = 5
 PING_BYTES = 8
+# Asks a client whether it has read what was said before: that the connection ends.
+LAST_PING = b"goodbye."
 MAX_FRAME_BYTES = 0xFFFFFF
 TABLE_BYTES = 4096
 

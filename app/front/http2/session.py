@@ -77,6 +77,11 @@ class Session:
         """Whether the client has begun."""
         return self._control.is_greeted
 
+    @property
+    def knows_the_end(self) -> bool:
+        """Whether the client has read that the connection ends."""
+        return self._control.knows_the_end
+
     def greet(self) -> None:
         """Say what this server takes."""
         values = {
