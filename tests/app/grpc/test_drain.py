@@ -21,7 +21,7 @@ def test_no_call_is_lost_when_it_stops(start: Callable[..., LiveService]) -> Non
     stopping = threading.Event()
 
     def ask() -> None:
-        with channel(service, ("grpc.enable_retries", 0)) as connected:
+        with channel(service) as connected:
             infer = infer_of(connected)
             while True:
                 try:
