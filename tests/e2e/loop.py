@@ -170,19 +170,30 @@ class Loop:
         The options are those of `prober.py`.
         """
         service = self.get("service", release.model, f"--namespace={release.namespace}")["spec"]
-        argv = netns.enter_argv(
-            [sys.executable, HERE / "prober.py", service["clusterIP"], "80", body, *options]
-        )
-        report: dict[str, Any] = {}
-        with subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as process:
-            try:
-                yield report
-            finally:
-                output, _ = process.communicate(timeout=60)
-                report.update(json.loads(output))
-                print(f"\n    prober: {report}", flush=True)
+        with _asking("prober.py", service["clusterIP"], "80", body, *options) as report:
+            yield report
+
+    @contextmanager
+    def calling(self, *words: str | Path) -> Iterator[dict[str, Any]]:
+        """Call a model by gRPC all the time, as `caller.py` does."""
+        with _asking("caller.py", *words) as report:
+            yield report
+
+
+@contextmanager
+def _asking(program: str, *words: str | Path) -> Iterator[dict[str, Any]]:
+    """Run a client in the sandbox's network while the block runs; its report comes at the end."""
+    argv = netns.enter_argv([sys.executable, HERE / program, *words])
+    report: dict[str, Any] = {}
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield report
+        finally:
+            output, _ = process.communicate(timeout=60)
+            report.update(json.loads(output))
+            print(f"\n    {program}: {report}", flush=True)
 
 
 def eventually(

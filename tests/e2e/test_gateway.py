@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ROUTED = "models.example"
 INGRESS = "ingress.example"
+CALLED = "grpc.example"
 STRANGER = Pod("elsewhere", {"app": "shop"})
 
 
@@ -72,8 +74,19 @@ def reachable(ad_hoc: AdHocReleases, gateway: Gateway) -> Iterator[AdHoc]:
         # The recipe's listener is one with a certificate.
         "httpRoute": {"parents": {traefik.GATEWAY: {"sectionName": traefik.LISTENER}}},
         "ingress": {"enabled": True, "className": traefik.CLASS, "host": INGRESS},
+        "grpc": {"enabled": True},
+        "grpcRoute": {
+            "enabled": True,
+            "parents": {
+                traefik.GATEWAY: {
+                    "namespace": traefik.NAMESPACE, "sectionName": traefik.LISTENER,
+                },
+            },
+            "hostnames": [CALLED],
+        },
+        "probes": {"protocol": "grpc"},
         "replicaCount": 2,
-    }
+    }  # fmt: skip
     with ad_hoc.installed("reachable", values, recipe="http-route") as release:
         yield release
 
@@ -117,6 +130,56 @@ def test_a_rolling_update_behind_the_gateway_loses_no_request(
         seconds += reachable.wait_pods("the old pods gone", lambda pods: not before & set(pods))
     measured("rolling update of two pods under load of the gateway", seconds, 30)
     assert report["failed"] == 0, report
+
+
+def test_calls_through_the_gateway_are_balanced_and_none_is_lost(
+    loop: Loop, gateway: Gateway, reachable: AdHoc, sample: Path
+) -> None:
+    """One connection of one client: the gateway sends each call to another pod, also new ones."""
+    (parent,) = reachable.get("grpcroute")["status"]["parents"]
+    conditions = {item["type"]: item["status"] for item in parent["conditions"]}
+    assert conditions == {"Accepted": "True", "ResolvedRefs": "True"}
+    features = json.dumps(json.loads(sample.read_text())["features"])
+    words = (f"{gateway.address}:80", CALLED, reachable.model, features)
+    before = set(reachable.pods())
+    with loop.calling(*words) as report:
+        reachable.upgrade({"config": {"maxBatchRows": 98}})
+        reachable.wait_pods("the old pods gone", lambda pods: not before & set(pods))
+        shares = [calls_of(reachable, pod) for pod in reachable.ready_pods()]
+    assert report["failed"] == 0, report
+    assert sum(report["answered"].values()) > 500
+    assert min(shares) > 50, shares
+
+
+def test_calls_within_the_cluster_and_its_health(
+    loop: Loop, reachable: AdHoc, sample: Path
+) -> None:
+    """The Service's second port; that the pods are ready is what the kubelet was told by gRPC."""
+    (pod, *_) = reachable.pods().values()
+    probed = pod["spec"]["containers"][0]
+    assert probed["readinessProbe"]["grpc"]["port"] == probed["ports"][0]["containerPort"]
+    service = reachable.get("service", reachable.model)["spec"]
+    (port,) = [item for item in service["ports"] if item["name"] == "grpc"]
+    assert port["appProtocol"] == "kubernetes.io/h2c"
+    features = json.dumps(json.loads(sample.read_text())["features"])
+    with loop.calling(f"{service['clusterIP']}:{port['port']}", CALLED, reachable.model, features):
+        before = sum(calls_of(reachable, name) for name in reachable.ready_pods())
+        eventually(
+            "calls are counted",
+            lambda: (
+                sum(calls_of(reachable, name) for name in reachable.ready_pods()) > before + 100,
+                before,
+            ),
+            30,
+        )
+
+
+def calls_of(release: AdHoc, pod: str) -> int:
+    """How many calls of gRPC a pod has answered."""
+    address = release.pods()[pod]["status"]["podIP"]
+    reply = web.request("GET", f"http://{address}:8080/metrics", in_netns=True)
+    pattern = r'^ml_requests_total\{[^}]*code="200"[^}]*ModelInfer"[^}]*\} (\S+)$'
+    return sum(int(float(found)) for found in re.findall(pattern, reply.text, re.MULTILINE))
 
 
 def test_the_ingress_serves_the_same_model(
