@@ -26,6 +26,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+from benchmarks import hostile_http2
+
 BUNDLE = Path("build/bundles/iris")
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "hostile-clients.md"
 START, END = "<!-- table -->\n", "<!-- end of table -->\n"
@@ -112,7 +114,7 @@ async def reconnecting(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 ATTACKS: tuple[Attack, ...] = (
     large_heads, slow_heads, slow_bodies, unfinished_bodies, tiny_chunks, never_reading,
-    pipelining, half_tls, idle, reconnecting,
+    pipelining, half_tls, idle, reconnecting, *hostile_http2.ATTACKS,
 )  # fmt: skip
 
 
