@@ -45,6 +45,7 @@ POLICIES: dict[str, Values] = {
 }
 ROUTES: dict[str, Values] = {"none": {}, "mesh": MESH, "gateway": GATEWAY}
 STRATEGIES = ("rolling", "canary", "blueGreen")
+PROTOCOLS = ("http", "grpc")
 # What ztunnel refuses to evaluate: https://istio.io/latest/docs/ambient/usage/l4-policy/
 HTTP_ATTRIBUTES = {
     *("hosts", "methods", "paths", "requestPrincipals"),
@@ -58,22 +59,30 @@ def works(plane: str, policy: str, route: str) -> bool:
 
 
 CASES = [
-    (plane, policy, route, strategy)
-    for plane, policy, route, strategy in itertools.product(
-        DATA_PLANES, POLICIES, ROUTES, STRATEGIES
+    (plane, policy, route, strategy, protocol)
+    for plane, policy, route, strategy, protocol in itertools.product(
+        DATA_PLANES, POLICIES, ROUTES, STRATEGIES, PROTOCOLS
     )
-    if works(plane, policy, route) and (strategy != "canary" or route != "none")
+    if works(plane, policy, route)
+    and (strategy != "canary" or route != "none")
+    and (protocol == "http" or strategy != "blueGreen")
 ]
 
 
-def render(folder: Path, plane: str, policy: str, route: str, strategy: str) -> rendering.Result:
+def render(
+    folder: Path, plane: str, policy: str, route: str, strategy: str, protocol: str = "http"
+) -> rendering.Result:
     rollout: Values = {"strategy": strategy, "blueGreen": {"smoke": False}}
     if strategy == "canary":
         rollout |= {"router": "istio", "testers": {"header": "X-Canary"}}
     istio = DATA_PLANES[plane] | POLICIES[policy]
     istio |= {"virtualService": ROUTES[route], "destinationRule": {"enabled": True}}
+    if protocol == "grpc" and route == "gateway":
+        istio |= {"virtualService": GATEWAY | {"path": "/"}}
     values = {
         "istio": istio,
+        "grpc": {"enabled": protocol == "grpc"},
+        "probes": {"protocol": protocol},
         "rollout": rollout,
         "metrics": {"ownPort": True},
         "test": {"enabled": False},
@@ -186,7 +195,7 @@ def test_objects_fit_the_schemas(
     assert result.code == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("name", ["ambient", "canary-istio", "istio-gateway", "mesh"])
+@pytest.mark.parametrize("name", ["ambient", "canary-istio", "grpc-mesh", "istio-gateway", "mesh"])
 def test_istio_finds_no_fault_in_an_example(name: str) -> None:
     text = (goldens.GOLDEN / f"{name}.yaml").read_text(encoding="utf-8")
     assert faults(rendering.parse(text)) == [[]]
