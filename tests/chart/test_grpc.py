@@ -42,12 +42,15 @@ VARIANTS: dict[str, Values] = {
     "testers": {"b": {**VERSION, "match": {"header": "X-Variant", "value": "b"}}},
     "shadow": {"b": {**VERSION, "mirror": {"percent": 10}}},
 }
-IMPLEMENTATIONS = ("", "envoyGateway")
-# The controller would overwrite what leads to a variant, so the chart refuses it.
+# The controller would overwrite what leads to a variant, so the chart refuses it. What a gateway
+# has of its own matters where something is shared.
 CASES = [
-    case
-    for case in itertools.product(ROLLOUTS, VARIANTS, IMPLEMENTATIONS)
-    if case[0] != "plugin" or case[1] in ("none", "idle")
+    *(
+        (rollout, variants, "")
+        for rollout, variants in itertools.product(ROLLOUTS, VARIANTS)
+        if rollout != "plugin" or variants in ("none", "idle")
+    ),
+    *((rollout, "shares", "envoyGateway") for rollout in ROLLOUTS if rollout != "plugin"),
 ]
 
 
