@@ -140,7 +140,7 @@ def _unit_problem(experiment: Experiment, values: dict[str, Any]) -> str:
     """Why the gateway does not keep a unit in the arm that the analysis computes for it; empty if
     it does. Ends with the value to set."""
     enabled = release_values.get(values, "httpRoute.enabled")
-    if enabled is not True:
+    if enabled is not True and release_values.get(values, "grpcRoute.enabled") is not True:
         return (
             "units are assigned by the route, and there is no route: expected true, found "
             f"{str(enabled).lower()}; set httpRoute.enabled"

@@ -24,6 +24,7 @@ NAMING = (
     "externalSecrets",
     "extraObjects",
     "fullnameOverride",
+    "grpcRoute",
     "httpRoute",
     "ingress",
     "serviceAccount",

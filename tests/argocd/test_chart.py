@@ -90,9 +90,9 @@ def test_models_may_have_exactly_the_kinds_that_the_chart_can_render(
             "metrics.monitor=PodMonitor",
             "keda.enabled=true,autoscaling.enabled=false",
             "rollout.strategy=canary,rollout.router=traefik,ingress.enabled=false"
-            ",istio.virtualService.enabled=false",
+            ",istio.virtualService.enabled=false,grpcRoute.enabled=false",
             "rollout.strategy=canary,rollout.router=istio"
-            ",istio.virtualService.path=/,ingress.enabled=false,httpRoute.enabled=false",
+            ",ingress.enabled=false,httpRoute.enabled=false,grpcRoute.enabled=false",
             "istio.jwt.a.issuer=a,istio.jwt.a.jwksUri=https://a.example/keys,test.enabled=false",
             "rollout.strategy=blueGreen",
             f"variants.b.image.digest=sha256:{'c' * 64},variants.b.model.digest=sha256:{'d' * 64}"

@@ -64,6 +64,7 @@ MARKED = {
     "TraefikService": ("canary-traefik", "weighted"),
     "VirtualService": ("canary-istio", "http"),
     "HTTPRoute": ("canary-gateway-plugin", "rules"),
+    "GRPCRoute": ("canary-gateway-plugin", "rules"),
 }
 
 

@@ -30,6 +30,7 @@ VERSION = {
 # Only the HTTPRoute leads to the release.
 ONE_WAY: dict[str, Any] = {
     "ingress": {"enabled": False},
+    "grpcRoute": {"enabled": False},
     "istio": {
         "virtualService": {"enabled": False, "faults": {"delayPercent": 0, "abortPercent": 0}}
     },
@@ -96,6 +97,7 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
     ("istio", "mode"): {
         "istio": {"mode": "ambient", "waypoint": "waypoint"},
         "httpRoute": {"enabled": False},
+        "grpcRoute": {"enabled": False},
     },
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 174}},
 }

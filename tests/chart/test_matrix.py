@@ -67,8 +67,21 @@ OPTIONS: dict[str, dict[str, Values]] = {
     "way-in": {
         "none": {},
         "route": {"httpRoute": {"enabled": True, "parents": {"a": {}}}, "networkPolicy": GATEWAY},
+        "grpc-route": {
+            "grpc": {"enabled": True},
+            "grpcRoute": {"enabled": True, "parents": {"a": {}}},
+            "networkPolicy": GATEWAY,
+        },
+        "both-routes": {
+            "grpc": {"enabled": True},
+            "grpcRoute": {"enabled": True, "parents": {"a": {}}, "hostnames": ["grpc.a.b"]},
+            "httpRoute": {"enabled": True, "parents": {"a": {}}, "hostnames": ["a.b"]},
+            "networkPolicy": GATEWAY,
+        },
         "ingress": {"ingress": {"enabled": True, "host": "a.b"}, "networkPolicy": GATEWAY},
     },
+    "grpc": {"by-route": {}, "port": {"grpc": {"enabled": True, "port": 9000}}},
+    "probes": {"http": {}, "grpc": {"probes": {"protocol": "grpc"}}},
     "network-policy": {"on": {}, "off": {"networkPolicy": {"enabled": False}}},
     "mesh": {
         "none": {},

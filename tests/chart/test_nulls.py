@@ -34,6 +34,8 @@ ENTRIES: dict[str, Any] = {
     "envFrom": {"secretRef": {"name": "a"}},
     "externalSecrets": {"store": {"name": "a"}, "keys": {"A": {"key": "a"}}},
     "extraObjects": {"apiVersion": "v1", "kind": "ConfigMap"},
+    "grpcRoute.annotations": "text",
+    "grpcRoute.parents": {"namespace": "a"},
     "httpRoute.annotations": "text",
     "httpRoute.parents": {"namespace": "a"},
     "ingress.annotations": "text",

@@ -39,6 +39,7 @@ OTHER_WAYS: list[dict[str, Any]] = [
         "rollout": {"strategy": "canary", "router": "istio"},
         "ingress": {"enabled": False},
         "httpRoute": {"enabled": False},
+        "grpcRoute": {"enabled": False},
     },
     {"rollout": {"strategy": "blueGreen"}},
     {

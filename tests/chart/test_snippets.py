@@ -14,7 +14,10 @@ from tests.paths import ROOT
 
 PAGES = [
     ROOT / "docs" / "how-to" / f"{name}.md"
-    for name in ("blue-green", "canary", "istio", "progressive-delivery", "shadow", "variants")
+    for name in (
+        *("blue-green", "canary", "grpc", "istio", "progressive-delivery", "shadow"),
+        "variants",
+    )
 ]
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 SNIPPET = re.compile(r"^```yaml(?: needs=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

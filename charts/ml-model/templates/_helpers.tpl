@@ -229,6 +229,13 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
   targetPort: http
   protocol: TCP
   appProtocol: http
+{{- if .Values.grpc.enabled }}
+- name: grpc
+  port: {{ int64 .Values.grpc.port }}
+  targetPort: http
+  protocol: TCP
+  appProtocol: kubernetes.io/h2c
+{{- end }}
 {{- if .Values.metrics.ownPort }}
 - name: metrics
   port: {{ int64 .Values.metrics.port }}

@@ -159,11 +159,14 @@ fault:
 {{- end }}
 {{- end -}}
 
-{{/* Where the route `primary` leads. With a canary, to two Services, so that the controller leaves DestinationRules alone. */}}
+{{/*
+Where everyone's requests to a port of the Services lead. With a canary, to two Services, so that the controller leaves
+DestinationRules alone. include "ml-model.virtualService.destinations" (dict "root" $ "port" 80)
+*/}}
 {{- define "ml-model.virtualService.destinations" -}}
-{{- $name := include "ml-model.fullname" . -}}
+{{- $name := include "ml-model.fullname" .root -}}
 {{- $weights := dict $name 100 -}}
-{{- if eq .Values.rollout.router "istio" -}}
+{{- if eq .root.Values.rollout.router "istio" -}}
 {{- $weights = dict (printf "%s-stable" $name) 100 (printf "%s-canary" $name) 0 -}}
 {{- end -}}
 {{- /* The stable version first. */}}
@@ -171,7 +174,7 @@ fault:
 - destination:
     host: {{ . }}
     port:
-      number: {{ int64 $.Values.service.port }}
+      number: {{ int64 $.port }}
   weight: {{ get $weights . }}
 {{- end }}
 {{- end -}}
@@ -182,24 +185,42 @@ hosts:
 gateways:
   {{- toYaml .Values.istio.virtualService.gateways | nindent 2 }}
 http:
+  {{- $testers := dict }}
   {{- with .Values.rollout.testers.header }}
-  - name: testers
-    {{- $headers := dict (lower .) (dict "exact" $.Values.rollout.testers.value) }}
-    {{- include "ml-model.virtualService.match" (dict "root" $ "headers" $headers) | nindent 4 }}
-    {{- include "ml-model.virtualService.way" $ | trim | nindent 4 }}
-    route:
-      - destination:
-          host: {{ include "ml-model.newestService" $ }}
-          port:
-            number: {{ int64 $.Values.service.port }}
+  {{- $testers = dict (lower .) (dict "exact" $.Values.rollout.testers.value) }}
   {{- end }}
-  - name: primary
-    {{- with include "ml-model.virtualService.match" (dict "root" .) }}
-    {{- . | nindent 4 }}
-    {{- end }}
-    {{- include "ml-model.virtualService.way" . | trim | nindent 4 }}
-    route:
-      {{- include "ml-model.virtualService.destinations" . | trim | nindent 6 }}
+  {{- if .Values.grpc.enabled }}
+  {{- /* First, because the routes of HTTP match every request. A proxy speaks to each port the port's own protocol. */}}
+  {{- $calls := dict "content-type" (dict "prefix" "application/grpc") }}
+  {{- include "ml-model.virtualService.routes" (dict
+        "root" . "name" "grpc" "port" .Values.grpc.port "headers" $calls "testers" $testers) | trim | nindent 2 }}
+  {{- end }}
+  {{- include "ml-model.virtualService.routes" (dict
+        "root" . "name" "primary" "port" .Values.service.port "headers" dict "testers" $testers) | trim | nindent 2 }}
+{{- end -}}
+
+{{/*
+The routes to a port of the Services: testers first, then everyone.
+include "ml-model.virtualService.routes" (dict "root" $ "name" n "port" p "headers" (...) "testers" (...))
+*/}}
+{{- define "ml-model.virtualService.routes" -}}
+{{- with .testers }}
+- name: {{ ternary "testers" (printf "testers-%s" $.name) (eq $.name "primary") }}
+  {{- include "ml-model.virtualService.match" (dict "root" $.root "headers" (merge (dict) . $.headers)) | nindent 2 }}
+  {{- include "ml-model.virtualService.way" $.root | trim | nindent 2 }}
+  route:
+    - destination:
+        host: {{ include "ml-model.newestService" $.root }}
+        port:
+          number: {{ int64 $.port }}
+{{- end }}
+- name: {{ .name }}
+  {{- with include "ml-model.virtualService.match" (dict "root" .root "headers" .headers) }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- include "ml-model.virtualService.way" .root | trim | nindent 2 }}
+  route:
+    {{- include "ml-model.virtualService.destinations" (dict "root" .root "port" .port) | trim | nindent 4 }}
 {{- end -}}
 
 {{/* The controller of a canary owns the weights: its object has a name of its own for each change of the rest. */}}

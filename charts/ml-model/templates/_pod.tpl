@@ -33,11 +33,20 @@ readOnlyRootFilesystem: true
 {{- end }}
 {{- end -}}
 
-{{/* HTTP probe of the port "http". */}}
-{{- define "ml-model.httpGet" -}}
+{{/*
+What a probe asks the port "http": include "ml-model.probe" (dict "root" $ "path" "/ready" "service" "")
+The API has no names for the port of gRPC.
+*/}}
+{{- define "ml-model.probe" -}}
+{{- if eq .root.Values.probes.protocol "grpc" -}}
+grpc:
+  port: 8080
+  service: {{ .service | quote }}
+{{- else -}}
 httpGet:
-  path: {{ . | quote }}
+  path: {{ .path | quote }}
   port: http
+{{- end -}}
 {{- end -}}
 
 {{/*
@@ -202,18 +211,18 @@ spec:
         {{- $env := include "ml-model.ownEnv" . | fromYaml }}
         {{- include "ml-model.env" (merge $env .Values.env) | trim | nindent 8 }}
       startupProbe:
-        {{- include "ml-model.httpGet" "/ready" | nindent 8 }}
+        {{- include "ml-model.probe" (dict "root" . "path" "/ready" "service" "") | nindent 8 }}
         {{- $period := int64 .Values.probes.startup.periodSeconds }}
         periodSeconds: {{ $period }}
         timeoutSeconds: {{ int64 .Values.probes.startup.timeoutSeconds }}
         failureThreshold: {{ divf .Values.startBudgetSeconds $period | ceil | int64 }}
       readinessProbe:
-        {{- include "ml-model.httpGet" "/ready" | nindent 8 }}
+        {{- include "ml-model.probe" (dict "root" . "path" "/ready" "service" "") | nindent 8 }}
         periodSeconds: {{ int64 .Values.probes.readiness.periodSeconds }}
         timeoutSeconds: {{ int64 .Values.probes.readiness.timeoutSeconds }}
         failureThreshold: {{ int64 .Values.probes.readiness.failureThreshold }}
       livenessProbe:
-        {{- include "ml-model.httpGet" "/health" | nindent 8 }}
+        {{- include "ml-model.probe" (dict "root" . "path" "/health" "service" "live") | nindent 8 }}
         periodSeconds: {{ int64 .Values.probes.liveness.periodSeconds }}
         timeoutSeconds: {{ int64 .Values.probes.liveness.timeoutSeconds }}
         failureThreshold: {{ int64 .Values.probes.liveness.failureThreshold }}

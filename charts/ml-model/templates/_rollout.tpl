@@ -209,17 +209,18 @@ ml-model/weights: argo-rollouts
 {{- end -}}
 
 {{/*
-Annotations of the HTTPRoute: if it has the weights, it is the controller's. Otherwise Argo CD changes
-it when the pods are healthy, so that no request is sent to a version that is not there yet.
+Annotations of a route: if it has the weights, it is the controller's. Otherwise Argo CD changes it
+when the pods are healthy, so that no request is sent to a version that is not there yet.
+include "ml-model.route.annotations" (dict "root" $ "annotations" .Values.httpRoute.annotations)
 */}}
-{{- define "ml-model.httpRoute.annotations" -}}
+{{- define "ml-model.route.annotations" -}}
 {{- $own := dict -}}
-{{- if eq .Values.rollout.router "gatewayPlugin" -}}
-{{- $own = include "ml-model.weightsAnnotation" . | fromYaml -}}
-{{- else if or (not (include "ml-model.isRollout" .)) (include "ml-model.variants" . | fromYaml) -}}
+{{- if eq .root.Values.rollout.router "gatewayPlugin" -}}
+{{- $own = include "ml-model.weightsAnnotation" .root | fromYaml -}}
+{{- else if or (not (include "ml-model.isRollout" .root)) (include "ml-model.variants" .root | fromYaml) -}}
 {{- $own = dict "argocd.argoproj.io/sync-wave" "1" -}}
 {{- end -}}
-{{- toYaml (merge $own (include "ml-model.compact" .Values.httpRoute.annotations | fromYaml)) -}}
+{{- toYaml (merge $own (include "ml-model.compact" .annotations | fromYaml)) -}}
 {{- end -}}
 
 {{- define "ml-model.traefikServices" -}}
@@ -314,16 +315,21 @@ timeouts:
 {{- end }}
 {{- end -}}
 
-{{/* The HTTPRoute without its name, whose part it may be. */}}
-{{- define "ml-model.httpRoute.spec" -}}
+{{/* Where a route listens: include "ml-model.route.listeners" .Values.httpRoute */}}
+{{- define "ml-model.route.listeners" -}}
 parentRefs:
-  {{- range $name, $parent := include "ml-model.compact" .Values.httpRoute.parents | fromYaml }}
+  {{- range $name, $parent := include "ml-model.compact" .parents | fromYaml }}
   - {{ toYaml (merge (deepCopy $parent) (dict "name" $name)) | indent 4 | trim }}
   {{- end }}
-{{- with .Values.httpRoute.hostnames }}
+{{- with .hostnames }}
 hostnames:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* The HTTPRoute without its name, whose part it may be. */}}
+{{- define "ml-model.httpRoute.spec" -}}
+{{ include "ml-model.route.listeners" .Values.httpRoute }}
 rules:
   {{- include "ml-model.httpRoute.rules" . | trim | nindent 2 }}
 {{- end -}}
@@ -346,11 +352,19 @@ istio:
   virtualService:
     name: {{ include "ml-model.virtualService.name" . }}
     routes:
+      {{- if .Values.grpc.enabled }}
+      - grpc
+      {{- end }}
       - primary
 {{- else if eq .Values.rollout.router "gatewayPlugin" -}}
 plugins:
   argoproj-labs/gatewayAPI:
+    {{- if .Values.httpRoute.enabled }}
     httpRoute: {{ include "ml-model.httpRoute.name" . }}
+    {{- end }}
+    {{- if .Values.grpcRoute.enabled }}
+    grpcRoute: {{ include "ml-model.grpcRoute.name" . }}
+    {{- end }}
     namespace: {{ include "ml-model.namespace" . }}
 {{- end -}}
 {{- end -}}

@@ -192,7 +192,25 @@ number and not by the weights. The header also tells the pod, which ignores it, 
 {{- if and (or $unit.header $unit.cookie) (include "ml-model.sharingVariants" . | fromJsonArray) -}}true{{- end -}}
 {{- end -}}
 
-{{/* Name that Istio gives to the rule of the HTTPRoute with the shares, the last one. */}}
+{{/*
+Parent Gateways of both routes, by the name of the Gateway: where the shares have to be hashed.
+*/}}
+{{- define "ml-model.gateways" -}}
+{{- $gateways := dict -}}
+{{- range $route := list .Values.httpRoute .Values.grpcRoute -}}
+{{- if $route.enabled -}}
+{{- range $name, $parent := include "ml-model.compact" $route.parents | fromYaml -}}
+{{- $_ := set $gateways ($parent.name | default $name) $parent -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $gateways -}}
+{{- end -}}
+
+{{/*
+Name that Istio gives to the rule with the shares, the last one. It is one for both routes, which have the same name and
+the same number of rules.
+*/}}
 {{- define "ml-model.istioRouteName" -}}
 {{- $rules := include "ml-model.httpRoute.rules" . | fromYamlArray -}}
 {{- printf "%s.%s.%d" (include "ml-model.namespace" .) (include "ml-model.httpRoute.name" .) (sub (len $rules) 1) -}}

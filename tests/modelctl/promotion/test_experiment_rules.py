@@ -250,6 +250,13 @@ class TestUnit:
         text = TEXT.replace("header: x-user-id", ours)
         assert (problems(put(released, text, route(theirs), forest=20)) == []) is is_same
 
+    def test_a_route_of_grpc_alone_assigns_units_too(self, released: Path) -> None:
+        settings = route().replace("enabled: true", "enabled: false")
+        (problem,) = problems(put(released, settings=settings, forest=20))
+        assert "no route: expected true, found false" in problem
+        (released / SETTINGS).write_text(f"{settings}grpcRoute:\n  enabled: true\n")
+        assert problems(released) == []
+
     def test_settings_of_the_environment_and_of_the_chart_count(self, released: Path) -> None:
         put(released, settings="config:\n  logLevel: info\n", forest=20)
         (released / COMMON).write_text(route())
