@@ -18,7 +18,7 @@ from dashboards.panels import (
 )
 
 CHOSEN = 'namespace=~"$namespace"'
-PREDICTIONS = CHOSEN + ',route=~".*[/:](predict|predict/batch|invocations|infer)"'
+PREDICTIONS = CHOSEN + ',route=~".*[/:](predict|predict/batch|invocations|infer|ModelInfer)"'
 FIRING = f'ALERTS{{{CHOSEN},alertname=~"Ml.*",alertstate="firing"}}'
 RATE = "$__rate_interval"
 

@@ -10,7 +10,7 @@
       "name" $name
       "namespace" $namespace
       "series" $series
-      "predictions" (printf "%s,route=~\".*[/:](predict|predict/batch|invocations|infer)\"" $series)
+      "predictions" (printf "%s,route=~\".*[/:](predict|predict/batch|invocations|infer|ModelInfer)\"" $series)
       "own" (printf "namespace=%q,release=%q" $namespace $name)
       "pods" (printf "namespace=%q,pod=~\"%s-[a-z0-9]+-[a-z0-9]{5}\"" $namespace $name)
       "application" (tpl $rules.application .)
