@@ -30,7 +30,7 @@ from benchmarks.turns import cpu_seconds
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 FIRST_PORT = 19_800
 SECONDS = 2
-WORKLOAD = "lr"
+WORKLOAD, PEER = "lr", "mlserver"
 # Of a call to our own HTTP path, and of MLServer's call to ours.
 MAX_RATIO, MIN_RATIO = 1.5, 4.0
 
@@ -92,9 +92,9 @@ def main() -> None:
     arguments = parser.parse_args()
     BENCH.mkdir(parents=True, exist_ok=True)
     if not arguments.prepared:
-        prepare()
+        prepare([PEER])
     prefer(os.getpid())
-    own, theirs = ours(WORKLOAD, FIRST_PORT), peer("mlserver", WORKLOAD, FIRST_PORT + 10)
+    own, theirs = ours(WORKLOAD, FIRST_PORT), peer(PEER, WORKLOAD, FIRST_PORT + 10)
     with contextlib.ExitStack() as stack:
         pids = {
             each.name: stack.enter_context(

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import page
 from benchmarks.clients import Measured, open_loop, post
@@ -24,6 +25,11 @@ from benchmarks.servers import BENCH, PEERS, Server, echo, ours, peer
 from modelctl.packaging.package import plan, write
 from modelctl.packaging.training_output import Request, read_training_output
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Whose models are packaged for our service.
+FITTED = "flask"
 WORKLOADS = ("lr", "rf", "penguins")
 # The random forest on the scikit-learn engine: a model that takes milliseconds.
 SLOW = "rf-sklearn"
@@ -54,9 +60,9 @@ class Extra:
     overloads: list[Overload]
 
 
-def prepare() -> None:
+def prepare(peers: Sequence[str] = PEERS) -> None:
     """Install the peers, fit the models in each environment, package ours."""
-    for name in PEERS:
+    for name in dict.fromkeys((FITTED, *peers)):
         folder = BENCH / name
         uv = str(Path(sys.executable).with_name("uv"))
         if not (folder / "bin" / "python").exists():
@@ -66,7 +72,7 @@ def prepare() -> None:
         _run(uv, "pip", "install", "--quiet", "--python", python, "-r", requirements)
         _run(python, "benchmarks/workloads.py", str(folder / "models"), str(PENGUINS))
     for workload in WORKLOADS:
-        folder = BENCH / "flask" / "models" / workload
+        folder = BENCH / FITTED / "models" / workload
         request = Request(folder, name=workload, version="1.0.0", target="target")
         write(
             plan(read_training_output(request), engine="auto", tolerance=1e-6),
