@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 DEADLINE_SECONDS = 300
 # An autoscaler counts as Degraded until the first metrics of its pods are there.
 DEGRADED_SECONDS = 60
+# An ApplicationSet that met a repo server which was restarting is Degraded until it asks again:
+# after `requeueAfterSeconds` of argocd/values.yaml, or with the next push.
+ROOT_DEGRADED_SECONDS = 240
 _INTERVAL_SECONDS = 1.0
 
 
@@ -65,15 +68,18 @@ class RolloutDisplay:
 class DegradedTimer:
     """Remembers since when each Application has been Degraded without interruption."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, root_seconds: float) -> None:
+        self._seconds, self._root_seconds = seconds, root_seconds
         self._since: dict[str, float] = {}
 
     def expired(self, states: Sequence[ApplicationState], now: float) -> list[ApplicationState]:
         """Return those that have been Degraded for too long at the time `now`, in seconds."""
         degraded = [state for state in states if state.is_degraded]
         self._since = {state.name: self._since.get(state.name, now) for state in degraded}
-        return [state for state in degraded if now - self._since[state.name] >= self._seconds]
+        return [state for state in degraded if now - self._since[state.name] >= self._limit(state)]
+
+    def _limit(self, state: ApplicationState) -> float:
+        return self._root_seconds if state.name == argocd.ROOT else self._seconds
 
 
 def pending_line(states: Sequence[ApplicationState], width: int = WIDTH) -> str:
@@ -140,7 +146,7 @@ def applications_probe(
 
     The probe raises WaitError when an Application stays Degraded.
     """
-    timer = DegradedTimer(DEGRADED_SECONDS)
+    timer = DegradedTimer(DEGRADED_SECONDS, ROOT_DEGRADED_SECONDS)
     started = time.monotonic()
 
     def probe() -> Answer:

@@ -38,7 +38,6 @@ CRASH = """\
 
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         raise SystemExit("this build does not like clusters")
-    Server(service).run()
 """
 
 
@@ -205,7 +204,7 @@ def test_a_build_that_crashes_in_the_cluster_is_rolled_back(
     sooner = ("config:", "startBudgetSeconds: 20\nprogressDeadlineSeconds: 30\nconfig:")
     developer.commit(
         BROKEN,
-        crash=(SERVER, "    Server(load_service(settings, started)).run()\n", CRASH),
+        crash=(SERVER, "    service = load_service(settings, started)\n", CRASH),
         settings=(SETTINGS, *sooner),
     )
     with loop.probing(before[0], sample, "--connections", "2") as report:

@@ -147,7 +147,8 @@ SCENARIOS = (
     ),
     Scenario(
         "test_pipeline.py", 240,
-        ("sandbox/pipeline.py", "sandbox/signing.py", "modelctl/supply/*", "modelctl/quality/*"),
+        ("sandbox/pipeline.py", "sandbox/signing.py", "modelctl/supply/*", "modelctl/quality/*",
+         "app/server.py"),
         ("cosign",),
     ),
     Scenario(

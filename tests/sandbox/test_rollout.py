@@ -58,12 +58,17 @@ def test_display_keeps_one_status_line_on_a_terminal() -> None:
 
 def test_the_timer_expires_for_what_stays_degraded_without_interruption() -> None:
     degraded = ApplicationState("dev-iris", False, "Synced, Degraded", is_degraded=True)
-    timer = DegradedTimer(60)
+    timer = DegradedTimer(60, 240)
     assert timer.expired([degraded, WAITING], 0) == []
     assert timer.expired([degraded, WAITING], 59) == []
     assert timer.expired([degraded, WAITING], 60) == [degraded]
     assert timer.expired([READY, WAITING], 61) == []
     assert timer.expired([degraded], 62) == []
+    # What generates the others asks again by itself, later than the others.
+    root = ApplicationState("root", False, "Synced, Degraded", is_degraded=True)
+    assert timer.expired([root], 100) == []
+    assert timer.expired([root], 339) == []
+    assert timer.expired([root], 340) == [root]
 
 
 def test_expectations_are_root_namespaces_baselines_and_releases() -> None:
