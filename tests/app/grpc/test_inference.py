@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import time
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -249,6 +250,21 @@ def test_what_is_refused_says_why(iris: Service, fault: str) -> None:
     violations = found["BadRequest"].field_violations if "BadRequest" in found else []
     said = [status.message, *(f"{each.field}: {each.description}" for each in violations)]
     assert any(text in each for each in said), said
+
+
+@pytest.mark.parametrize("tag", [0x2A, 0x32], ids=["inputs", "outputs"])
+def test_two_bytes_for_a_message_do_not_become_hundreds(iris: Service, tag: int) -> None:
+    count = 50_000
+    request = core.infer_request("iris")
+    _values(request, *ROW)
+    body = request.SerializeToString() + bytes([tag, 0]) * count
+    tracemalloc.start()
+    reply = core.call(iris, f"{core.INFERENCE}/ModelInfer", core.framed(body))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert core.code(reply) == 3
+    assert "found 5000" in core.details(reply)[0].message
+    assert peak < 10 * len(body)
 
 
 def test_raw_contents_that_do_not_fit(iris: Service) -> None:
