@@ -158,6 +158,11 @@ class Front:
         exchange.work = work
         work.add_done_callback(lambda work: self.loop.call_soon_threadsafe(done, work))
 
+    def conversation(self, request: Request) -> Callable[[bytes], bytes] | None:
+        """What answers the messages of a call as they come; None: all of them at its end."""
+        is_call = request.method == "POST" and request.port != self._metrics_port
+        return self.conversations.get(request.path) if is_call and request.is_grpc else None
+
     def record(self, error: RequestError, port: int) -> None:
         """Count and log what is no request, and gets no response of its own."""
         deadline = Deadline(self.bounds.max_timeout_ms)

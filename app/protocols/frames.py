@@ -119,9 +119,7 @@ def read_tensors(
     `max_tensors` is the model's number of inputs; up to MAX_ERRORS more are parsed for their names.
     """
     entries = _listed(document.get("inputs"))
-    if not 1 <= len(entries) <= max_tensors + MAX_ERRORS:
-        text = f"expected a list of 1 to {max_tensors} tensors, found {len(entries) or 'none'}"
-        problems.add(("inputs",), text)
+    if not is_count(len(entries), max_tensors, problems):
         return []
     tensors: dict[str, Tensor] = {}
     offset = 0
@@ -146,6 +144,15 @@ def read_tensors(
         text = f"expected no bytes after the last tensor, found {len(tail) - offset}"
         problems.add(("inputs",), text, malformed=True)
     return list(tensors.values())
+
+
+def is_count(found: int, max_tensors: int, problems: Problems) -> bool:
+    """Whether so many tensors are looked at; adds an error if not."""
+    if 1 <= found <= max_tensors + MAX_ERRORS:
+        return True
+    text = f"expected a list of 1 to {max_tensors} tensors, found {found or 'none'}"
+    problems.add(("inputs",), text)
+    return False
 
 
 def parameters(entry: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from app.protocols.frames import (
     HEADER,
     Problems,
     input_names,
+    is_count,
     note_parameters,
     parameters,
     read_tensors,
@@ -128,6 +129,24 @@ class V2:
             tensor = self._outputs[each.name]
             yield tensor, tensor.read(prediction)
 
+    def verify_counts(self, inputs: int, outputs: int) -> None:
+        """Raises RequestError for more than are looked at, before anything is made of each.
+
+        Protobuf has a message in two bytes, of which a hundred times as many would be made.
+        """
+        problems = Problems()
+        self._is_output_count(outputs, problems)
+        if inputs:
+            is_count(inputs, len(self._inputs), problems)
+        problems.raise_if_any()
+
+    def _is_output_count(self, found: int, problems: Problems) -> bool:
+        """Whether so many outputs are looked at; adds an error if not."""
+        if found <= len(self._outputs) + MAX_ERRORS:
+            return True
+        problems.add(("outputs",), f"expected at most {len(self._outputs)}, found {found}")
+        return False
+
     def _requested_outputs(
         self, document: dict[str, Any], problems: Problems
     ) -> list[RequestedOutput]:
@@ -139,9 +158,7 @@ class V2:
         if not isinstance(entries, list):
             problems.add(("outputs",), f"expected a list, found {json_type(entries)}")
             return []
-        if len(entries) > len(self._outputs) + MAX_ERRORS:
-            text = f"expected at most {len(self._outputs)}, found {len(entries)}"
-            problems.add(("outputs",), text)
+        if not self._is_output_count(len(entries), problems):
             return []
         requested: dict[str, RequestedOutput] = {}
         for index, entry in enumerate(entries):

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from app.protocols.grpc.status import CODES, INTERNAL
 from app.urls import GRPC_URLS
 from tests.app import live
@@ -19,8 +21,15 @@ NAMES = {
 }  # fmt: skip
 
 
-def test_the_example_prints_what_the_page_shows() -> None:
-    ((code, shown),) = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", TEXT, re.DOTALL)
+EXAMPLES = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_every_example_is_run() -> None:
+    assert len(EXAMPLES) == TEXT.count("```python") == 2
+
+
+@pytest.mark.parametrize(("code", "shown"), EXAMPLES, ids=["a call", "an error"])
+def test_an_example_prints_what_the_page_shows(code: str, shown: str) -> None:
     assert "127.0.0.1:8080" in code
     code = code.replace("127.0.0.1:8080", f"127.0.0.1:{live.shared('iris').port}")
     done = subprocess.run(

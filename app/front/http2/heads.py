@@ -63,7 +63,15 @@ def read(fields: list[tuple[bytes, bytes]], max_timeout_ms: int, max_body_bytes:
     except RequestError as error:
         # It is kept with the head: its frames would keep everything else.
         head.refused = error.with_traceback(None)
+        if not head.headers:
+            # Who calls by gRPC is refused in its words.
+            head.headers = {"content-type": _content_type(fields)}
     return head
+
+
+def _content_type(fields: list[tuple[bytes, bytes]]) -> str:
+    found = next((value for name, value in fields if name == b"content-type"), b"")
+    return found.decode("latin-1")
 
 
 def is_trailer(fields: list[tuple[bytes, bytes]]) -> bool:
@@ -129,7 +137,9 @@ def _read_host(headers: dict[str, str], authority: bytes | None) -> None:
         headers["host"] = host = text
     if not host:
         raise malformed("expected :authority")
-    verify_host(host)
+    # grpcio names all addresses of a target such as `ipv4:10.0.0.1:8080,10.0.0.2:8080`.
+    for each in host.split(","):
+        verify_host(each)
 
 
 def _read_target(head: Head, pseudo: dict[bytes, bytes]) -> None:

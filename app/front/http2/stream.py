@@ -87,10 +87,9 @@ class Stream:
     def begin(self) -> None:
         """The head is here, and more will follow."""
         front = self._owner.front
-        answer = front.conversations.get(self.head.path) if front.conversations else None
-        kind = self.head.headers.get("content-type", "")
-        if answer is not None and self.head.method == "POST" and kind.startswith(CONTENT_TYPE):
-            self.conversation = Conversation(answer)
+        if self.head.path in front.conversations:
+            answer = front.conversation(self._request())
+            self.conversation = None if answer is None else Conversation(answer)
         front.receiving.add(self)
         size = STREAM_BYTES + self.head.size
         if front.bounds.memory.take(size):
@@ -148,10 +147,15 @@ class Stream:
         self._hand_on(error)
 
     def _hand_on(self, refused: Exception | None) -> None:
-        front, head = self._owner.front, self.head
+        front = self._owner.front
         self.is_answered = True
         front.receiving.discard(self)
-        self.request = request = Request(
+        self.request = request = self._request(refused)
+        front.handle(self, request)
+
+    def _request(self, refused: Exception | None = None) -> Request:
+        head = self.head
+        return Request(
             head.method,
             head.path,
             self._owner.port,
@@ -162,7 +166,6 @@ class Stream:
             refused=refused,
             version="2",
         )
-        front.handle(self, request)
 
     def _converse(self, data: bytes) -> None:
         conversation = self.conversation

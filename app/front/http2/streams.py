@@ -46,7 +46,7 @@ class Streams:
         # The latest of the client; of those before it that are over, whether it had said all.
         self.last = 0
         self.over: dict[int, bool] = {}
-        # How many requests were answered so far.
+        # How many requests, and messages of conversations, were answered so far.
         self.answered = 0
         # Resets that were earned: no fault may be raised where that happens.
         self.owed = 0
@@ -82,6 +82,7 @@ class Streams:
 
     def converse(self, stream: Stream, data: bytes) -> None:
         """Send an answer after which more may follow."""
+        self.answered += 1
         conversation = stream.conversation
         if self.open.get(stream.id) is not stream or conversation is None:
             return

@@ -53,6 +53,7 @@ class Inference:
         except DecodeError as error:
             raise not_a_message("inference.ModelInferRequest") from error
         self._v2.require_loaded({"model": request.model_name, "version": request.model_version})
+        self._v2.verify_counts(len(request.inputs), len(request.outputs))
         problems = Problems()
         is_raw = len(request.raw_input_contents) > 0
         inputs = _raw(request, problems) if is_raw else _typed(request, problems)

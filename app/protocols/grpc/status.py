@@ -6,8 +6,9 @@ The code of an HTTP status: https://github.com/googleapis/googleapis/blob/master
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from app.protocols.grpc.framing import ACCEPTED, CONTENT_TYPE
 from app.protocols.grpc.messages import message
@@ -34,9 +35,12 @@ CODES = {
 DOMAIN = "ml-model"
 # Clients refuse trailers of more than 8 KiB; base64 takes a third, and proxies add their own.
 MAX_DETAILS_BYTES = 3072
+# Bytes of one text, and of the one in the trailers as it is escaped there.
 MAX_TEXT = 1024
 # Characters of a text that are sent as they are: printable ASCII but %.
 PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+# An escape that was cut.
+PARTIAL = re.compile(r"%.?\Z")
 
 _Status, _ErrorInfo = message("google.rpc.Status"), message("google.rpc.ErrorInfo")
 _BadRequest, _RetryInfo = message("google.rpc.BadRequest"), message("google.rpc.RetryInfo")
@@ -55,7 +59,7 @@ def failed(error: RequestError, request_id: str) -> Reply:
     status = _details(error, code, text, request_id)
     trailers = {
         "grpc-status": str(code),
-        "grpc-message": quote(text, safe=PRINTABLE),
+        "grpc-message": _escaped(text),
         "grpc-status-details-bin": base64.b64encode(status).decode().rstrip("="),
     }
     headers = dict(ACCEPTED) if error.kind == "grpc-encoding" else {}
@@ -91,5 +95,17 @@ def _add(status: Any, detail: Any) -> None:
     any_.value = detail.SerializeToString()
 
 
+def _escaped(text: str) -> str:
+    """A text as grpc-message has it; a character of other scripts takes up to twelve."""
+    escaped = quote(text, safe=PRINTABLE)
+    if len(escaped) <= MAX_TEXT:
+        return escaped
+    whole = unquote(PARTIAL.sub("", escaped[: MAX_TEXT - 3]), errors="ignore")
+    return f"{quote(whole, safe=PRINTABLE)}..."
+
+
 def _shorten(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."
+    data = text.encode()
+    if len(data) <= MAX_TEXT:
+        return text
+    return f"{data[: MAX_TEXT - 3].decode(errors='ignore')}..."

@@ -17,6 +17,7 @@ from tritonclient.grpc import (
     InferenceServerClient,
     InferInput,
     InferRequestedOutput,
+    service_pb2,
     service_pb2_grpc,
 )
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
@@ -26,6 +27,7 @@ from tests.app import live
 from tests.app.grpc import core
 from tests.app.live import LiveService
 from tests.app.protocols.test_native import PENGUIN, ROW
+from tests.ports import free_port
 
 Start = Callable[..., LiveService]
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -218,6 +220,56 @@ def test_reflection_is_enough_to_make_a_call() -> None:
             response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
         )
         assert call(request).outputs[0].contents.bytes_contents == [b"setosa"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        ([("a", "b" * 34_000)], grpc.StatusCode.RESOURCE_EXHAUSTED),
+        ([(f"a{number}", "b") for number in range(120)], grpc.StatusCode.RESOURCE_EXHAUSTED),
+        ([("authorization", "a"), ("authorization", "b")], grpc.StatusCode.INVALID_ARGUMENT),
+        ([("a", " b")], grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+    ids=["large", "many", "twice", "space"],
+)
+def test_metadata_is_refused_in_the_words_of_grpc(
+    metadata: list[tuple[str, str]], code: grpc.StatusCode
+) -> None:
+    with channel(live.shared("iris")) as connected:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(connected)
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.ServerLive(service_pb2.ServerLiveRequest(), metadata=metadata)
+        assert refused.value.code() == code
+        assert "expected" in refused.value.details()
+        # The connection is as good as before.
+        assert stub.ServerLive(service_pb2.ServerLiveRequest()).live
+
+
+def test_a_target_of_several_addresses() -> None:
+    address = f"127.0.0.1:{live.shared('iris').port}"
+    with grpc.insecure_channel(f"ipv4:{address},{address}") as connected:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(connected)
+        assert stub.ServerLive(service_pb2.ServerLiveRequest(), timeout=30).live
+
+
+def test_reflection_says_that_bytes_are_no_request() -> None:
+    service = live.shared("iris")
+    path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    with channel(service) as connected, pytest.raises(grpc.RpcError) as refused:
+        list(connected.stream_stream(path)(iter([b"\xff\xff"])))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert service.events("request_rejected")[-1]["route"] == "unmatched"
+
+
+def test_a_port_of_metrics_alone_has_no_reflection(start: Start) -> None:
+    metrics_port = free_port()
+    start(trained.bundle("iris"), METRICS_PORT=str(metrics_port))
+    path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    with grpc.insecure_channel(f"127.0.0.1:{metrics_port}") as connected:
+        answers = connected.stream_stream(path)(iter([b"\x3a\x00"]))
+        with pytest.raises(grpc.RpcError) as refused:
+            next(answers)
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_deadline_is_kept(start: Start) -> None:

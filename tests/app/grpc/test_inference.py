@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 import time
+import tracemalloc
 import zlib
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import orjson
@@ -16,6 +19,8 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
 from app.admission import Deadline
+from app.errors import FieldError, RequestError
+from app.protocols.grpc.status import failed
 from app.request import Request
 from app.routes import answer, call_route, prediction_routes
 from app.service import Service
@@ -251,6 +256,21 @@ def test_what_is_refused_says_why(iris: Service, fault: str) -> None:
     assert any(text in each for each in said), said
 
 
+@pytest.mark.parametrize("tag", [0x2A, 0x32], ids=["inputs", "outputs"])
+def test_two_bytes_for_a_message_do_not_become_hundreds(iris: Service, tag: int) -> None:
+    count = 50_000
+    request = core.infer_request("iris")
+    _values(request, *ROW)
+    body = request.SerializeToString() + bytes([tag, 0]) * count
+    tracemalloc.start()
+    reply = core.call(iris, f"{core.INFERENCE}/ModelInfer", core.framed(body))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert core.code(reply) == 3
+    assert "found 5000" in core.details(reply)[0].message
+    assert peak < 10 * len(body)
+
+
 def test_raw_contents_that_do_not_fit(iris: Service) -> None:
     request = core.infer_request("iris")
     request.inputs.add(name="x", datatype="FP64", shape=[1, 4])
@@ -294,6 +314,19 @@ def test_thousands_of_errors_fit_into_what_clients_accept(iris: Service) -> None
     # grpcio refuses 8 KiB of metadata.
     assert sum(len(name) + len(value) + 32 for name, value in reply.trailers.items()) < 7000
     assert core.details(reply)[1]["BadRequest"].field_violations
+
+
+@pytest.mark.parametrize("text", ["漢", "😀", "\n", "%", "é", "a"])
+def test_texts_of_any_script_fit_into_what_clients_accept(text: str) -> None:
+    fields = [FieldError(("inputs", text * 100), text * 2000)] * 3
+    reply = failed(RequestError(422, "contract", "Refused", text * 3000, fields), "id")
+    assert reply.trailers is not None
+    assert sum(len(name) + len(value) + 32 for name, value in reply.trailers.items()) < 7000
+    message = unquote(reply.trailers["grpc-message"], errors="strict")
+    assert re.fullmatch(rf"Refused: {re.escape(text)}+\.\.\.", message)
+    status, found = core.details(reply)
+    assert re.fullmatch(rf"Refused: {re.escape(text)}+\.\.\.", status.message)
+    assert found["BadRequest"].field_violations
 
 
 @given(st.binary(max_size=60), st.sampled_from([0, 1, 2, 255]))

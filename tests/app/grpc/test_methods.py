@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from tritonclient.grpc import service_pb2
 
 from app import __version__
+from app.errors import RequestError
 from app.protocols.grpc import messages, reflection
 from app.service import Service
 from app.urls import GRPC_URLS
@@ -130,6 +131,12 @@ def test_reflection_sends_a_file_with_all_that_it_imports() -> None:
     found = reflect(asked(file_by_filename="status.proto"))
     assert len(found.file_descriptor_response.file_descriptor_proto) == 3
     assert found.original_request.file_by_filename == "status.proto"
+
+
+def test_reflection_refuses_what_is_no_request() -> None:
+    with pytest.raises(RequestError) as refused:
+        reflection.answer(b"\xff\xff")
+    assert refused.value.status == 400
 
 
 @pytest.mark.parametrize(

@@ -509,3 +509,24 @@ def test_a_client_with_a_smaller_table_is_told_that_ours_is_empty(service: Servi
         assert client.status(stream) == "200"
 
     talk(service, ask)
+
+
+def test_messages_of_a_conversation_have_no_more_time_than_requests(service: Service) -> None:
+    said: list[bytes] = []
+
+    def note(message: bytes) -> bytes:
+        said.append(message)
+        return b"\0\0\0\0\0"
+
+    async def ask(client: Conversation) -> None:
+        client.front.has_time = lambda: False  # type: ignore[method-assign]
+        fields = (*HEAD[:2], (":path", "/talk"), HEAD[3], ("content-type", "application/grpc"))
+        data = [frame(DATA, 0, 1, b"\0\0\0\0\1" + text) for text in (b"a", b"b", b"c")]
+        client.feed(GREETING + headers(1, END_HEADERS, fields) + b"".join(data))
+        assert said == [b"a"]
+        assert client.is_paused()
+        for _ in range(6):
+            await asyncio.sleep(0)
+        assert said == [b"a", b"b", b"c"]
+
+    talk(service, ask, conversations={"/talk": note}, greets=False)
