@@ -14,7 +14,7 @@ from app.front.http2.frames import ENHANCE_YOUR_CALM, ConnectionFaultError
 # second. Each costs less than a prediction.
 RESETS, RESETS_PER_SECOND = 1000, 500
 # A head beyond its limits takes milliseconds to decode.
-LARGE_HEAD = 10
+LARGE_HEAD = 50
 # Frames such as PING, SETTINGS, PRIORITY, WINDOW_UPDATE, and DATA without data.
 CHATTER, CHATTER_PER_SECOND = 1000, 100
 # Clients send a few with each call: two windows, and a PING to learn how far the server is.
