@@ -10,8 +10,8 @@ from __future__ import annotations
 from app.front.http2.frames import ENHANCE_YOUR_CALM, ConnectionFaultError
 
 # Streams that a client resets, or has the server reset, before they are answered. A gateway carries
-# the calls of many clients: with short deadlines, at a pod that is overloaded, it cancels hundreds a
-# second. Each costs less than a prediction.
+# the calls of many clients: with short deadlines and a slow pod it cancels hundreds a second. Each
+# costs less than a prediction.
 RESETS, RESETS_PER_SECOND = 1000, 500
 # A head beyond its limits takes milliseconds to decode.
 LARGE_HEAD = 50
