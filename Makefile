@@ -235,7 +235,7 @@ bench: $(VENV) build/bundles/penguins/manifest.json ## compare our service with 
 	$(BIN)/python -m benchmarks.serving
 
 .PHONY: bench-grpc
-bench-grpc: $(VENV) build/bundles/penguins/manifest.json ## compare a call of gRPC with our HTTP path and with MLServer's gRPC (needs wrk)
+bench-grpc: $(VENV) build/bundles/penguins/manifest.json ## compare a call of gRPC with our HTTP path and with MLServer's gRPC
 	$(BIN)/python -m benchmarks.calls
 
 .PHONY: bench-scale

@@ -1,18 +1,21 @@
-"""Calls of gRPC as fast as a server answers: one process, each connection with one call at a time.
+"""Requests as fast as a server answers: one process, each connection with one request at a time.
 
-    python -m benchmarks.call_load PORT METHOD SECONDS < message
+    python -m benchmarks.call_load PORT PATH SECONDS grpc|http < message or body
 
 Prints a JSON object. Frames are counted, not read: a real client would cost more than the server.
+One generator for both protocols, because what a request costs depends on how many come at once.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import selectors
 import socket
 import struct
 import sys
 import time
+from typing import Protocol
 
 import hpack
 
@@ -24,6 +27,7 @@ END_STREAM, END_HEADERS, ACK = 1, 4, 1
 MAX_WINDOW = 2**31 - 1
 INITIAL_WINDOW = 65_535
 BUFFER_BYTES = 65_536
+LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -31,12 +35,55 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return HEAD.pack(len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream) + payload
 
 
-class Caller:
-    """One connection, which calls again as soon as it is answered."""
+class Dialect(Protocol):
+    """How a request is written, and where an answer ends."""
+
+    answered: int
+    failed: int
+
+    def greeting(self) -> bytes:
+        """What comes before the first request."""
+
+    def request(self) -> bytes:
+        """The next request."""
+
+    def take(self, data: bytes) -> tuple[int, bytes]:
+        """Count what is answered: how much of the data is used, and what is to be sent."""
+
+
+class Http:
+    """HTTP/1.1."""
+
+    def __init__(self, port: int, path: str, body: bytes) -> None:
+        self._request = (
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+        self.answered = self.failed = 0
+
+    def greeting(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def request(self) -> bytes:
+        """The same each time."""
+        return self._request
+
+    def take(self, data: bytes) -> tuple[int, bytes]:
+        """One response at a time."""
+        head, found, rest = data.partition(b"\r\n\r\n")
+        length = LENGTH.search(head + b"\r\n")
+        if not found or length is None or len(rest) < int(length[1]):
+            return 0, b""
+        self.answered += 1
+        self.failed += not head.startswith(b"HTTP/1.1 200 ")
+        return len(data), self._request
+
+
+class Grpc:
+    """A call after the other, on streams of one connection."""
 
     def __init__(self, port: int, method: str, message: bytes) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._encoder = hpack.Encoder()
         self._fields = [
             (":method", "POST"),
@@ -48,72 +95,93 @@ class Caller:
             ("te", "trailers"),
         ]
         self._body = struct.pack(">BI", 0, len(message)) + message
-        self._rest, self._stream = b"", -1
+        self._stream = -1
+        self._frames = 0
         self.answered = self.failed = 0
+
+    def greeting(self) -> bytes:
+        """The preface, and windows that never close."""
         settings = frame(SETTINGS, 0, 0, struct.pack(">HI", 4, MAX_WINDOW))
         window = frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", MAX_WINDOW - INITIAL_WINDOW))
-        self._socket.sendall(PREFACE + settings + window)
-        self.call()
+        return PREFACE + settings + window
 
-    def fileno(self) -> int:
-        """For selectors."""
-        return self._socket.fileno()
-
-    def call(self) -> None:
-        """Send the next call."""
+    def request(self) -> bytes:
+        """From the second on the head is the same few bytes: all fields are in the table."""
         self._stream += 2
-        # From the second on it is the same few bytes: all fields are in the table.
         block = self._encoder.encode(self._fields, huffman=False)
-        self._socket.sendall(
-            frame(HEADERS, END_HEADERS, self._stream, block)
-            + frame(DATA, END_STREAM, self._stream, self._body)
+        return frame(HEADERS, END_HEADERS, self._stream, block) + frame(
+            DATA, END_STREAM, self._stream, self._body
         )
 
-    def read(self) -> None:
-        """Take what was answered. Raises ConnectionError at the end of the connection."""
-        data = self._rest + self._socket.recv(BUFFER_BYTES)
-        if len(data) == len(self._rest):
-            raise ConnectionError("the server closed the connection")
-        start = 0
+    def take(self, data: bytes) -> tuple[int, bytes]:
+        """Every whole frame. Raises ConnectionError when the server ends a call or all of them."""
+        start, out = 0, b""
         while len(data) - start >= HEAD.size:
             high, low, kind, flags, stream = HEAD.unpack_from(data, start)
             end = start + HEAD.size + (high << 8 | low)
             if end > len(data):
                 break
             if kind == SETTINGS and not flags & ACK:
-                self._socket.sendall(frame(SETTINGS, ACK, 0, b""))
+                out += frame(SETTINGS, ACK, 0, b"")
             elif kind in (RESET, GOAWAY):
                 raise ConnectionError(f"a frame {kind}: {data[start:end]!r}")
-            elif kind in (DATA, HEADERS) and flags & END_STREAM and stream == self._stream:
-                self.answered += 1
-                # One HEADERS frame is a refusal.
-                self.failed += kind != HEADERS or self._is_first
-                self._is_first = True
-                self.call()
-            elif kind == HEADERS:
-                self._is_first = False
+            elif kind in (DATA, HEADERS) and stream == self._stream:
+                self._frames += 1
+                if flags & END_STREAM:
+                    self.answered += 1
+                    # A refusal is one frame; an answer has a head, a message and a trailer.
+                    self.failed += self._frames == 1
+                    self._frames = 0
+                    out += self.request()
             start = end
-        self._rest = data[start:]
-
-    _is_first = True
+        return start, out
 
 
-def load(port: int, method: str, message: bytes, seconds: float) -> dict[str, float]:
-    """Calls answered and refused, and calls per second."""
+DIALECTS: dict[str, type[Http | Grpc]] = {"http": Http, "grpc": Grpc}
+
+
+class Caller:
+    """One connection, which asks again as soon as it is answered."""
+
+    def __init__(self, port: int, dialect: Dialect) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.dialect = dialect
+        self._rest = b""
+        self._socket.sendall(dialect.greeting() + dialect.request())
+
+    def fileno(self) -> int:
+        """For selectors."""
+        return self._socket.fileno()
+
+    def read(self) -> None:
+        """Take what was answered. Raises ConnectionError at the end of the connection."""
+        received = self._socket.recv(BUFFER_BYTES)
+        if not received:
+            raise ConnectionError("the server closed the connection")
+        data = self._rest + received
+        used, out = self.dialect.take(data)
+        self._rest = data[used:]
+        if out:
+            self._socket.sendall(out)
+
+
+def load(port: int, path: str, message: bytes, seconds: float, dialect: str) -> dict[str, float]:
+    """Requests answered and refused, and requests per second."""
     selector = selectors.DefaultSelector()
-    callers = [Caller(port, method, message) for _ in range(CONNECTIONS)]
+    kind = DIALECTS[dialect]
+    callers = [Caller(port, kind(port, path, message)) for _ in range(CONNECTIONS)]
     for caller in callers:
         selector.register(caller, selectors.EVENT_READ, caller)
     started = time.perf_counter()
     while (now := time.perf_counter()) - started < seconds:
         for key, _ in selector.select(seconds - (now - started)):
             key.data.read()
-    answered = sum(caller.answered for caller in callers)
-    failed = sum(caller.failed for caller in callers)
+    answered = sum(caller.dialect.answered for caller in callers)
+    failed = sum(caller.dialect.failed for caller in callers)
     return {"requests": answered, "failed": failed, "rps": answered / (now - started)}
 
 
 if __name__ == "__main__":
-    print(
-        json.dumps(load(int(sys.argv[1]), sys.argv[2], sys.stdin.buffer.read(), float(sys.argv[3])))
-    )
+    port, path, seconds, dialect = sys.argv[1:]
+    print(json.dumps(load(int(port), path, sys.stdin.buffer.read(), float(seconds), dialect)))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import grpc
 
 from app.protocols.grpc.messages import message
-from benchmarks.load import LOAD_CORE, peak
+from benchmarks.load import LOAD_CORE
 from benchmarks.machine import describe
 from benchmarks.running import prefer, running
 from benchmarks.servers import BENCH, Server, first_row, ours, peer
@@ -65,23 +65,19 @@ def require_answer(kind: Kind) -> None:
 
 def cost(kind: Kind, pids: list[int], seconds: int) -> tuple[float, float]:
     """CPU seconds of a request, and requests per second."""
-    before = cpu_seconds(pids)
+    path, body, dialect = METHOD, request(kind.model), "grpc"
     if kind.port is None:
-        found = peak(kind.server.url, kind.server.body, BENCH, seconds, warm_up=False)
-        requests, failed, rps = found.requests, found.failed, found.rps
-    else:
-        argv = ["taskset", "-c", LOAD_CORE, sys.executable, "-m", "benchmarks.call_load"]
-        done = subprocess.run(
-            [*argv, str(kind.port), METHOD, str(seconds)],
-            input=request(kind.model),
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        answered = json.loads(done.stdout)
-        requests, failed, rps = answered["requests"], answered["failed"], answered["rps"]
-    if failed:
-        raise RuntimeError(f"{kind.title}: {failed} requests failed")
-    return (cpu_seconds(pids) - before) / requests, rps
+        path, body, dialect = kind.server.path, kind.server.body.encode(), "http"
+    port = str(kind.port or kind.server.port)
+    argv = ["taskset", "-c", LOAD_CORE, sys.executable, "-m", "benchmarks.call_load"]
+    before = cpu_seconds(pids)
+    done = subprocess.run(
+        [*argv, port, path, str(seconds), dialect], input=body, stdout=subprocess.PIPE, check=True
+    )
+    answered = json.loads(done.stdout)
+    if answered["failed"]:
+        raise RuntimeError(f"{kind.title}: {answered['failed']} requests failed")
+    return (cpu_seconds(pids) - before) / answered["requests"], answered["rps"]
 
 
 def main() -> None:
