@@ -26,6 +26,7 @@ DATA, HEADERS, RESET, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 MAX_WINDOW = 2**31 - 1
 INITIAL_WINDOW = 65_535
+SECOND_STREAM = 3
 BUFFER_BYTES = 65_536
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 
@@ -95,6 +96,7 @@ class Grpc:
             ("te", "trailers"),
         ]
         self._body = struct.pack(">BI", 0, len(message)) + message
+        self._block = b""
         self._stream = -1
         self._frames = 0
         self.answered = self.failed = 0
@@ -108,8 +110,9 @@ class Grpc:
     def request(self) -> bytes:
         """From the second on the head is the same few bytes: all fields are in the table."""
         self._stream += 2
-        block = self._encoder.encode(self._fields, huffman=False)
-        return frame(HEADERS, END_HEADERS, self._stream, block) + frame(
+        if self._stream <= SECOND_STREAM:
+            self._block = self._encoder.encode(self._fields, huffman=False)
+        return frame(HEADERS, END_HEADERS, self._stream, self._block) + frame(
             DATA, END_STREAM, self._stream, self._body
         )
 

@@ -10,9 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.model.validation import TOO_MANY_ROWS, row_count_text
+from app.protocols.frames import MAX_NAME
 from app.protocols.tensors import BOOL, BYTES, NUMBERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.model.contract import Contract
     from app.model.feature import Feature
     from app.model.validation import Batch, Validator
@@ -33,6 +36,8 @@ ACCEPTED_DATATYPES = {
     "string": frozenset([BYTES]),
     "datetime": frozenset([BYTES, "INT64"]),
 }
+# Datatypes whose every value in a message is one of theirs.
+WIDE = frozenset({"FP64", "FP32", "INT64", "UINT64", "INT32", "UINT32"})
 # Booleans in a numeric tensor, such as an FP32 matrix.
 BOOLEANS: dict[Any, bool] = {0: False, 1: True}
 
@@ -66,6 +71,23 @@ class Inputs:
         if len(tensors) == 1 and self._is_matrix(tensors[0]):
             return self._from_matrix(tensors[0], problems, is_readable=is_readable)
         return self._from_columns(tensors, names, problems, is_readable=is_readable)
+
+    def valid_matrix(
+        self, name: str, datatype: str, shape: Sequence[int], values: list[Any]
+    ) -> Batch | None:
+        """A Batch of valid numbers in one tensor of all features; None for anything else.
+
+        It costs a third of `batch`, which finds out what is wrong.
+        """
+        width = len(self._features)
+        is_matrix = len(shape) == 2 and shape[1] == width and len(values) == shape[0] * width
+        if self._has_booleans or not is_matrix or not 1 <= shape[0] <= self._max_rows:
+            return None
+        is_named_freely = 1 <= len(name) <= MAX_NAME and name not in self._features
+        if not self._is_numeric or datatype not in WIDE or not is_named_freely:
+            return None
+        rows = [values[start : start + width] for start in range(0, len(values), width)]
+        return self._validator.valid_rows(rows)
 
     def _rows_agree(self, tensors: list[Tensor], problems: Problems) -> bool:
         """Whether all tensors have the same, allowed number of rows, so that data may be read."""

@@ -32,7 +32,7 @@ from app.protocols.tensors import BYTES, write_raw
 from app.responses import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from app.model.contract import Contract
     from app.model.prediction import Prediction
@@ -65,6 +65,7 @@ class V2:
         self.version = version
         self._inputs = Inputs(contract, validator, max_rows)
         self._outputs = {tensor.name: tensor for tensor in output_tensors(contract.output)}
+        self._all = [RequestedOutput(name, is_binary=False) for name in self._outputs]
 
     def server(self, server_version: str) -> dict[str, Any]:
         """Name, version and extensions of this server."""
@@ -120,6 +121,21 @@ class V2:
             return write(prediction, requested, request_id)
 
         return Call(batch, reply)
+
+    def read_matrix(
+        self,
+        name: str,
+        datatype: str,
+        shape: Sequence[int],
+        values: list[Any],
+        write: Write,
+        request_id: str,
+    ) -> Call | None:
+        """Read valid numbers in one tensor, for all outputs; None for `read_document`."""
+        batch = self._inputs.valid_matrix(name, datatype, shape, values)
+        if batch is None:
+            return None
+        return Call(batch, lambda prediction, _: write(prediction, self._all, request_id))
 
     def values(
         self, prediction: Prediction, requested: list[RequestedOutput]

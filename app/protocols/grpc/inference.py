@@ -20,7 +20,7 @@ from app.protocols.tensors import BYTES, FLOATS, write_raw
 if TYPE_CHECKING:
     from app.model.prediction import Prediction
     from app.protocols.call import Call
-    from app.protocols.v2 import V2, RequestedOutput
+    from app.protocols.v2 import V2, RequestedOutput, Write
     from app.responses import Reply
 
 _Request, _Response = (
@@ -54,8 +54,17 @@ class Inference:
             raise not_a_message("inference.ModelInferRequest") from error
         self._v2.require_loaded({"model": request.model_name, "version": request.model_version})
         self._v2.verify_counts(len(request.inputs), len(request.outputs))
-        problems = Problems()
         is_raw = len(request.raw_input_contents) > 0
+
+        def write(
+            prediction: Prediction, requested: list[RequestedOutput], request_id: str | None
+        ) -> Reply:
+            return self._write(prediction, requested, request_id or "", is_raw=is_raw)
+
+        call = self._read_matrix(request, write)
+        if call is not None:
+            return call
+        problems = Problems()
         inputs = _raw(request, problems) if is_raw else _typed(request, problems)
         document: dict[str, Any] = {"id": request.id, "inputs": inputs}
         if request.parameters:
@@ -65,13 +74,23 @@ class Inference:
                 {"name": each.name, "parameters": _parameters(each)} for each in request.outputs
             ]
         tail = b"".join(request.raw_input_contents)
-
-        def write(
-            prediction: Prediction, requested: list[RequestedOutput], request_id: str | None
-        ) -> Reply:
-            return self._write(prediction, requested, request_id or "", is_raw=is_raw)
-
         return self._v2.read_document(document, tail, problems, write)
+
+    def _read_matrix(self, request: Any, write: Write) -> Call | None:
+        """Read what most clients send: valid numbers in one typed tensor, and nothing besides."""
+        if len(request.inputs) != 1 or request.outputs or request.raw_input_contents:
+            return None
+        (tensor,) = request.inputs
+        fields = tensor.contents.ListFields()
+        if request.parameters or tensor.parameters or len(fields) != 1:
+            return None
+        ((field, values),) = fields
+        if field.name != CONTENTS.get(tensor.datatype):
+            return None
+        values = _numbers(tensor.datatype, list(values))
+        return self._v2.read_matrix(
+            tensor.name, tensor.datatype, tensor.shape, values, write, request.id
+        )
 
     def _write(
         self,
@@ -154,11 +173,15 @@ def _data(tensor: Any, problems: Problems) -> list[Any]:
         values = list(getattr(tensor.contents, expected))
         if expected == "bytes_contents":
             return _texts(values, loc, problems)
-        if tensor.datatype in FLOATS:
-            # As in raw tensors: NaN marks a missing value.
-            return [None if value != value else value for value in values]
-        return values
+        return _numbers(tensor.datatype, values)
     return []
+
+
+def _numbers(datatype: str, values: list[Any]) -> list[Any]:
+    """The elements as V2 has them: NaN marks a missing value."""
+    if datatype in FLOATS:
+        return [None if value != value else value for value in values]
+    return values
 
 
 def _texts(values: list[bytes], loc: tuple[str, ...], problems: Problems) -> list[str]:

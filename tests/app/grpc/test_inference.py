@@ -348,3 +348,32 @@ def test_a_deadline_that_has_passed(iris: Service) -> None:
     path = f"{core.INFERENCE}/ModelInfer"
     asked = Request("POST", path, 8080, fields, body, late, version="2")
     assert core.code(answer(iris, call_route(iris, asked), asked)) == 4
+
+
+@given(
+    st.sampled_from(["FP64", "FP32", "INT64", "INT32", "UINT8", "BOOL"]),
+    st.lists(st.sampled_from([0, 1, 2, 7, 300, -1]), min_size=3, max_size=9),
+    st.sampled_from([[1, 4], [2, 4], [4], [4, 1], [1, 3], [2, 2, 1]]),
+    st.sampled_from(["x", "sepal_width", ""]),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_short_way_and_the_long_way_agree(
+    datatype: str, values: list[int], shape: list[int], name: str
+) -> None:
+    """A parameter that means nothing makes a request take the long way."""
+    iris = core.loaded(trained.bundle("iris"))
+    request = core.infer_request("iris")
+    try:
+        core.tensor(request, name, datatype, values, shape)
+    except ValueError:
+        return
+    short = core.infer(iris, request)
+    request.inputs[0].parameters["nothing"].bool_param = True
+    long = core.infer(iris, request)
+    assert core.code(short) == core.code(long)
+    if core.code(short) == 0:
+        assert short.body == long.body
+    else:
+        found, expected = core.details(short), core.details(long)
+        assert found[0].message == expected[0].message
+        assert found[1].get("BadRequest") == expected[1].get("BadRequest")
