@@ -128,6 +128,19 @@ def test_text_travels_beside_the_numbers() -> None:
     assert np.isnan(found.matrix[:, 2]).tolist() == [True, False]
 
 
+def test_valid_rows_are_a_batch_and_others_none() -> None:
+    rows = [[1.5, 3, False, "red"], [2.5, -7, True, "blue"]]
+    found = validator().valid_rows(rows)
+    assert found is not None
+    assert found.matrix.tolist() == batch(rows).matrix.tolist()
+    assert found.text == {}
+    noted = validator(NOTE, SIZE).valid_rows([["hello", 1]])
+    assert noted is not None
+    assert noted.text == {"note": ["hello"]}
+    for wrong in (["x", 3, False, "red"], rows[0][:3], [*rows[0], 1]):
+        assert validator().valid_rows([rows[0], wrong]) is None
+
+
 def test_every_wrong_value_of_every_row_is_named() -> None:
     rows = [["x", 1, True, "red"], [1, 1, True, "red"], [1, 0.5, 3, "pink"]]
     found = errors(rows)
