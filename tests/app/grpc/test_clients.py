@@ -27,11 +27,11 @@ from tests.app import live
 from tests.app.grpc import core
 from tests.app.live import LiveService
 from tests.app.protocols.test_native import PENGUIN, ROW
+from tests.app.protocols.test_tritonclient import NUMBERS, labels, native
 from tests.ports import free_port
 
 Start = Callable[..., LiveService]
 INFER = "/inference.GRPCInferenceService/ModelInfer"
-NUMBERS = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +64,6 @@ def tensor(name: str, values: Any) -> InferInput:
     made = InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
     made.set_data_from_numpy(array)
     return made
-
-
-def native(service: LiveService, rows: list[Any]) -> list[dict[str, Any]]:
-    """What POST /predict says of the same rows."""
-    answer: list[dict[str, Any]] = service.client.post("/predict", json={"instances": rows}).json()[
-        "predictions"
-    ]
-    return answer
-
-
-def labels(result: Any) -> list[str]:
-    """The `predict` output as strings."""
-    return [value.decode() for value in result.as_numpy("predict")]
 
 
 def infer_of(connected: grpc.Channel) -> Any:
