@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROUTED = "models.example"
 INGRESS = "ingress.example"
 CALLED = "grpc.example"
+MODEL = "iris"
 STRANGER = Pod("elsewhere", {"app": "shop"})
 
 
@@ -140,7 +141,7 @@ def test_calls_through_the_gateway_are_balanced_and_none_is_lost(
     conditions = {item["type"]: item["status"] for item in parent["conditions"]}
     assert conditions == {"Accepted": "True", "ResolvedRefs": "True"}
     features = json.dumps(json.loads(sample.read_text())["features"])
-    words = (f"{gateway.address}:80", CALLED, reachable.model, features)
+    words = (f"{gateway.address}:80", CALLED, MODEL, features)
     before = set(reachable.pods())
     with loop.calling(*words) as report:
         reachable.upgrade({"config": {"maxBatchRows": 98}})
@@ -162,7 +163,7 @@ def test_calls_within_the_cluster_and_its_health(
     (port,) = [item for item in service["ports"] if item["name"] == "grpc"]
     assert port["appProtocol"] == "kubernetes.io/h2c"
     features = json.dumps(json.loads(sample.read_text())["features"])
-    with loop.calling(f"{service['clusterIP']}:{port['port']}", CALLED, reachable.model, features):
+    with loop.calling(f"{service['clusterIP']}:{port['port']}", CALLED, MODEL, features):
         before = sum(calls_of(reachable, name) for name in reachable.ready_pods())
         eventually(
             "calls are counted",
