@@ -163,10 +163,12 @@ def main() -> int:
         left = downloads(report, changed)
         others = (UNIT, *(SERVERS if changed is None else ()), CHART)
         missing = sandbox_missing()
-        if arguments.fast or missing:
+        # The loop is short: beside it, most of them would still wait for their turn at its end.
+        beside_it = others if arguments.everything else ()
+        if arguments.fast or missing or not beside_it:
             one_by_one(report, *others)
-        else:
-            on_sandbox(report, choice, *others)
+        if not arguments.fast and not missing:
+            on_sandbox(report, choice, *beside_it)
             left += choice.left
     for program in DEBIAN:
         if not is_installed(program):
