@@ -81,11 +81,18 @@ class Inputs:
         """
         width = len(self._features)
         is_matrix = len(shape) == 2 and shape[1] == width and len(values) == shape[0] * width
-        if self._has_booleans or not is_matrix or not 1 <= shape[0] <= self._max_rows:
+        if not is_matrix or not 1 <= shape[0] <= self._max_rows:
             return None
         is_named_freely = 1 <= len(name) <= MAX_NAME and name not in self._features
         if not self._is_numeric or datatype not in WIDE or not is_named_freely:
             return None
+        return self._valid_rows(values)
+
+    def _valid_rows(self, values: list[Any]) -> Batch | None:
+        """A Batch of the elements of a matrix; None if one is invalid, or must be translated."""
+        if self._has_booleans:
+            return None
+        width = len(self._features)
         rows = [values[start : start + width] for start in range(0, len(values), width)]
         return self._validator.valid_rows(rows)
 
@@ -123,11 +130,9 @@ class Inputs:
             is_readable = False
         # None: a problem says why.
         values = (tensor.values(problems) if is_readable else None) or []
-        if not problems.errors and not self._has_booleans:
-            rows = [values[start : start + width] for start in range(0, len(values), width)]
-            batch = self._validator.valid_rows(rows)
-            if batch is not None:
-                return batch
+        batch = None if problems.errors else self._valid_rows(values)
+        if batch is not None:
+            return batch
         columns = [
             self._validator.column(
                 feature.name,
