@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
-
 from app import __version__
 from app.errors import RequestError
 from app.protocols.grpc import framing, messages
-from app.protocols.grpc.inference import not_a_message
 from app.protocols.grpc.status import ok
 from app.urls import GRPC_INFERENCE
 
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 # The health of the process, whatever state the model is in.
 LIVE = "live"
 _HealthRequest = messages.message("grpc.health.v1.HealthCheckRequest")
-_HealthResponse = messages.message("grpc.health.v1.HealthCheckResponse")
 _ModelReady = messages.message("inference.ModelReadyRequest")
 _ModelMetadata = messages.message("inference.ModelMetadataRequest")
 
@@ -92,10 +88,7 @@ def _message(service: Service, request: Request) -> bytes:
 
 
 def _parse(kind: Any, service: Service, request: Request) -> Any:
-    try:
-        return kind.FromString(_message(service, request))
-    except DecodeError as error:
-        raise not_a_message(kind.DESCRIPTOR.full_name) from error
+    return messages.parse(kind, _message(service, request))
 
 
 def _require_loaded(service: Service, named: Any) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.front.refusals import malformed
+from app.protocols.grpc.framing import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CONTENT_TYPE = "application/grpc"
-# A flag (whether it is compressed), and the length of the message.
-PREFIX_BYTES = 5
 # Of one stream; its bytes are bounded like those of a body.
 MAX_MESSAGES = 1000
 
@@ -36,11 +34,12 @@ class Conversation:
     def answers(self, data: bytes) -> Iterator[bytes]:
         """Answers to messages that are whole. Raises RequestError, and what the function does."""
         self._rest += data
-        while len(self._rest) >= PREFIX_BYTES:
-            end = PREFIX_BYTES + int.from_bytes(self._rest[1:PREFIX_BYTES], "big")
+        while len(self._rest) >= PREFIX.size:
+            is_compressed, length = PREFIX.unpack_from(self._rest)
+            end = PREFIX.size + length
             if len(self._rest) < end:
                 return
-            message, is_compressed = bytes(self._rest[PREFIX_BYTES:end]), self._rest[0]
+            message = bytes(self._rest[PREFIX.size : end])
             del self._rest[:end]
             if is_compressed:
                 raise malformed("expected messages without compression")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from app.admission import Deadline
 from app.errors import RequestError
-from app.front.http2.conversation import CONTENT_TYPE, Conversation
+from app.front.http2.conversation import Conversation
 from app.front.http2.sending import NOTHING
 from app.front.memory import MAX_SMALL_CHUNKS, MIN_CHUNK_BYTES
 from app.front.refusals import (
@@ -17,6 +17,7 @@ from app.front.refusals import (
     slow_body,
     too_much_memory,
 )
+from app.protocols.grpc.framing import CONTENT_TYPE
 from app.request import Request
 from app.responses import Reply
 

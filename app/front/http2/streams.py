@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from app.front.http2 import frames, response
 from app.front.http2.budgets import CHATTER_PER_ANSWER, chatter
-from app.front.http2.conversation import CONTENT_TYPE
 from app.front.http2.frames import (
     CANCEL,
     ENHANCE_YOUR_CALM,
@@ -17,6 +16,7 @@ from app.front.http2.frames import (
 from app.front.http2.sending import Sending
 from app.front.http2.stream import Stream
 from app.front.refusals import malformed
+from app.protocols.grpc.framing import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 MAX_STREAMS = 100
 # Streams that are over, of which frames may still be on their way.
 REMEMBERED = 200
-# How a conversation ends that was refused in the middle, unless the refusal says more.
-UNKNOWN = {"grpc-status": "2"}
 
 
 class Streams:
@@ -68,7 +66,7 @@ class Streams:
         now = self.front.time
         try:
             if stream.conversation is not None and stream.conversation.is_begun:
-                is_done = self.sending.end(stream, b"", reply.trailers or UNKNOWN, now)
+                is_done = self.sending.end(stream, b"", reply.trailers, now)
             else:
                 with_body = stream.head.method != "HEAD"
                 is_done = self.sending.reply(stream, reply, now, with_body=with_body)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from app import inflate
 from app.errors import RequestError
+from app.protocols.grpc.messages import malformed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,17 +35,17 @@ def unframe(headers: Mapping[str, str], body: bytes, limit: int) -> bytes:
     501 for a coding that is not accepted.
     """
     if len(body) < PREFIX.size:
-        raise _malformed(f"expected one message, found {len(body)} bytes")
+        raise malformed(f"expected one message, found {len(body)} bytes")
     compressed, length = PREFIX.unpack_from(body)
     found = len(body) - PREFIX.size
     if length != found:
-        raise _malformed(f"expected one message of {length} bytes, found {found}")
+        raise malformed(f"expected one message of {length} bytes, found {found}")
     message = body[PREFIX.size :]
     if compressed == 0:
         return message
     coding = headers.get(ENCODING, "identity").strip().lower()
     if compressed != 1 or coding == "identity":
-        raise _malformed(f"expected a message that is not compressed, found flag {compressed}")
+        raise malformed(f"expected a message that is not compressed, found flag {compressed}")
     if coding not in inflate.CODINGS:
         raise RequestError(
             501,
@@ -59,7 +60,3 @@ def max_message_bytes(headers: Mapping[str, str], size: int, limit: int) -> int:
     """A bound of the size of the message of a body of `size` bytes, without inflating it."""
     coding = headers.get(ENCODING, "identity")
     return inflate.max_decoded_bytes({inflate.HEADER: coding}, size, limit)
-
-
-def _malformed(detail: str) -> RequestError:
-    return RequestError(400, "malformed-message", "Malformed gRPC message", detail)

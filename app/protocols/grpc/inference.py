@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
-
-from app.errors import RequestError
 from app.protocols.frames import Problems
 from app.protocols.grpc.framing import frame
-from app.protocols.grpc.messages import message
+from app.protocols.grpc.messages import message, parse
 from app.protocols.grpc.status import ok
 from app.protocols.tensors import BYTES, FLOATS, write_raw
 
@@ -48,10 +45,7 @@ class Inference:
 
     def read(self, body: bytes) -> Call:
         """Read a ModelInferRequest. Raises RequestError."""
-        try:
-            request = _Request.FromString(body)
-        except DecodeError as error:
-            raise not_a_message("inference.ModelInferRequest") from error
+        request = parse(_Request, body)
         self._v2.require_loaded({"model": request.model_name, "version": request.model_version})
         self._v2.verify_counts(len(request.inputs), len(request.outputs))
         is_raw = len(request.raw_input_contents) > 0
@@ -115,13 +109,6 @@ class Inference:
             else:
                 getattr(output.contents, CONTENTS[tensor.datatype]).extend(values)
         return ok(frame(response.SerializeToString()))
-
-
-def not_a_message(expected: str) -> RequestError:
-    """400 for bytes that are no such message."""
-    return RequestError(
-        400, "malformed-message", "Malformed gRPC message", f"expected a message {expected}"
-    )
 
 
 def _raw(request: Any, problems: Problems) -> list[dict[str, Any]]:

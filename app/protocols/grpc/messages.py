@@ -6,10 +6,14 @@ of the same names, and the default pool refuses to have one twice.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from app.errors import RequestError
 
 DESCRIPTORS = Path(__file__).with_name("descriptors.binpb")
 
@@ -21,9 +25,24 @@ for _file in descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes(
     _POOL.AddSerializedFile(FILES[_file.name])
 
 
+@functools.cache
 def message(name: str) -> Any:
     """The class of a message. Raises KeyError."""
     return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(name))
+
+
+def parse(kind: Any, data: bytes) -> Any:
+    """A message of this class. Raises RequestError 400."""
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        expected = f"expected a message {kind.DESCRIPTOR.full_name}"
+        raise malformed(expected) from error
+
+
+def malformed(detail: str) -> RequestError:
+    """400 for bytes that are no message, or not framed as one."""
+    return RequestError(400, "malformed-message", "Malformed gRPC message", detail)
 
 
 def imports(file: str) -> list[str]:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
-
 from app.protocols.grpc import messages
 from app.protocols.grpc.framing import frame
-from app.protocols.grpc.inference import not_a_message
 from app.protocols.grpc.status import INVALID_ARGUMENT, NOT_FOUND, UNIMPLEMENTED
 
 if TYPE_CHECKING:
@@ -26,10 +23,7 @@ _Response = messages.message("grpc.reflection.v1.ServerReflectionResponse")
 
 def answer(message: bytes) -> bytes:
     """The framed answer to one request. Raises RequestError for what is none."""
-    try:
-        request = _Request.FromString(message)
-    except DecodeError as error:
-        raise not_a_message(_Request.DESCRIPTOR.full_name) from error
+    request = messages.parse(_Request, message)
     response = _Response(valid_host=request.host, original_request=request)
     asked = request.WhichOneof("message_request")
     if asked in _ANSWERS:
