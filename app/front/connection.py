@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from app.responses import Reply
 
 
+def end_half(transport: Any) -> None:
+    """Send nothing more, and read on, so that the client sees what was sent before."""
+    try:
+        transport.write_eof()
+    except OSError:
+        # The client has gone meanwhile, which the loop will hear of later.
+        transport.abort()
+        return
+    transport.resume_reading()
+
+
 class Exchange(Protocol):
     """A request and its answer: of HTTP/1.1 a connection, of HTTP/2 a stream."""
 

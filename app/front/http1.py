@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Any
 from app.admission import Deadline
 from app.errors import RequestError
 from app.front import refusals, response
+from app.front.connection import end_half
 from app.front.head import split_target
 from app.front.http2.connection import Http2
 from app.front.http2.frames import PREFACE
-from app.front.memory import HEAD_SECONDS, MAX_CONNECTIONS, WRITE_BUFFER_BYTES, WRITE_SECONDS
+from app.front.memory import (
+    HEAD_SECONDS,
+    MAX_CONNECTIONS,
+    WRITE_BUFFER_BYTES,
+    WRITE_SECONDS,
+    Share,
+)
 from app.front.reading import Reading
 from app.request import Request
 
@@ -48,7 +55,8 @@ class Http1(asyncio.BufferedProtocol):
         self._response = b""
         self._keep_alive = True
         self._ahead = b""
-        self._unread = 0
+        # Of the memory: what came ahead, and what the client does not read.
+        self._ahead_share, self._unread = Share(front.bounds.memory), Share(front.bounds.memory)
         self._is_writable = True
 
     # -- asyncio
@@ -168,16 +176,14 @@ class Http1(asyncio.BufferedProtocol):
         self._set_ahead(data)
 
     def _set_ahead(self, data: bytes) -> None:
-        if not self.front.bounds.memory.take(len(data) - len(self._ahead)):
+        if self._ahead_share.resize(len(data)):
+            self._ahead = data
+        else:
             self.transport.abort()
-            return
-        self._ahead = data
 
     def _hold_unread(self, size: int) -> None:
-        if not self.front.bounds.memory.take(size - self._unread):
+        if not self._unread.resize(size):
             self.transport.abort()
-            return
-        self._unread = size
 
     # -- a request and its response
     def _hand_on(self, refused: Exception | None) -> None:
@@ -240,13 +246,7 @@ class Http1(asyncio.BufferedProtocol):
             return
         self.state = CLOSING
         self._set_ahead(b"")
-        try:
-            self.transport.write_eof()
-        except OSError:
-            # The client has gone meanwhile, which the loop will hear of later.
-            self.transport.abort()
-            return
-        self.transport.resume_reading()
+        end_half(self.transport)
 
     def go_on(self) -> None:
         """Read what the client sent ahead, then the connection."""

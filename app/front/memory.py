@@ -68,6 +68,23 @@ class Memory:
                 ctypes.CDLL(None).malloc_trim(0)
 
 
+class Share:
+    """What one holder has of the memory."""
+
+    __slots__ = ("_memory", "size")
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.size = 0
+
+    def resize(self, size: int) -> bool:
+        """Hold so many bytes instead of those before, unless that is too much; whether they are."""
+        if not self._memory.take(size - self.size):
+            return False
+        self.size = size
+        return True
+
+
 def held_limit(max_body_bytes: int) -> int:
     """How many bytes a worker holds for its clients, besides the connections themselves."""
     return max(MIN_HELD_BYTES, MIN_HELD_BODIES * max_body_bytes)

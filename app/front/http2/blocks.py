@@ -17,7 +17,7 @@ from app.front.http2.frames import (
     ConnectionFaultError,
 )
 from app.front.http2.heads import Head, read
-from app.front.memory import MAX_HEAD_BYTES
+from app.front.memory import MAX_HEAD_BYTES, Share
 
 if TYPE_CHECKING:
     from app.front.memory import Bounds
@@ -39,13 +39,13 @@ UPDATES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*[\x00-\x7f]){3}")
 class Blocks:
     """The header blocks that one connection receives."""
 
-    __slots__ = ("_bounds", "_decoder", "_held_known", "_held_table", "_known")
+    __slots__ = ("_bounds", "_decoder", "_known", "_known_share", "_table_share")
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
         self._decoder = Decoder(MAX_LIST_BYTES)
         self._known: dict[bytes, Head] = {}
-        self._held_known = self._held_table = 0
+        self._known_share, self._table_share = Share(bounds.memory), Share(bounds.memory)
 
     def decode(self, block: bytes) -> Head:
         """The head of a request. Raises ConnectionFaultError."""
@@ -61,15 +61,12 @@ class Blocks:
     def _keep(self, block: bytes, head: Head) -> None:
         if len(self._known) == MAX_KNOWN:
             self._forget()
-        size = head.size + KNOWN_BYTES
-        if self._bounds.memory.take(size):
-            self._held_known += size
+        if self._known_share.resize(self._known_share.size + head.size + KNOWN_BYTES):
             self._known[block] = head
 
     def _forget(self) -> None:
         self._known.clear()
-        self._bounds.memory.take(-self._held_known)
-        self._held_known = 0
+        self._known_share.resize(0)
 
     def fields(self, block: bytes) -> list[tuple[bytes, bytes]]:
         """The fields of a block. Raises ConnectionFaultError."""
@@ -82,13 +79,11 @@ class Blocks:
         if block.translate(None, INDEXED):
             self._forget()
             size = len(self._decoder.header_table.dynamic_entries) * ENTRY_BYTES
-            if not self._bounds.memory.take(size - self._held_table):
+            if not self._table_share.resize(size):
                 raise ConnectionFaultError(ENHANCE_YOUR_CALM, "too much memory for all clients")
-            self._held_table = size
         return fields  # type: ignore[return-value]
 
     def close(self) -> None:
         """Release everything."""
         self._forget()
-        self._bounds.memory.take(-self._held_table)
-        self._held_table = 0
+        self._table_share.resize(0)

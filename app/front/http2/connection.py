@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from app.front import refusals
+from app.front.connection import end_half
 from app.front.http2 import frames
 from app.front.http2.frames import (
     ENHANCE_YOUR_CALM,
@@ -24,7 +25,7 @@ from app.front.http2.frames import (
 )
 from app.front.http2.session import Session
 from app.front.http2.streams import Streams
-from app.front.memory import HEAD_SECONDS, WRITE_SECONDS
+from app.front.memory import HEAD_SECONDS, WRITE_SECONDS, Share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,8 @@ class Http2(asyncio.BufferedProtocol):
         self._sending = self._streams.sending
         # What is not read yet, and what of that is counted.
         self._rest = b""
-        self._held = self._unread = self._base = 0
+        memory = front.bounds.memory
+        self._held, self._unread, self._base = Share(memory), Share(memory), Share(memory)
         # Whether that waits for the next turn, or for the rest of a frame.
         self._is_ahead = False
         self._is_answering = self._is_closing = False
@@ -65,8 +67,7 @@ class Http2(asyncio.BufferedProtocol):
     def begin(self, data: bytes) -> None:
         """Greet the client, and read what came with its preface."""
         self._session.greet()
-        if self.front.bounds.memory.take(CONNECTION_BYTES):
-            self._base = CONNECTION_BYTES
+        if self._base.resize(CONNECTION_BYTES):
             self._read(data)
         else:
             self._fail(
@@ -98,8 +99,7 @@ class Http2(asyncio.BufferedProtocol):
         self._session.close()
         self._hold(0)
         self._hold_unread(0)
-        self.front.bounds.memory.take(-self._base)
-        self._base = 0
+        self._base.resize(0)
         self._rest = b""
 
     def pause_writing(self) -> None:
@@ -172,7 +172,7 @@ class Http2(asyncio.BufferedProtocol):
         """Keep what is not read yet: the beginning of a frame, or what came before its turn."""
         self._rest = rest
         size = len(rest) + len(self._session.block)
-        if size or self._held:
+        if size or self._held.size:
             self._hold(size)
         # A body has a deadline of its own.
         is_cut = bool(self._session.block) or (bool(rest) and rest[3:4] != b"\0")
@@ -182,16 +182,12 @@ class Http2(asyncio.BufferedProtocol):
         self._is_cut = is_cut or not self._session.is_greeted
 
     def _hold(self, size: int) -> None:
-        if not self.front.bounds.memory.take(size - self._held):
+        if not self._held.resize(size):
             self.transport.abort()
-            return
-        self._held = size
 
     def _hold_unread(self, size: int) -> None:
-        if not self.front.bounds.memory.take(size - self._unread):
+        if not self._unread.resize(size):
             self.transport.abort()
-            return
-        self._unread = size
 
     # -- writing
     def _send_later(self) -> None:
@@ -238,13 +234,7 @@ class Http2(asyncio.BufferedProtocol):
         self._hold(0)
         out, self._sending.out = self._sending.out, []
         self.transport.write(b"".join(out))
-        try:
-            self.transport.write_eof()
-        except OSError:
-            # The client has gone meanwhile, which the loop will hear of later.
-            self.transport.abort()
-            return
-        self.transport.resume_reading()
+        end_half(self.transport)
 
     def _finish_if_done(self) -> None:
         if not self._streams.open and not self._is_answering and not self._is_closing:
