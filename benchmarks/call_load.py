@@ -19,21 +19,29 @@ from typing import Protocol
 
 import hpack
 
+from benchmarks.http2 import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEAD,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    MAX_NUMBER,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    frame,
+    settings,
+)
+
 CONNECTIONS = 16
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEAD = struct.Struct(">HBBBL")
-DATA, HEADERS, RESET, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
-END_STREAM, END_HEADERS, ACK = 1, 4, 1
-MAX_WINDOW = 2**31 - 1
 INITIAL_WINDOW = 65_535
 SECOND_STREAM = 3
 BUFFER_BYTES = 65_536
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """One frame."""
-    return HEAD.pack(len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream) + payload
 
 
 class Dialect(Protocol):
@@ -103,9 +111,8 @@ class Grpc:
 
     def greeting(self) -> bytes:
         """The preface, and windows that never close."""
-        settings = frame(SETTINGS, 0, 0, struct.pack(">HI", 4, MAX_WINDOW))
-        window = frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", MAX_WINDOW - INITIAL_WINDOW))
-        return PREFACE + settings + window
+        window = frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", MAX_NUMBER - INITIAL_WINDOW))
+        return PREFACE + settings((INITIAL_WINDOW_SIZE, MAX_NUMBER)) + window
 
     def request(self) -> bytes:
         """From the second on the head is the same few bytes: all fields are in the table."""
@@ -121,12 +128,12 @@ class Grpc:
         start, out = 0, b""
         while len(data) - start >= HEAD.size:
             high, low, kind, flags, stream = HEAD.unpack_from(data, start)
-            end = start + HEAD.size + (high << 8 | low)
+            end = start + HEAD.size + (high << 16 | low)
             if end > len(data):
                 break
             if kind == SETTINGS and not flags & ACK:
-                out += frame(SETTINGS, ACK, 0, b"")
-            elif kind in (RESET, GOAWAY):
+                out += frame(SETTINGS, ACK, 0)
+            elif kind in (RST_STREAM, GOAWAY):
                 raise ConnectionError(f"a frame {kind}: {data[start:end]!r}")
             elif kind in (DATA, HEADERS) and stream == self._stream:
                 self._frames += 1

