@@ -14,16 +14,10 @@ import httptools
 
 from app.admission import Deadline, parse_deadline
 from app.errors import RequestError
+from app.front.body import Body
 from app.front.head import Head
-from app.front.memory import MAX_FIELDS, MAX_HEAD_BYTES, MAX_SMALL_CHUNKS, MIN_CHUNK_BYTES
-from app.front.refusals import (
-    body_too_large,
-    chunks_too_small,
-    head_too_large,
-    malformed,
-    not_implemented,
-    too_much_memory,
-)
+from app.front.memory import MAX_FIELDS, MAX_HEAD_BYTES
+from app.front.refusals import body_too_large, head_too_large, malformed, not_implemented
 
 if TYPE_CHECKING:
     from app.front.memory import Bounds
@@ -50,14 +44,13 @@ class Reading:
     """
 
     __slots__ = (
-        "_body", "_body_left", "_bounds", "_chunks", "_fields", "_held", "_last", "_parser",
-        "_remembered", "_silent", "_target", "deadline", "head", "is_complete", "is_started",
-        "keep_alive", "refused",
+        "_body", "_body_left", "_bounds", "_fields", "_last", "_parser", "_remembered", "_silent",
+        "_target", "deadline", "head", "is_complete", "is_started", "keep_alive", "refused",
     )  # fmt: skip
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._held = 0
+        self._body = Body(bounds)
         self.keep_alive = True
         # The bytes of a head, what they say, and the length of the body.
         self._remembered: tuple[bytes, Head, int] | None = None
@@ -66,12 +59,10 @@ class Reading:
 
     def reset(self) -> None:
         """Forget the request, and release what it held."""
-        if self._held:
-            self.drop_body()
-        self._body_left = self._silent = self._chunks = 0
+        self._body.drop()
+        self._body_left = self._silent = 0
         self._target = self._last = b""
         self._fields: list[tuple[bytes, bytes]] = []
-        self._body: bytes | bytearray = b""
         self.head: Head | None = None
         self.deadline: Deadline | None = None
         # The error of a request that is read to its end all the same: its connection lives on.
@@ -79,9 +70,8 @@ class Reading:
         self.is_started = self.is_complete = False
 
     def drop_body(self) -> None:
-        """Release what is held, at once: whoever else is read in this turn needs it."""
-        self._bounds.memory.take(-self._held)
-        self._held, self._body = 0, b""
+        """Release what is held: the request is refused."""
+        self._body.drop()
 
     def close(self) -> None:
         """Release everything. The parser knows this object's methods: without it, no cycle."""
@@ -91,7 +81,7 @@ class Reading:
     @property
     def body(self) -> bytes:
         """The body, as far as it is read."""
-        return bytes(self._body)
+        return self._body.data
 
     @property
     def awaits_continue(self) -> bool:
@@ -142,8 +132,7 @@ class Reading:
         size = len(raw)
         if len(data) != size + length or bytes(data[:size]) != raw:
             return False
-        self._hold(length)
-        self._body = bytes(data[size:])
+        self._body.add(bytes(data[size:]))
         self.head = head
         self.deadline = self._read_deadline(head.headers)
         self.is_started = self.is_complete = True
@@ -186,7 +175,7 @@ class Reading:
         if self._silent > MAX_HEAD_BYTES:
             raise head_too_large(f"expected at most {MAX_HEAD_BYTES} bytes")
         if self.head is None:
-            self._hold(size)
+            self._body.hold(size)
         self._last = b"" if self._body_left else (self._last + bytes(piece[-3:]))[-3:]
 
     def _parse(self, piece: bytes | memoryview) -> int:
@@ -209,11 +198,6 @@ class Reading:
         # Outside of the handler, whose error would be the context of the next one.
         self._read_without_upgrade()
         return read
-
-    def _hold(self, size: int) -> None:
-        if not self._bounds.memory.take(size):
-            raise too_much_memory()
-        self._held += size
 
     def _read_without_upgrade(self) -> None:
         """Read the same head again without its offer to speak another protocol (RFC 9110, 7.8).
@@ -285,23 +269,8 @@ class Reading:
             # It has a length, which is within the limit.
             self._body_left -= len(piece)
         else:
-            self._verify_chunk(len(self._body) + len(piece))
-        self._hold(len(piece))
-        if not self._body:
-            self._body = piece
-            return
-        if isinstance(self._body, bytes):
-            # No list of parts: those of one byte each would hold forty times as much.
-            self._body = bytearray(self._body)
-        self._body += piece
-
-    def _verify_chunk(self, size: int) -> None:
-        """Whether a body in chunks that is now of this size may go on."""
-        if size > self._bounds.max_body_bytes:
-            raise body_too_large(self._bounds.max_body_bytes)
-        self._chunks += 1
-        if self._chunks > MAX_SMALL_CHUNKS + size // MIN_CHUNK_BYTES:
-            raise chunks_too_small(MIN_CHUNK_BYTES)
+            self._body.verify_chunk(len(self._body) + len(piece))
+        self._body.add(piece)
 
     def on_message_complete(self) -> None:
         """Called by the parser."""

@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from app.admission import Deadline
 from app.errors import RequestError
+from app.front.body import Body
 from app.front.http2.conversation import Conversation
 from app.front.http2.sending import NOTHING
-from app.front.memory import MAX_SMALL_CHUNKS, MIN_CHUNK_BYTES
-from app.front.refusals import (
-    MALFORMED,
-    body_too_large,
-    chunks_too_small,
-    malformed,
-    slow_body,
-    too_much_memory,
-)
+from app.front.refusals import MALFORMED, malformed, slow_body
 from app.protocols.grpc.framing import CONTENT_TYPE
 from app.request import Request
 from app.responses import Reply
@@ -51,9 +44,9 @@ class Stream:
     """One request; the front answers it."""
 
     __slots__ = (
-        "_body", "_chunks", "_held", "_owner", "conversation", "deadline", "head", "id",
-        "is_answered", "is_ended", "padding", "pending", "received", "refused", "request", "since",
-        "trailers", "window", "work",
+        "_body", "_owner", "conversation", "deadline", "head", "id", "is_answered", "is_ended",
+        "padding", "pending", "received", "refused", "request", "since", "trailers", "window",
+        "work",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, stream_id: int, head: Head, window: int) -> None:
@@ -65,8 +58,8 @@ class Stream:
         self.window = window
         self.request: Request | None = None
         self.work: Future[Any] | None = None
-        self._body: bytes | bytearray = b""
-        self._held = self._chunks = self.received = self.padding = 0
+        self._body = Body(owner.front.bounds)
+        self.received = self.padding = 0
         # Whether the client has said all; whether the answer has begun.
         self.is_ended = self.is_answered = False
         self.refused: Exception | None = None
@@ -92,42 +85,30 @@ class Stream:
             answer = front.conversation(self._request())
             self.conversation = None if answer is None else Conversation(answer)
         front.receiving.add(self)
-        size = STREAM_BYTES + self.head.size
-        if front.bounds.memory.take(size):
-            self._held = size
-        else:
-            self.refuse(too_much_memory())
+        try:
+            self._body.hold(STREAM_BYTES + self.head.size)
+        except RequestError as error:
+            self.refuse(error)
 
     def take(self, data: bytes) -> None:
         """A piece of the body."""
-        size = len(data)
-        self.received += size
-        head, bounds = self.head, self._owner.front.bounds
-        self._chunks += 1
+        self.received += len(data)
         if self.is_answered:
             return
-        if head.length is not None and self.received > head.length:
+        if self.head.length is not None and self.received > self.head.length:
             self.refuse(malformed("expected a body of its Content-Length"))
-        elif self.received > bounds.max_body_bytes:
-            self.refuse(body_too_large(bounds.max_body_bytes))
-        elif self._chunks > MAX_SMALL_CHUNKS + self.received // MIN_CHUNK_BYTES:
-            self.refuse(chunks_too_small(MIN_CHUNK_BYTES))
-        elif not bounds.memory.take(size):
-            self.refuse(too_much_memory())
-        elif self.conversation is not None:
-            self._held += size
-            self._converse(data)
-        else:
-            self._held += size
-            self._append(data)
-
-    def _append(self, data: bytes) -> None:
-        if not self._body:
-            self._body = data
             return
-        if isinstance(self._body, bytes):
-            self._body = bytearray(self._body)
-        self._body += data
+        try:
+            self._body.verify_chunk(self.received)
+            if self.conversation is None:
+                self._body.add(data)
+            else:
+                self._body.hold(len(data))
+        except RequestError as error:
+            self.refuse(error)
+            return
+        if self.conversation is not None:
+            self._converse(self.conversation, data)
 
     def end(self) -> None:
         """The client has said all."""
@@ -161,16 +142,14 @@ class Stream:
             head.path,
             self._owner.port,
             head.headers,
-            bytes(self._body),
+            self._body.data,
             self.deadline,
             head.query,
             refused=refused,
             version="2",
         )
 
-    def _converse(self, data: bytes) -> None:
-        conversation = self.conversation
-        assert conversation is not None  # noqa: S101
+    def _converse(self, conversation: Conversation, data: bytes) -> None:
         try:
             for answer in conversation.answers(data):
                 self._owner.converse(self, answer)
@@ -185,10 +164,8 @@ class Stream:
             self._owner.respond(self, Reply(200, b"", CONTENT_TYPE, trailers=INTERNAL))
 
     def release(self) -> None:
-        """Release what is held, at once: whoever else is read in this turn needs it."""
-        if self._held:
-            self._owner.front.bounds.memory.take(-self._held)
-        self._held, self._body = 0, b""
+        """Release what is held."""
+        self._body.drop()
 
     def close(self) -> None:
         """Nothing of it is waited for any more."""
