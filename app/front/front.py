@@ -58,6 +58,7 @@ class Front:
         self.conversations: dict[str, Callable[[bytes], bytes]] = dict(CONVERSATIONS)
         self._answered: list[Connection] = []
         self._ahead: deque[Connection] = deque()
+        self._is_going_on = False
         self._turn_end = 0.0
         settings = service.settings
         self.bounds = Bounds(
@@ -191,11 +192,17 @@ class Front:
 
     def go_on_later(self, connection: Connection) -> None:
         """Take what a client sent ahead when those had their turn who did not."""
-        if not self._ahead:
-            self.loop.call_soon(self._go_on)
         self._ahead.append(connection)
+        self._schedule_ahead()
+
+    def _schedule_ahead(self) -> None:
+        # Once for each turn, or every connection would get the time of all of them.
+        if not self._is_going_on:
+            self._is_going_on = True
+            self.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
+        self._is_going_on = False
         for _ in range(len(self._ahead)):
             connection = self._ahead.popleft()
             try:
@@ -205,7 +212,7 @@ class Front:
             if not self.has_time():
                 break
         if self._ahead:
-            self.loop.call_soon(self._go_on)
+            self._schedule_ahead()
 
     def has_time(self) -> bool:
         """Whether this turn of the loop has time for more than one request of a connection."""

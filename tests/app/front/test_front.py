@@ -68,6 +68,26 @@ def test_a_fault_with_one_connection_costs_no_other_its_turn(service: Service) -
     assert len(said) == 2
 
 
+def test_who_sends_ahead_for_ever_gets_one_share_of_a_turn(service: Service) -> None:
+    async def take() -> list[int]:
+        front, shares = Front(lambda *_: [], service), 0
+
+        class Ahead(Waiting):
+            def go_on(self) -> None:
+                nonlocal shares
+                shares += 1
+                front.go_on_later(self)
+
+        front.go_on_later(Ahead())
+        after_each_turn = []
+        for _ in range(8):
+            await asyncio.sleep(0)
+            after_each_turn.append(shares)
+        return after_each_turn
+
+    assert asyncio.run(take()) == list(range(1, 9))
+
+
 def test_a_refused_request_is_gone_without_a_garbage_collection(service: Service) -> None:
     def refuse() -> None:
         refused = RequestError(400, "malformed-request", "Malformed request", "no request")
