@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV_VERSION := 0.13.8
 CHECKOV_VERSION := 3.3.30
+KSERVE_VERSION := 0.21.0
 BIN := .venv/bin
 VENV := .venv/.installed
 MODELS := $(patsubst models/%/model.yaml,%,$(wildcard models/*/model.yaml))
@@ -49,14 +50,19 @@ lock: ## lock pyproject.toml in requirements/*.txt (LOCK_ARGS=--upgrade for newe
 	echo 'uv==$(UV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/uv.txt
 	for file in tools/*/requirements.in; do $(COMPILE) --python-version 3.11 "$$file" -o "$${file%.in}.txt"; done
 	echo 'checkov==$(CHECKOV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/checkov.txt
+	echo 'kserve==$(KSERVE_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/kserve.txt
 
 # A manifest scanner with a hundred dependencies, some older than ours: it has its own environment.
 .PHONY: checkov
 checkov: .tools/checkov/.installed ## install the manifest scanner for the chart's tests
 
-.tools/checkov/.installed: requirements/checkov.txt $(VENV)
-	$(PYTHON) -m venv --clear .tools/checkov
-	$(BIN)/uv pip install --quiet --python .tools/checkov/bin/python --require-hashes -r requirements/checkov.txt
+# So has KServe's SDK, whose clients are tested with the service.
+.PHONY: kserve
+kserve: .tools/kserve/.installed ## install KServe's SDK for the tests of its clients
+
+.tools/checkov/.installed .tools/kserve/.installed: .tools/%/.installed: requirements/%.txt $(VENV)
+	$(PYTHON) -m venv --clear $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
 	touch $@
 
 # An emulator of Azure Blob Storage, published only on npm.

@@ -118,10 +118,11 @@ def docs(service: Service, _request: Request, _outcome: Outcome) -> Reply:
 
 
 def index(service: Service, _request: Request, _outcome: Outcome) -> Reply:
-    """What this is, and where to go on."""
+    """What this is, and where to go on; `status` as KServe's V1 client asks for it."""
     links = ["/docs"] if service.docs is not None else []
     links += ["/openapi.json", "/model/info", "/version", "/ready"]
-    return json_reply({"name": service.name, "version": service.version, "links": links})
+    named = {"name": service.name, "version": service.version}
+    return json_reply({"status": "alive", **named, "links": links})
 
 
 WORK: dict[str, Work] = {

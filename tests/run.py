@@ -29,7 +29,7 @@ UNIT = Suite(
     "unit",
     (
         *(*PYTEST, "tests", *PARALLEL, "--durations=10"),
-        *(f"--ignore=tests/{name}" for name in ("chart", "argocd", "e2e", "fetch")),
+        *(f"--ignore=tests/{name}" for name in ("chart", "argocd", "e2e", "fetch", "clients")),
     ),
 )
 # The service is complete under any server of WSGI, and the front answers as it does.
@@ -46,6 +46,15 @@ DOWNLOADS = Suite("downloads", (*PYTEST, "tests/fetch"))
 DOWNLOAD_PATHS = (
     *("app/fetch/", "tests/fetch/", "app/model/bundle.py", "app/errors.py", "app/timestamps.py"),
     *("app/variables.py", "requirements/fetch.txt", "Dockerfile"),
+)
+# Other people's clients, which come in packages larger than the service.
+CLIENTS = Suite("clients of others", (*PYTEST, "tests/clients"))
+CLIENT_PATHS = (
+    "app/front/",
+    "app/protocols/",
+    "app/grpc_routes.py",
+    "app/routes.py",
+    "tests/clients/",
 )
 # Programs that tests drive, and Debian's packages of them: a browser for the page that tries a
 # model, a gateway for deploy/compose, a registry to push the chart to.
@@ -87,6 +96,16 @@ def downloads(report: Report, changed: list[str] | None) -> list[str]:
             report.failed.append("azure emulator (left out)")
     run(report, DOWNLOADS)
     return [] if shutil.which("npm") else ["downloads from Azure (no npm)"]
+
+
+def clients(report: Report, changed: list[str] | None) -> list[str]:
+    """Ask the service by clients of others; returns what was left out by choice."""
+    if changed is not None and not any(name.startswith(CLIENT_PATHS) for name in changed):
+        return ["clients of others (tests/clients)"]
+    run(report, tools("tools of the clients", "clients"))
+    run(report, Suite("KServe's SDK", ("make", "--no-print-directory", "kserve")))
+    run(report, CLIENTS)
+    return []
 
 
 def on_sandbox(report: Report, choice: scenarios.Choice, *others: Suite) -> None:
@@ -160,7 +179,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ml-model-tests-") as trained:
         os.environ["TRAINED_FOLDER"] = trained
         prepare(report)
-        left = downloads(report, changed)
+        left = downloads(report, changed) + clients(report, changed)
         others = (UNIT, *(SERVERS if changed is None else ()), CHART)
         missing = sandbox_missing()
         # The loop is short: beside it, most of them would still wait for their turn at its end.

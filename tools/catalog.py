@@ -356,6 +356,17 @@ CATALOG: tuple[Tool, ...] = (
         flags="-X main.VERSION={version}",
         cgo=False,
     ),
+    # A client that learns the messages by reflection, for the tests of other people's clients.
+    _command(
+        "grpcurl",
+        "github.com/fullstorydev/grpcurl",
+        "cmd/grpcurl",
+        seconds=60,
+        version=("--version",),
+        prints="grpcurl {version}",
+        flags="-X main.version={version}",
+        cgo=False,
+    ),
     _command("fake-gcs-server", "github.com/fsouza/fake-gcs-server", seconds=120, cgo=False),
     _command(
         "cosign",
@@ -464,6 +475,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     # Object stores for the tests of bundle downloads.
     "stores": ("minio", "fake-gcs-server"),
+    # Other people's clients.
+    "clients": ("grpcurl",),
     # What the unit tests run.
     "unit": (
         *("prometheus", "helm4", "kustomize", "act", "yaml-reader"),

@@ -93,8 +93,8 @@ def test_what_an_image_consists_of_is_attached_and_signed(
     inventory = tmp_path / "inventory.json"
     script = (ROOT / "modelctl/supply/inventory.py").read_text()
     with ad_hoc.installed("listed", {}) as release:
-        where = (f"deployment/{release.model}", f"--namespace={release.namespace}")
-        listed = loop.kubectl("exec", "--stdin", *where, "--", "python", "-", stdin=script)
+        pod = (f"deployment/{release.model}", f"--namespace={release.namespace}")
+        listed = loop.kubectl("exec", "--stdin", *pod, "--", "python", "-", stdin=script)
         inventory.write_text(listed)
     installed = json.loads(inventory.read_text())
     assert installed["python"].startswith("3.13")
