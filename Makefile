@@ -195,7 +195,7 @@ generate: $(VENV) ## generate the chart's schema, README, recipes and golden ren
 	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.alert_rules
 
 .PHONY: dashboard-pictures
-dashboard-pictures: $(VENV) ## draw the dashboards with four minutes of real traffic into docs/images
+dashboard-pictures: $(VENV) ## draw the dashboards with five minutes of real traffic into docs/images
 	$(PYTHON) -m tools build monitoring
 	$(BIN)/python -m tests.observability.pictures
 

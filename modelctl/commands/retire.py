@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 @click.command()
 @model_argument
 @environment_option("--env", "Environment to retire the model from; later environments first")
-@click.option("--files", is_flag=True, help="Settings and capacity files as well")
+@click.option(
+    "--files",
+    is_flag=True,
+    help="Settings and capacity files as well; those of later environments first",
+)
 @click.option("--keep-running", is_flag=True, help="Orphan the pods instead of deleting them")
 @pull_request_option
 @live_option

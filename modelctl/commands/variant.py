@@ -154,8 +154,8 @@ def share(
 ) -> None:
     """Give the variant NAME of MODEL another PERCENT of the requests.
 
-    A share that grows takes users from the release alone; every user of the variant stays. While
-    an experiment runs, `modelctl check` refuses it, because other shares compare other users.
+    A share that grows takes users from the release alone; every user of the variant stays. Refused
+    while an experiment of MODEL runs, because other shares compare other users.
 
     \b
     Example:

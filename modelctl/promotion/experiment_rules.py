@@ -7,6 +7,7 @@ owns the environment. What its arms serve stays while it runs; for a branch see 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
@@ -21,19 +22,34 @@ if TYPE_CHECKING:
 
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment
-    from modelctl.repository.variants import Artifacts
+    from modelctl.repository.variants import Artifacts, Variant
     from modelctl.repository.versions import Version
 
 # Gateways that the chart has hash the unit, so that it stays in its arm.
 STICKY = ("envoyGateway", "istio")
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What a command is about to write beside an experiment; None for what stays as it is."""
+
+    variants: Mapping[str, Variant] | None = None
+    settings: Mapping[str, Any] | None = None
+
+
 def violations(
-    repository: Repository, environment: Environment, path: Path, now: datetime
+    repository: Repository,
+    environment: Environment,
+    path: Path,
+    now: datetime,
+    planned: Planned | None = None,
 ) -> Iterator[str]:
-    """Why an experiment cannot be run as its file says, each with the line."""
-    root = repository.root
-    name = path.relative_to(root)
+    """Why an experiment cannot be run as its file says, each with the line.
+
+    The files beside it count, or what is `planned` for them.
+    """
+    root, planned = repository.root, planned or Planned()
+    name, model = path.relative_to(root), path.parent.name
     try:
         document = strict_yaml.read(path)
         experiment = yamlfile.validate_strict(Experiment, path, document)
@@ -41,7 +57,8 @@ def violations(
         yield str(error).replace(f"{root}/", "")
         return
     try:
-        shares = {each.name: each.share for each in variants.read(path.parent).values()}
+        known = planned.variants if planned.variants is not None else variants.read(path.parent)
+        shares = {each.name: each.share for each in known.values()}
     except ModelctlError:  # reported with the file
         return
     # Afterwards the winner may have become the version, and the variants may be gone.
@@ -49,29 +66,46 @@ def violations(
         return
     settings = path.with_name("settings.yaml").relative_to(root)
     try:
-        values = release_values.read(repository, environment, path.parent.name)
+        values = release_values.read(repository, environment, model, settings=planned.settings)
     except ModelctlError:  # reported with the file
         values = None
     if values is not None and (problem := _unit_problem(experiment, values)):
         yield f"{name}:{document.line_of(('unit',))}: unit: {problem} in {settings}"
     is_running = experiment.state(now) == "running"
+    stop = f"stop it first: `modelctl experiment stop {model} --env {environment.name}`"
     for arm, share in experiment.variants.items():
         where = f"{name}:{document.line_of(('arms', arm))}: arms.{arm}"
         if arm not in shares:
-            known = ", ".join((PRIMARY, *sorted(shares)))
-            yield f"{where}: unknown arm: expected one of {known}, as in {variants.FOLDER}/"
+            known_arms = ", ".join((PRIMARY, *sorted(shares)))
+            yield f"{where}: unknown arm: expected one of {known_arms}, as in {variants.FOLDER}/"
         elif is_running and shares[arm] != share:
             yield (
                 f"{where}: the share is {shares[arm]} in {variants.FOLDER}/{arm}.yaml: expected "
-                f"{share} from `start` to `end`; other shares compare other units"
+                f"{share} from `start` to `end`; other shares compare other units; wait until "
+                f"{experiment.end.isoformat()}, or {stop}"
             )
     others = sorted(arm for arm in shares.keys() - experiment.variants.keys() if shares[arm])
     if is_running and others:
         line = document.line_of(("arms",))
         yield (
-            f"{name}:{line}: arms: {', '.join(others)} has a share of the traffic too; end the "
-            f"experiment first, or set `share: 0` in {variants.FOLDER}/"
+            f"{name}:{line}: arms: {', '.join(others)} has a share of the traffic too; set "
+            f"`share: 0` in {variants.FOLDER}/, or {stop}"
         )
+
+
+def planned_violations(
+    repository: Repository, environment: Environment, model: str, now: datetime, planned: Planned
+) -> list[str]:
+    """Why the files beside an experiment may not become what is planned for them.
+
+    What is wrong with it already is for `check` to report: it may not hold up a repair.
+    """
+    path = experiments.path(repository, environment, model)
+    if not path.is_file():
+        return []
+    before = set(violations(repository, environment, path, now))
+    after = violations(repository, environment, path, now, planned)
+    return [violation for violation in after if violation not in before]
 
 
 def version_violations(
@@ -120,6 +154,21 @@ def change_violations(
     except ModelctlError:
         return []
     return version_violations(model, environment, experiment, {arm: (before, after)}, now)
+
+
+def entry_violations(
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    version: Version,
+    settings: Mapping[str, Any] | None,
+    now: datetime,
+) -> list[str]:
+    """Why a version may not enter beside an experiment, with these settings if there are some."""
+    artifacts = version.image, version.model
+    found = change_violations(repository, environment, model, PRIMARY, artifacts, now)
+    planned = Planned(settings=settings)
+    return found + planned_violations(repository, environment, model, now, planned)
 
 
 def return_notes(

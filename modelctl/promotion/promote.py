@@ -18,9 +18,9 @@ from modelctl.repository import (
     origin,
     overrides,
     replays,
+    strict_yaml,
     verifications,
 )
-from modelctl.repository.experiments import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,8 +149,8 @@ def plan_promotion(
     version = rules.common_version(versions)
     assert version is not None  # noqa: S101 - refused above
     planned, override = _edits(repository, environment, model, version, options)
+    settings = repository.value_file(sources[0], model, "settings.yaml")
     if options.with_settings:
-        settings = repository.value_file(sources[0], model, "settings.yaml")
         target = repository.value_file(environment, model, "settings.yaml")
         planned.append(edits.set_values(target, settings))
     # The rules apply to changes only: what is already there may stay.
@@ -166,8 +166,9 @@ def plan_promotion(
         on_record = (aborts.in_history(repository, each, model, version) for each in way)
         aborted = [each for each in on_record if each]
         violations = gates.violations(model, environment, version, known, now, aborted, comparison)
-        violations["experiment"] = experiment_rules.change_violations(
-            repository, environment, model, PRIMARY, (version.image, version.model), now
+        copied = strict_yaml.read(settings).content if options.with_settings else None
+        violations["experiment"] = experiment_rules.entry_violations(
+            repository, environment, model, version, copied, now
         )
         if options.automatic:
             violations["automatic"] = [

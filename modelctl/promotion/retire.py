@@ -46,6 +46,13 @@ def plan(
         for other in repository.after(environment)
         if repository.version_file(other, model).is_file()
     ]
+    following = [
+        other
+        for other in repository.environments
+        if environment in repository.previous(other)
+        and other not in later
+        and repository.folder(other, model).is_dir()
+    ]
     planned = [edits.remove(repository.version_file(environment, model))]
     folder = repository.folder(environment, model)
     planned += [edits.remove(path) for path in variants.paths(folder)]
@@ -57,6 +64,7 @@ def plan(
         rules.ensure_allowed(
             [
                 *rules.retirement_violations(model, environment, later),
+                *(rules.set_up_violations(model, environment, following) if files else []),
                 *rules.freeze_violations(model, environment, now),
             ]
         )

@@ -116,6 +116,20 @@ def retirement_violations(
     ]
 
 
+def set_up_violations(
+    model: str, environment: Environment, following: Sequence[Environment]
+) -> list[str]:
+    """Why the files of a model may not go: environments that come next have a folder of it."""
+    if not following:
+        return []
+    names = ", ".join(other.name for other in following)
+    commands = " && ".join(f"modelctl retire {model} --env {o.name} --files" for o in following)
+    return [
+        f"'{model}' is still set up in {names}, which takes its versions from "
+        f"'{environment.name}'; remove its files there first: `{commands}`, or leave out --files"
+    ]
+
+
 def verification_violations(
     model: str, source: Environment, version: Version, passed: Sequence[str]
 ) -> list[str]:

@@ -75,12 +75,16 @@ def plan_add(
         _require_own_names(repository, environment, model, name)
     if edit.has_changes:
         found = rules.freeze_violations(model, environment, now)
-        found += _share_violations(known | {name: variants.Variant(name, content)})
+        planned = known | {name: variants.Variant(name, content)}
+        found += variant_rules.share_violations({key: each.share for key, each in planned.items()})
         found += variant_past.change_violations(
             repository, environment, model, before.content if before else None, content, now
         )
         found += experiment_rules.change_violations(
             repository, environment, model, name, content.artifacts, now
+        )
+        found += experiment_rules.planned_violations(
+            repository, environment, model, now, experiment_rules.Planned(variants=planned)
         )
         rules.ensure_allowed(found)
     return edit
@@ -166,7 +170,3 @@ def _require_own_names(
     for release, variant, problem in names.object_violations(known):
         if (release, variant) == (place, name):
             raise RefusedError(f"the variant name '{name}': {problem}", fix="choose another name")
-
-
-def _share_violations(known: dict[str, variants.Variant]) -> list[str]:
-    return list(variant_rules.share_violations({name: v.share for name, v in known.items()}))

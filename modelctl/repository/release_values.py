@@ -13,22 +13,31 @@ from modelctl.repository import strict_yaml
 from modelctl.repository.environments import CHART
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment
     from modelctl.repository.versions import Version
 
 
 def read(
-    repository: Repository, environment: Environment, model: str, version: Version | None = None
+    repository: Repository,
+    environment: Environment,
+    model: str,
+    version: Version | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The merged values, with `version` instead of the release's own if it is given.
+    """The merged values, with `version` or `settings` instead of the release's own if given.
 
     Raises ModelctlError for a file that cannot be read.
     """
     paths = repository.value_files(environment, model)
     merged: dict[str, Any] = {}
     for path in paths[:-1] if version else paths:
-        if path.is_file():
+        if settings is not None and path.name == "settings.yaml":
+            _merge(merged, settings)
+        elif path.is_file():
             _merge(merged, strict_yaml.read(path).content)
     if version:
         _merge(merged, version.model_dump())
@@ -53,7 +62,7 @@ def text(values: dict[str, Any], name: str) -> str:
     return "" if value is None else str(value)
 
 
-def _merge(target: dict[str, Any], values: dict[str, Any]) -> None:
+def _merge(target: dict[str, Any], values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if isinstance(value, dict) and isinstance(target.get(key), dict):
             _merge(target[key], value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import json
 import re
@@ -274,6 +275,75 @@ def keys(node: Any) -> set[str]:
     if isinstance(node, dict):
         return set(node).union(*map(keys, node.values()))
     return set().union(*map(keys, node)) if isinstance(node, list) else set()
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "canary", "blueGreen"])
+@pytest.mark.parametrize("plane", DATA_PLANES)
+@pytest.mark.parametrize("policy", ["allow", "allowMetrics"])
+def test_strict_policies_admit_the_tests_of_the_chart_alone(
+    tmp_path: Path, plane: str, policy: str, strategy: str
+) -> None:
+    """`helm test` as well as the one before a switch, by the account that their pods have."""
+    file = tmp_path / "values.yaml"
+    istio = DATA_PLANES[plane] | {policy: CALLERS[policy]}
+    values: Values = {
+        "istio": istio,
+        "metrics": {"ownPort": True},
+        "rollout": {"strategy": strategy},
+    }
+    peers = {"gateway": {"namespaceSelector": {"matchLabels": {"a": "b"}}}}
+    values |= {"networkPolicy": {"from": peers}}
+
+    def admitted() -> tuple[bool, bool]:
+        file.write_text(yaml.safe_dump(values), encoding="utf-8")
+        minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
+        arguments = rendering.values(minimal, file)
+        result = rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
+        assert result.code == 0, result.stderr
+        manifests = rendering.parse(result.stdout)
+        own = {pod["serviceAccountName"] for pod in predicting(manifests)} or {"iris"}
+        (account,) = own
+        callers = (f"cluster.local/ns/ml-dev/sa/{account}", "cluster.local/ns/ml-dev/sa/stranger")
+        ours, theirs = (may_predict(manifests, caller) for caller in callers)
+        return ours, theirs
+
+    assert admitted() == (True, False)
+    values["test"] = {"enabled": False}
+    values["rollout"]["blueGreen"] = {"smoke": False}
+    assert admitted() == (False, False)
+    # An account that others may have: the one who installs the chart names it.
+    del values["test"]
+    values["serviceAccount"] = {"create": False}
+    assert admitted() == (False, False)
+
+
+def predicting(manifests: list[rendering.Manifest]) -> list[Values]:
+    """The pods of the chart that request a prediction."""
+    jobs = [
+        metric["provider"]["job"]["spec"]["template"]["spec"]
+        for template in rendering.of_kind(manifests, "AnalysisTemplate")
+        for metric in template["spec"]["metrics"]
+        if "job" in metric["provider"]
+    ]
+    return [*(pod["spec"] for pod in rendering.of_kind(manifests, "Pod")), *jobs]
+
+
+def may_predict(manifests: list[rendering.Manifest], caller: str) -> bool:
+    """Whether the ALLOW policies let a caller predict, at the waypoint if there is one."""
+    policies = rendering.of_kind(manifests, "AuthorizationPolicy")
+    judging = [each for each in policies if "targetRefs" in each["spec"]] or policies
+    sources = [
+        entry["source"]
+        for policy in judging
+        for rule in policy["spec"]["rules"]
+        if not any("paths" in to["operation"] for to in rule.get("to", []))
+        if "9090" not in str(rule.get("to"))
+        for entry in rule["from"]
+    ]
+    patterns = [pattern for source in sources for pattern in source.get("principals", ["*"])]
+    assert not any("namespaces" in source for source in sources)
+    # The mesh knows `*` at the ends alone; there are no other characters that fnmatch knows.
+    return any(fnmatch.fnmatchcase(caller, pattern) for pattern in patterns)
 
 
 def test_no_policy_that_ztunnel_evaluates_needs_http(

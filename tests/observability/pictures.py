@@ -1,13 +1,15 @@
 """Draw every dashboard from a few minutes of a small world: `make dashboard-pictures`.
 
 Two releases with traffic by the clock, clients' mistakes, a minute with faults of ours, a worker
-that is killed, a rollout to another version, and inputs that drift away. Look at the pictures.
+that is killed, a canary of another version that is judged and then replaces it, and inputs that
+drift away. Look at the pictures.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import json
 import math
 import os
@@ -29,6 +31,8 @@ from tests.paths import ROOT
 
 POD = "7c9d4b5f6"
 NEXT_POD = "65b8f9c7d"
+# Text within a picture: the SHA-256 of the dashboard that it shows.
+DRAWN_FROM = "Dashboard"
 
 
 @functools.cache
@@ -38,6 +42,24 @@ def next_bundle(folder: Path) -> Path:
     request = Request(trained.training("iris"), config=config, version="2.0.0")
     write(plan(read_training_output(request), engine="auto", tolerance=1e-6), folder / "next")
     return folder / "next"
+
+
+def successor(stack: Stack, folder: Path, pod: str) -> Client:
+    """One more pod of iris, of the other version."""
+    bundle = next_bundle(folder)
+    return Client(stack.serve("iris", bundle, f"iris-{NEXT_POD}-{pod}"), bundle, seed=9)
+
+
+def ask(client: Client, share: float, dice: random.Random) -> None:
+    """What a client does at a time of the world: requests, and mistakes."""
+    client.shift = max(0.0, share - 0.5) * 1.2
+    client.predict(20 if dice.random() < 0.3 else 1)
+    if dice.random() < 0.06:
+        client.mistake()
+    if 0.25 < share < 0.33 and dice.random() < 0.03:
+        client.fault()
+    if dice.random() < 0.002:
+        client.too_late()
 
 
 def live(stack: Stack, seconds: float, folder: Path) -> float:
@@ -50,25 +72,19 @@ def live(stack: Stack, seconds: float, folder: Path) -> float:
         service = stack.serve(release, bundle, f"{release}-{POD}-{pod}", **environ)
         clients[pod] = Client(service, bundle, seed=len(clients))
     began, started = time.time(), time.monotonic()
-    killed = replaced = False
+    killed = canary = replaced = False
     while (share := (time.monotonic() - started) / seconds) < 1:
         for client in list(clients.values()):
-            client.shift = max(0.0, share - 0.5) * 1.2
-            client.predict(20 if dice.random() < 0.3 else 1)
-            if dice.random() < 0.06:
-                client.mistake()
-            if 0.25 < share < 0.33 and dice.random() < 0.03:
-                client.fault()
-            if dice.random() < 0.002:
-                client.too_late()
+            ask(client, share, dice)
         if share > 0.4 and not killed:
             os.kill(stack.pods[f"iris-{POD}-h8x2k"].workers()[0], signal.SIGKILL)
             killed = True
-        if share > 0.6 and not replaced:
-            bundle = next_bundle(folder)
-            for old, new in (("h8x2k", "b2v9c"), ("q5w7m", "m3d8s")):
-                service = stack.serve("iris", bundle, f"iris-{NEXT_POD}-{new}")
-                clients[new] = Client(service, bundle, seed=9)
+        if share > 0.42 and not canary:
+            clients["b2v9c"] = successor(stack, folder, "b2v9c")
+            canary = True
+        if share > 0.88 and not replaced:
+            clients["m3d8s"] = successor(stack, folder, "m3d8s")
+            for old in ("h8x2k", "q5w7m"):
                 clients.pop(old)
                 stack.stop(f"iris-{POD}-{old}")
             replaced = True
@@ -79,11 +95,11 @@ def live(stack: Stack, seconds: float, folder: Path) -> float:
 def main() -> None:
     """Run the world, then draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=240)
+    parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/images")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, Stack(Path(temporary)) as stack:
-        stack.watch("iris", "penguins")
+        stack.watch("iris", "penguins", judged=["iris"])
         started = live(stack, given.seconds, Path(temporary))
         ended = moment_with_all(stack, ["count(ml_model_info) == 3"])
         step = max(1, (ended - started) / 120)
@@ -110,9 +126,11 @@ def variables(started: float, ended: float) -> dict[str, str]:
 def save(path: Path, source: Source, out: Path) -> None:
     """One dashboard as a picture."""
     about = f"drawn from real data by `make dashboard-pictures`, {source.variables['release']}"
-    figure = draw(json.loads(path.read_text()), source, about)
+    content = path.read_bytes()
+    figure = draw(json.loads(content), source, about)
     picture = out / f"dashboard-{path.stem}.png"
-    figure.savefig(picture, dpi=80, facecolor=figure.get_facecolor())
+    drawn = {DRAWN_FROM: hashlib.sha256(content).hexdigest()}
+    figure.savefig(picture, dpi=80, facecolor=figure.get_facecolor(), metadata=drawn)
     print(f"wrote {picture}")
 
 

@@ -73,8 +73,8 @@ class Stack:
         new.write_text(json.dumps(targets))
         new.replace(self._targets)
 
-    def watch(self, *releases: str) -> None:
-        """Start Prometheus with the rules of these releases."""
+    def watch(self, *releases: str, judged: Sequence[str] = ()) -> None:
+        """Start Prometheus with the rules of these releases; those `judged` have a canary."""
         config: dict[str, Any] = {
             "global": {"scrape_interval": OFTEN, "evaluation_interval": OFTEN},
             "rule_files": [str(self.folder / "rules-*.yaml")],
@@ -86,7 +86,8 @@ class Stack:
             ],
         }
         for release in releases:
-            (self.folder / f"rules-{release}.yaml").write_text(yaml.safe_dump(rules(release)))
+            found = rules(release, is_judged=release in judged)
+            (self.folder / f"rules-{release}.yaml").write_text(yaml.safe_dump(found))
         path = self.folder / "prometheus.yaml"
         path.write_text(yaml.safe_dump(config))
         log = self.folder / "prometheus.log"
@@ -143,13 +144,19 @@ def moment_with_all(stack: Stack, exprs: Sequence[str]) -> float:
     return found[0]
 
 
-def rules(release: str) -> dict[str, Any]:
-    """The rules that the chart renders for a release, each group evaluated with every scrape."""
-    values = {
+def rules(release: str, *, is_judged: bool = False) -> dict[str, Any]:
+    """The rules that the chart renders for a release, each group evaluated with every scrape.
+
+    But for the verdict, which counts by its own interval.
+    """
+    values: dict[str, Any] = {
         "fullnameOverride": release,
         "image": {"repository": "registry.example/model", "tag": "1"},
         "metrics": {"rules": {"enabled": True, "runbookUrl": "https://example.com/runbooks"}},
     }
+    if is_judged:
+        analysis = {"enabled": True, "prometheus": {"serverAddress": "http://prometheus:9090"}}
+        values["rollout"] = {"strategy": "canary", "analysis": analysis}
     rendered = rendering.run(
         *(rendering.tool("helm4"), "template", release, rendering.CHART, "--namespace", NAMESPACE),
         *("--kube-version", rendering.KUBE_VERSION, "--values", "-"),
@@ -158,4 +165,5 @@ def rules(release: str) -> dict[str, Any]:
     )
     assert rendered.code == 0, rendered.stderr
     groups = yaml.safe_load(rendered.stdout)["spec"]["groups"]
-    return {"groups": [{**group, "interval": OFTEN} for group in groups]}
+    often = [each if each["name"] == "verdict" else {**each, "interval": OFTEN} for each in groups]
+    return {"groups": often}

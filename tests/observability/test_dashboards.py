@@ -5,6 +5,7 @@ Grafana itself is not started here: what is tested is the JSON that it reads and
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from dashboards.__main__ import FOLDER, files
 from dashboards.draw import draw
 from dashboards.source import QueryError, Source, panels, results
 from tests import rendering, trained
+from tests.observability.pictures import DRAWN_FROM
 from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
+from tests.paths import ROOT
 
 WANTED = files()
 DASHBOARDS: dict[str, dict[str, Any]] = {
@@ -55,6 +59,14 @@ def test_the_files_are_what_the_code_makes() -> None:
     assert {path.stem for path in WANTED} == set(DASHBOARDS)
     stale = [path.name for path, text in WANTED.items() if path.read_text() != text]
     assert stale == [], "run `make generate`"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_the_pictures_in_the_docs_show_the_dashboards_as_they_are(path: Path) -> None:
+    with Image.open(ROOT / f"docs/images/dashboard-{path.stem}.png") as picture:
+        drawn_from = picture.info.get(DRAWN_FROM)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert drawn_from == expected, "run `make dashboard-pictures`, and look at them"
 
 
 @dashboard

@@ -54,6 +54,25 @@ from:
   {{- end }}
 {{- end -}}
 
+{{/* Whether the chart renders the test before a blue-green switch. */}}
+{{- define "ml-model.isSmoked" -}}
+{{- if and (eq .Values.rollout.strategy "blueGreen") .Values.rollout.blueGreen.smoke -}}true{{- end -}}
+{{- end -}}
+
+{{/*
+Callers of the model by name: those of the values and, where others are denied, the chart's own tests. They have the
+release's ServiceAccount: one that the chart does not create may be that of strangers, such as `default`.
+*/}}
+{{- define "ml-model.istioCallers" -}}
+{{- $callers := include "ml-model.compact" .Values.istio.allow | fromYaml -}}
+{{- $isStrict := or $callers (include "ml-model.compact" .Values.istio.allowMetrics | fromYaml) -}}
+{{- if and $isStrict .Values.serviceAccount.create (or .Values.test.enabled (include "ml-model.isSmoked" .)) -}}
+{{- $account := printf "*/ns/%s/sa/%s" (include "ml-model.namespace" .) (include "ml-model.serviceAccountName" .) -}}
+{{- $_ := set $callers "chart-tests" (dict "principals" (list $account)) -}}
+{{- end -}}
+{{- toJson $callers -}}
+{{- end -}}
+
 {{/*
 Whether anyone may read metrics: a policy that is there for tokens only names no callers.
 */}}
@@ -66,7 +85,7 @@ Rules of who may connect, for sidecars and ztunnel. ztunnel ignores a rule with 
 policy denies: there, only the port tells /metrics from the model, and callers of the model are the waypoint, if any.
 */}}
 {{- define "ml-model.connectionRules" -}}
-{{- $callers := include "ml-model.compact" .Values.istio.allow | fromYaml -}}
+{{- $callers := include "ml-model.istioCallers" . | fromJson -}}
 {{- if .Values.istio.waypoint -}}
 {{- $account := printf "*/ns/%s/sa/%s" (include "ml-model.namespace" .) .Values.istio.waypoint -}}
 {{- $callers = dict "waypoint" (dict "principals" (list $account)) -}}
@@ -250,7 +269,7 @@ chart's own tests: `helm test`, and the one before a blue-green switch, which is
 {{- $label := dict "gateway.networking.k8s.io/gateway-name" . -}}
 {{- $_ := set $peers "waypoint" (dict "podSelector" (dict "matchLabels" $label)) -}}
 {{- end -}}
-{{- $isSmoked := and (eq .Values.rollout.strategy "blueGreen") .Values.rollout.blueGreen.smoke -}}
+{{- $isSmoked := include "ml-model.isSmoked" . -}}
 {{- range $component, $isThere := dict "smoke" $isSmoked "test" .Values.test.enabled -}}
 {{- if and $isThere (not (hasKey $peers "same-namespace")) -}}
 {{- $labels := include "ml-model.predict.labels" (dict "root" $ "component" $component) | fromYaml -}}

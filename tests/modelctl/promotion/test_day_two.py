@@ -430,9 +430,11 @@ def test_another_model_that_comes_as_one_goes_is_not_a_rename(team: Team) -> Non
 def test_a_retired_model_comes_back_with_the_printed_commands(
     team: Team, options: tuple[str, ...]
 ) -> None:
-    folder = team.mine / "environments/dev/iris"
+    folder = team.mine / "environments/production/iris"
+    (folder / "version.yaml").write_text(VERSION)
+    commit_all(team.mine, "release in production")
     before = {path.name: path.read_text() for path in folder.iterdir()}
-    output = run("retire", "iris", "--env", "dev", "--no-live", *options)
+    output = run("retire", "iris", "--env", "production", "--no-live", *options)
     commit_all(team.mine, "retire")
     assert not (folder / "version.yaml").exists()
     lines = output.split("to bring it back as it was, then push:\n")[1].splitlines()

@@ -74,8 +74,8 @@ def test_an_experiment_with_its_variants_has_no_problem(released: Path) -> None:
 def test_an_unknown_arm_is_refused_with_its_line(released: Path) -> None:
     assert problems(put(released, tree=20)) == [
         f"{FILE}:7: arms.forest: unknown arm: expected one of primary, tree, as in variants/",
-        f"{FILE}:5: arms: tree has a share of the traffic too; end the experiment first, or set "
-        "`share: 0` in variants/",
+        f"{FILE}:5: arms: tree has a share of the traffic too; set `share: 0` in variants/, or "
+        "stop it first: `modelctl experiment stop iris --env production`",
     ]
 
 
@@ -161,10 +161,11 @@ def test_a_promotion_leaves_it_where_it_is(released: Path) -> None:
 
 
 def test_a_retired_model_takes_it_along(released: Path) -> None:
-    path = released / "environments/dev/iris/experiment.yaml"
+    path = released / FILE
     path.write_text(TEXT)
+    path.with_name("version.yaml").write_text(VERSION)
     commit_all(released, "ask a question")
-    run("retire", "iris", "--env", "dev", "--files", "--no-live")
+    run("retire", "iris", "--env", "production", "--files", "--no-live")
     assert not path.parent.exists()
 
 

@@ -187,6 +187,27 @@ class TestCommands:
         commit(asked, "1.2.0", **{STAGING: THIRD, DEV: THIRD})
         self.refused("forest", "variant", "add", "iris", "forest", "--share", "20", *ENV)
 
+    @pytest.mark.usefixtures("asked")
+    def test_variant_share(self) -> None:
+        """In the words of the required check; a smaller share too, as that compares others."""
+        for share in ("10", "30"):
+            with pytest.raises(RefusedError) as caught:
+                run("variant", "share", "iris", "forest", share, *ENV)
+            assert str(caught.value) == (
+                f"{FILE}:7: arms.forest: the share is {share} in variants/forest.yaml: expected 20 "
+                "from `start` to `end`; other shares compare other units; wait until "
+                "2999-11-15T00:00:00+00:00, or stop it first: `modelctl experiment stop iris --env "
+                "production`"
+            )
+            assert git("status", "--porcelain") == ""
+        run("experiment", "stop", "iris", *ENV)
+        run("variant", "share", "iris", "forest", "30", *ENV)
+
+    def test_a_share_that_slipped_through_can_be_repaired(self, asked: Path) -> None:
+        commit(asked, "slipped through", **{FOREST: variant("forest", 50, NEW)})
+        run("variant", "share", "iris", "forest", "20", *ENV)
+        assert "no problems" in run("check")
+
     def test_variant_promote_of_another_one(self, asked: Path) -> None:
         git("switch", "--quiet", "main")
         commit(asked, "a variant without users", **{TREE: variant("tree", 0, NEW)})

@@ -34,13 +34,22 @@ def test_the_version_file_goes_and_the_rest_stays(released: Path) -> None:
     assert "no problems" in run("check", "--base", "HEAD~1")
 
 
-def test_with_files_the_folder_goes(released: Path) -> None:
-    run(*WORDS, "--files", "--no-live")
-    assert not (released / "environments/dev/iris").exists()
+def test_with_files_the_folder_goes_from_the_last_environment_to_the_first(released: Path) -> None:
+    with pytest.raises(RefusedError) as refused:
+        run(*WORDS, "--files", "--no-live")
+    assert str(refused.value) == (
+        "'iris' is still set up in staging, which takes its versions from 'dev'; remove its files "
+        "there first: `modelctl retire iris --env staging --files`, or leave out --files"
+    )
+    for name in ("production", "staging", "dev"):
+        run("retire", "iris", "--env", name, "--files", "--no-live")
+        assert not (released / "environments" / name / "iris").exists()
+        commit_all(released, "retire")
+        assert "no problems" in run("check", "--base", "HEAD~1")
 
 
 def test_with_dry_run_everything_stays(released: Path) -> None:
-    assert "dry run" in run(*WORDS, "--files", "--dry-run")
+    assert "dry run" in run(*WORDS, "--dry-run")
     assert (released / DEV).read_text() == VERSION
 
 
