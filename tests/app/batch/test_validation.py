@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.batch.chunks import CsvChunk, TableChunk
@@ -98,6 +98,7 @@ def test_a_column_of_parquet_is_validated_as_its_rows(data: st.DataObject) -> No
     require_same(found, feature, values)
 
 
+@example(Feature("x", "integer"), [str(number) for number in LARGE])
 @given(st.sampled_from(FEATURES), st.lists(CELLS, min_size=1, max_size=30))
 def test_a_column_of_csv_is_validated_as_its_rows(feature: Feature, cells: list[str]) -> None:
     values = [cell_reader(feature)(cell) for cell in cells]
