@@ -85,15 +85,17 @@ def test_a_tag_is_not_signed(image: str, key: str) -> None:
 
 
 def test_what_an_image_consists_of_is_attached_and_signed(
-    loop: Loop, image: str, key: str, tmp_path: Path
+    loop: Loop, ad_hoc: AdHocReleases, image: str, key: str, tmp_path: Path
 ) -> None:
     """The list comes out of a pod that runs; the image it is attached to is a stand-in."""
     refused = make("verify-attestations", IMAGE=image, PUBLIC_KEY=public(key))
     assert refused.returncode != 0
     inventory = tmp_path / "inventory.json"
     script = (ROOT / "modelctl/supply/inventory.py").read_text()
-    words = ("exec", "--stdin", "deployment/iris", "--namespace=ml-dev", "--", "python", "-")
-    inventory.write_text(loop.kubectl(*words, stdin=script))
+    with ad_hoc.installed("listed", {}) as release:
+        where = (f"deployment/{release.model}", f"--namespace={release.namespace}")
+        listed = loop.kubectl("exec", "--stdin", *where, "--", "python", "-", stdin=script)
+        inventory.write_text(listed)
     installed = json.loads(inventory.read_text())
     assert installed["python"].startswith("3.13")
     assert len(installed["debian_packages"]) > 50
