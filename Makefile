@@ -244,6 +244,10 @@ bench: $(VENV) build/bundles/penguins/manifest.json ## compare our service with 
 bench-grpc: $(VENV) build/bundles/penguins/manifest.json ## compare a call of gRPC with our HTTP path and with MLServer's gRPC
 	$(BIN)/python -m benchmarks.calls
 
+.PHONY: bench-batch
+bench-batch: $(VENV) ## compare a batch with the bare engine and a scikit-learn loop: rows/s, memory
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.batch
+
 .PHONY: bench-scale
 bench-scale: $(VENV) ## measure Argo CD with 100 models in three environments: time and memory
 	SCALE_MODELS=100 $(BIN)/python -m pytest tests/e2e/test_scale.py -v --capture=no

@@ -18,6 +18,7 @@ COMMANDS = {
     "sign-bundle": "Sign a bundle.",
     "serve": "Serve a bundle on this machine.",
     "predict": "Score a file against a running service.",
+    "batch": "Predict files on this machine, part by part.",
     "smoke": "Smoke-test a service with its bundle's sample.",
     "test-image": "Run an image unprivileged and verify it.",
     "bump": "Write a new build into an environment's version file.",

@@ -89,6 +89,17 @@ def integer_bounds(feature: Feature) -> tuple[int, int]:
     return max(-MAX_INTEGER, int(limits.min)), min(MAX_INTEGER, int(limits.max))
 
 
+def number_bounds(feature: Feature) -> tuple[float, float]:
+    """Between these every number (of an integer: every whole one) of an open feature is valid."""
+    low, high = -MAX_FLOAT, MAX_FLOAT
+    if feature.dtype == "integer":
+        low, high = map(float, integer_bounds(feature))
+    least, most = feature.range or (None, None)
+    return max(low, -MAX_FLOAT if least is None else least), min(
+        high, MAX_FLOAT if most is None else most
+    )
+
+
 def _has_width(feature: Feature) -> bool:
     """Whether the column in training was of integers narrower than int64, or nullable ones."""
     return "int" in feature.storage.lower()

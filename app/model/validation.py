@@ -115,8 +115,7 @@ class Validator:
         elif isinstance(row, list):
             values, steps = row, self._positions
             if len(row) != len(self._converters):
-                text = f"expected {len(self._converters)} values, found {len(row)}"
-                errors.append(FieldError(loc, text))
+                errors.append(FieldError(loc, width_text(len(self._converters), len(row))))
                 return []
         else:
             text = f"expected a list or an object, found {json_type(row)}"
@@ -163,6 +162,11 @@ class Validator:
             for row in rows:
                 row[index] = feature.code(row[index])
         return Batch(np.array(rows, dtype=np.float64), text)
+
+
+def width_text(expected: int, found: int) -> str:
+    """What is wrong with the number of values of a row."""
+    return f"expected {expected} values, found {found}"
 
 
 def row_count_text(count: int, limit: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import FieldError, RequestError
 from app.model.converters import json_type
-from app.model.validation import contract_error, row_count_error
+from app.model.validation import contract_error, row_count_error, width_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ class Columns:
             if not isinstance(row, list):
                 errors.append(FieldError(loc, f"expected a list, found {json_type(row)}"))
             elif len(row) != width:
-                errors.append(FieldError(loc, f"expected {width} values, found {len(row)}"))
+                errors.append(FieldError(loc, width_text(width, len(row))))
             else:
                 rows.append(row if columns is None else dict(zip(columns, row, strict=True)))
                 locs.append(loc)

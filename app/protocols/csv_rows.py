@@ -43,7 +43,7 @@ class CsvReader:
 
     def __init__(self, contract: Contract, validator: Validator, max_rows: int) -> None:
         self._columns = Columns(contract, validator, max_rows)
-        self._cells = {feature.name: _cell_reader(feature) for feature in contract.inputs}
+        self._cells = {feature.name: cell_reader(feature) for feature in contract.inputs}
         self._max_rows = max_rows
 
     def read(self, body: bytes) -> Batch:
@@ -89,7 +89,7 @@ class CsvReader:
         return self._columns.read_rows(columns, rows, HEADER_LOC, ())
 
 
-def _cell_reader(feature: Feature) -> Callable[[str], Any]:
+def cell_reader(feature: Feature) -> Callable[[str], Any]:
     """The function that reads a cell as JSON would have its value; what is unclear stays text."""
     if feature.dtype == "boolean":
         return lambda text: None if text == "" else BOOLEANS.get(text, text)

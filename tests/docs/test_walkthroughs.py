@@ -19,6 +19,7 @@ IMAGES = {
 PAGES = [
     "tutorial/from-new-to-production",
     "how-to/add-an-environment",
+    "how-to/batch",
     "how-to/own-joblib",
     "how-to/progressive-delivery",
 ]

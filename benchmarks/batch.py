@@ -1,0 +1,191 @@
+"""A batch of rows on one process: beside the bare engine and a loop over scikit-learn, and memory.
+
+The rows are written to disk chunk by chunk. Every way sees the same chunks, one after the other and
+in turn, so that what else the machine does hits all of them. Printed are medians and their ratios,
+then the peak memory of a process that predicts a part, and one of several times the rows.
+
+    python -m benchmarks.batch [--rows N] [--times N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from app.batch.model import load
+from app.batch.shard import ShardRunner
+from modelctl.batch import planning
+from modelctl.packaging.package import plan as plan_package
+from modelctl.packaging.package import write as write_bundle
+from modelctl.packaging.training_output import Request, read_training_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sklearn.base import ClassifierMixin
+
+    from app.batch.plan import Plan
+
+CHUNK_ROWS = 10_000
+COLUMNS = [f"x{index}" for index in range(10)]
+ROUNDS = 3
+MODELS: dict[str, tuple[ClassifierMixin, int]] = {
+    "forest of 100 trees": (RandomForestClassifier(100, max_depth=10, random_state=0), 1),
+    "logistic regression": (LogisticRegression(), 10),
+}
+
+
+def chunks(count: int) -> Iterator[pd.DataFrame]:
+    """Random rows, the same for every call."""
+    random = np.random.default_rng(0)
+    for _ in range(0, count, CHUNK_ROWS):
+        yield pd.DataFrame(random.normal(size=(CHUNK_ROWS, len(COLUMNS))), columns=COLUMNS)
+
+
+def generate(path: Path, count: int) -> None:
+    """Write rows to disk, never holding more than a chunk."""
+    schema = pa.schema([(name, pa.float64()) for name in COLUMNS])
+    with pq.ParquetWriter(path, schema) as writer:
+        for frame in chunks(count):
+            writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
+
+
+def package(model: Any, folder: Path) -> Path:
+    """Fit, and package as a bundle with the onnx engine."""
+    frame = next(chunks(CHUNK_ROWS))[:2000]
+    labels = np.where(frame["x0"] + frame["x1"] * frame["x2"] > 0, "yes", "no")
+    folder.mkdir()
+    joblib.dump(model.fit(frame, labels), folder / "model.joblib")
+    frame.assign(label=labels).to_csv(folder / "sample.csv", index=False)
+    request = Request(folder, name="bench", version="1.0.0", target="label")
+    planned = plan_package(read_training_output(request), engine="onnx", tolerance=1e-6)
+    write_bundle(planned, folder / "bundle")
+    return folder / "bundle"
+
+
+def plan(bundle: Path, rows: Path, out: Path) -> Plan:
+    """One part of all rows, with probabilities."""
+    request = planning.Request(bundle, (str(rows),), out, 10**12, CHUNK_ROWS, probabilities=True)
+    planned = planning.make(request)
+    planning.write(planned, out)
+    return planned
+
+
+def run_batch(runner: ShardRunner, out: Path) -> None:
+    """Verify, read, validate, predict and write all rows."""
+    runner.run(0, lambda _: None)
+    for path in (out / "part-00000.parquet", out / "rejected/part-00000.parquet"):
+        path.unlink()
+
+
+def session(bundle: Path) -> Any:
+    """The bare engine, with one thread as in the service."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        str(bundle / "model.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """How long it takes."""
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+def compare(name: str, count: int, folder: Path) -> None:
+    """Print rows/s of each way for one model."""
+    model, factor = MODELS[name]
+    count *= factor
+    bundle = package(model, folder / "model")
+    rows, out = folder / "rows.parquet", folder / "out"
+    generate(rows, count)
+    planned = plan(bundle, rows, out)
+    bare = session(bundle)
+    runner = ShardRunner(planned, out, load(bundle, planned.bundle.digest))
+    frames = list(chunks(count))
+    matrices = [frame.to_numpy() for frame in frames]
+    ways: dict[str, Callable[[], object]] = {
+        "modelctl batch": lambda: run_batch(runner, out),
+        "bare onnxruntime": lambda: [
+            bare.run(["label", "probability"], {"rows": matrix}) for matrix in matrices
+        ],
+        "scikit-learn loop": lambda: [
+            (model.predict(frame), model.predict_proba(frame)) for frame in frames
+        ],
+    }
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(ROUNDS):
+        for way, act in ways.items():
+            taken[way].append(seconds(act))
+    ours = statistics.median(taken["modelctl batch"])
+    for way, times in taken.items():
+        median = statistics.median(times)
+        ratio = f"batch has {median / ours:.2f} of it" if way != "modelctl batch" else ""
+        print(f"{name:20} {way:18} {count / median:12,.0f} rows/s  {ratio}", flush=True)
+
+
+def memory(count: int, times: int, folder: Path) -> None:
+    """Print the peak memory of a process for so many rows, and for several times as many."""
+    bundle = package(MODELS["logistic regression"][0], folder / "model")
+    for rows in (count, count * times):
+        path, out = folder / f"{rows}.parquet", folder / f"out-{rows}"
+        generate(path, rows)
+        plan(bundle, path, out)
+        argv = [sys.executable, "-m", "benchmarks.batch", "--measure", str(out)]
+        printed = subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout
+        peak = json.loads(printed)["kilobytes"] / 1024
+        size = path.stat().st_size / 2**20
+        print(f"{rows:12,} rows, {size:7,.0f} MB: peak memory {peak:,.0f} MB", flush=True)
+
+
+def measure(out: Path) -> None:
+    """Predict the part of a plan and print the peak memory of this process."""
+    planned, path = planning.read(out)
+    model = load(planned.bundle_path(path.parent), planned.bundle.digest)
+    run_batch(ShardRunner(planned, path.parent, model), path.parent)
+    print(json.dumps({"kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+
+
+def main() -> None:
+    """Compare, then measure memory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=200_000, help="rows for the forest")
+    parser.add_argument("--times", type=int, default=10, help="how many times the rows for memory")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure is not None:
+        measure(arguments.measure)
+        return
+    for name in MODELS:
+        folder = Path(tempfile.mkdtemp(prefix="bench-batch-"))
+        try:
+            compare(name, arguments.rows, folder)
+        finally:
+            shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(prefix="bench-batch-") as folder_name:
+        memory(arguments.rows * 5, arguments.times, Path(folder_name))
+
+
+if __name__ == "__main__":
+    main()
