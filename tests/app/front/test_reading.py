@@ -12,57 +12,8 @@ from app.front import memory
 from app.front.head import split_target
 from app.front.memory import Bounds, Memory
 from app.front.reading import Reading
+from tests.app.front.reader import BOUND, MAX_BODY, WHOLE, Reader
 from tests.app.front.requests import BODY, HOST, JSON, chunked, get, post
-
-MAX_BODY = 1000
-BOUND = 10 * MAX_BODY
-
-
-class Reader:
-    """One connection's requests, as bytes come."""
-
-    def __init__(self, bound: int = BOUND) -> None:
-        self.memory = Memory(bound)
-        self.reading = Reading(Bounds(MAX_BODY, 5000, self.memory))
-        self.requests: list[tuple[str, bytes, dict[str, str], bytes]] = []
-
-    def feed(self, *pieces: bytes) -> Reader:
-        """Read pieces one after the other; what is complete is noted."""
-        for piece in pieces:
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[self.reading.feed(rest) :]
-                if self.reading.is_complete:
-                    head = self.reading.head
-                    assert head is not None
-                    self.requests.append(
-                        (head.method, head.target, head.headers, self.reading.body)
-                    )
-                    self.reading.reset()
-        return self
-
-    def refusal(self, *pieces: bytes) -> RequestError:
-        """The error that ends it."""
-        with pytest.raises(RequestError) as refused:
-            self.feed(*pieces)
-        return refused.value
-
-
-WHOLE = {
-    "length": post(),
-    "empty body": post(body=b""),
-    "no body": get(),
-    "chunks": chunked(BODY[:5], BODY[5:]),
-    "no chunk": chunked(),
-    "trailer": chunked(BODY, trailer=b"X-Sum: 1\r\n"),
-    "chunk that looks like an end": chunked(b"a\r\n\r\nb", b"\r\n\r\n"),
-    "extension": chunked().replace(b"0\r\n", b"3;a=b\r\nabc\r\n0\r\n"),
-    "body that looks like a request": post(body=get() + post()),
-    "upgrade": post(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"),
-    "upgrade in chunks": chunked(BODY, fields=b"Connection: upgrade\r\nUpgrade: a\r\n"),
-    "empty lines before": b"\r\n\r\n" + get(),
-    "absolute target": get(path=b"http://other:80/health?a=b"),
-}
 
 
 @pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE)
@@ -184,13 +135,25 @@ REFUSED = {
 
 @pytest.mark.parametrize(("status", "data"), REFUSED.values(), ids=REFUSED)
 def test_what_must_not_be_read_is_refused(status: int, data: bytes) -> None:
-    assert Reader().refusal(data).status == status
+    refusal = Reader().refusal(data)
+    assert refusal.status == status
+    assert refusal.detail
+    assert "None" not in refusal.detail
     reader = Reader(bound=1_000_000)
     drops = [data[n : n + 1] for n in range(len(data))]
     # A method that is none is refused at its first wrong byte, when nobody knows what it will be.
     assert reader.refusal(*drops).status == (400 if b"BREW" in data else status)
     reader.reading.close()
     assert reader.memory.held == 0
+
+
+def test_nothing_is_known_of_a_request_before_it_is_read() -> None:
+    reading = Reader().reading
+    assert (reading.head, reading.deadline, reading.refused) == (None, None, None)
+    assert reading.body == b""
+    assert (reading.is_started, reading.is_complete, reading.keep_alive) == (False, False, True)
+    reading.feed(memoryview(b"P"))
+    assert reading.is_started is True
 
 
 LIMITS = {
@@ -209,12 +172,48 @@ def test_limits_are_included(data: bytes) -> None:
     assert len(Reader(bound=1_000_000).feed(*drops).requests) == 1
 
 
+def long_head(size: int) -> bytes:
+    """A request whose target and fields, each with its separators, are of that size."""
+    rest = len(b"/health") + len(b"Host: x\r\n") + len(b"X-A: \r\n")
+    return get(HOST + b"X-A: %b\r\n" % (b"a" * (size - rest)))
+
+
+def test_the_longest_head_is_read_and_one_byte_more_is_not() -> None:
+    Reader(bound=1_000_000).feed(long_head(memory.MAX_HEAD_BYTES))
+    refused = Reader(bound=1_000_000).refusal(long_head(memory.MAX_HEAD_BYTES + 1))
+    assert refused.status == 431
+
+
+def test_as_much_is_read_without_an_end_of_the_head() -> None:
+    start = get().removesuffix(b"\r\n") + b"X-A: "
+    endless = start + b"a" * (memory.MAX_HEAD_BYTES - len(start))
+    reader = Reader(bound=1_000_000).feed(endless)
+    assert reader.refusal(b"a").status == 431
+
+
+@pytest.mark.parametrize("before", [b"", b"22\r\n" + BODY], ids=["head", "chunk"])
+def test_as_much_is_read_after_the_head_that_is_no_body(before: bytes) -> None:
+    """Extensions of chunks here; what counts begins anew with the head and with each chunk."""
+    head = chunked().removesuffix(b"0\r\n\r\n")
+    start = b"\r\n1;a=" if before else b"1;a="
+    reader = Reader(bound=1_000_000).feed(head, *([before] if before else []), start)
+    reader.feed(b"b" * (memory.MAX_HEAD_BYTES - len(start)))
+    assert reader.refusal(b"b").status == 431
+
+
+def test_the_end_of_a_head_in_single_bytes_is_seen_before_what_is_sent_ahead() -> None:
+    first = get()
+    drops = [first[n : n + 1] for n in range(len(first) - 1)]
+    assert len(Reader().feed(*drops, first[-1:] + get()).requests) == 2
+
+
 @pytest.mark.parametrize(
     "endless", [b"a" * 1000, b"X-A: b\r\n" * 100], ids=["one-field", "many-fields"]
 )
 def test_a_trailer_ends_or_is_refused(endless: bytes) -> None:
     start = chunked(BODY).removesuffix(b"\r\n")
-    assert Reader().refusal(start, *[endless] * 100).status == 431
+    refusal = Reader().refusal(start, *[endless] * 100)
+    assert (refusal.status, str(memory.MAX_HEAD_BYTES) in refusal.detail) == (431, True)
 
 
 def test_an_extension_of_a_chunk_ends_or_is_refused() -> None:
@@ -295,46 +294,3 @@ def test_heads_and_bodies_together_hold_up_to_the_bound() -> None:
         reading.reset()
     late.close()
     assert shared.held <= len(get())
-
-
-@pytest.mark.parametrize("cut", [0, 1, 40, len(post()) - 1])
-def test_repeated_head_is_read_as_the_first_time(cut: int) -> None:
-    """Whatever comes after it: another body, a longer one, a cut one, a request with more."""
-    asked = [
-        post(), post(body=BODY[::-1]), post(body=BODY + b" "), post(), get(), get(),
-        post(b"A: b\r\n"), post(b"A: c\r\n"), post(b"A: c\r\n"), b"\r\n\r\n" + post(), post(),
-        post() + b"\r\n", post() + b"\r\n", post(body=b"\r\n" + BODY[2:]), post(),
-        chunked(BODY), chunked(BODY[::-1]), post(body=b""), post(body=b""), post(),
-    ]  # fmt: skip
-    kept = Reader()
-    for data in asked:
-        kept.feed(*filter(None, (data[:cut], data[cut:])))
-    fresh = [Reader().feed(data).requests[0] for data in asked]
-    assert kept.requests == fresh
-    assert kept.memory.held == 0
-
-
-@pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE)
-def test_the_same_request_again_is_the_same(data: bytes) -> None:
-    reader = Reader().feed(data, data, data)
-    assert reader.requests == [reader.requests[0]] * 3
-
-
-def test_what_is_around_a_request_is_no_part_of_its_head() -> None:
-    """Empty lines after a request, which end where a body may begin."""
-    reader = Reader().feed(post(body=b"") + b"\r\n", post(body=b""), post(body=b""))
-    reader.feed(b"\r\n" + get(), get(), b"\r\n" + get())
-    assert [request[3] for request in reader.requests] == [b""] * 6
-
-
-def test_request_that_ends_its_connection_is_not_repeated() -> None:
-    last = post(b"Connection: close\r\n")
-    assert Reader().feed(last).refusal(last).status == 400
-
-
-def test_request_that_is_refused_is_not_repeated() -> None:
-    reader = Reader()
-    for _ in range(2):
-        reader.reading.feed(memoryview(post(b"X-Request-Timeout-Ms: x\r\n")))
-        assert reader.reading.refused is not None
-        reader.reading.reset()
