@@ -49,7 +49,8 @@ def run(
     with _alone(out), translated():
         verify_bundle(bundle, plan.bundle.digest)
         found = results.read_parts(plan, out)
-        _require_sizes(plan, out)
+        kept = {plan.shards[index].file for index, facts in enumerate(found) if facts is not None}
+        _require_inputs(plan, out, kept)
         (out / results.SUCCESS).unlink(missing_ok=True)
         missing = [index for index, facts in enumerate(found) if facts is None]
         pool = Pool(path, bundle, min(processes, max(1, len(missing))), on_rows, on_part)
@@ -61,13 +62,17 @@ def run(
     return Run(totals, pool.failures, len(found) - len(missing), pool.retries)
 
 
-def _require_sizes(plan: Plan, out: Path) -> None:
-    """Refuse an input that is missing or of another size before any process starts."""
+def _require_inputs(plan: Plan, out: Path, kept: set[int]) -> None:
+    """Refuse an input that is missing or of another size before any process starts.
+
+    Whoever writes a part hashes what is read for it; files of parts that are there are hashed here.
+    """
     from app.batch.source import Source
 
-    for file in plan.files:
-        with Source(plan.source(out, file), file):
-            pass
+    for index, file in enumerate(plan.files):
+        with Source(plan.source(out, file), file) as source:
+            if index in kept:
+                source.verify([(0, file.bytes)], file.sha256)
 
 
 def _remove_temporary(out: Path) -> None:

@@ -186,6 +186,24 @@ def test_an_input_that_changed_is_refused(ending: str, change: str, tmp_path: Pa
     assert not (out / "_SUCCESS.json").exists()
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_an_input_that_changed_where_a_part_is_written_is_refused(
+    ending: str, tmp_path: Path
+) -> None:
+    file, out = write(rows(210), tmp_path / f"rows.{ending}"), tmp_path / "out"
+    plan(file, out, "--ignore", "id", "--shard-rows", 70)
+    modelctl("run", out)
+    (out / "part-00002.parquet").unlink()
+    (out / "rejected/part-00002.parquet").unlink(missing_ok=True)
+    (out / "_SUCCESS.json").unlink()
+    data = bytearray(file.read_bytes())
+    # In what the first part was made of.
+    data[200] ^= 1
+    file.write_bytes(data)
+    assert "changed after it was planned" in modelctl("run", out, code=3)
+    assert not (out / "_SUCCESS.json").exists()
+
+
 def test_a_corrupt_row_group_fails_its_part_and_no_other(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
