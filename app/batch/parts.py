@@ -1,7 +1,7 @@
 """The files of a part: written whole or not at all, and known by the run in their metadata.
 
 `part-00003.parquet` has the predicted rows of shard 3, `rejected/part-00003.parquet` the others.
-The first is renamed last: where it is, the second is as well.
+A part is there when both are; the first is renamed last.
 """
 
 from __future__ import annotations
@@ -77,6 +77,13 @@ def read_facts(path: Path, run: str) -> Facts | None:
             fix="use another folder for each run, or remove the parts of the other one",
         )
     return facts
+
+
+def read_complete(out: Path, index: int, run: str) -> Facts | None:
+    """What a part says of itself if both of its files do. Raises BatchRefusedError."""
+    facts = read_facts(part_path(out, index), run)
+    beside = read_facts(rejected_path(out, index), run)
+    return facts if facts == beside else None
 
 
 class PartWriter:

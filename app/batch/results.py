@@ -51,9 +51,7 @@ def read_parts(plan: Plan, out: Path) -> list[parts.Facts | None]:
                 found=path.name,
                 fix="remove it, or use another folder",
             )
-    return [
-        parts.read_facts(parts.part_path(out, index), plan.run) for index in range(len(plan.shards))
-    ]
+    return [parts.read_complete(out, index, plan.run) for index in range(len(plan.shards))]
 
 
 def finish(plan: Plan, out: Path) -> Totals:

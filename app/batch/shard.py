@@ -52,7 +52,7 @@ class ShardRunner:
         Raises BatchError or ModelOutputError; then there is no part.
         """
         path = parts.part_path(self._out, index)
-        existing = parts.read_facts(path, self._plan.run)
+        existing = parts.read_complete(self._out, index, self._plan.run)
         if existing is not None:
             return existing
         shard = self._plan.shards[index]

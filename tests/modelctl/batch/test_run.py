@@ -204,6 +204,20 @@ def test_an_input_that_changed_where_a_part_is_written_is_refused(
     assert not (out / "_SUCCESS.json").exists()
 
 
+@pytest.mark.parametrize("folder", [".", "rejected"])
+def test_a_part_that_lost_a_file_is_written_again(folder: str, tmp_path: Path) -> None:
+    file, out = write(rows(210), tmp_path / "rows.csv"), tmp_path / "out"
+    plan(file, out, "--ignore", "id", "--shard-rows", 70)
+    modelctl("run", out)
+    before = contents(out)
+    (out / folder / "part-00001.parquet").unlink()
+    modelctl("verify", out, code=3)
+    states = [one["state"] for one in json.loads(modelctl("status", out, "--output=json"))["parts"]]
+    assert states == ["done", "missing", "done"]
+    assert "2 parts kept" in modelctl("run", out)
+    assert contents(out) == before
+
+
 def test_a_corrupt_row_group_fails_its_part_and_no_other(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
