@@ -264,9 +264,14 @@ def copied_plan(undisturbed: Path) -> Path:
 
 
 def started(out: Path) -> subprocess.Popen[bytes]:
-    """A run in a process group of its own."""
-    argv = [sys.executable, "-m", "modelctl", "batch", "run", str(out), "--processes", "2"]
-    return subprocess.Popen(argv, start_new_session=True, stderr=subprocess.PIPE)
+    """A run in a process group of its own.
+
+    It hears Ctrl-C, which a shell has those ignore that it starts in the background.
+    """
+    words = ["batch", "run", str(out), "--processes", "2"]
+    heard = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    argv = [sys.executable, "-c", f"{heard}runpy.run_module('modelctl', run_name='__main__')"]
+    return subprocess.Popen([*argv, *words], start_new_session=True, stderr=subprocess.PIPE)
 
 
 def wait_for_parts(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
