@@ -52,7 +52,8 @@ class ColumnEncoder:
     def __init__(self, feature: Feature) -> None:
         self._feature = feature
         self._convert = converter(feature)
-        self._cell = cell_reader(feature)
+        # Reads a cell of CSV as JSON would have its value.
+        self.cell = cell_reader(feature)
         self._allows_missing = feature.missing == "allow"
         self._is_number = feature.dtype in NUMERIC and feature.closed is None
         self._low, self._high = number_bounds(feature)
@@ -72,7 +73,7 @@ class ColumnEncoder:
         """The cells of a column of CSV."""
         column = pa.array(texts, pa.string())
         if not self._is_number:
-            return self._distinct(column, self._cell)
+            return self._distinct(column, self.cell)
         missing = pc.is_in(column, value_set=_MISSING)
         present = pc.if_else(missing, None, column)
         try:

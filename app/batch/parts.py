@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 import orjson
@@ -92,8 +92,7 @@ class PartWriter:
     def __init__(self, path: Path, schema: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        # Of this process: two that write the same part do not write the same file.
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = _temporary(path)
         self._stream = self._temporary.open("wb")
         # Numbers of a model hardly ever repeat: a dictionary of them costs time and saves nothing.
         texts = [field.name for field in schema if field.type not in (pa.float64(), pa.int64())]
@@ -127,14 +126,7 @@ class PartWriter:
         self._write_group()
         self._writer.add_key_value_metadata({FACTS: orjson.dumps(asdict(facts))})
         self._writer.close()
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._temporary.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _replace(self._stream, self._temporary, self._path)
 
     def _write_group(self) -> None:
         if self._held_rows:
@@ -142,12 +134,27 @@ class PartWriter:
         self._held, self._held_rows = [], 0
 
 
-def write_json(path: Path, document: Any) -> None:
-    """Write canonical JSON whole or not at all."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file beside the parts whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     with temporary.open("wb") as stream:
-        stream.write(orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
-        stream.flush()
-        os.fsync(stream.fileno())
+        stream.write(data)
+        _replace(stream, temporary, path)
+
+
+def _temporary(path: Path) -> Path:
+    """Of this process: two that write the same file do not write into each other's."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _replace(stream: BinaryIO, temporary: Path, path: Path) -> None:
+    """Put what was written in its place, on disk."""
+    stream.flush()
+    os.fsync(stream.fileno())
     temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from app.batch import lines, parquet
 from app.batch.errors import BatchError
 from app.batch.source import Source
@@ -45,18 +47,16 @@ def opened(plan: Plan, shard: Shard, folder: Path, features: Sequence[str]) -> I
         source.require_unchanged()
 
 
-def passthrough_type(plan: Plan, shard: Shard, folder: Path, name: str) -> object:
-    """The Arrow type of a column that is written as it is; of lines, a text."""
-    import pyarrow as pa
-
+def passthrough_fields(plan: Plan, shard: Shard, folder: Path) -> list[Any]:
+    """The Arrow fields of the columns that are written as they are; of lines, texts."""
     file = plan.files[shard.file]
-    if file.format != "parquet":
-        return pa.string()
+    if file.format != "parquet" or not plan.passthrough:
+        return [pa.field(name, pa.string()) for name in plan.passthrough]
     with Source(plan.source(folder, file), file) as source:
         schema = _open_table(source, file).schema_arrow
-        if name not in schema.names:
+        if not {*plan.passthrough} <= {*schema.names}:
             source.verify([(0, file.bytes)], file.sha256)
-        return schema.field(name).type
+        return [pa.field(name, schema.field(name).type) for name in plan.passthrough]
 
 
 def _open_table(source: Source, file: InputFile) -> Any:

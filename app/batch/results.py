@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.batch import parts
 from app.batch.errors import BatchRefusedError
+from app.model.bundle import canonical
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from app.batch.plan import Plan
 
 SUCCESS = "_SUCCESS.json"
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def finish(plan: Plan, out: Path) -> Totals:
         "rejected": totals.rejected,
         "parts": [_entry(out, one) for one in present],
     }
-    parts.write_json(out / SUCCESS, document)
+    parts.write_whole(out / SUCCESS, canonical(document))
     return totals
 
 
@@ -102,8 +102,5 @@ def _entry(out: Path, facts: parts.Facts) -> dict[str, Any]:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file of the run."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

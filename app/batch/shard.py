@@ -56,10 +56,7 @@ class ShardRunner:
         if existing is not None:
             return existing
         shard = self._plan.shards[index]
-        passed = [
-            pa.field(name, reading.passthrough_type(self._plan, shard, self._out, name))
-            for name in self._plan.passthrough
-        ]
+        passed = reading.passthrough_fields(self._plan, shard, self._out)
         common = [pa.field(FILE, FILE_TYPE), pa.field(ROW, pa.int64()), *passed]
         schema = pa.schema([*common, *self._answers.fields])
         reasons = [pa.field(REASON, pa.string()), pa.field(ERRORS, ERROR_TYPE)]

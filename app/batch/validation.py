@@ -14,7 +14,6 @@ from app.batch.encoding import ColumnEncoder, Encoded, json_value
 from app.errors import FieldError, RequestError
 from app.model.gaps import taken
 from app.model.validation import Batch, width_text
-from app.protocols.csv_rows import cell_reader
 from app.protocols.strict_json import parse
 
 if TYPE_CHECKING:
@@ -66,7 +65,6 @@ class ChunkValidator:
         self._names = contract.names
         self._validator = validator
         self._encoders = {feature.name: ColumnEncoder(feature) for feature in contract.inputs}
-        self._cells = {feature.name: cell_reader(feature) for feature in contract.inputs}
 
     def table(self, chunk: TableChunk) -> Validated:
         """The rows of a Parquet file."""
@@ -86,7 +84,11 @@ class ChunkValidator:
             rest = sorted(set(range(len(chunk.lines))) - set(whole))
             # The index of a frame is no value of the row.
             skip = int(chunk.columns[0] == "")
-            wrong = [self._of_width(at, width - skip, len(chunk.lines[at]) - skip) for at in rest]
+            texts = [width_text(width - skip, len(chunk.lines[at]) - skip) for at in rest]
+            wrong = [
+                Rejection(at, "contract", (("", text),))
+                for at, text in zip(rest, texts, strict=True)
+            ]
             if not whole:
                 return Validated(np.array([], dtype=np.intp), self._nothing(), wrong)
             inner = self.lines(chunk.taken(whole))
@@ -97,7 +99,7 @@ class ChunkValidator:
         encoded = [self._encoders[name].cells(cells[name]) for name in self._names]
 
         def row(at: int) -> dict[str, Any]:
-            return {name: self._cells[name](column[at]) for name, column in cells.items()}
+            return {name: self._encoders[name].cell(column[at]) for name, column in cells.items()}
 
         return self._assembled(encoded, row)
 
@@ -159,9 +161,6 @@ class ChunkValidator:
         places = np.flatnonzero(certain)
         batch = Batch(matrix, texts)
         return Validated(places, taken(batch, places) if rejected else batch, rejected)
-
-    def _of_width(self, at: int, expected: int, found: int) -> Rejection:
-        return Rejection(at, "contract", (("", width_text(expected, found)),))
 
     def _nothing(self) -> Batch:
         return Batch(np.empty((0, len(self._names))))

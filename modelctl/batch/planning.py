@@ -83,15 +83,11 @@ def make(request: Request) -> Plan:
 
 def write(plan: Plan, out: Path) -> Path:
     """Write plan.json, unless the folder has parts of another run. Raises RefusedError."""
+    with translated():
+        for part in sorted(out.glob("part-*.parquet")):
+            parts.read_facts(part, plan.run)
     path = out / PLAN
-    if any(out.glob("part-*.parquet")):
-        with translated():
-            for part in sorted(out.glob("part-*.parquet")):
-                parts.read_facts(part, plan.run)
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{PLAN}.{os.getpid()}.tmp")
-    temporary.write_bytes(plan.encoded)
-    temporary.replace(path)
+    parts.write_whole(path, plan.encoded)
     return path
 
 

@@ -18,6 +18,7 @@ from app.batch import parts
 from app.batch.errors import BatchError, BatchRefusedError
 from app.batch.plan import load as load_plan
 from app.errors import AppError, BundleRefusedError
+from app.model.bundle import canonical
 from modelctl.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Pool:
             "found": ended,
             "fix": "give it more memory, or plan smaller chunks (--chunk-rows)",
         }
-        parts.write_json(parts.failure_path(self._plan.parent, part), fields)
+        parts.write_whole(parts.failure_path(self._plan.parent, part), canonical(fields))
         self.failures.append(Failure(part, fields))
 
     def _stop(self) -> None:
@@ -190,7 +191,7 @@ def _work_on(pipe: Connection, runner: Any, out: Path, part: int) -> None:
         pipe.send(("refused", _fields(error)))
     except (AppError, OSError) as error:
         fields = _fields(error)
-        parts.write_json(failure, fields)
+        parts.write_whole(failure, canonical(fields))
         pipe.send(("failed", fields))
     else:
         failure.unlink(missing_ok=True)
