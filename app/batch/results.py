@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from app.batch import parts
 from app.batch.errors import BatchRefusedError
@@ -36,6 +38,29 @@ class Totals:
         )
 
 
+@dataclass(frozen=True)
+class Written:
+    """One part, with the SHA-256 of its files by their path in the folder."""
+
+    part: int
+    rows: int
+    predicted: int
+    rejected: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Success:
+    """What `_SUCCESS.json` says."""
+
+    run: str
+    bundle: str
+    rows: int
+    predicted: int
+    rejected: int
+    parts: tuple[Written, ...]
+
+
 def read_parts(plan: Plan, out: Path) -> list[parts.Facts | None]:
     """What each part says of itself; None for one that is missing. Raises BatchRefusedError.
 
@@ -60,16 +85,32 @@ def finish(plan: Plan, out: Path) -> Totals:
     present = [one for one in found if one is not None]
     totals = Totals.of(present)
     _require_all(plan, len(present), totals)
-    document = {
-        "run": plan.run,
-        "bundle": plan.bundle.digest,
-        "rows": totals.rows,
-        "predicted": totals.predicted,
-        "rejected": totals.rejected,
-        "parts": [_entry(out, one) for one in present],
-    }
-    parts.write_whole(out / SUCCESS, canonical(document))
+    listed = tuple(_written(out, one) for one in present)
+    success = Success(plan.run, plan.bundle.digest, **asdict(totals), parts=listed)
+    parts.write_whole(out / SUCCESS, canonical(asdict(success)))
     return totals
+
+
+def read_success(plan: Plan, out: Path) -> Success:
+    """What `_SUCCESS.json` says of this run. Raises BatchRefusedError."""
+    path = out / SUCCESS
+    try:
+        success = msgspec.json.decode(path.read_bytes(), type=Success)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BatchRefusedError(
+            "the run is not complete",
+            expected=str(path),
+            found="none that can be read",
+            fix="run the plan again: it goes on with the missing parts",
+        ) from error
+    if success.run != plan.run:
+        raise BatchRefusedError(
+            f"{path} belongs to another run",
+            expected=plan.run,
+            found=success.run,
+            fix="run the plan again",
+        )
+    return success
 
 
 def _require_all(plan: Plan, present: int, totals: Totals) -> None:
@@ -89,15 +130,10 @@ def _require_all(plan: Plan, present: int, totals: Totals) -> None:
         )
 
 
-def _entry(out: Path, facts: parts.Facts) -> dict[str, Any]:
+def _written(out: Path, facts: parts.Facts) -> Written:
     paths = (parts.part_path(out, facts.part), parts.rejected_path(out, facts.part))
-    return {
-        "part": facts.part,
-        "rows": facts.rows,
-        "predicted": facts.predicted,
-        "rejected": facts.rejected,
-        "files": {path.relative_to(out).as_posix(): sha256_of(path) for path in paths},
-    }
+    files = {path.relative_to(out).as_posix(): sha256_of(path) for path in paths}
+    return Written(facts.part, facts.rows, facts.predicted, facts.rejected, files)
 
 
 def sha256_of(path: Path) -> str:

@@ -48,20 +48,28 @@ def status(plan: Plan, out: Path) -> list[PartStatus]:
             listed.append(PartStatus(index, name, shard.rows, *numbers, "done"))
             continue
         failure = parts.failure_path(out, index)
-        reason = orjson.loads(failure.read_bytes())["what"] if failure.exists() else ""
+        reason = _reason(failure) if failure.exists() else ""
         state = "failed" if reason else "missing"
         listed.append(PartStatus(index, name, shard.rows, None, None, state, reason))
     return listed
+
+
+def _reason(failure: Path) -> str:
+    try:
+        return str(orjson.loads(failure.read_bytes())["what"])
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return f"{failure} cannot be read"
 
 
 def verify(plan: Plan, out: Path) -> Totals:
     """Recount every part and compare with the plan and `_SUCCESS.json`. Raises RefusedError."""
     with translated():
         found = results.read_parts(plan, out)
-    document = _success(plan, out)
-    present = [facts for facts in found if facts is not None]
-    for index, (facts, entry) in enumerate(zip(found, document["parts"], strict=False)):
-        for name, expected in entry["files"].items():
+        success = results.read_success(plan, out)
+    if len(success.parts) != len(plan.shards):
+        raise _not_about(plan, len(success.parts), success.rows)
+    for index, (facts, written) in enumerate(zip(found, success.parts, strict=True)):
+        for name, expected in written.files.items():
             _require_sha256(out / name, expected)
         counted = _recount(plan, out, index)
         if facts is None or counted != (facts.predicted, facts.rejected):
@@ -71,41 +79,20 @@ def verify(plan: Plan, out: Path) -> Totals:
                 found=f"{counted[0]:,} predicted and {counted[1]:,} rejected",
                 fix=RUN_AGAIN.format(parts.part_path(out, index)),
             )
-    totals = results.Totals.of(present)
-    claimed = tuple(document[name] for name in ("rows", "predicted", "rejected"))
-    if len(present) != len(plan.shards) or claimed != (
-        plan.rows,
-        totals.predicted,
-        totals.rejected,
-    ):
-        raise RefusedError(
-            f"{results.SUCCESS} is not about these parts",
-            expected=f"{len(plan.shards)} parts with {plan.rows:,} rows",
-            found=f"{len(present)} parts with {totals.rows:,} rows",
-            fix="run the plan again",
-        )
+    totals = results.Totals.of([facts for facts in found if facts is not None])
+    claimed = results.Totals(success.rows, success.predicted, success.rejected)
+    if claimed != totals or totals.rows != plan.rows:
+        raise _not_about(plan, len(plan.shards), success.rows)
     return totals
 
 
-def _success(plan: Plan, out: Path) -> dict[str, Any]:
-    path = out / results.SUCCESS
-    try:
-        document: dict[str, Any] = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise RefusedError(
-            "the run is not complete",
-            expected=str(path),
-            found="none that can be read",
-            fix="run the plan again: it goes on with the missing parts",
-        ) from error
-    if document.get("run") != plan.run:
-        raise RefusedError(
-            f"{path} belongs to another run",
-            expected=plan.run,
-            found=str(document.get("run")),
-            fix="run the plan again",
-        )
-    return document
+def _not_about(plan: Plan, listed: int, rows: int) -> RefusedError:
+    return RefusedError(
+        f"{results.SUCCESS} is not about these parts",
+        expected=f"{len(plan.shards)} parts with {plan.rows:,} rows",
+        found=f"{listed} parts with {rows:,} rows",
+        fix="run the plan again",
+    )
 
 
 def _require_sha256(path: Path, expected: str) -> None:

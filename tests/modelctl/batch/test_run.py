@@ -246,6 +246,31 @@ def test_what_verify_counts_is_what_is_there(tmp_path: Path) -> None:
     assert "changed after the run" in modelctl("verify", out, code=3)
 
 
+def test_what_is_damaged_beside_the_parts_is_said_and_written_again(tmp_path: Path) -> None:
+    file, out = write(rows(210), tmp_path / "rows.csv"), tmp_path / "out"
+    plan(file, out, "--ignore", "id", "--shard-rows", 70)
+    modelctl("run", out)
+    success, before = out / "_SUCCESS.json", contents(out)
+    document = json.loads(before["_SUCCESS.json"])
+    damaged = ["", "[]", "{}", json.dumps({"run": document["run"]})]
+    wrong: list[Any] = [None, ["a"], [{}]]
+    damaged += [json.dumps({**document, "parts": kept}) for kept in wrong]
+    for text in damaged:
+        success.write_text(text)
+        assert "the run is not complete" in modelctl("verify", out, code=3), text
+    changes: list[dict[str, Any]]
+    changes = [{"parts": document["parts"][:2]}, {"parts": []}, {"rows": 211}]
+    for change in changes:
+        success.write_text(json.dumps({**document, **change}))
+        assert "is not about these parts" in modelctl("verify", out, code=3), change
+    assert "3 parts kept" in modelctl("run", out)
+    assert contents(out) == before
+    (out / "part-00001.parquet").unlink()
+    (out / "failed").mkdir()
+    (out / "failed/part-00001.json").write_text("[")
+    assert "cannot be read" in modelctl("status", out, "--output=json")
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 16 parts."""
