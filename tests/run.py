@@ -55,10 +55,18 @@ CLIENT_PATHS = (
     "app/grpc_routes.py",
     "app/routes.py",
     "tests/clients/",
+    "requirements/kserve.txt",
+    "tools/grpcurl/",
 )
 # Programs that tests drive, and Debian's packages of them: a browser for the page that tries a
-# model, a gateway for deploy/compose, a registry to push the chart to.
-DEBIAN = {"chromium": "chromium", "nginx": "nginx-light", "docker-registry": "docker-registry"}
+# model, a gateway for deploy/compose, a registry to push the chart to, what a workflow calls.
+DEBIAN = {
+    "chromium": "chromium",
+    "nginx": "nginx-light",
+    "docker-registry": "docker-registry",
+    "jq": "jq",
+    "curl": "curl",
+}
 E2E = (*PYTEST, "tests/e2e", "-v", "--capture=no", "--tb=short", "--durations=10")
 SESSION = (".venv/bin/python", "-m", "tests.e2e.session")
 UP = Suite("sandbox up", (*SESSION, "up"), live=True)
