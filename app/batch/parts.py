@@ -6,6 +6,7 @@ A part is there when both are; the first is put in its place last.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ import pyarrow.parquet as pq
 from app.batch.errors import BatchRefusedError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from app.batch.folders import Folder, Writing
 
 REJECTED = "rejected"
@@ -97,6 +100,19 @@ class PartWriter:
         self._schema = schema
         self._held: list[Any] = []
         self._held_rows = 0
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of the stream; what was not committed is thrown away with it."""
+        with suppress(pa.ArrowException, OSError):
+            self._writer.close()
 
     def write(self, columns: list[Any]) -> None:
         """Add rows: one array for each field of the schema."""

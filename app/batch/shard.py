@@ -65,9 +65,9 @@ class ShardRunner:
         with (
             self._out.writing(parts.rejected_name(index)) as beside_part,
             self._out.writing(parts.part_name(index)) as writing,
+            parts.PartWriter(beside_part, pa.schema([*common, *reasons])) as rejected,
+            parts.PartWriter(writing, schema) as part,
         ):
-            rejected = parts.PartWriter(beside_part, pa.schema([*common, *reasons]))
-            part = parts.PartWriter(writing, schema)
             names = self._model.contract.names
             with reading.opened(self._plan, shard, self._inputs, names) as chunks:
                 for chunk in chunks:

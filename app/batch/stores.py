@@ -1,18 +1,20 @@
 """Objects in a store: inputs that are read by ranges as they are pinned, results that appear whole.
 
 The only module of batches that knows obstore. Credentials and options are those of `app.fetch`;
-obstore retries what may pass, up to FETCH_ATTEMPTS times.
+obstore repeats what may pass, up to FETCH_ATTEMPTS times, and `Store.tried` what it cannot.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import random
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import obstore
 from obstore import exceptions
@@ -21,12 +23,12 @@ from app.batch.errors import StoreError, StoreUnavailableError
 from app.batch.folders import Writing
 from app.batch.source import Pin, changed
 from app.fetch.errors import FetchRefusedError
-from app.fetch.opening import Subject, open_store, translated
+from app.fetch.opening import NO_BUCKET, Subject, open_store, translated
 from app.fetch.settings import Settings
 from app.variables import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from obstore.store import ObjectStore, RetryConfig
 
@@ -51,7 +53,11 @@ RESULTS = Subject(
     absent_fix="run the plan again",
     access="read and write",
 )
-ERRORS = (FileNotFoundError, exceptions.BaseError)
+# Errors that are answers, and said in words of their own.
+UNDERSTOOD = (FileNotFoundError, exceptions.NotSupportedError, exceptions.AlreadyExistsError)
+# Between attempts beside those of obstore, which does not repeat what it began to hand out.
+PAUSES_SECONDS = (0.2, 1.0, 3.0)
+T = TypeVar("T")
 
 
 class Store:
@@ -74,6 +80,26 @@ class Store:
         except FetchRefusedError as error:
             raise _refused(error) from error
 
+    def tried(self, name: str, ask: Callable[[], T]) -> T:
+        """What the store answers, asked again where obstore does not: a body that ended early.
+
+        Raises FileNotFoundError, NotSupportedError, AlreadyExistsError, StoreError.
+        """
+        for pause in (*PAUSES_SECONDS, None):
+            try:
+                return ask()
+            except UNDERSTOOD as error:
+                if any(word in str(error) for word in NO_BUCKET):
+                    raise self.error(name, error) from error
+                raise
+            except exceptions.BaseError as error:
+                known = self.error(name, error)
+                if pause is None or not known.is_transient:
+                    raise known from error
+                # Jitter: pods that were refused together must not come back together.
+                time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311
+        raise AssertionError("the last attempt returns or raises")
+
     def error(self, name: str, error: Exception) -> StoreError:
         """An error of obstore about an object."""
         found = translated(error, self.url, name, self._subject)
@@ -88,21 +114,16 @@ class Store:
 
     def pin(self, name: str) -> Pin:
         """What an object is now. Raises FileNotFoundError, StoreError."""
-        try:
-            found = obstore.head(self.objects, name)
-        except FileNotFoundError:
-            raise
-        except ERRORS as error:
-            raise self.error(name, error) from error
-        return _pin(found)
+        return _pin(self.tried(name, lambda: obstore.head(self.objects, name)))
 
     def listed(self, prefix: str) -> dict[str, int]:
         """Every object below a folder, and its bytes. Raises StoreError."""
-        try:
+
+        def ask() -> dict[str, int]:
             batches = obstore.list(self.objects, prefix=prefix or None)
             return {one["path"]: one["size"] for batch in batches for one in batch}
-        except ERRORS as error:
-            raise self.error(prefix, error) from error
+
+        return self.tried(prefix, ask)
 
 
 class ObjectStream(io.RawIOBase):
@@ -140,13 +161,17 @@ class ObjectStream(io.RawIOBase):
 
     def _range(self, start: int, end: int) -> memoryview:
         url = f"{self._store.url}/{self._name}"
-        options: Any = {} if (start, end) == (0, self._pin.bytes) else {"range": (start, end)}
-        try:
+        is_whole = (start, end) == (0, self._pin.bytes)
+        options: Any = {} if is_whole else {"range": (start, end)}
+
+        def ask() -> tuple[Pin, memoryview]:
             answer = obstore.get(self._store.objects, self._name, options=options)
             found = _pin(answer.meta)
-            if found != self._pin:
-                raise changed(self._name, self._pin.text, found.text)
-            data = memoryview(answer.bytes())
+            # Another object is not worth its bytes.
+            return found, memoryview(answer.bytes() if found == self._pin else b"")
+
+        try:
+            found, data = self._store.tried(self._name, ask)
         except FileNotFoundError as error:
             raise changed(self._name, self._pin.text, "no object") from error
         except exceptions.NotSupportedError as error:
@@ -156,8 +181,8 @@ class ObjectStream(io.RawIOBase):
                 found=str(error).partition("\n")[0][:300],
                 fix="serve the file by a server that does, or copy it into a bucket",
             ) from error
-        except exceptions.BaseError as error:
-            raise self._store.error(self._name, error) from error
+        if found != self._pin:
+            raise changed(self._name, self._pin.text, found.text)
         if len(data) != end - start:
             raise StoreUnavailableError(
                 f"{url} was not read completely",
@@ -184,11 +209,12 @@ class StoreFolder:
     def names(self, folder: str = "") -> set[str]:
         """Raises StoreError."""
         prefix = f"{folder}/" if folder else ""
-        try:
+
+        def ask() -> set[str]:
             found = obstore.list_with_delimiter(self._store.objects, prefix=prefix or None)
-        except ERRORS as error:
-            raise self._store.error(folder, error) from error
-        return {one["path"] for one in found["objects"]}
+            return {one["path"] for one in found["objects"]}
+
+        return self._store.tried(folder, ask)
 
     def open(self, name: str) -> BinaryIO:
         """Raises FileNotFoundError, StoreError."""
@@ -197,12 +223,8 @@ class StoreFolder:
 
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError, StoreError."""
-        try:
-            return bytes(obstore.get(self._store.objects, name).bytes())
-        except FileNotFoundError:
-            raise
-        except ERRORS as error:
-            raise self._store.error(name, error) from error
+        objects = self._store.objects
+        return self._store.tried(name, lambda: bytes(obstore.get(objects, name).bytes()))
 
     def write(self, name: str, data: bytes) -> None:
         """Raises StoreError."""
@@ -210,23 +232,18 @@ class StoreFolder:
 
     def create(self, name: str, data: bytes) -> bool:
         """Raises StoreError."""
+        objects = self._store.objects
         try:
-            obstore.put(self._store.objects, name, data, mode="create")
+            self._store.tried(name, lambda: obstore.put(objects, name, data, mode="create"))
         except exceptions.AlreadyExistsError:
             # Also the answer to a retry after a success that was not heard of.
             return self.read(name) == data
-        except ERRORS as error:
-            raise self._store.error(name, error) from error
         return True
 
     def remove(self, name: str) -> None:
         """Raises StoreError."""
-        try:
-            obstore.delete(self._store.objects, name)
-        except FileNotFoundError:
-            return
-        except ERRORS as error:
-            raise self._store.error(name, error) from error
+        with suppress(FileNotFoundError):
+            self._store.tried(name, lambda: obstore.delete(self._store.objects, name))
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Writing]:
@@ -235,8 +252,8 @@ class StoreFolder:
             yield Writing(stream, lambda: self._put(name, stream))
 
     def _put(self, name: str, stream: BinaryIO) -> None:
-        stream.seek(0)
-        try:
+        def ask() -> None:
+            stream.seek(0)
             obstore.put(
                 self._store.objects,
                 name,
@@ -244,7 +261,10 @@ class StoreFolder:
                 chunk_size=UPLOAD_BYTES,
                 max_concurrency=UPLOADS,
             )
-        except ERRORS as error:
+
+        try:
+            self._store.tried(name, ask)
+        except FileNotFoundError as error:
             raise self._store.error(name, error) from error
 
 

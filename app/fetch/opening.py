@@ -140,14 +140,15 @@ def translated(
     """An error of obstore about the object `name` in the folder at the URL `root`."""
     message, causes = message_and_causes(error)
     url = f"{root}/{name}"
+    # A listing says it too, as an error of no kind.
+    if any(word in str(error) for word in NO_BUCKET):
+        return FetchRefusedError(
+            f"the bucket of {root} does not exist",
+            expected="an existing bucket or container",
+            found=message,
+            fix="correct the bucket in the URL, or the store's endpoint",
+        )
     if isinstance(error, FileNotFoundError):
-        if any(word in str(error) for word in NO_BUCKET):
-            return FetchRefusedError(
-                f"the bucket of {root} does not exist",
-                expected="an existing bucket or container",
-                found=message,
-                fix="correct the bucket in the URL, or the store's endpoint",
-            )
         return FetchRefusedError(
             f"{url} does not exist",
             expected=subject.absent_expected,
