@@ -9,7 +9,8 @@
 #
 # REQUIREMENTS is `serve` for the onnx engine (no scikit-learn, scipy or joblib in the image) and
 # `serve-sklearn` for the sklearn engine (`serve-boosters` where it runs XGBoost, LightGBM or CatBoost);
-# engine and libraries stand in the bundle's manifest.json.
+# engine and libraries stand in the bundle's manifest.json. With `batch` in place of `serve` (`batch`,
+# `batch-sklearn`, `batch-boosters`) the same image also runs `python -m app.batch`: it has pyarrow and obstore.
 #
 # The same input gives the same digest when the builder writes one time on every file:
 # `buildah bud --timestamp 0`, or BuildKit with SOURCE_DATE_EPOCH=0 and `rewrite-timestamp=true`.

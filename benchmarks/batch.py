@@ -30,9 +30,14 @@ import pyarrow.parquet as pq
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
+from app.batch import planning
+from app.batch.folders import LocalFolder
+from app.batch.inputs import open_inputs
 from app.batch.model import load
+from app.batch.plan import load as load_plan
 from app.batch.shard import ShardRunner
-from modelctl.batch import planning
+from app.model.bundle import verify
+from modelctl.batch import places
 from modelctl.packaging.package import plan as plan_package
 from modelctl.packaging.package import write as write_bundle
 from modelctl.packaging.training_output import Request, read_training_output
@@ -83,10 +88,25 @@ def package(model: Any, folder: Path) -> Path:
 
 def plan(bundle: Path, rows: Path, out: Path) -> Plan:
     """One part of all rows, with probabilities."""
-    request = planning.Request(bundle, (str(rows),), out, 10**12, CHUNK_ROWS, probabilities=True)
-    planned = planning.make(request)
-    planning.write(planned, out)
+    folder = LocalFolder(out)
+    request = planning.Request(
+        bundle=verify(bundle),
+        path=places.bundle_path(bundle, folder),
+        inputs=(str(rows),),
+        shard_rows=10**12,
+        chunk_rows=CHUNK_ROWS,
+        probabilities=True,
+    )
+    planned = planning.make(request, folder)
+    planning.write(planned, folder)
     return planned
+
+
+def runner_of(planned: Plan, bundle: Path, out: Path) -> ShardRunner:
+    """What predicts a plan."""
+    folder = LocalFolder(out)
+    model = load(bundle, planned.bundle.digest)
+    return ShardRunner(planned, folder, open_inputs(planned, folder), model)
 
 
 def run_batch(runner: ShardRunner, out: Path) -> None:
@@ -122,7 +142,7 @@ def compare(name: str, count: int, folder: Path) -> None:
     generate(rows, count)
     planned = plan(bundle, rows, out)
     bare = session(bundle)
-    runner = ShardRunner(planned, out, load(bundle, planned.bundle.digest))
+    runner = runner_of(planned, bundle, out)
     frames = list(chunks(count))
     matrices = [frame.to_numpy() for frame in frames]
     ways: dict[str, Callable[[], object]] = {
@@ -161,9 +181,9 @@ def memory(count: int, times: int, folder: Path) -> None:
 
 def measure(out: Path) -> None:
     """Predict the part of a plan and print the peak memory of this process."""
-    planned, path = planning.read(out)
-    model = load(planned.bundle_path(path.parent), planned.bundle.digest)
-    run_batch(ShardRunner(planned, path.parent, model), path.parent)
+    planned = load_plan(LocalFolder(out))
+    bundle = places.bundle_of(planned, LocalFolder(out), None)
+    run_batch(runner_of(planned, bundle, out), out)
     print(json.dumps({"kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 
 

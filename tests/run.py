@@ -46,6 +46,7 @@ DOWNLOADS = Suite("downloads", (*PYTEST, "tests/fetch"))
 DOWNLOAD_PATHS = (
     *("app/fetch/", "tests/fetch/", "app/model/bundle.py", "app/errors.py", "app/timestamps.py"),
     *("app/variables.py", "requirements/fetch.txt", "Dockerfile"),
+    *("app/batch/", "modelctl/batch/", "requirements/batch.txt"),
 )
 # Other people's clients, which come in packages larger than the service.
 CLIENTS = Suite("clients of others", (*PYTEST, "tests/clients"))

@@ -88,7 +88,7 @@ def _code(given: Arguments, settings: Settings, out: Folder) -> int:
 
 def _refused(error: AppError | OSError) -> int:
     is_transient = isinstance(error, OSError) or getattr(error, "is_transient", False)
-    event = "batch_failed" if is_transient else getattr(error, "event", "batch_refused")
+    event = "batch_failed" if is_transient else "batch_refused"
     LOGGER.error(event, extra=fields_of(error))
     return EXIT_FAILED if is_transient else EXIT_REFUSED
 

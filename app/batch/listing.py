@@ -129,19 +129,20 @@ def pattern(text: str) -> re.Pattern[str]:
     """The keys of a pattern as a shell reads it: `*` within a name, `**/` any folders."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\])", text)
     words = {"**/": r"(?:(?!\.)[^/]+/)*", "**": r"(?:(?!\.)[^/]+/)*(?!\.)[^/]*", "?": "[^/]"}
-    found = ""
+    found = last = ""
     for part in parts:
         if part == "*":
             # A wildcard does not stand for a leading dot.
-            at_start = not found or found.endswith("/")
+            at_start = not found or last.endswith("/")
             found += r"(?!\.)[^/]*" if at_start else "[^/]*"
         elif part in words:
             found += words[part]
         elif part.startswith("[") and part.endswith("]") and len(part) > 2:
-            inner = part[1:-1].replace("\\", "\\\\")
+            inner = part[1:-1].replace("\\", "\\\\").replace("[", r"\[")
             found += f"[^{inner[1:]}/]" if inner.startswith("!") else f"[{inner}]"
         else:
             found += re.escape(part)
+        last = part or last
     return re.compile(found)
 
 

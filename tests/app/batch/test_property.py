@@ -1,4 +1,4 @@
-"""Any plan over any rows: each row in once is a row out or rejected, as the user's estimator says."""
+"""Any plan over any rows: each row is predicted as by the user's estimator, or rejected, once."""
 
 from __future__ import annotations
 
