@@ -19,6 +19,7 @@ def test_unsteady():
     if not flag.exists():
         flag.touch()
         raise AssertionError("the first time")
+    print("10 passed: as a pipeline says")
 """
 
 
@@ -35,8 +36,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def suite() -> Suite:
-    return Suite("demo", (*PYTEST, "."))
+def suite(*, live: bool = False) -> Suite:
+    return Suite("demo", (*PYTEST, ".", "--capture=no"), live=live)
 
 
 def failing(*suites: Suite) -> list[str]:
@@ -48,12 +49,13 @@ def failing(*suites: Suite) -> list[str]:
     return report.failed
 
 
+@pytest.mark.parametrize("live", [False, True])
 def test_what_passes_when_run_again_is_named(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    live: bool, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "test_late.py").write_text(UNSTEADY)
     report = Report()
-    assert run(report, suite())
+    assert run(report, suite(live=live))
     assert report.unsteady == ["test_late.py::test_unsteady"]
     output = capsys.readouterr().out
     assert "the first time" in output
