@@ -117,7 +117,7 @@ def test_rows_that_the_service_refuses_are_said_before_the_load(tmp_path: Path) 
     frame = pd.read_csv(trained.training("iris") / "sample.csv").head(3)
     frame.iloc[0, 0] = None
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    with pytest.raises(ModelctlError, match="instances.*sepal_length"):
+    with pytest.raises(ModelctlError, match=r"instances.*sepal_length"):
         load(url, "--file", str(tmp_path / "rows.csv"), "--rate", "20")
     assert counted(service, "/predict") == before
 
