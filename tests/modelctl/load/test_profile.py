@@ -21,7 +21,6 @@ from modelctl.load.profile import Profile
 from modelctl.load.service import started
 from tests import rendering, trained
 
-
 MINIMAL = rendering.CHART / "tests" / "values" / "minimal.yaml"
 
 
