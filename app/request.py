@@ -38,7 +38,10 @@ class Request:
     @property
     def is_grpc(self) -> bool:
         """Whether it is a call of gRPC, in messages of protobuf."""
-        return self.version == "2" and self.media_type in framing.CONTENT_TYPES
+        if self.version != "2":
+            return False
+        is_plain = self.headers.get("content-type") == framing.CONTENT_TYPE
+        return is_plain or self.media_type in framing.CONTENT_TYPES
 
     def max_body_bytes(self, limit: int) -> int:
         """A bound of the size of the body once it is decoded, without decoding it."""

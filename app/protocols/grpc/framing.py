@@ -58,5 +58,7 @@ def unframe(headers: Mapping[str, str], body: bytes, limit: int) -> bytes:
 
 def max_message_bytes(headers: Mapping[str, str], size: int, limit: int) -> int:
     """A bound of the size of the message of a body of `size` bytes, without inflating it."""
-    coding = headers.get(ENCODING, "identity")
+    coding = headers.get(ENCODING)
+    if coding is None:
+        return size
     return inflate.max_decoded_bytes({inflate.HEADER: coding}, size, limit)
