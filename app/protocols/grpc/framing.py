@@ -23,6 +23,13 @@ ACCEPTED = {"grpc-accept-encoding": "identity,gzip,deflate"}
 PREFIX = struct.Struct(">BI")
 
 
+def is_grpc(content_type: str) -> bool:
+    """Whether this content type is that of a call in messages of protobuf."""
+    if content_type == CONTENT_TYPE:
+        return True
+    return content_type.partition(";")[0].strip().lower() in CONTENT_TYPES
+
+
 def frame(message: bytes) -> bytes:
     """A message with its prefix."""
     return PREFIX.pack(0, len(message)) + message

@@ -10,7 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from app.errors import RequestError
-from app.protocols.frames import Problems
+from app.protocols.frames import UNREAD, Problems
 from app.protocols.grpc.forms import RAW, Forms, Matrix, Read
 from app.protocols.grpc.framing import frame
 from app.protocols.grpc.messages import message, parse
@@ -176,17 +176,22 @@ def _described(tensor: Any) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
-def _data(tensor: Any, problems: Problems) -> list[Any]:
-    """The typed contents of a tensor; an unknown datatype is refused later, by its name."""
+def _data(tensor: Any, problems: Problems) -> Any:
+    """The typed contents of a tensor, or UNREAD after adding what is wrong with them.
+
+    An unknown datatype is refused later, by its name.
+    """
     expected = CONTENTS.get(tensor.datatype)
     found = [field.name for field, _ in tensor.contents.ListFields()]
     loc = ("inputs", tensor.name[:100], "contents")
     if tensor.datatype in FLOATS and expected is None:
         problems.add(loc, f"expected {tensor.datatype} in raw_input_contents")
-    elif expected is not None and found and found != [expected]:
+        return UNREAD
+    if expected is not None and found and found != [expected]:
         text = f"expected {expected} for {tensor.datatype}, found {', '.join(found)}"
         problems.add(loc, text)
-    elif expected is not None:
+        return UNREAD
+    if expected is not None:
         values = list(getattr(tensor.contents, expected))
         if expected == "bytes_contents":
             return _texts(values, loc, problems)
@@ -201,14 +206,14 @@ def _numbers(datatype: str, values: list[Any]) -> list[Any]:
     return values
 
 
-def _texts(values: list[bytes], loc: tuple[str, ...], problems: Problems) -> list[str]:
+def _texts(values: list[bytes], loc: tuple[str, ...], problems: Problems) -> Any:
     texts = []
     for index, value in enumerate(values):
         try:
             texts.append(value.decode())
         except UnicodeDecodeError:
             problems.add((*loc, index), "expected valid UTF-8")
-            break
+            return UNREAD
     return texts
 
 
