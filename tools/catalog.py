@@ -507,6 +507,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
         *("rollout-validator", "istio-validator", "sync-windows"),
         *("argocd", "argocd-render", "argocd-sources"),
+        # An API server, which refuses what its schemas do not.
+        *("etcd", "kubernetes"),
     ),
 }
 
