@@ -504,6 +504,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("crds-gateway-api", "crds-istio"),
         *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
         *("rollout-validator", "istio-validator", "sync-windows", "argocd", "argocd-render"),
+        # An API server, which refuses what its schemas do not.
+        *("etcd", "kubernetes"),
     ),
 }
 

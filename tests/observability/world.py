@@ -160,10 +160,34 @@ class World:
             f"kube_poddisruptionbudget_status_expected_pods{{{budget}}}": 2,
             f'argocd_app_info{{{application},sync_status="{sync}",health_status="{health}"}}': 1,
         }
+        values |= self._batch(namespace, f"{name}-batch-nightly", ill=ill)
         restarts = f"kube_pod_container_status_restarts_total{{{container}}}"
         return {name: self.steady(value) for name, value in values.items()} | {
             restarts: self.course(((self.steps, 2.0 * ill),))
         }
+
+    def _batch(self, namespace: str, cronjob: str, *, ill: bool) -> dict[str, float | str]:
+        """What kube-state-metrics tells of a batch: one run that has ended, one that is active."""
+        end = self.steps * self.minutes * 60
+        where = f'namespace="{namespace}"'
+        found: dict[str, float | str] = {
+            f'kube_cronjob_created{{{where},cronjob="{cronjob}"}}': end - 90 * DAY,
+            f'kube_cronjob_status_last_successful_time{{{where},cronjob="{cronjob}"}}': (
+                end - 60 * DAY if ill else end - 600
+            ),
+        }
+        for job, is_active in ((f"{cronjob}-1", False), (f"{cronjob}-2", True)):
+            which = f'{where},job_name="{job}"'
+            owner = f'{which},owner_kind="CronJob",owner_name="{cronjob}"'
+            has_failed = int(ill and not is_active)
+            found |= {
+                f'kube_job_owner{{{owner},owner_is_controller="true"}}': 1,
+                f'kube_job_failed{{{which},condition="true"}}': has_failed,
+                f'kube_job_failed{{{which},condition="false"}}': 1 - has_failed,
+                f"kube_job_status_active{{{which}}}": int(is_active),
+                f"kube_job_status_start_time{{{which}}}": end - (DAY if ill else 300),
+            }
+        return found
 
     def _neighbour(self, namespace: str, name: str) -> dict[str, str]:
         """A release that is as ill as can be."""

@@ -239,11 +239,14 @@ template:
 {{- if contains "://" . -}}true{{- end -}}
 {{- end -}}
 
-{{/* Its words in the alerts, for `each: batches` in files/rules.yaml. */}}
+{{/*
+Words of the alerts of batches, for `each` in files/rules.yaml: of all, of those that can be late, and of those that can
+be slow. A variant has none.
+*/}}
 {{- define "ml-model.batch.lists" -}}
 {{- $all := list -}}
 {{- $scheduled := list -}}
-{{- range $name, $batch := include "ml-model.batches" . | fromJson -}}
+{{- range $name, $batch := ternary "{}" (include "ml-model.batches" .) (hasKey . "variant") | fromJson -}}
 {{- $slow := $batch.alerts.slowMinutes -}}
 {{- if eq (toString $slow) "auto" -}}
 {{- $slow = max 1 (div $batch.activeDeadlineSeconds 120) -}}

@@ -75,9 +75,9 @@
 {{- $words := include "ml-model.ruleWords" . | fromJson -}}
 {{- $true := include "ml-model.ruleConditions" . | fromJson -}}
 {{- $disabled := include "ml-model.compact" .Values.metrics.rules.disabled | fromYaml -}}
-{{- $lists := dict -}}
+{{- $lists := include "ml-model.batch.lists" . | fromJson -}}
 {{- if $true.verdict -}}
-{{- $lists = include "ml-model.verdict.lists" . | fromJson -}}
+{{- $lists = merge $lists (include "ml-model.verdict.lists" . | fromJson) -}}
 {{- end -}}
 {{- $once := list (dict) -}}
 {{- $groups := list -}}
