@@ -189,6 +189,8 @@ generate: $(VENV) ## generate the chart's schema, README, recipes and golden ren
 	$(PYTHON) -m tools build helm-schema helm-docs helm4
 	$(BIN)/python -m tests.chart.schema
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
+	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file \
+	  --values-file files/batch.yaml --template-files BATCH.md.gotmpl --output-file BATCH.md
 	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
 	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.kustomize_base

@@ -110,7 +110,9 @@ def test_the_longest_name_is_the_longest_of_which_pods_can_be_created(
         "kind": "Job",
         "metadata": {"name": f"{RELEASE}-batch-{'n' * name}-{MINUTES}", "namespace": "ml-dev"},
         "spec": {
-            "completionMode": "Indexed", "completions": pods, "parallelism": pods,
+            "completionMode": "Indexed",
+            "completions": pods,
+            "parallelism": pods,
             "template": {"spec": template},
         },
     }
