@@ -100,8 +100,8 @@ def test_the_longest_name_is_the_longest_of_which_pods_can_be_created(
     """One more character, and the API server refuses the Jobs of a CronJob that it has taken."""
     values = batches.RIGHT | {"pods": pods}
     result = rendering.try_template(
-        *("helm4", rendering.CHART, RELEASE, "ml-dev", *minimal),
-        *("--set-json", f"batch={json.dumps({'n' * name: values})}"),
+        *("helm4", rendering.CHART),
+        *(RELEASE, "ml-dev", *minimal, "--set-json", f"batch={json.dumps({'n' * name: values})}"),
     )
     assert (result.code == 0) is is_taken, result.stderr
     template = {"containers": [{"name": "a", "image": "a"}], "restartPolicy": "Never"}
@@ -123,7 +123,7 @@ def test_the_api_server_is_a_real_one(server: apiserver.ApiServer, minimal: list
     """It refuses a rule that only its code knows, and no schema."""
     values = rendering.CHART / "ci" / "batch-values.yaml"
     manifests = rendering.template(
-        *("helm4", rendering.CHART, RELEASE, "ml-dev", *minimal, *rendering.values(values))
+        *("helm4", rendering.CHART), *(RELEASE, "ml-dev", *minimal, *rendering.values(values))
     )
     cronjob = rendering.of_kind(manifests, "CronJob")[0]
     cronjob["spec"]["jobTemplate"]["spec"]["podReplacementPolicy"] = "TerminatingOrFailed"

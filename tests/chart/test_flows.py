@@ -41,12 +41,13 @@ def checker(manifests: list[rendering.Manifest]) -> Pod:
     return Pod("ml-dev", rendering.only(manifests, "Pod")["metadata"]["labels"])
 
 
-def batch(manifests: list[rendering.Manifest]) -> Pod | None:
-    """A pod of a batch, if there is one."""
-    for cronjob in rendering.of_kind(manifests, "CronJob"):
-        template = cronjob["spec"]["jobTemplate"]["spec"]["template"]
-        return Pod("ml-dev", template["metadata"]["labels"])
-    return None
+def batch(manifests: list[rendering.Manifest]) -> list[Pod]:
+    """A pod of each batch."""
+    templates = [
+        cronjob["spec"]["jobTemplate"]["spec"]["template"]
+        for cronjob in rendering.of_kind(manifests, "CronJob")
+    ]
+    return [Pod("ml-dev", template["metadata"]["labels"]) for template in templates]
 
 
 GATEWAY = Pod("gateways", {"app": "traefik"})
@@ -219,11 +220,10 @@ def test_flow(baseline: list[rendering.Manifest], flow: tuple[Any, ...]) -> None
     ours = {
         "model": released(manifests),
         "tester": checker(manifests),
-        "batch": batch(manifests),
+        **{"batch": pod for pod in batch(manifests)},
     }
     ends = [end if isinstance(end, Pod) else ours[end] for end in (source, target)]
     policies = baseline + rendering.of_kind(manifests, "NetworkPolicy")
-    assert None not in ends
     assert allowed(policies, ends[0], ends[1], protocol, port) is expected
 
 

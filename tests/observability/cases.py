@@ -144,7 +144,7 @@ HOUR = 3600
 
 def _batch(**series: float) -> dict[str, str]:
     """Of the batch `nightly`: its CronJob's series, and those of its first (1) and second run."""
-    found = {}
+    found: dict[str, str] = {}
     for name, value in series.items():
         metric, _, run = name.partition("__")
         labels = f'job_name="iris-batch-nightly-{run}"' if run else 'cronjob="iris-batch-nightly"'

@@ -70,6 +70,11 @@ class Scenario:
 
 SCENARIOS = (
     Scenario(
+        "test_batch_job.py", 200,
+        ("app/batch/*", f"{CHART}_batch*", f"{CHART}batch*", "charts/ml-model/files/batch.yaml"),
+        group=RELEASES,
+    ),
+    Scenario(
         "test_bootstrap.py", 120,
         ("modelctl/cluster/bootstrap.py", "modelctl/cluster/context.py", "argocd/*"),
     ),

@@ -77,7 +77,12 @@ app.kubernetes.io/component: batch
 # A folder for each run: $(JOB_NAME) is expanded by Kubernetes.
 - {{ printf "%s/$(JOB_NAME)" (tpl .batch.out .root | trimSuffix "/" | printf "--out=%s" | replace "$" "$$") | quote }}
 - {{ printf "--shard-rows=%d" (int64 .batch.shardRows) }}
+- {{ printf "--chunk-rows=%d" (int64 .batch.chunkRows) }}
 - {{ printf "--pods=%d" (int64 .batch.pods) }}
+- {{ printf "--plan-timeout=%d" (int64 .batch.planTimeoutSeconds) }}
+{{- if ne (toString .batch.maxRejected) "auto" }}
+- {{ printf "--max-rejected=%s" (toString .batch.maxRejected) }}
+{{- end }}
 {{- range .batch.passthrough }}
 - {{ printf "--passthrough=%s" . | include "ml-model.batch.argument" }}
 {{- end }}
@@ -94,6 +99,9 @@ app.kubernetes.io/component: batch
 CPU_REQUEST: {valueFrom: {resourceFieldRef: {containerName: batch, resource: requests.cpu, divisor: "1"}}}
 JOB_NAME: {valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/job-name']"}}}
 LOG_LEVEL: {value: {{ .root.Values.config.logLevel | quote }}}
+{{- if .batch.metrics.enabled }}
+METRICS_PORT: {value: {{ int64 .batch.metrics.port | quote }}}
+{{- end }}
 MODEL_DIR: {value: /model}
 {{- with .root.Values.model.digest }}
 MODEL_DIGEST: {value: {{ . | quote }}}
@@ -103,7 +111,7 @@ ORT_DISABLE_TELEMETRY: {value: "1"}
 
 {{- define "ml-model.batch.reservedEnv" -}}
 {{- $own := include "ml-model.batch.ownEnv" . | fromYaml | keys -}}
-{{- concat $own (list "JOB_COMPLETION_INDEX" "MODEL_DIGEST") | toJson -}}
+{{- concat $own (list "JOB_COMPLETION_INDEX" "METRICS_PORT" "MODEL_DIGEST" "TMPDIR") | toJson -}}
 {{- end -}}
 
 {{/* Template of its pods. */}}
@@ -165,6 +173,12 @@ spec:
       terminationMessagePolicy: FallbackToLogsOnError
       securityContext:
         {{- include "ml-model.containerSecurityContext" .root | nindent 8 }}
+      {{- if .batch.metrics.enabled }}
+      ports:
+        - name: metrics
+          containerPort: {{ int64 .batch.metrics.port }}
+          protocol: TCP
+      {{- end }}
       {{- with .batch.envFrom }}
       envFrom:
         {{- range . }}
@@ -217,9 +231,9 @@ maxFailedIndexes: {{ int64 .batch.maxFailedIndexes }}
 podReplacementPolicy: Failed
 podFailurePolicy:
   rules:
-    # Refused: the bundle, the input or the folder is not the one of this run, for all its pods and at every try. An
-    # index that fails alone would let the others compute what can never be complete.
-    - action: FailJob
+    # Refused: another try would find the same bundle, input or corrupt row group. Not FailJob: whether the other pods
+    # go on is up to maxFailedIndexes, by default they do not.
+    - action: FailIndex
       onExitCodes:
         operator: In
         values: [3]
