@@ -49,7 +49,11 @@ def manifests_of(values: dict[str, Any], folder: Path) -> list[rendering.Manifes
 
 @pytest.fixture(
     scope="module",
-    params=[{}, {"metrics": {"monitor": "PodMonitor"}}, *OTHER_WAYS],
+    params=[
+        {},
+        {"metrics": {"monitor": "PodMonitor"}},
+        *(way for way in OTHER_WAYS if "batch" not in way),
+    ],
     ids=lambda way: "-".join(way) or "everything",
 )
 def manifests(
@@ -241,7 +245,7 @@ def test_no_default_is_null() -> None:
 # What has to be otherwise for a value to matter.
 CONTEXT: dict[placement.Keys, dict[str, Any]] = {
     ("image", "registry"): {"image": {"repository": "a", "tag": "1"}},
-    ("timeZone",): {},
+    ("metrics", "port"): {"metrics": {"enabled": True}},
 }
 OTHERS: dict[str, Any] = {
     "string": "1",

@@ -217,11 +217,9 @@ FLOWS = {
 def test_flow(baseline: list[rendering.Manifest], flow: tuple[Any, ...]) -> None:
     settings, source, target, protocol, port, expected = flow
     manifests = release(*settings)
-    ours = {
-        "model": released(manifests),
-        "tester": checker(manifests),
-        **{"batch": pod for pod in batch(manifests)},
-    }
+    ours = {"model": released(manifests), "tester": checker(manifests)}
+    for pod in batch(manifests):
+        ours["batch"] = pod
     ends = [end if isinstance(end, Pod) else ours[end] for end in (source, target)]
     policies = baseline + rendering.of_kind(manifests, "NetworkPolicy")
     assert allowed(policies, ends[0], ends[1], protocol, port) is expected
