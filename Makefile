@@ -275,10 +275,6 @@ bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## measure the cost 
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.tracing --prepared
 
-.PHONY: bench-memory
-bench-memory: $(VENV) models ## measure the memory of each bundle, shared and for each worker
-	$(BIN)/python -m benchmarks.memory
-
 .PHONY: bench-hostile
 bench-hostile: $(VENV) models ## let hostile clients loose on one pod's memory (as root; writes docs/reference/hostile-clients.md)
 	$(BIN)/python -m benchmarks.hostile --write
