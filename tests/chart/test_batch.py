@@ -20,8 +20,8 @@ from tests import rendering
 from tests.chart import batches
 from tests.chart.test_generated import merged
 from tests.chart.test_objects import OTHER_WAYS, everything
-from tests.chart.test_releases import conform
 from tests.documents import changed, walk
+from tests.schemas import Schemas
 
 MINIMAL = rendering.CHART / "tests" / "values" / "minimal.yaml"
 DEFAULTS: dict[str, Any] = yaml.safe_load(
@@ -147,10 +147,9 @@ def _without_batch_rules(manifests: list[rendering.Manifest]) -> list[rendering.
 
 
 def test_objects_fit_the_schemas_under_both_helms(
-    helm: str, manifests: list[rendering.Manifest], kubernetes_schemas: Path
+    helm: str, manifests: list[rendering.Manifest], schemas: Schemas
 ) -> None:
-    result = conform(manifests, kubernetes_schemas)
-    assert result.code == 0, result.stdout + result.stderr
+    assert schemas.faults(manifests) == []
     recipe = rendering.values(rendering.CHART / "ci" / "batch-values.yaml")
     ours = rendering.template(helm, rendering.CHART, "iris", "ml-dev", *recipe)
     assert ours == rendering.template("helm3", rendering.CHART, "iris", "ml-dev", *recipe)
