@@ -505,8 +505,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("crds-argo-rollouts", "crds-envoy-gateway", "crds-external-secrets"),
         *("crds-gateway-api", "crds-istio"),
         *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
-        *("rollout-validator", "istio-validator", "sync-windows"),
-        *("argocd", "argocd-render", "argocd-sources"),
+        *("rollout-validator", "istio-validator", "sync-windows", "argocd", "argocd-render"),
         # An API server, which refuses what its schemas do not.
         *("etcd", "kubernetes"),
     ),

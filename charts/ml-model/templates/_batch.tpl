@@ -189,7 +189,9 @@ spec:
         {{- $env := include "ml-model.batch.ownEnv" . | fromYaml }}
         {{- include "ml-model.env" (merge $env .batch.env) | trim | nindent 8 }}
       resources:
-        {{- toYaml .batch.resources | nindent 8 }}
+        {{- /* What /tmp may take from the node's disk, so that the node has it. */}}
+        {{- $disk := dict "requests" (dict "ephemeral-storage" .batch.tmpSize) }}
+        {{- toYaml (merge $disk (deepCopy .batch.resources)) | nindent 8 }}
       volumeMounts:
         - name: tmp
           mountPath: /tmp
