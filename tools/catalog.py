@@ -225,6 +225,8 @@ CATALOG: tuple[Tool, ...] = (
     _ours("sync-windows", "github.com/argoproj/argo-cd/v3", seconds=110),
     # What Argo CD makes of an ApplicationSet's template and the files of a checkout.
     _ours("argocd-render", "github.com/argoproj/argo-cd/v3", seconds=120),
+    # What Argo CD records and renders of several sources while somebody pushes.
+    _ours("argocd-sources", "github.com/argoproj/argo-cd/v3", seconds=150),
     _command(
         "coredns",
         "github.com/coredns/coredns",

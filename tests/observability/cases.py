@@ -187,6 +187,14 @@ CASES: dict[Key, Case] = {
         HEALTHY.but(traffic=10, shed=((40, 5),)),
     ),
     **_plain(
+        "MlExplanationsFailing",
+        TICKET,
+        # One in ten, and one in forty.
+        HEALTHY.but(unexplained=((40, 60 / 9),)),
+        HEALTHY.but(unexplained=((40, 60 / 39),)),
+        HEALTHY.but(traffic=1, unexplained=((40, 1),)),
+    ),
+    **_plain(
         "MlWorkerRestarts",
         TICKET,
         HEALTHY.but(worker_starts="4x25 5+1x13"),

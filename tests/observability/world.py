@@ -35,6 +35,8 @@ class World:
     slow: Pieces = ()
     shed: Pieces = ()
     rejected: Pieces = ()
+    # Requests for an explanation that fail; others come as often as predictions.
+    unexplained: Pieces = ()
     traffic: float = 60
     bins: dict[str, float] = field(default_factory=lambda: dict(BINS))
     classes: dict[str, float] = field(default_factory=lambda: dict(CLASSES))
@@ -87,6 +89,7 @@ class World:
         total = _sum(self.steps, good, failed)
         predict = f'{target},route="/predict"'
         health = f'{target},route="/health"'
+        explain = f'{target},route="/v1/models/<model>:explain"'
         share = {name: ((self.steps, self.traffic * part),) for name, part in self.bins.items()}
         rows = {name: ((self.steps, self.traffic * part),) for name, part in self.classes.items()}
         return {
@@ -95,6 +98,10 @@ class World:
             f'ml_requests_total{{{predict},code="500"}}': self.course(failed),
             # Probes are no predictions: their failures cost no budget and their number is none.
             f'ml_requests_total{{{health},code="503"}}': self.course(((self.steps, 500),)),
+            f'ml_requests_total{{{explain},code="200"}}': self.course(every),
+            f'ml_requests_total{{{explain},code="504"}}': self.course(self.unexplained),
+            # Of a model without explanations: no failures, and nothing to compare them with.
+            f'ml_requests_total{{{explain},code="501"}}': self.course(((self.steps, 500),)),
             f"ml_request_duration_seconds_count{{{predict}}}": self.course(total),
             f'ml_request_duration_seconds_bucket{{{predict},le="0.25"}}': self.course(
                 _sum(self.steps, total, slow, sign=-1)
@@ -201,6 +208,7 @@ class World:
             slow=((self.steps, 200),),
             shed=((self.steps, 100),),
             rejected=((self.steps, 100),),
+            unexplained=((self.steps, 100),),
             bins={**dict.fromkeys(BINS, 0.0), "above": 1.0},
             classes={"setosa": 1.0, "virginica": 0.0},
             in_flight=64,

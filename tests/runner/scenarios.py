@@ -138,7 +138,8 @@ SCENARIOS = (
     Scenario(
         "test_mesh.py", 240,
         (f"{CHART}istio*", f"{CHART}_istio*", f"{CHART}virtualservice*", f"{CHART}destinationrule*",
-         "sandbox/mesh.py", "sandbox/components/mesh.py", "tools/istio/*", "tools/envoy/*"),
+         f"{CHART}_grpc*", "sandbox/mesh.py", "sandbox/components/mesh.py", "tools/istio/*",
+         "tools/envoy/*"),
         ("delivery", "mesh"),
         group=MESH,
     ),
@@ -200,7 +201,8 @@ SCENARIOS = (
     Scenario(
         "test_variants.py", 180,
         (f"{CHART}_variants*", f"{CHART}backendtrafficpolicy*", "modelctl/delivery/assignment.py",
-         "sandbox/gateway.py", "tools/envoy-gateway/*", "tools/envoy/*"),
+         f"{CHART}_grpc*", f"{CHART}grpcroute*", "sandbox/gateway.py", "tools/envoy-gateway/*",
+         "tools/envoy/*"),
         ("gateway",),
         group=MESH,
     ),

@@ -11,6 +11,7 @@
       "namespace" $namespace
       "series" $series
       "predictions" (printf "%s,route=~\".*[/:](predict|predict/batch|invocations|infer|ModelInfer)\"" $series)
+      "explanations" (printf "%s,route=~\".*[/:]explain\"" $series)
       "own" (printf "namespace=%q,release=%q" $namespace $name)
       "pods" (printf "namespace=%q,pod=~\"%s-[a-z0-9]+-[a-z0-9]{5}\"" $namespace $name)
       "application" (tpl $rules.application .)
