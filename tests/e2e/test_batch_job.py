@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 import time
@@ -22,23 +21,29 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.model.bundle import Bundle, verify
-from sandbox import kube
 from tests.paths import ROOT
 
 from . import pushed
-from .ad_hoc import NAMESPACE, AdHoc, AdHocReleases, Values, applied
+from .ad_hoc import AdHoc, AdHocReleases, Values, applied
+from .batching import (
+    DEADLINE_SECONDS,
+    disturb,
+    job_state,
+    kill,
+    pods_of,
+    start,
+    volume,
+    wait_complete,
+)
 from .loop import Loop, eventually, measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.rendering import Manifest
-
 PARTS, ROWS, PODS = 20, 150_000, 4
 # At least so many pods are killed, and no more: the run has to end.
 KILLS = (6, 16)
 USER = 10001
-DEADLINE_SECONDS = 600
 DATA = "batch-data"
 BUNDLES = "batch-bundles"
 BATCH: Values = {
@@ -132,103 +137,6 @@ def release(
         yield release
 
 
-def volume(name: str, folder: Path, mode: str) -> list[Manifest]:
-    """A folder of the node as a volume of any number of pods, and the claim on it."""
-    shared = {"accessModes": [mode], "storageClassName": ""}
-    size = {"storage": "1Gi"}
-    claim = {**shared, "resources": {"requests": size}, "volumeName": name}
-    source = {
-        "capacity": size,
-        "claimRef": {"name": name, "namespace": NAMESPACE},
-        "hostPath": {"path": str(folder), "type": "Directory"},
-        "persistentVolumeReclaimPolicy": "Retain",
-    }
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": claim,
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": {**shared, **source},
-        },
-    ]
-
-
-def start(release: AdHoc, name: str) -> None:
-    """Start a run as a user does."""
-    release.kubectl("create", "job", f"--from=cronjob/{release.model}-batch-again", name)
-
-
-def job_state(release: AdHoc, name: str) -> tuple[set[str], Any]:
-    """The conditions of a run that are true, and its status."""
-    status = release.get("job", name)["status"]
-    true = {each["type"] for each in status.get("conditions", []) if each["status"] == "True"}
-    return true, status
-
-
-def pods_of(release: AdHoc, run: str) -> list[dict[str, Any]]:
-    """The pods of a run, finished ones too."""
-    items: list[dict[str, Any]] = release.get(
-        "pods", f"--selector=batch.kubernetes.io/job-name={run}"
-    )["items"]
-    return items
-
-
-def kill(release: AdHoc, pod: str, *, by_eviction: bool) -> None:
-    """Ask for an eviction, as a drain does, or delete the pod at once."""
-    if not by_eviction:
-        release.kubectl("delete", "pod", pod, "--grace-period=1", "--wait=false", check=False)
-        return
-    body = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": pod, "namespace": release.namespace},
-    }
-    path = f"/api/v1/namespaces/{release.namespace}/pods/{pod}/eviction"
-    release.kubectl("create", f"--raw={path}", "--filename=-", stdin=json.dumps(body), check=False)
-
-
-def disturb(release: AdHoc, run: str) -> int:
-    """Kill running pods of a run at random until it has ended; returns how many."""
-    chance = random.Random(7)  # noqa: S311 - no secret
-    killed: set[str] = set()
-    path = f"/api/v1/namespaces/{release.namespace}/pods"
-    give_up = time.monotonic() + DEADLINE_SECONDS
-    with kube.watching(release.loop.layout, path) as pause:
-        while not {"Complete", "Failed"} & job_state(release, run)[0]:
-            assert time.monotonic() < give_up, job_state(release, run)
-            running = [
-                pod["metadata"]["name"]
-                for pod in pods_of(release, run)
-                if pod["status"]["phase"] == "Running" and pod["metadata"]["name"] not in killed
-            ]
-            if running and len(killed) < KILLS[1]:
-                victim = chance.choice(running)
-                kill(release, victim, by_eviction=chance.random() < 0.5)
-                killed.add(victim)
-            # A change of any pod ends it early: the next victim is one that has just started.
-            pause(chance.uniform(0.5, 2))
-    return len(killed)
-
-
-def wait_complete(release: AdHoc, run: str) -> None:
-    """Wait until a run has succeeded; a failed one is named with the last lines of its pods."""
-
-    def probe() -> tuple[bool, Any]:
-        true, status = job_state(release, run)
-        if "Failed" in true:
-            logs = release.kubectl("logs", f"--selector=job-name={run}", "--tail=2", check=False)
-            pytest.fail(f"{status}\n{logs}")
-        return "Complete" in true, status
-
-    eventually(f"{run} complete", probe, DEADLINE_SECONDS)
-
-
 def content(folder: Path) -> dict[str, bytes]:
     """Every file of a run as bytes, but the lock that the command line keeps."""
     return {
@@ -253,7 +161,7 @@ def test_pods_that_are_killed_at_random_change_no_byte_of_the_results(
 ) -> None:
     started = time.monotonic()
     start(release, "disturbed")
-    killed = disturb(release, "disturbed")
+    killed = disturb(release, "disturbed", KILLS[1])
     wait_complete(release, "disturbed")
     measured(f"twenty parts, {killed} pods killed", time.monotonic() - started, 200)
     assert killed >= KILLS[0], "the run was over before it was disturbed: give it more rows"
