@@ -40,7 +40,7 @@ from .loop import Loop, eventually, measured
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PARTS, ROWS, PODS = 20, 150_000, 4
+PARTS, ROWS, PODS = 20, 250_000, 4
 # At least so many pods are killed, and no more: the run has to end.
 KILLS = (6, 16)
 USER = 10001
@@ -90,7 +90,7 @@ def disk(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_rows(bundle: Bundle, path: Path) -> None:
-    """Three million rows around those of the bundle's sample, one row group for each part.
+    """Five million rows around those of the bundle's sample, one row group for each part.
 
     Every thousandth row lacks a value: it has to end among the rejected.
     """
