@@ -46,6 +46,9 @@ lock: ## lock pyproject.toml in requirements/*.txt (LOCK_ARGS=--upgrade for newe
 	$(COMPILE) --group serve-sklearn-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn-otel.txt
 	$(COMPILE) --group serve-boosters-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-boosters-otel.txt
 	$(COMPILE) --group fetch --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/fetch.txt
+	$(COMPILE) --group batch --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/batch.txt
+	$(COMPILE) --group batch-sklearn --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/batch-sklearn.txt
+	$(COMPILE) --group batch-boosters --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/batch-boosters.txt
 	$(COMPILE) --group train --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/train.txt
 	echo 'uv==$(UV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/uv.txt
 	for file in tools/*/requirements.in; do $(COMPILE) --python-version 3.11 "$$file" -o "$${file%.in}.txt"; done

@@ -505,7 +505,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("crds-argo-rollouts", "crds-envoy-gateway", "crds-external-secrets"),
         *("crds-gateway-api", "crds-istio"),
         *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
-        *("rollout-validator", "istio-validator", "sync-windows", "argocd", "argocd-render"),
+        *("rollout-validator", "istio-validator", "sync-windows"),
+        *("argocd", "argocd-render", "argocd-sources"),
         # An API server, which refuses what its schemas do not.
         *("etcd", "kubernetes"),
     ),

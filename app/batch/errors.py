@@ -6,7 +6,10 @@ from app.errors import AppError
 
 
 class BatchError(AppError):
-    """A part that cannot be predicted."""
+    """A part that cannot be predicted, or a plan that cannot be made."""
+
+    # Whether the same may succeed if it is tried again.
+    is_transient = False
 
     def __init__(self, what: str, *, expected: str = "", found: str = "", fix: str = "") -> None:
         super().__init__(what)
@@ -22,3 +25,17 @@ class BatchError(AppError):
 
 class BatchRefusedError(BatchError):
     """What the plan pins is something else now, or a plan or a folder belongs to another run."""
+
+
+class StoreError(BatchError):
+    """A store cannot be used as it is asked to."""
+
+
+class StoreUnavailableError(StoreError):
+    """A store did not answer, or not completely, after all retries."""
+
+    is_transient = True
+
+
+class TooManyRejectedError(BatchError):
+    """More rows were rejected than the run allows."""

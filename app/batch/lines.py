@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BOM = b"\xef\xbb\xbf"
-BLOCK = 1 << 20
+# Also what one request asks of a store.
+BLOCK = 1 << 22
 
 
 class Scan(Iterator[str]):
     """The lines of a file of UTF-8, and how many bytes they were and what hash these have."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream = stream
+        # An object in a store has no buffer of its own.
+        raw: object = stream
+        self._stream = io.BufferedReader(raw, BLOCK) if isinstance(raw, io.RawIOBase) else stream
         self._name = name
         self._file = hashlib.sha256()
         self._shard = hashlib.sha256()
@@ -73,13 +76,20 @@ class Scan(Iterator[str]):
         self._pending, self._pending_bytes = [], 0
 
 
-class _Range(io.RawIOBase):
-    """A range of an open file as a stream of its own."""
+class Stretch(io.RawIOBase):
+    """A range of an open file as a stream of its own, and the hash of what was read of it."""
 
     def __init__(self, stream: BinaryIO, start: int, end: int) -> None:
         super().__init__()
         stream.seek(start)
+        self.start = start
         self._stream, self._left = stream, end - start
+        self._read = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was read."""
+        return self._read.hexdigest()
 
     def readable(self) -> bool:
         return True
@@ -87,6 +97,7 @@ class _Range(io.RawIOBase):
     def readinto(self, buffer: object, /) -> int:
         view = memoryview(buffer)  # type: ignore[arg-type]  # of any buffer
         count = self._stream.readinto(view[: self._left])  # type: ignore[attr-defined]
+        self._read.update(view[:count])
         self._left -= count
         return int(count)
 
@@ -108,22 +119,19 @@ def records(lines: Iterator[str], name: str) -> Iterator[list[str]]:
 
 
 def csv_chunks(
-    stream: BinaryIO, name: str, columns: Sequence[str], start: int, end: int, rows: int
+    stretch: Stretch, name: str, columns: Sequence[str], rows: int
 ) -> Iterator[CsvChunk]:
     """The records of a range, so many at a time."""
-    raw = io.BufferedReader(_Range(stream, start, end), BLOCK)
-    text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+    text = io.TextIOWrapper(io.BufferedReader(stretch, BLOCK), encoding="utf-8", newline="")
     found = records(text, name)
     while chunk := list(islice(found, rows)):
         yield CsvChunk(tuple(columns), chunk)
 
 
-def json_chunks(
-    stream: BinaryIO, extra: Sequence[str], start: int, end: int, rows: int
-) -> Iterator[JsonChunk]:
+def json_chunks(stretch: Stretch, extra: Sequence[str], rows: int) -> Iterator[JsonChunk]:
     """The lines of a range, so many at a time; blank ones are no rows."""
-    raw = io.BufferedReader(_Range(stream, start, end), BLOCK)
-    lines = (line.removeprefix(BOM) if start == at == 0 else line for at, line in enumerate(raw))
+    first, raw = stretch.start == 0, io.BufferedReader(stretch, BLOCK)
+    lines = (line.removeprefix(BOM) if first and at == 0 else line for at, line in enumerate(raw))
     found = (line for line in lines if line.strip())
     while chunk := list(islice(found, rows)):
         yield JsonChunk(chunk, extra)

@@ -17,15 +17,13 @@ if TYPE_CHECKING:
 
 # The footer's length and the magic bytes.
 TAIL = 8
-# Read ahead of each column: a column chunk of any size is never held as a whole.
-READ_AHEAD = 1 << 16
 READABLE = "numbers, booleans, texts, dates and timestamps"
 
 
-def open_table(stream: BinaryIO, name: str) -> Any:
-    """Open a Parquet file. Raises BatchError."""
+def open_table(stream: BinaryIO, name: str, read_ahead: int) -> Any:
+    """Open a Parquet file, of which so many bytes are read ahead. Raises BatchError."""
     try:
-        return pq.ParquetFile(stream, pre_buffer=False, buffer_size=READ_AHEAD)
+        return pq.ParquetFile(stream, pre_buffer=False, buffer_size=read_ahead)
     except (pa.ArrowException, OSError) as error:
         raise BatchError(
             f"{name} cannot be read as Parquet",

@@ -1,14 +1,14 @@
 """The files of a part: written whole or not at all, and known by the run in their metadata.
 
 `part-00003.parquet` has the predicted rows of shard 3, `rejected/part-00003.parquet` the others.
-A part is there when both are; the first is renamed last.
+A part is there when both are; the first is put in its place last.
 """
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 from app.batch.errors import BatchRefusedError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
+
+    from app.batch.folders import Folder, Writing
 
 REJECTED = "rejected"
 FAILED = "failed"
@@ -41,25 +42,27 @@ class Facts:
     rejected: int
 
 
-def part_path(out: Path, index: int) -> Path:
+def part_name(index: int) -> str:
     """The file with the predicted rows of a shard."""
-    return out / f"part-{index:05d}.parquet"
+    return f"part-{index:05d}.parquet"
 
 
-def rejected_path(out: Path, index: int) -> Path:
+def rejected_name(index: int) -> str:
     """The file with the rejected rows of a shard."""
-    return out / REJECTED / f"part-{index:05d}.parquet"
+    return f"{REJECTED}/part-{index:05d}.parquet"
 
 
-def failure_path(out: Path, index: int) -> Path:
+def failure_name(index: int) -> str:
     """Why a shard was not predicted, until it is."""
-    return out / FAILED / f"part-{index:05d}.json"
+    return f"{FAILED}/part-{index:05d}.json"
 
 
-def read_facts(path: Path, run: str) -> Facts | None:
-    """What a part says of itself; None if there is none. Raises BatchRefusedError."""
+def read_facts(folder: Folder, name: str, run: str) -> Facts | None:
+    """What a part says of itself; None if there is none. Raises BatchRefusedError, StoreError."""
+    path = folder.where(name)
     try:
-        metadata = pq.read_metadata(path).metadata or {}
+        with folder.open(name) as stream:
+            metadata = pq.read_metadata(stream).metadata or {}
         facts = msgspec.convert(orjson.loads(metadata[FACTS]), Facts)
     except FileNotFoundError:
         return None
@@ -79,24 +82,21 @@ def read_facts(path: Path, run: str) -> Facts | None:
     return facts
 
 
-def read_complete(out: Path, index: int, run: str) -> Facts | None:
-    """What a part says of itself if both of its files do. Raises BatchRefusedError."""
-    facts = read_facts(part_path(out, index), run)
-    beside = read_facts(rejected_path(out, index), run)
+def read_complete(folder: Folder, index: int, run: str) -> Facts | None:
+    """What a part says of itself if both of its files do. Raises BatchRefusedError, StoreError."""
+    facts = read_facts(folder, part_name(index), run)
+    beside = read_facts(folder, rejected_name(index), run)
     return facts if facts == beside else None
 
 
 class PartWriter:
-    """Writes rows to a temporary file beside `path`; `commit` puts it in its place."""
+    """Writes rows into a file in the making; `commit` puts it in its place."""
 
-    def __init__(self, path: Path, schema: Any) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._temporary = _temporary(path)
-        self._stream = self._temporary.open("wb")
+    def __init__(self, writing: Writing, schema: Any) -> None:
+        self._writing = writing
         # Numbers of a model hardly ever repeat: a dictionary of them costs time and saves nothing.
         texts = [field.name for field in schema if field.type not in (pa.float64(), pa.int64())]
-        self._writer = pq.ParquetWriter(self._stream, schema, use_dictionary=texts)
+        self._writer = pq.ParquetWriter(writing.stream, schema, use_dictionary=texts)
         self._schema = schema
         self._held: list[Any] = []
         self._held_rows = 0
@@ -110,8 +110,9 @@ class PartWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.close()
-        self._temporary.unlink(missing_ok=True)
+        """Let go of the stream; what was not committed is thrown away with it."""
+        with suppress(pa.ArrowException, OSError):
+            self._writer.close()
 
     def write(self, columns: list[Any]) -> None:
         """Add rows: one array for each field of the schema."""
@@ -122,39 +123,13 @@ class PartWriter:
             self._write_group()
 
     def commit(self, facts: Facts) -> None:
-        """Complete the file and put it in its place, on disk."""
+        """Complete the file and put it in its place. Raises StoreError."""
         self._write_group()
         self._writer.add_key_value_metadata({FACTS: orjson.dumps(asdict(facts))})
         self._writer.close()
-        _replace(self._stream, self._temporary, self._path)
+        self._writing.commit()
 
     def _write_group(self) -> None:
         if self._held_rows:
             self._writer.write_table(pa.Table.from_batches(self._held))
         self._held, self._held_rows = [], 0
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside the parts whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        _replace(stream, temporary, path)
-
-
-def _temporary(path: Path) -> Path:
-    """Of this process: two that write the same file do not write into each other's."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def _replace(stream: BinaryIO, temporary: Path, path: Path) -> None:
-    """Put what was written in its place, on disk."""
-    stream.flush()
-    os.fsync(stream.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

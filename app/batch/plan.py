@@ -1,7 +1,8 @@
 """The plan of a run: what is read, by which bundle, in which parts. Its SHA-256 is the run's id.
 
 A plan is canonical JSON without times or machines, so that planning the same twice is one run.
-Paths are relative to the folder of plan.json, into which the parts are written as well.
+Paths are relative to the folder of plan.json, into which the parts are written as well, unless one
+of them is in a store.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from app.batch.errors import BatchRefusedError
 from app.model.bundle import canonical
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from app.batch.folders import Folder
 
 PLAN = "plan.json"
 SCHEMA_VERSION = 1
@@ -28,7 +29,7 @@ Format = Literal["parquet", "csv", "jsonl"]
 
 @dataclass(frozen=True)
 class PinnedBundle:
-    """The bundle that predicts."""
+    """The bundle that predicts; without a path, whoever runs the plan says where it is."""
 
     path: str
     digest: str
@@ -38,7 +39,10 @@ class PinnedBundle:
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file below `root`; `columns` is the header of a CSV file."""
+    """One file below `root`; `columns` is the header of a CSV file.
+
+    `etag` and `version` are what a store says of an object; it needs no hash then.
+    """
 
     path: str
     format: Format
@@ -46,6 +50,8 @@ class InputFile:
     sha256: str
     rows: int
     columns: tuple[str, ...] = ()
+    etag: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Shard:
     """The rows of one part: row groups of a Parquet file, or a range of bytes, from start to end.
 
     `sha256` is of exactly what is read for it: of a Parquet file the footer, then the chunks of the
-    columns that are read.
+    columns that are read, or nothing where an ETag pins them.
     """
 
     file: int
@@ -69,13 +75,15 @@ class Plan:
     """What plan.json says.
 
     `passthrough`: columns that are written beside the predictions. `ignore`: columns that are no
-    features. `probabilities`: whether probabilities or scores are written too.
+    features. `probabilities`: whether probabilities or scores are written too. `root` is a path or
+    a URL; `shard_rows` is what was asked for.
     """
 
     bundle: PinnedBundle
     root: str
     files: tuple[InputFile, ...]
     shards: tuple[Shard, ...]
+    shard_rows: int
     chunk_rows: int
     passthrough: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -97,19 +105,12 @@ class Plan:
         """How many rows all shards have."""
         return sum(shard.rows for shard in self.shards)
 
-    def source(self, folder: Path, file: InputFile) -> Path:
-        """Where a file of the input is, seen from the folder of plan.json."""
-        return folder / self.root / file.path
 
-    def bundle_path(self, folder: Path) -> Path:
-        """Where the bundle is, seen from the folder of plan.json."""
-        return folder / self.bundle.path
-
-
-def load(path: Path) -> Plan:
-    """Read a plan.json. Raises BatchRefusedError if it is none that planning wrote."""
+def load(folder: Folder) -> Plan:
+    """Read the plan.json of a folder. Raises BatchRefusedError unless planning wrote it."""
+    path = folder.where(PLAN)
     try:
-        raw = path.read_bytes()
+        raw = folder.read(PLAN)
         document: Any = orjson.loads(raw)
         plan = msgspec.convert(document, Plan)
     except (OSError, orjson.JSONDecodeError, msgspec.ValidationError) as error:

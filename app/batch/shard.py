@@ -20,10 +20,11 @@ from app.model.gaps import joined, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from app.batch.folders import Folder
+    from app.batch.inputs import Inputs
     from app.batch.model import Model
     from app.batch.plan import Plan
     from app.model.prediction import Engine, Prediction
@@ -39,9 +40,10 @@ FILE_TYPE = pa.dictionary(pa.int32(), pa.string())
 class ShardRunner:
     """Predicts shards of one plan with one loaded bundle; `out` is the folder of plan.json."""
 
-    def __init__(self, plan: Plan, out: Path, model: Model) -> None:
+    def __init__(self, plan: Plan, out: Folder, inputs: Inputs, model: Model) -> None:
         self._plan = plan
         self._out = out
+        self._inputs = inputs
         self._model = model
         self._chunks = ChunkValidator(model.contract, model.validator)
         self._answers = AnswerWriter(model.contract.output, with_numbers=plan.probabilities)
@@ -49,25 +51,25 @@ class ShardRunner:
     def run(self, index: int, on_rows: Callable[[int], None]) -> parts.Facts:
         """Write the part of a shard, unless this run has it; `on_rows` hears of each chunk.
 
-        Raises BatchError or ModelOutputError; then there is no part.
+        Raises BatchError, OSError or ModelOutputError; then there is no part.
         """
-        path = parts.part_path(self._out, index)
         existing = parts.read_complete(self._out, index, self._plan.run)
         if existing is not None:
             return existing
         shard = self._plan.shards[index]
-        passed = reading.passthrough_fields(self._plan, shard, self._out)
+        passed = reading.passthrough_fields(self._plan, shard, self._inputs)
         common = [pa.field(FILE, FILE_TYPE), pa.field(ROW, pa.int64()), *passed]
         schema = pa.schema([*common, *self._answers.fields])
         reasons = [pa.field(REASON, pa.string()), pa.field(ERRORS, ERROR_TYPE)]
-        rejected_path = parts.rejected_path(self._out, index)
         rows = predicted = 0
         with (
-            parts.PartWriter(rejected_path, pa.schema([*common, *reasons])) as rejected,
-            parts.PartWriter(path, schema) as part,
+            self._out.writing(parts.rejected_name(index)) as beside_part,
+            self._out.writing(parts.part_name(index)) as writing,
+            parts.PartWriter(beside_part, pa.schema([*common, *reasons])) as rejected,
+            parts.PartWriter(writing, schema) as part,
         ):
             names = self._model.contract.names
-            with reading.opened(self._plan, shard, self._out, names) as chunks:
+            with reading.opened(self._plan, shard, self._inputs, names) as chunks:
                 for chunk in chunks:
                     beside = self._beside(index, chunk, rows)
                     done, prediction = predict_valid(self._model.engine, self._validated(chunk))

@@ -1,27 +1,74 @@
 """A file of the input, read only as the plan pins it.
 
-What is read is hashed first through the same open file, and the file must not have been written to
-by the time it was read: no part is made of bytes that the plan does not know.
+What is read of a file on disk is hashed first through the same open file, and the file must not
+have been written to by the time it was read. An object is pinned by what its store says of it with
+each answer. No part is made of bytes that the plan does not know.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from app.batch.errors import BatchError, BatchRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from app.batch.plan import InputFile
 
 Range = tuple[int, int]
 BLOCK = 1 << 20
+# Read ahead of each column of Parquet: a column chunk of any size is never held as a whole.
+DISK_READ_AHEAD = 1 << 16
+STORE_READ_AHEAD = 1 << 20
 RESTORE = "restore the file, or plan again into another folder"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """What says which content an object has; `etag` and `version` are empty if the store has none.
+
+    A weak ETag is as good: it is compared, never sent.
+    """
+
+    bytes: int
+    etag: str = ""
+    version: str = ""
+
+    @property
+    def text(self) -> str:
+        """For errors."""
+        words = (f"{self.bytes:,} bytes", self.etag and f"ETag {self.etag}")
+        return ", ".join(
+            [word for word in words if word] + [f"version {self.version}"] * bool(self.version)
+        )
+
+
+class Source(Protocol):
+    """An open file of the input."""
+
+    stream: BinaryIO
+    read_ahead: int
+
+    @property
+    def pin(self) -> Pin:
+        """What it is, as a store pins it; on disk only its size."""
+
+    def verify(self, ranges: Iterable[Range], expected: str) -> None:
+        """Raises BatchRefusedError unless these bytes have the hash that the plan pins."""
+
+    def confirm(self, found: str, expected: str) -> None:
+        """Raises BatchRefusedError unless what was read has the hash that the plan pins."""
+
+    def require_unchanged(self) -> None:
+        """Raises BatchRefusedError if the file was written to since it was opened."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -49,45 +96,52 @@ def sha256_of(stream: BinaryIO, ranges: Iterable[Range]) -> str:
     return digest.hexdigest()
 
 
-class Source:
-    """An open file of the input, of the size that the plan pins."""
+class LocalSource:
+    """A file on disk."""
 
-    def __init__(self, path: Path, file: InputFile) -> None:
-        """Raises BatchError, or BatchRefusedError if the size is another one."""
+    read_ahead = DISK_READ_AHEAD
+
+    def __init__(self, path: Path, name: str) -> None:
+        """Raises BatchError."""
         self.stream = open_file(path)
-        self._file = file
+        self._name = name
         self._opened = os.fstat(self.stream.fileno())
-        if self._opened.st_size != file.bytes:
-            self.stream.close()
-            raise self._changed(f"{file.bytes:,} bytes", f"{self._opened.st_size:,} bytes")
 
-    def __enter__(self) -> Source:
-        return self
+    @property
+    def pin(self) -> Pin:
+        """Its size."""
+        return Pin(self._opened.st_size)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close it."""
         self.stream.close()
 
     def verify(self, ranges: Iterable[Range], expected: str) -> None:
         """Raises BatchRefusedError unless these bytes have the hash that the plan pins."""
-        found = sha256_of(self.stream, ranges)
+        self.confirm(sha256_of(self.stream, ranges), expected)
+
+    def confirm(self, found: str, expected: str) -> None:
+        """Raises BatchRefusedError unless what was read has the hash that the plan pins."""
         if found != expected:
-            raise self._changed(f"sha256:{expected}", f"sha256:{found}")
+            raise changed(self._name, f"sha256:{expected}", f"sha256:{found}")
 
     def require_unchanged(self) -> None:
         """Raises BatchRefusedError if the file was written to since it was opened."""
         now = os.fstat(self.stream.fileno())
         if (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
-            raise self._changed("a file that nobody writes to", "one that was written to meanwhile")
+            raise changed(
+                self._name, "a file that nobody writes to", "one that was written to meanwhile"
+            )
 
-    def _changed(self, expected: str, found: str) -> BatchRefusedError:
-        return BatchRefusedError(
-            f"{self._file.path} changed after it was planned",
-            expected=expected,
-            found=found,
-            fix=RESTORE,
-        )
+
+def require_size(file: InputFile, found: int) -> None:
+    """Raises BatchRefusedError unless the file has the size that the plan pins."""
+    if found != file.bytes:
+        raise changed(file.path, f"{file.bytes:,} bytes", f"{found:,} bytes")
+
+
+def changed(name: str, expected: str, found: str) -> BatchRefusedError:
+    """The error for an input that is not what was planned."""
+    return BatchRefusedError(
+        f"{name} changed after it was planned", expected=expected, found=found, fix=RESTORE
+    )

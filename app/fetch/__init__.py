@@ -4,5 +4,5 @@
 every listed file, each verified by its hash. It runs from an image of its own, without the
 service's libraries: knows stores, files and hashes, not models.
 
-`settings` -> `remote` (the only user of obstore) -> `folder` (the files on disk) -> `download`.
+`settings` -> `opening`, `remote` (they know obstore) -> `folder` (the files on disk) -> `download`.
 """

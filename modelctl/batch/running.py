@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.batch import parts, results
+from app.batch.folders import LocalFolder
+from app.batch.inputs import open_inputs, opened
 from modelctl.batch.refusals import translated
-from modelctl.batch.workers import Failure, Pool
+from modelctl.batch.workers import Pool
 from modelctl.errors import RefusedError
 from modelctl.packaging.bundles import verify_bundle
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from app.batch.attempts import Failure
+    from app.batch.folders import Folder
     from app.batch.plan import Plan
     from app.batch.results import Totals
 
@@ -36,64 +40,71 @@ class Run:
     retries: int
 
 
+@dataclass(frozen=True)
+class Request:
+    """What to run, where, by which bundle; `max_rejected` is a share of the rows."""
+
+    plan: Plan
+    out: Folder
+    bundle: Path
+    processes: int
+    max_rejected: float | None = None
+
+
 def run(
-    plan: Plan,
-    path: Path,
-    processes: int,
+    request: Request,
     on_rows: Callable[[int, int], None],
     on_part: Callable[[parts.Facts], None],
 ) -> Run:
     """Write every part that is missing, then `_SUCCESS.json`. Raises ModelctlError."""
-    out = path.parent
-    bundle = plan.bundle_path(out)
+    plan, out = request.plan, request.out
     with _alone(out), translated():
-        verify_bundle(bundle, plan.bundle.digest)
+        verify_bundle(request.bundle, plan.bundle.digest)
         found = results.read_parts(plan, out)
         kept = {plan.shards[index].file for index, facts in enumerate(found) if facts is not None}
         _require_inputs(plan, out, kept)
-        (out / results.SUCCESS).unlink(missing_ok=True)
+        out.remove(results.SUCCESS)
         missing = [index for index, facts in enumerate(found) if facts is None]
-        pool = Pool(path, bundle, min(processes, max(1, len(missing))), on_rows, on_part)
+        processes = min(request.processes, max(1, len(missing)))
+        pool = Pool(out, request.bundle, processes, on_rows, on_part)
         try:
             pool.run(missing)
         finally:
-            _remove_temporary(out)
-        totals = None if pool.failures else results.finish(plan, out)
+            # What processes that were killed left behind.
+            if isinstance(out, LocalFolder):
+                out.remove_left("part-*")
+        totals = None if pool.failures else results.finish(plan, out, request.max_rejected)
     return Run(totals, pool.failures, len(found) - len(missing), pool.retries)
 
 
-def _require_inputs(plan: Plan, out: Path, kept: set[int]) -> None:
+def _require_inputs(plan: Plan, out: Folder, kept: set[int]) -> None:
     """Refuse an input that is missing or of another size before any process starts.
 
-    Whoever writes a part hashes what is read for it; files of parts that are there are hashed here.
+    Whoever writes a part checks what is read for it; files of parts that are there are checked
+    here: on disk by their hash, in a store by what it says of them.
     """
-    from app.batch.source import Source
-
+    inputs = open_inputs(plan, out)
     for index, file in enumerate(plan.files):
-        with Source(plan.source(out, file), file) as source:
+        with opened(inputs, file) as source:
             if index in kept:
                 source.verify([(0, file.bytes)], file.sha256)
 
 
-def _remove_temporary(out: Path) -> None:
-    """What processes that were killed left behind."""
-    for folder in (out, out / parts.REJECTED, out / parts.FAILED):
-        for left in folder.glob(".part-*.tmp"):
-            left.unlink(missing_ok=True)
-    failed = out / parts.FAILED
-    if failed.exists() and not any(failed.iterdir()):
-        failed.rmdir()
-
-
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Raises RefusedError while another run writes into the folder."""
-    with (out / LOCK).open("w") as stream:
+def _alone(out: Folder) -> Iterator[None]:
+    """Raises RefusedError while another run writes into the folder.
+
+    In a store nobody can be kept out: two runs of one plan write the same parts.
+    """
+    if not isinstance(out, LocalFolder):
+        yield
+        return
+    with (out.path / LOCK).open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RefusedError(
-                f"another run writes into {out}",
+                f"another run writes into {out.path}",
                 expected="one run at a time in a folder",
                 fix="wait until it ends",
             ) from error

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from typing import TYPE_CHECKING, Any
 
-from app.batch import parts
+from app.batch.attempts import Failure, attempt, fields_of, note
 from app.batch.errors import BatchError, BatchRefusedError
 from app.batch.plan import load as load_plan
-from app.errors import AppError, BundleRefusedError
-from app.model.bundle import canonical
+from app.errors import RefusedError as RefusedByApp
 from modelctl.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -26,18 +25,14 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from app.batch import parts
+    from app.batch.folders import Folder
+    from app.batch.shard import ShardRunner
+
 # Deaths of the process that one shard may cause: by then it is the shard.
 MAX_DEATHS = 3
 # Processes are the unit of parallelism: threads of libraries would compete for the same cores.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A part that was not written, and why."""
-
-    part: int
-    fields: dict[str, str]
 
 
 @dataclass
@@ -52,13 +47,13 @@ class Pool:
 
     def __init__(
         self,
-        plan: Path,
+        out: Folder,
         bundle: Path,
         processes: int,
         on_rows: Callable[[int, int], None],
         on_part: Callable[[parts.Facts], None],
     ) -> None:
-        self._plan, self._bundle, self._processes = plan, bundle, processes
+        self._out, self._bundle, self._processes = out, bundle, processes
         self._on_rows, self._on_part = on_rows, on_part
         self._workers: list[_Worker] = []
         self._deaths: Counter[int] = Counter()
@@ -93,7 +88,7 @@ class Pool:
     def _start(self) -> _Worker:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        arguments = (theirs, self._plan, self._bundle)
+        arguments = (theirs, self._out.where(), self._bundle)
         process = context.Process(target=_work, args=arguments, daemon=True)
         with _one_thread():
             process.start()
@@ -118,7 +113,7 @@ class Pool:
         elif kind == "refused":
             raise RefusedError(content.pop("what"), **content)
         else:
-            self.failures.append(Failure(part, content))
+            self.failures.append(content)
 
     def _bury(self, worker: _Worker, part: int, waiting: deque[int]) -> None:
         """Give the shard of a process that died to another one, a few times."""
@@ -138,8 +133,7 @@ class Pool:
             "found": ended,
             "fix": "give it more memory, or plan smaller chunks (--chunk-rows)",
         }
-        parts.write_whole(parts.failure_path(self._plan.parent, part), canonical(fields))
-        self.failures.append(Failure(part, fields))
+        self.failures.append(note(self._out, Failure(part, fields)))
 
     def _stop(self) -> None:
         for worker in self._workers:
@@ -164,48 +158,35 @@ def _one_thread() -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-def _work(pipe: Connection, path: Path, bundle: Path) -> None:
+def _work(pipe: Connection, where: str, bundle: Path) -> None:
     """The process: shard after shard, until nobody asks any more."""
     # Ctrl-C reaches every process of the terminal: the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from app.batch.inputs import open_folder, open_inputs
     from app.batch.model import load
     from app.batch.shard import ShardRunner
 
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
-            plan = load_plan(path)
-            runner = ShardRunner(plan, path.parent, load(bundle, plan.bundle.digest))
-        except (BatchError, BundleRefusedError) as error:
+            out = open_folder(where)
+            plan = load_plan(out)
+            model = load(bundle, plan.bundle.digest)
+            runner = ShardRunner(plan, out, open_inputs(plan, out), model)
+        except (BatchError, RefusedByApp) as error:
             pipe.recv()
-            pipe.send(("refused", _fields(error)))
+            pipe.send(("refused", fields_of(error)))
             return
         while True:
-            _work_on(pipe, runner, path.parent, pipe.recv())
+            _work_on(pipe, runner, out, pipe.recv())
 
 
-def _work_on(pipe: Connection, runner: Any, out: Path, part: int) -> None:
-    failure = parts.failure_path(out, part)
+def _work_on(pipe: Connection, runner: ShardRunner, out: Folder, part: int) -> None:
     try:
-        facts = runner.run(part, lambda rows: pipe.send(("rows", rows)))
+        done = attempt(runner, out, part, lambda rows: pipe.send(("rows", rows)))
     except BatchRefusedError as error:
-        pipe.send(("refused", _fields(error)))
-    except (AppError, OSError) as error:
-        fields = _fields(error)
-        parts.write_whole(failure, canonical(fields))
-        pipe.send(("failed", fields))
+        pipe.send(("refused", fields_of(error)))
+        return
+    if isinstance(done, Failure):
+        pipe.send(("failed", done))
     else:
-        failure.unlink(missing_ok=True)
-        pipe.send(("done", facts))
-
-
-def _fields(error: Exception) -> dict[str, str]:
-    if isinstance(error, BatchError | BundleRefusedError):
-        fields = error.fields()
-        fields.pop("event", None)
-        return fields
-    return {
-        "what": f"{type(error).__name__}: {error}"[:300],
-        "expected": "",
-        "found": "",
-        "fix": "",
-    }
+        pipe.send(("done", done))

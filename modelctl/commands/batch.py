@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,18 +16,21 @@ from modelctl.commands._options import bundle_option, output_option
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.batch.parts import Facts
     from app.batch.plan import Plan
     from modelctl.batch.running import Run
 
-plan_argument = click.argument("plan", type=click.Path(exists=True, path_type=Path))
+plan_argument = click.argument("plan")
 
 
 @click.group()
 def command() -> None:
     """Predict files of rows on this machine, by the bundle and the rules of the service.
 
-    Parquet, CSV and JSON Lines. Each row ends in a part or, with the reason, among the rejected.
+    Parquet, CSV and JSON Lines, on disk or in a bucket (s3://, gs://, az://). Each row ends in a
+    part or, with the reason, among the rejected.
 
     \b
     Example:
@@ -44,13 +46,13 @@ def command() -> None:
     "inputs",
     multiple=True,
     required=True,
-    help="File, folder or pattern (.parquet, .csv, .jsonl, .ndjson); repeatable",
+    help="File, folder or pattern (.parquet, .csv, .jsonl, .ndjson), or their URL in a bucket, or "
+    "the https URL of a file; repeatable",
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="Folder for plan.json and the parts",
+    help="Folder or URL (s3://, gs://, az://) for plan.json and the parts",
 )
 @click.option(
     "--passthrough",
@@ -77,7 +79,7 @@ def command() -> None:
 def plan_command(
     bundle: Path,
     inputs: tuple[str, ...],
-    out: Path,
+    out: str,
     passthrough: tuple[str, ...],
     ignore: tuple[str, ...],
     probabilities: bool,
@@ -87,25 +89,40 @@ def plan_command(
 ) -> None:
     """Read every input once and write plan.json: the parts, and the SHA-256 of what they read.
 
-    The same input, bundle and options give the same plan; its SHA-256 is the run's id.
+    Of Parquet in a bucket only the footers are read: ETags pin the rest. The same input, bundle and
+    options give the same plan; its SHA-256 is the run's id.
 
     \b
     Example:
       modelctl batch plan --bundle build/bundles/iris --input 'rows/*.csv' --out scored
     """
-    from modelctl.batch import planning
+    from app.batch import planning
+    from app.batch.plan import PLAN
+    from modelctl.batch import places
+    from modelctl.batch.refusals import translated
+    from modelctl.packaging.bundles import verify_bundle
 
+    folder = places.folder(out)
     request = planning.Request(
-        bundle, inputs, out, shard_rows, chunk_rows, passthrough, ignore, probabilities
+        bundle=verify_bundle(bundle),
+        path=places.bundle_path(bundle, folder),
+        inputs=inputs,
+        shard_rows=shard_rows,
+        chunk_rows=chunk_rows,
+        passthrough=passthrough,
+        ignore=ignore,
+        probabilities=probabilities,
     )
-    plan = planning.make(request)
-    path = planning.write(plan, out)
+    with translated():
+        plan = planning.make(request, folder)
+        planning.write(plan, folder)
+    path = folder.where(PLAN)
     text = (
         f"{plan.bundle.name} {plan.bundle.version}: {_counted(len(plan.files), 'file')}, "
         f"{_counted(plan.rows, 'row')}, {_counted(len(plan.shards), 'part')}\n"
         f"run {plan.run}\n{path}"
     )
-    document = {"run": plan.run, "plan": str(path), "files": len(plan.files), "rows": plan.rows}
+    document = {"run": plan.run, "plan": path, "files": len(plan.files), "rows": plan.rows}
     _result.echo(output, text, {**document, "parts": len(plan.shards)})
 
 
@@ -118,29 +135,42 @@ def _counted(count: int, noun: str) -> str:
 @click.option(
     "--processes", type=click.IntRange(1), default=None, help="Processes; default: one per CPU"
 )
+@click.option(
+    "--max-rejected",
+    type=click.FloatRange(0, 1),
+    default=None,
+    help="Share of the rows that may be rejected; without it the run fails only if all are",
+)
+@bundle_option("bundle", "Bundle, if the plan does not say where it is", required=False)
 @output_option
-def run(plan: Path, processes: int | None, output: str) -> None:
-    """Write the missing parts of PLAN (plan.json or its folder), then _SUCCESS.json.
+def run(
+    plan: str, processes: int | None, max_rejected: float | None, bundle: Path | None, output: str
+) -> None:
+    """Write the missing parts of PLAN (plan.json, its folder or URL), then _SUCCESS.json.
 
     Interrupted at any moment, it goes on where it was when it is run again. Exit code 1 if a part
-    failed, 3 if the input or the bundle is not what was planned.
+    failed or too many rows are rejected, 3 if the input or the bundle is not what was planned.
 
     \b
     Example:
       modelctl batch run scored --processes 2
     """
-    from modelctl.batch import planning, running
+    from modelctl.batch import places, running
 
-    planned, path = planning.read(plan)
+    planned, out = places.read(plan)
+    count = processes or len(os.sched_getaffinity(0))
+    request = running.Request(
+        planned, out, places.bundle_of(planned, out, bundle), count, max_rejected
+    )
     started = time.perf_counter()
     progress = _Progress(planned)
-    count = processes or len(os.sched_getaffinity(0))
     with progress:
-        done = running.run(planned, path, count, progress.rows, progress.part)
-    _report(planned, path.parent, done, progress.counted / (time.perf_counter() - started), output)
+        done = running.run(request, progress.rows, progress.part)
+    speed = progress.counted / (time.perf_counter() - started)
+    _report(planned, out.where(), done, speed, output)
 
 
-def _report(plan: Plan, out: Path, done: Run, speed: float, output: str) -> None:
+def _report(plan: Plan, out: str, done: Run, speed: float, output: str) -> None:
     if done.failures:
         listed = "; ".join(f"part {one.part}: {one.fields['what']}" for one in done.failures[:10])
         raise ModelctlError(
@@ -197,18 +227,18 @@ class _Progress:
 @command.command()
 @plan_argument
 @output_option
-def status(plan: Path, output: str) -> None:
-    """List the parts of PLAN (plan.json or its folder): rows, rejected rows, state.
+def status(plan: str, output: str) -> None:
+    """List the parts of PLAN (plan.json, its folder or URL): rows, rejected rows, state.
 
     \b
     Example:
       modelctl batch status scored
     """
-    from modelctl.batch import planning, reporting
+    from modelctl.batch import places, reporting
     from modelctl.commands import _table
 
-    planned, path = planning.read(plan)
-    listed = reporting.status(planned, path.parent)
+    planned, out = places.read(plan)
+    listed = reporting.status(planned, out)
     if output == "json":
         _result.echo_json({"run": planned.run, "parts": [asdict(one) for one in listed]})
         return
@@ -222,17 +252,17 @@ def status(plan: Path, output: str) -> None:
 @command.command()
 @plan_argument
 @output_option
-def verify(plan: Path, output: str) -> None:
+def verify(plan: str, output: str) -> None:
     """Recount a finished run: hashes of all parts, and each row of the input in exactly one file.
 
     \b
     Example:
       modelctl batch verify scored
     """
-    from modelctl.batch import planning, reporting
+    from modelctl.batch import places, reporting
 
-    planned, path = planning.read(plan)
-    totals = reporting.verify(planned, path.parent)
+    planned, out = places.read(plan)
+    totals = reporting.verify(planned, out)
     text = (
         f"{_counted(len(planned.shards), 'part')}, {totals.rows:,} rows in = "
         f"{totals.predicted:,} predicted + {totals.rejected:,} rejected"

@@ -28,7 +28,10 @@ BUNDLE_FOLDER = click.option(
     "--bundles", default=BUNDLES, show_default=True, type=Path, help="Folder of bundles"
 )
 # The requirements of images; development tools are scanned only if their file is passed.
-SHIPPED = ("serve", "serve-sklearn", "serve-boosters", "fetch", "train", "uv")
+SHIPPED = (
+    *("serve", "serve-sklearn", "serve-boosters", "batch", "batch-sklearn", "batch-boosters"),
+    *("fetch", "train", "uv"),
+)
 LOCKS = Path("requirements")
 WAIVERS = LOCKS / "vulnerabilities.yaml"
 

@@ -65,6 +65,7 @@ OTHER_WAYS: list[dict[str, Any]] = [
                 "inputs": {"a": "s3://a"},
                 "out": "s3://b",
                 "egress": {"a": {"ports": [{"port": 443}]}},
+                "metrics": {"enabled": True},
             }
         },
     },

@@ -1,15 +1,22 @@
-"""A wire between the program and a store that can be cut: what a bad network does to a download.
+"""What a bad network and a bad day of a store do to a program: a wire and a proxy before a store.
 
-It forwards bytes and invents none: every answer that arrives is the store's own.
+The wire forwards bytes and can be cut; it invents none: every answer that arrives is the store's
+own. The proxy lets a share of the requests fail.
 """
 
 from __future__ import annotations
 
+import random
 import re
 import socket
+import struct
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 class Wire:
@@ -76,3 +83,105 @@ def wire(target: int) -> Iterator[Wire]:
         yield made
     finally:
         made.close()
+
+
+class _Server(ThreadingHTTPServer):
+    """Who is cut off by us or hangs up says so elsewhere."""
+
+    daemon_threads = True
+    toxic: Toxic
+    target: int
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """No traceback for a connection that ended."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fault = self.server.toxic.pick(f"{self.command} {self.path}")
+        if fault in ("500", "503"):
+            self._answer(int(fault), [], b"")
+            return
+        if fault == "reset":
+            self._reset()
+            return
+        store = HTTPConnection("127.0.0.1", self.server.target, timeout=60)
+        store.request(self.command, self.path, body, dict(self.headers))
+        answer = store.getresponse()
+        content = answer.read()
+        store.close()
+        if fault == "answer lost":
+            self._reset()
+            return
+        self._answer(answer.status, answer.getheaders(), content, is_cut=fault == "cut")
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle
+
+    def _answer(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, *, is_cut: bool = False
+    ) -> None:
+        kept = {name.lower(): value for name, value in headers}
+        kept.setdefault("content-length", str(len(body)))
+        self.send_response_only(status)
+        for name, value in kept.items():
+            if name not in ("connection", "transfer-encoding"):
+                self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if is_cut else body)
+        if is_cut:
+            self._reset()
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+
+class Toxic:
+    """A proxy that lets a share of the requests fail, each in one of the ways of `faults`."""
+
+    def __init__(self, target: int, share: float, seed: int) -> None:
+        self.faults: tuple[str, ...] = ("500", "503", "reset", "answer lost", "cut")
+        self.counts: Counter[str] = Counter()
+        self._random = random.Random(seed)  # noqa: S311
+        self._lock = threading.Lock()
+        self._share = share
+        self._breaks: re.Pattern[str] | None = None
+        self.server = _Server(("127.0.0.1", 0), _Handler)
+        self.server.toxic, self.server.target = self, target
+        self.port: int = self.server.server_address[1]
+
+    def fail_from(self, request: str) -> None:
+        """From the first request on that matches, e.g. `PUT .*/part-3`, each gets a 503."""
+        self._breaks = re.compile(request)
+
+    def pick(self, request: str) -> str:
+        """The fault of the next request; empty: none."""
+        with self._lock:
+            if self._breaks is not None and self._breaks.match(request):
+                self._share, self.faults = 1.0, ("503",)
+            fault = ""
+            if self._random.random() < self._share:
+                fault = self._random.choice(self.faults)
+            self.counts[fault] += 1
+            return fault
+
+
+@contextmanager
+def toxic(target: int, share: float, seed: int) -> Iterator[Toxic]:
+    """A proxy to a store's port meanwhile."""
+    made = Toxic(target, share, seed)
+    threading.Thread(target=made.server.serve_forever, daemon=True).start()
+    try:
+        yield made
+    finally:
+        made.server.shutdown()
+        made.server.server_close()

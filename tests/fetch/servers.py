@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 AZURITE = ROOT / ".tools" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
 BUCKET = "bundles"
+PUBLIC = "public"
 KEY, SECRET = "minio-user", "minio-password"
 # Those of every azurite: https://github.com/Azure/Azurite#default-storage-account
 ACCOUNT = "devstoreaccount1"
@@ -181,6 +182,8 @@ def azurite(folder: Path, port: int) -> Iterator[Server]:
     ]
     with running(argv, endpoint, folder / "azurite.log"):
         make_container(endpoint, BUCKET)
+        # Anybody reads it by https, as from a web server that knows ranges and ETags.
+        make_container(endpoint, PUBLIC, is_public=True)
         yield Server(
             f"az://{BUCKET}",
             port,
@@ -203,9 +206,11 @@ def azurite(folder: Path, port: int) -> Iterator[Server]:
         )
 
 
-def make_container(endpoint: str, name: str) -> None:
+def make_container(endpoint: str, name: str, *, is_public: bool = False) -> None:
     """Azure has no objects without a container, and obstore makes none."""
     headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-12-02"}
+    if is_public:
+        headers = {"x-ms-blob-public-access": "blob", **headers}
     lines = [f"{key}:{value}" for key, value in headers.items()]
     resource = [f"/{ACCOUNT}/{ACCOUNT}/{name}", "restype:container"]
     text = "\n".join(["PUT", *[""] * 11, *lines, *resource])
