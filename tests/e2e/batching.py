@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import kube
-
 from .ad_hoc import NAMESPACE, AdHoc
 from .loop import eventually
 
@@ -87,22 +85,20 @@ def disturb(release: AdHoc, run: str, most: int) -> int:
     """Kill running pods of a run at random until it has ended; returns how many, at most `most`."""
     chance = random.Random(7)  # noqa: S311 - no secret
     killed: set[str] = set()
-    path = f"/api/v1/namespaces/{release.namespace}/pods"
     give_up = time.monotonic() + DEADLINE_SECONDS
-    with kube.watching(release.loop.layout, path) as pause:
-        while not {"Complete", "Failed"} & job_state(release, run)[0]:
-            assert time.monotonic() < give_up, job_state(release, run)
-            running = [
-                pod["metadata"]["name"]
-                for pod in pods_of(release, run)
-                if pod["status"]["phase"] == "Running" and pod["metadata"]["name"] not in killed
-            ]
-            if running and len(killed) < most:
-                victim = chance.choice(running)
-                kill(release, victim, by_eviction=chance.random() < 0.5)
-                killed.add(victim)
-            # A change of any pod ends it early: the next victim is one that has just started.
-            pause(chance.uniform(0.5, 2))
+    while not {"Complete", "Failed"} & job_state(release, run)[0]:
+        assert time.monotonic() < give_up, job_state(release, run)
+        running = [
+            pod["metadata"]["name"]
+            for pod in pods_of(release, run)
+            if pod["status"]["phase"] == "Running" and pod["metadata"]["name"] not in killed
+        ]
+        if running and len(killed) < most:
+            victim = chance.choice(running)
+            kill(release, victim, by_eviction=chance.random() < 0.5)
+            killed.add(victim)
+        # Not until something happens: pods are to die at any moment of their work.
+        time.sleep(chance.uniform(0.5, 1.5))
     return len(killed)
 
 
