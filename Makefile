@@ -192,6 +192,8 @@ generate: $(VENV) ## generate the chart's schema, README, recipes and golden ren
 	$(PYTHON) -m tools build helm-schema helm-docs helm4
 	$(BIN)/python -m tests.chart.schema
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
+	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file \
+	  --values-file files/batch.yaml --template-files BATCH.md.gotmpl --output-file BATCH.md
 	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
 	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.kustomize_base
@@ -275,10 +277,6 @@ bench-exactness: $(VENV) ## measure accuracy and speed of the engine of each est
 bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## measure the cost of metrics and tracing per request (needs wrk)
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.tracing --prepared
-
-.PHONY: bench-memory
-bench-memory: $(VENV) models ## measure the memory of each bundle, shared and for each worker
-	$(BIN)/python -m benchmarks.memory
 
 .PHONY: bench-hostile
 bench-hostile: $(VENV) models ## let hostile clients loose on one pod's memory (as root; writes docs/reference/hostile-clients.md)

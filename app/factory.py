@@ -16,6 +16,8 @@ from app.admission import Deadline, parse_deadline
 from app.errors import RequestError
 from app.request import Request
 from app.routes import (
+    GRPC_ROUTES,
+    NO_CALL,
     ROUTES,
     Route,
     answer,
@@ -54,6 +56,14 @@ def create_app(service: Service) -> Flask:
             endpoint=url.path,
             view_func=view,
             methods=[url.method],
+            provide_automatic_options=False,
+        )
+    for path in GRPC_ROUTES:
+        app.add_url_rule(
+            path,
+            endpoint=path,
+            view_func=_view(service, NO_CALL),
+            methods=["POST"],
             provide_automatic_options=False,
         )
 

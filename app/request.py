@@ -38,7 +38,7 @@ class Request:
     @property
     def is_grpc(self) -> bool:
         """Whether it is a call of gRPC, in messages of protobuf."""
-        return self.version == "2" and self.media_type in framing.CONTENT_TYPES
+        return self.version == "2" and framing.is_grpc(self.headers.get("content-type", ""))
 
     def max_body_bytes(self, limit: int) -> int:
         """A bound of the size of the body once it is decoded, without decoding it."""

@@ -38,6 +38,7 @@ from app.protocol_routes import (
     v2_server,
 )
 from app.protocols.grpc import reflection, status
+from app.protocols.grpc.framing import CONTENT_TYPE
 from app.responses import Reply, json_reply, problem
 from app.urls import (
     GRPC_INFERENCE,
@@ -125,6 +126,17 @@ def index(service: Service, _request: Request, _outcome: Outcome) -> Reply:
     return json_reply({"status": "alive", **named, "links": links})
 
 
+def no_call(_service: Service, request: Request, _outcome: Outcome) -> Reply:
+    """A method of gRPC that is asked in another way, by gRPC-Web for example."""
+    found = request.media_type[:100] or "no content type"
+    raise RequestError(
+        415,
+        "media-type",
+        "Unsupported media type",
+        f"expected {CONTENT_TYPE} over HTTP/2, found {found} over HTTP/{request.version}",
+    )
+
+
 WORK: dict[str, Work] = {
     "/": index,
     "/health": health,
@@ -161,6 +173,7 @@ GRPC_WORK: dict[str, Work] = {
     **dict.fromkeys(REFLECTION, grpc_routes.reflect),
 }
 GRPC_ROUTES = {url.path: Route(url, GRPC_WORK[url.path]) for url in GRPC_URLS}
+NO_CALL = Route(Url(UNMATCHED), no_call)
 # Methods that answer every message of a call when it comes, by the function that does so.
 CONVERSATIONS = dict.fromkeys(REFLECTION, reflection.answer)
 
@@ -236,7 +249,10 @@ def unmatched_route(error: Exception, path: str, *, is_grpc: bool = False) -> Ro
 def call_route(service: Service, request: Request) -> Route:
     """The route of a call of gRPC, or one that raises the error of what is none."""
     route = GRPC_ROUTES.get(request.path)
-    if request.refused is not None and (route is None or not route.url.predicts):
+    if request.refused is not None:
+        is_fault = not isinstance(request.refused, RequestError)
+        if route is not None and (route.url.predicts or is_fault):
+            return route
         return unmatched_route(request.refused, request.path, is_grpc=True)
     if route is None or request.method != "POST" or request.port == service.settings.metrics_port:
         missing = RequestError(

@@ -13,7 +13,7 @@ ANYWHERE = (200, 400, 500)
 OF_PREDICTIONS = (408, 413, 415, 422, 503, 504)
 # Of requests that match no URL, of OPTIONS, and of what is no request.
 UNMATCHED = "unmatched"
-OF_UNMATCHED = (204, 400, 404, 405, 408, 413, 417, 431, 500, 501, 503, 505)
+OF_UNMATCHED = (204, 400, 404, 405, 408, 413, 415, 417, 431, 500, 501, 503, 505)
 # Of methods of gRPC, in addition. Their status is counted as the one that HTTP would have.
 OF_CALLS = (404, 501)
 GRPC_INFERENCE = "inference.GRPCInferenceService"

@@ -1,13 +1,16 @@
 """Requests as fast as a server answers: one process, each connection with one request at a time.
 
-    python -m benchmarks.call_load PORT PATH SECONDS grpc|http < message or body
+    python -m benchmarks.call_load PORT PATH SECONDS grpc|http < messages or bodies
 
-Prints a JSON object. Frames are counted, not read: a real client would cost more than the server.
+Reads them one after the other, each after its length in four bytes, and sends them in turns: what
+came before must not be an answer to what comes next. Prints a JSON object. Frames are counted, not
+read: a real client would cost more than the server.
 One generator for both protocols, because what a request costs depends on how many come at once.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import selectors
@@ -41,6 +44,7 @@ CONNECTIONS = 16
 INITIAL_WINDOW = 65_535
 SECOND_STREAM = 3
 BUFFER_BYTES = 65_536
+SIZE = struct.Struct(">I")
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 
 
@@ -63,11 +67,13 @@ class Dialect(Protocol):
 class Http:
     """HTTP/1.1."""
 
-    def __init__(self, port: int, path: str, body: bytes) -> None:
-        self._request = (
+    def __init__(self, port: int, path: str, bodies: list[bytes]) -> None:
+        head = (
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        ).encode() + body
+        )
+        self._requests = itertools.cycle(
+            [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
+        )
         self.answered = self.failed = 0
 
     def greeting(self) -> bytes:
@@ -75,8 +81,8 @@ class Http:
         return b""
 
     def request(self) -> bytes:
-        """The same each time."""
-        return self._request
+        """The next body."""
+        return next(self._requests)
 
     def take(self, data: bytes) -> tuple[int, bytes]:
         """One response at a time."""
@@ -86,13 +92,13 @@ class Http:
             return 0, b""
         self.answered += 1
         self.failed += not head.startswith(b"HTTP/1.1 200 ")
-        return len(data), self._request
+        return len(data), self.request()
 
 
 class Grpc:
     """A call after the other, on streams of one connection."""
 
-    def __init__(self, port: int, method: str, message: bytes) -> None:
+    def __init__(self, port: int, method: str, messages: list[bytes]) -> None:
         self._encoder = hpack.Encoder()
         self._fields = [
             (":method", "POST"),
@@ -103,7 +109,9 @@ class Grpc:
             ("user-agent", "bench"),
             ("te", "trailers"),
         ]
-        self._body = struct.pack(">BI", 0, len(message)) + message
+        self._bodies = itertools.cycle(
+            [struct.pack(">BI", 0, len(message)) + message for message in messages]
+        )
         self._block = b""
         self._stream = -1
         self._frames = 0
@@ -120,7 +128,7 @@ class Grpc:
         if self._stream <= SECOND_STREAM:
             self._block = self._encoder.encode(self._fields, huffman=False)
         return frame(HEADERS, END_HEADERS, self._stream, self._block) + frame(
-            DATA, END_STREAM, self._stream, self._body
+            DATA, END_STREAM, self._stream, next(self._bodies)
         )
 
     def take(self, data: bytes) -> tuple[int, bytes]:
@@ -176,11 +184,13 @@ class Caller:
             self._socket.sendall(out)
 
 
-def load(port: int, path: str, message: bytes, seconds: float, dialect: str) -> dict[str, float]:
+def load(
+    port: int, path: str, bodies: list[bytes], seconds: float, dialect: str
+) -> dict[str, float]:
     """Requests answered and refused, and requests per second."""
     selector = selectors.DefaultSelector()
     kind = DIALECTS[dialect]
-    callers = [Caller(port, kind(port, path, message)) for _ in range(CONNECTIONS)]
+    callers = [Caller(port, kind(port, path, bodies)) for _ in range(CONNECTIONS)]
     for caller in callers:
         selector.register(caller, selectors.EVENT_READ, caller)
     started = time.perf_counter()
@@ -192,6 +202,22 @@ def load(port: int, path: str, message: bytes, seconds: float, dialect: str) -> 
     return {"requests": answered, "failed": failed, "rps": answered / (now - started)}
 
 
+def pack(bodies: list[bytes]) -> bytes:
+    """Bodies as they are read here."""
+    return b"".join(SIZE.pack(len(body)) + body for body in bodies)
+
+
+def unpack(data: bytes) -> list[bytes]:
+    """The bodies again."""
+    bodies, start = [], 0
+    while start < len(data):
+        end = start + SIZE.size + SIZE.unpack_from(data, start)[0]
+        bodies.append(data[start + SIZE.size : end])
+        start = end
+    return bodies
+
+
 if __name__ == "__main__":
     port, path, seconds, dialect = sys.argv[1:]
-    print(json.dumps(load(int(port), path, sys.stdin.buffer.read(), float(seconds), dialect)))
+    asked = unpack(sys.stdin.buffer.read())
+    print(json.dumps(load(int(port), path, asked, float(seconds), dialect)))

@@ -3,7 +3,8 @@
     python -m benchmarks.calls [--rounds 7] [--prepared]
 
 All servers run at once on one core and get the load in turns; the CPU time of a request is
-compared, see `turns`. One row, typed contents, 16 connections with a call each.
+compared, see `turns`. One row, typed contents, 16 connections with a call each; no two rows that
+follow each other are the same.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 import grpc
 
 from app.protocols.grpc.messages import message
+from benchmarks import call_load
 from benchmarks.load import LOAD_CORE
 from benchmarks.machine import describe
 from benchmarks.running import prefer, running
@@ -30,6 +32,7 @@ from benchmarks.turns import cpu_seconds
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 FIRST_PORT = 19_800
 SECONDS = 2
+ROWS = 64
 WORKLOAD, PEER = "lr", "mlserver"
 # Of a call to our own HTTP path, and of MLServer's call to ours.
 MAX_RATIO, MIN_RATIO = 1.5, 4.0
@@ -45,9 +48,14 @@ class Kind:
     model: str = WORKLOAD
 
 
-def request(model: str) -> bytes:
-    """A row with typed contents, and the one output that HTTP is asked for as well."""
+def rows() -> list[list[float]]:
+    """Rows near each other, with as many digits as data has that is written by people."""
     row = list(first_row(WORKLOAD).values())
+    return [[round(value + step / 100, 2) for value in row] for step in range(ROWS)]
+
+
+def message_of(model: str, row: list[float]) -> bytes:
+    """A row with typed contents."""
     made = message("inference.ModelInferRequest")(model_name=model)
     tensor = made.inputs.add(name="x", datatype="FP64", shape=[1, len(row)])
     tensor.contents.fp64_contents.extend(row)
@@ -58,21 +66,28 @@ def require_answer(kind: Kind) -> None:
     """One call by grpcio: it has an answer. Raises grpc.RpcError."""
     with grpc.insecure_channel(f"127.0.0.1:{kind.port}") as channel:
         call = channel.unary_unary(METHOD)
-        answer = message("inference.ModelInferResponse").FromString(call(request(kind.model)))
+        answer = message("inference.ModelInferResponse").FromString(
+            call(message_of(kind.model, rows()[0]))
+        )
     if not answer.outputs:
         raise RuntimeError(f"{kind.title} answers without outputs")
 
 
 def cost(kind: Kind, pids: list[int], seconds: int) -> tuple[float, float]:
     """CPU seconds of a request, and requests per second."""
-    path, body, dialect = METHOD, request(kind.model), "grpc"
+    path, dialect = METHOD, "grpc"
+    bodies = [message_of(kind.model, row) for row in rows()]
     if kind.port is None:
-        path, body, dialect = kind.server.path, kind.server.body.encode(), "http"
+        path, dialect = kind.server.path, "http"
+        bodies = [json.dumps({"features": row}).encode() for row in rows()]
     port = str(kind.port or kind.server.port)
     argv = ["taskset", "-c", LOAD_CORE, sys.executable, "-m", "benchmarks.call_load"]
     before = cpu_seconds(pids)
     done = subprocess.run(
-        [*argv, port, path, str(seconds), dialect], input=body, stdout=subprocess.PIPE, check=True
+        [*argv, port, path, str(seconds), dialect],
+        input=call_load.pack(bodies),
+        stdout=subprocess.PIPE,
+        check=True,
     )
     answered = json.loads(done.stdout)
     if answered["failed"]:

@@ -41,6 +41,7 @@ def make() -> dict[str, Any]:
         ("Latency breakdown", _latency()),
         ("Workers and saturation", model_rows.workers()),
         ("Inputs and predictions", model_rows.content()),
+        ("Explanations", model_rows.explanations()),
         ("Rollout", model_rows.rollout()),
         ("Canary and verdict", model_rows.canary()),
         description="One model in one environment: service levels and error budgets, requests, "

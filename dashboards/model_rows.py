@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboards.panels import (
+    EXPLANATIONS,
     PODS,
     PREDICTIONS,
     RECORDED,
@@ -107,6 +108,36 @@ def content() -> list[Any]:
             f"sum by (le) (increase(ml_confidence_bucket{{{SERIES}}}[{RATE}]))",
             description="Highest class probability of each row; only for classifiers.",
             width=8,
+        ),
+    ]
+
+
+def explanations() -> list[Any]:
+    """Return the panels of explanations, which count as no predictions elsewhere."""
+
+    def quantile(share: float) -> str:
+        rate = f"rate(ml_request_duration_seconds_bucket{{{EXPLANATIONS}}}[{RATE}])"
+        return f"histogram_quantile({share}, sum by (le) ({rate}))"
+
+    return [
+        time_series_panel(
+            "Explanations by status",
+            "reqps",
+            query(
+                f"sum by (code) (rate(ml_requests_total{{{EXPLANATIONS}}}[{RATE}])) > 0", "{{code}}"
+            ),
+            description="Requests for an explanation; 503: shed, 504: out of time, 501: the bundle "
+            "has no background rows to explain with.",
+            width=12,
+            stacked=True,
+        ),
+        time_series_panel(
+            "Latency of explanations",
+            "s",
+            query(quantile(0.5), "p50"),
+            query(quantile(0.99), "p99"),
+            description="From the complete request to its response; a row costs many predictions.",
+            width=12,
         ),
     ]
 

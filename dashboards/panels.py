@@ -29,6 +29,8 @@ SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 SERIES = 'namespace="$namespace",job=~"($namespace/)?$release"'
 # The same for routes that predict: probes and pages are not part of a service level.
 PREDICTIONS = SERIES + ',route=~".*[/:](predict|predict/batch|invocations|infer|ModelInfer)"'
+# And for those that explain.
+EXPLANATIONS = SERIES + ',route=~".*[/:]explain"'
 # The series that the recording rules write for it (charts/ml-model/files/rules.yaml).
 RECORDED = 'namespace="$namespace",release="$release"'
 # Its pods in the series of kube-state-metrics.

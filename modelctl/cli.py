@@ -18,6 +18,8 @@ COMMANDS = {
     "sign-bundle": "Sign a bundle.",
     "serve": "Serve a bundle on this machine.",
     "predict": "Score a file against a running service.",
+    "load": "Load a service at fixed rates, and measure its answers.",
+    "profile": "Measure what a bundle costs, and what its pod needs.",
     "batch": "Predict files on this machine, part by part.",
     "smoke": "Smoke-test a service with its bundle's sample.",
     "test-image": "Run an image unprivileged and verify it.",

@@ -75,7 +75,7 @@ def try_template(helm: str, chart: Path, release: str, namespace: str, *argument
 
 def parse(text: str) -> list[Manifest]:
     """The objects in a stream of YAML documents."""
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
 
 def template(

@@ -22,8 +22,9 @@ from tests.paths import ROOT
 from tests.runner import changes, scenarios
 from tests.runner.execution import PYTEST, Report, Suite, beside, run
 
-# A file's tests stay together: they share what was started for them.
-PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
+# A file's tests stay together: they share what was started for them. A test that waits for a
+# program leaves its processor to others, so there is one worker more than processors.
+PARALLEL = (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile")
 LINT = Suite("lint", ("make", "--no-print-directory", "lint"))
 UNIT = Suite(
     "unit",

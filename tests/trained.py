@@ -31,6 +31,8 @@ from tests.samples import models
 
 NAMES = models.NAMES
 MADE_AT = 1_700_000_000
+# Instead of an engine: a bundle that explains.
+EXPLAINED = "explained"
 # States of the code whose models are kept.
 KEPT = 5
 
@@ -100,6 +102,13 @@ def slow_bundle() -> Path:
 
 
 @functools.cache
+def explained_bundle(name: str) -> Path:
+    """The bundle of a sample model that explains its predictions."""
+    training(name)
+    return _made(_folder() / "bundles" / f"{name}-explained", name, EXPLAINED)
+
+
+@functools.cache
 def bundle(name: str, engine: str = "auto") -> Path:
     """The bundle of a sample model. Shared by tests: copy it before changing it."""
     training(name)
@@ -122,7 +131,9 @@ def _package(name: str, engine: str, out: Path) -> None:
     if name == "slow":
         request = Request(_slow(), name="slow", version="1.0.0", target="species", explain=True)
     else:
-        request = Request(training(name), config=config(name))
+        is_explained = engine == EXPLAINED
+        request = Request(training(name), config=config(name), explain=is_explained)
+        engine = "auto" if is_explained else engine
     write(plan(read_training_output(request), engine=engine, tolerance=1e-6), out)
 
 

@@ -225,6 +225,8 @@ CATALOG: tuple[Tool, ...] = (
     _ours("sync-windows", "github.com/argoproj/argo-cd/v3", seconds=110),
     # What Argo CD makes of an ApplicationSet's template and the files of a checkout.
     _ours("argocd-render", "github.com/argoproj/argo-cd/v3", seconds=120),
+    # What Argo CD records and renders of several sources while somebody pushes.
+    _ours("argocd-sources", "github.com/argoproj/argo-cd/v3", seconds=150),
     _command(
         "coredns",
         "github.com/coredns/coredns",
@@ -503,7 +505,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("crds-argo-rollouts", "crds-envoy-gateway", "crds-external-secrets"),
         *("crds-gateway-api", "crds-istio"),
         *("crds-keda", "crds-prometheus", "crds-traefik", "crds-vpa"),
-        *("rollout-validator", "istio-validator", "sync-windows", "argocd", "argocd-render"),
+        *("rollout-validator", "istio-validator", "sync-windows"),
+        *("argocd", "argocd-render", "argocd-sources"),
+        # An API server, which refuses what its schemas do not.
+        *("etcd", "kubernetes"),
     ),
 }
 

@@ -56,6 +56,10 @@ class Problems:
         )
 
 
+# Instead of the data of a tensor: there is no telling what it is, and a problem says why.
+UNREAD = object()
+
+
 @dataclass(frozen=True)
 class Tensor:
     """One input as declared by the client; its data is `raw` bytes, else `data` from JSON."""
@@ -71,6 +75,8 @@ class Tensor:
 
         Call it only after checking the shape, which determines how much is read.
         """
+        if self.data is UNREAD:
+            return None
         loc = ("inputs", self.name)
         try:
             if self.raw is None:

@@ -67,6 +67,11 @@ class V2:
         self._outputs = {tensor.name: tensor for tensor in output_tensors(contract.output)}
         self._all = [RequestedOutput(name, is_binary=False) for name in self._outputs]
 
+    @property
+    def outputs(self) -> list[OutputTensor]:
+        """All outputs of the model."""
+        return list(self._outputs.values())
+
     def server(self, server_version: str) -> dict[str, Any]:
         """Name, version and extensions of this server."""
         extensions = ["binary_tensor_data"]

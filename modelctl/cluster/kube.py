@@ -11,6 +11,8 @@ from modelctl.errors import ModelctlError
 
 TIMEOUT_SECONDS = 10
 INSTANCE = "app.kubernetes.io/instance"
+# Of pods beside those that serve: tests, batches.
+COMPONENT = "app.kubernetes.io/component"
 CONTAINER = "model"
 ROLLOUT = "Rollout"
 # Objects of one request: a page of Applications has about 10 MB, and must arrive in time.
@@ -123,6 +125,30 @@ def model_info(namespace: str, model: str) -> dict[str, Any]:
     path = f"/api/v1/namespaces/{namespace}/services/{model}:http/proxy/model/info"
     info: dict[str, Any] = get_json("get", "--raw", path)
     return info
+
+
+def ending_pods(namespace: str, model: str) -> list[str]:
+    """The pods of a release that are told to end and still answer; none if they may not be read.
+
+    Until the rules of all nodes have changed they get requests, and afterwards those of connections
+    that stay open. On a node that is lost no pod counts as ready.
+    """
+    try:
+        found = list_raw(
+            f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"{INSTANCE}={model}"
+        )
+    except UnreachableError:
+        return []
+    return [
+        pod["metadata"]["name"]
+        for pod in found
+        if "deletionTimestamp" in pod["metadata"]
+        and COMPONENT not in pod["metadata"]["labels"]
+        and any(
+            (condition["type"], condition["status"]) == ("Ready", "True")
+            for condition in pod["status"].get("conditions", [])
+        )
+    ]
 
 
 def refusals(namespace: str, models: list[str]) -> dict[str, list[dict[str, str]]]:

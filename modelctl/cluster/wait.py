@@ -13,15 +13,15 @@ from modelctl.errors import ModelctlError, RefusedError
 from modelctl.repository import followed, gitrepo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from modelctl.cluster.live import Live
     from modelctl.cluster.snapshot import Releases, Snapshot
     from modelctl.repository.checkout import Repository
     from modelctl.repository.environments import Environment
     from modelctl.repository.versions import Version
 
-    Missing = list[tuple[Environment, str, Live]]
+    # A release and what it lacks.
+    Missing = list[tuple[Environment, str, Sequence[str]]]
 
 INTERVAL_SECONDS = 2.0
 REFRESH = "argocd.argoproj.io/refresh=normal"
@@ -55,10 +55,11 @@ def wait_until_served(
         for environment, model in waiting:
             version = versions[environment.name, model]
             state = seen.live(environment, model, version)
-            if state.is_current:
+            ending = _ending(environment, model) if state.is_current else []
+            if state.is_current and not ending:
                 served(environment, model, version)
             else:
-                missing.append((environment, model, state))
+                missing.append((environment, model, [*state.missing, *ending]))
         waiting = [(environment, model) for environment, model, _ in missing]
         if not waiting:
             return seen.notes()
@@ -68,6 +69,12 @@ def wait_until_served(
             raise _timeout(seen, missing, seconds)
         time.sleep(INTERVAL_SECONDS)
         seen = _look(repository, waiting)
+
+
+def _ending(environment: Environment, model: str) -> list[str]:
+    """What is left of an earlier rollout although all other pods are those of git."""
+    pods = kube.ending_pods(environment.namespace, model)
+    return [f"earlier pods still answer: {', '.join(pods)}"] if pods else []
 
 
 def _require_version(repository: Repository, environment: Environment, model: str) -> Version:
@@ -113,10 +120,10 @@ def _refresh(seen: Snapshot, names: list[str], done: set[str]) -> set[str]:
 
 def _timeout(seen: Snapshot, missing: Missing, seconds: float) -> ModelctlError:
     lines = []
-    for environment, model, state in missing:
+    for environment, model, lacks in missing:
         key = (environment.namespace, model)
         checks = map(str, seen.checks.get(key, ()))
-        what = "; ".join([*state.missing, *checks, *seen.refusals.get(key, ())])
+        what = "; ".join([*lacks, *checks, *seen.refusals.get(key, ())])
         lines.append(f"{environment.name}-{model}: {what}" if len(missing) > 1 else what)
     more = len(lines) - MAX_SHOWN
     if more > 0:

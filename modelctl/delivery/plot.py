@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelctl.delivery import wording
 from modelctl.errors import ModelctlError
@@ -37,21 +37,26 @@ def require_format(path: Path) -> None:
         )
 
 
+def figure_class() -> Any:
+    """The class of a figure. Raises ModelctlError without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ModelctlError(
+            "a plot needs matplotlib, which is not installed",
+            fix="pip install matplotlib (dependency group `dashboards`), or leave the plot out",
+        ) from error
+    return Figure
+
+
 def write(analysis: Analysis, path: Path) -> None:
     """Draw the findings into a PNG or SVG file.
 
     Raises OSError, and ModelctlError without matplotlib.
     """
     require_format(path)
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ModelctlError(
-            "a plot needs matplotlib, which is not installed",
-            fix="pip install matplotlib (dependency group `dashboards`), or use --html",
-        ) from error
     findings = analysis.findings
-    figure = Figure(figsize=(9, 1.9 + 0.55 * len(findings)), layout="constrained")
+    figure = figure_class()(figsize=(9, 1.9 + 0.55 * len(findings)), layout="constrained")
     axes = figure.subplots()
     axes.axvspan(-1, 1, color="#eef1f4", zorder=0)
     axes.axvline(0, color="#1b2127", linewidth=1)

@@ -41,6 +41,11 @@ class Client:
         for connection in self._open:
             connection.close()
 
+    @property
+    def url(self) -> str:
+        """The base URL, with a scheme and without a slash at its end."""
+        return self._url.geturl().rstrip("/")
+
     def get(self, path: str) -> Any:
         """The JSON document at a path. Raises ModelctlError."""
         return self._request("GET", path, None)

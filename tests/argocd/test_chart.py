@@ -95,6 +95,7 @@ def test_models_may_have_exactly_the_kinds_that_the_chart_can_render(
             ",ingress.enabled=false,httpRoute.enabled=false,grpcRoute.enabled=false",
             "istio.jwt.a.issuer=a,istio.jwt.a.jwksUri=https://a.example/keys,test.enabled=false",
             "rollout.strategy=blueGreen",
+            "batch.a.inputs.a=s3://a,batch.a.out=s3://b,batch.a.egress.a.ports[0].port=443",
             f"variants.b.image.digest=sha256:{'c' * 64},variants.b.model.digest=sha256:{'d' * 64}"
             ",variants.b.model.version=v2,variants.b.share=10,ingress.enabled=false"
             ",istio.virtualService.enabled=false"

@@ -11,8 +11,8 @@ import yaml
 
 from modelctl.rendering import kustomize_base
 from tests import rendering
-from tests.chart.test_releases import conform
 from tests.paths import ROOT
+from tests.schemas import Schemas
 
 KUSTOMIZE = ROOT / "kustomize"
 MODEL = KUSTOMIZE / "model"
@@ -45,9 +45,8 @@ def test_base_bears_no_trace_of_helm() -> None:
 class TestEveryOverlay:
     """What holds for each overlay of the model."""
 
-    def test_fits_the_schemas_of_kubernetes(self, overlay: Path, kubernetes_schemas: Path) -> None:
-        result = conform(rendering.build_overlay(overlay), kubernetes_schemas)
-        assert result.code == 0, result.stdout + result.stderr
+    def test_fits_the_schemas_of_kubernetes(self, overlay: Path, schemas: Schemas) -> None:
+        assert schemas.faults(rendering.build_overlay(overlay)) == []
 
     def test_is_in_one_namespace_of_its_own(self, overlay: Path) -> None:
         built = rendering.build_overlay(overlay)
@@ -100,13 +99,12 @@ class TestEveryOverlay:
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda path: path.name)
 def test_component_builds_with_every_environment(
-    component: Path, tmp_path: Path, kubernetes_schemas: Path
+    component: Path, tmp_path: Path, schemas: Schemas
 ) -> None:
     for environment in rendering.environments():
         without = rendering.build_overlay(rendering.OVERLAYS / environment["name"])
         built = with_component(tmp_path, environment["name"], component.name)
-        result = conform(built, kubernetes_schemas)
-        assert result.code == 0, result.stdout + result.stderr
+        assert schemas.faults(built) == []
         assert len(built) > len(without)
         places = {m["metadata"].get("namespace", m["metadata"]["name"]) for m in built}
         assert places == {environment["namespace"]}

@@ -4,6 +4,9 @@ From the comments of values.yaml by helm-schema, and then every key that has a d
 To null such a key takes its default away (an empty `rollout:` in a value file, `--set istio=null`),
 and a template would read nothing, zero or nil; so the schema names the key. A null stays allowed
 where the comments allow it, and for entries of maps whose keys users choose.
+
+An entry of `batch` has its defaults and comments in a file of its own. Its keys are not required:
+it is laid over its defaults, which nothing can take away.
 """
 
 from __future__ import annotations
@@ -19,20 +22,30 @@ from tests import rendering
 
 SCHEMA = rendering.CHART / "values.schema.json"
 VALUES = rendering.CHART / "values.yaml"
+BATCH = rendering.CHART / "files" / "batch.yaml"
 
 
 def generate() -> str:
     """The text of the schema."""
+    schema = described(VALUES)
+    require(schema, yaml.safe_load(VALUES.read_text(encoding="utf-8")))
+    batch = described(BATCH)
+    entry = {key: batch[key] for key in ("type", "properties", "additionalProperties")}
+    schema["properties"]["batch"]["additionalProperties"] = {"oneOf": [{"type": "null"}, entry]}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def described(values: Path) -> dict[str, Any]:
+    """The schema that the comments of a file of values describe."""
     with TemporaryDirectory() as folder:
         made = Path(folder) / SCHEMA.name
         result = rendering.run(
             rendering.tool("helm-schema"),
-            *("--config", rendering.CHART / ".schema.yaml", "--values", VALUES, "--output", made),
+            *("--config", rendering.CHART / ".schema.yaml", "--values", values, "--output", made),
         )
         assert result.code == 0, result.stderr
-        schema = json.loads(made.read_text(encoding="utf-8"))
-    require(schema, yaml.safe_load(VALUES.read_text(encoding="utf-8")))
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        schema: dict[str, Any] = json.loads(made.read_text(encoding="utf-8"))
+    return schema
 
 
 def require(schema: dict[str, Any], defaults: dict[str, Any]) -> None:

@@ -41,6 +41,15 @@ def checker(manifests: list[rendering.Manifest]) -> Pod:
     return Pod("ml-dev", rendering.only(manifests, "Pod")["metadata"]["labels"])
 
 
+def batch(manifests: list[rendering.Manifest]) -> list[Pod]:
+    """A pod of each batch."""
+    templates = [
+        cronjob["spec"]["jobTemplate"]["spec"]["template"]
+        for cronjob in rendering.of_kind(manifests, "CronJob")
+    ]
+    return [Pod("ml-dev", template["metadata"]["labels"]) for template in templates]
+
+
 GATEWAY = Pod("gateways", {"app": "traefik"})
 PROMETHEUS = Pod("monitoring", {"app": "prometheus"})
 STRANGER = Pod("elsewhere", {"app": "shop"})
@@ -148,6 +157,15 @@ DOWNLOAD = ",".join(
         "kubernetes\\.io/metadata\\.name=storage",
     )
 )
+BATCH = ",".join(
+    (
+        "batch.nightly.inputs.rows=s3://rows",
+        "batch.nightly.out=s3://scored",
+        "batch.nightly.egress.store.ports[0].port=9001",
+        "batch.nightly.egress.store.to[0].namespaceSelector.matchLabels."
+        "kubernetes\\.io/metadata\\.name=storage",
+    )
+)
 
 # What is set, who calls whom, on what, and whether that is allowed.
 FLOWS = {
@@ -181,6 +199,16 @@ FLOWS = {
     "download-calls-another-port-there": ((DOWNLOAD,), "model", STORE, "TCP", 443, False),
     "download-calls-a-stranger": ((DOWNLOAD,), "model", STRANGER, "TCP", 9000, False),
     "download-opens-no-way-in": ((DOWNLOAD,), STRANGER, "model", "TCP", 8080, False),
+    "stranger-calls-batch": ((BATCH,), STRANGER, "batch", "TCP", 8080, False),
+    "neighbour-calls-batch": ((BATCH,), NEIGHBOUR, "batch", "TCP", 8080, False),
+    "prometheus-does-not-scrape-batch": ((BATCH,), PROMETHEUS, "batch", "TCP", 8080, False),
+    "batch-asks-dns": ((BATCH,), "batch", KUBE_DNS, *DNS, True),
+    "batch-reaches-its-store": ((BATCH,), "batch", STORE, "TCP", 9001, True),
+    "batch-calls-another-port-there": ((BATCH,), "batch", STORE, "TCP", 9000, False),
+    "batch-calls-a-stranger": ((BATCH,), "batch", STRANGER, "TCP", 9001, False),
+    "batch-calls-model": ((BATCH,), "batch", "model", "TCP", 8080, False),
+    "batch-downloads-the-bundle": ((BATCH, DOWNLOAD), "batch", STORE, "TCP", 9000, True),
+    "batch-gives-the-model-no-way-out": ((BATCH,), "model", STORE, "TCP", 9001, False),
     "test-pod-downloads-too": ((DOWNLOAD,), "tester", STORE, "TCP", 9000, True),
 }
 
@@ -190,6 +218,8 @@ def test_flow(baseline: list[rendering.Manifest], flow: tuple[Any, ...]) -> None
     settings, source, target, protocol, port, expected = flow
     manifests = release(*settings)
     ours = {"model": released(manifests), "tester": checker(manifests)}
+    for pod in batch(manifests):
+        ours["batch"] = pod
     ends = [end if isinstance(end, Pod) else ours[end] for end in (source, target)]
     policies = baseline + rendering.of_kind(manifests, "NetworkPolicy")
     assert allowed(policies, ends[0], ends[1], protocol, port) is expected

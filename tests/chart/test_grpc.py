@@ -12,8 +12,8 @@ from app.settings import Settings
 from tests import rendering
 from tests.chart.test_flows import Pod, allowed, released
 from tests.chart.test_generated import VERSION
-from tests.chart.test_releases import conform
 from tests.chart.test_variants import Values, deep
+from tests.schemas import Schemas
 
 CALLS: Values = {
     "grpc": {"enabled": True},
@@ -126,11 +126,8 @@ def test_policies_of_a_gateway_hold_for_both_routes(manifests: list[rendering.Ma
         }
 
 
-def test_routes_fit_the_schemas(
-    manifests: list[rendering.Manifest], kubernetes_schemas: Path
-) -> None:
-    result = conform(manifests, kubernetes_schemas)
-    assert result.code == 0, result.stdout + result.stderr
+def test_routes_fit_the_schemas(manifests: list[rendering.Manifest], schemas: Schemas) -> None:
+    assert schemas.faults(manifests) == []
 
 
 def test_a_plugin_splits_every_route_that_has_its_mark(

@@ -28,6 +28,11 @@ ENTRIES: dict[str, Any] = {
     "affinity": {"preferredDuringSchedulingIgnoredDuringExecution": []},
     "autoscaling.behavior": {"stabilizationWindowSeconds": 5},
     "autoscaling.metrics": {"type": "External"},
+    "batch": {
+        "inputs": {"a": "s3://a"},
+        "out": "s3://b",
+        "egress": {"a": {"ports": [{"port": 443}]}},
+    },
     "commonAnnotations": "text",
     "commonLabels": "text",
     "env": "text",

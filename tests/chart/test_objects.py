@@ -60,6 +60,16 @@ OTHER_WAYS: list[dict[str, Any]] = [
         **ONE_WAY,
     },
     {
+        "batch": {
+            "nightly": {
+                "inputs": {"a": "s3://a"},
+                "out": "s3://b",
+                "egress": {"a": {"ports": [{"port": 443}]}},
+                "metrics": {"enabled": True},
+            }
+        },
+    },
+    {
         "istio": {"jwt": {"a": {"issuer": "a", "jwksUri": "https://a.example/keys"}}},
         "test": {"enabled": False},
     },

@@ -6,7 +6,6 @@ import copy
 import itertools
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ import yaml
 
 from tests import rendering
 from tests.chart import goldens
-from tests.chart.test_releases import conform
+from tests.schemas import Schemas
 
 Values = dict[str, Any]
 
@@ -95,11 +94,8 @@ def test_controller_accepts_the_rollout_and_what_it_refers_to(
     assert faults(manifests) == []
 
 
-def test_objects_fit_the_schemas(
-    manifests: list[rendering.Manifest], kubernetes_schemas: Path
-) -> None:
-    result = conform(manifests, kubernetes_schemas)
-    assert result.code == 0, result.stdout + result.stderr
+def test_objects_fit_the_schemas(manifests: list[rendering.Manifest], schemas: Schemas) -> None:
+    assert schemas.faults(manifests) == []
 
 
 def test_one_workload_runs_the_pods_and_every_autoscaler_names_it(

@@ -18,7 +18,7 @@ from modelctl.delivery.assignment import Assignment
 from tests import rendering
 from tests.chart.test_generated import ONE_WAY, VERSION
 from tests.chart.test_objects import everything
-from tests.chart.test_releases import conform
+from tests.schemas import Schemas
 
 Values = dict[str, Any]
 
@@ -83,10 +83,9 @@ def manifests(
 
 
 def test_objects_fit_the_schemas_and_have_names_of_their_own(
-    manifests: list[rendering.Manifest], kubernetes_schemas: Path
+    manifests: list[rendering.Manifest], schemas: Schemas
 ) -> None:
-    result = conform(manifests, kubernetes_schemas)
-    assert result.code == 0, result.stdout + result.stderr
+    assert schemas.faults(manifests) == []
     names = [(each["apiVersion"], each["kind"], each["metadata"]["name"]) for each in manifests]
     assert len(names) == len(set(names))
 

@@ -20,6 +20,7 @@ PAGES = [
     "tutorial/from-new-to-production",
     "how-to/add-an-environment",
     "how-to/batch",
+    "how-to/load-test",
     "how-to/own-joblib",
     "how-to/progressive-delivery",
 ]

@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -146,10 +147,18 @@ class Checkout:
         """Run every step of a page; returns how many there were. Fails at the first difference.
 
         `supply` makes variables that the page has from elsewhere, when a step names them first.
+        What a page starts and ends again, with its process id in a file, ends when the page fails.
         """
+        try:
+            return self._walk(page, cluster=cluster, supply=supply or {})
+        finally:
+            for file in self.root.glob("*.pid"):
+                os.kill(int(file.read_text()), signal.SIGTERM)
+
+    def _walk(self, page: Path, *, cluster: bool, supply: Mapping[str, Callable[[], str]]) -> int:
         found = [step for step in steps(page) if cluster or not step.cluster]
         for step in found:
-            for name, make in (supply or {}).items():
+            for name, make in supply.items():
                 if f"${name}" in step.command and name not in self.environ:
                     self.environ[name] = make()
             started = time.monotonic()

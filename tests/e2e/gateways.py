@@ -122,6 +122,12 @@ class Gateway:
             "GET", f"http://{self.address}{path}", headers={"Host": host}, in_netns=True
         )
 
+    def predict(self, host: str, body: bytes) -> web.Reply:
+        """What it answers to a request for a prediction."""
+        headers = {"Host": host, "Content-Type": "application/json"}
+        url = f"http://{self.address}/predict"
+        return web.request("POST", url, body=body, headers=headers, in_netns=True)
+
     def wait_routed(self, host: str) -> float:
         """Wait until it has learnt of a route; returns seconds."""
 

@@ -173,6 +173,13 @@ class Loop:
         with _asking("prober.py", service["clusterIP"], "80", body, *options) as report:
             yield report
 
+    def call(self, address: str, authority: str, model: str, features: list[float]) -> Any:
+        """What one call of gRPC is answered, as `caller.py --once` says."""
+        words = [address, authority, model, json.dumps(features), "--once"]
+        argv = netns.enter_argv([sys.executable, HERE / "caller.py", *words])
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+        return json.loads(done.stdout)
+
     @contextmanager
     def calling(self, *words: str | Path) -> Iterator[dict[str, Any]]:
         """Call a model by gRPC all the time, as `caller.py` does."""

@@ -160,11 +160,15 @@ def test_a_new_model_version_rolls_without_a_failed_request(
 def wait_for_one_generation(loop: Loop, name: str) -> None:
     """Wait until the pods of the version before have ended too: their drain counts as well."""
     release = loop.release(name)
-    deployment = ("deployment", release.model, f"--namespace={release.namespace}")
+    place = f"--namespace={release.namespace}"
+    selector = f"--selector=app.kubernetes.io/instance={release.model},pod-template-hash"
 
     def probe() -> tuple[bool, Any]:
-        wanted = loop.get(*deployment)["status"].get("replicas", 0)
-        pods = loop.pods()[name]
-        return len(pods) == wanted, pods
+        wanted = loop.get("deployment", release.model, place)["spec"]["replicas"]
+        # Those that are ending as well: they answer on connections that were open before.
+        pods = [pod["metadata"] for pod in loop.get("pods", place, selector)["items"]]
+        generations = {pod["labels"]["pod-template-hash"] for pod in pods}
+        is_one = len(generations) == 1 and len(pods) == wanted
+        return is_one and not any("deletionTimestamp" in pod for pod in pods), pods
 
     eventually("the old pods have ended", probe, 90)

@@ -18,9 +18,11 @@ from modelctl.cluster import transition
 from sandbox import mesh as sandbox_mesh
 from sandbox.components.mesh import NAMESPACE as ISTIO
 from sandbox.environments import read_releases
+from sandbox.layout import MESH_GATEWAY_PORT, NODE_IP
 
 from . import mesh, session
 from .ad_hoc import NAMESPACE, AdHocReleases, applied
+from .calls import require_same
 from .loop import Loop, eventually, measured
 from .mesh import Mesh
 from .progressive import NAMESPACE as PROGRESSIVE
@@ -208,6 +210,23 @@ def test_faults_are_injected_as_asked(gateway: Mesh, ad_hoc: AdHocReleases, body
         assert set(asked) == {200, 418}
         # Six standard deviations of a fair coin.
         assert 58 <= asked.count(418) <= 142, asked.count(418)
+
+
+def test_a_call_of_grpc_gets_what_http_gets(
+    gateway: Mesh, ad_hoc: AdHocReleases, sample: Path, body: bytes
+) -> None:
+    """One VirtualService and one host for both: what has gRPC's content type goes to its port."""
+    host = "calls.example"
+    values = {
+        **mesh.ADMITTED,
+        "grpc": {"enabled": True},
+        "istio": {"virtualService": mesh.routed(host), "destinationRule": {"enabled": True}},
+    }
+    with ad_hoc.installed("calls", values):
+        gateway.wait_routed(host)
+        by_http = gateway.ask(host, "/predict", body)
+        address = f"{NODE_IP}:{MESH_GATEWAY_PORT}"
+        require_same(gateway.loop, address, host, sample, by_http)
 
 
 @pytest.fixture(scope="module")

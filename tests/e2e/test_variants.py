@@ -26,6 +26,7 @@ from tests.modelctl.delivery import experiment_files
 
 from . import session
 from .ad_hoc import AdHoc, AdHocReleases
+from .calls import require_same
 from .gateways import Answers, Gateway, Shadow, Version, built_forest, routed
 from .loop import Loop, eventually, measured
 
@@ -281,3 +282,24 @@ def test_a_shadow_that_dies_or_hangs_costs_no_request(
         # A request that waited for the shadow would have taken as long as it hung.
         assert report["slowest_seconds"] < stopped_seconds / 2, report
         assert report["p99_seconds"] < 1, (well, report)
+
+
+def test_a_call_of_grpc_gets_what_http_gets(
+    gateway: Gateway, ad_hoc: AdHocReleases, sample: Path
+) -> None:
+    """A GRPCRoute with a host of its own, beside the HTTPRoute at the same listener."""
+    host, called = "both.example", "grpc.both.example"
+    parents = {envoy_gateway.GATEWAY: {"namespace": envoy_gateway.GATEWAYS}}
+    values = {
+        **routed(host),
+        "grpc": {"enabled": True},
+        "grpcRoute": {"enabled": True, "parents": parents, "hostnames": [called]},
+    }
+    with ad_hoc.installed("both", values) as release:
+        gateway.wait_routed(host)
+        by_http = gateway.predict(host, sample.read_bytes())
+        address = f"{gateway.address}:{envoy_gateway.PORT}"
+        require_same(gateway.loop, address, called, sample, by_http)
+        (parent,) = release.get("grpcroute")["status"]["parents"]
+        conditions = {item["type"]: item["status"] for item in parent["conditions"]}
+        assert conditions == {"Accepted": "True", "ResolvedRefs": "True"}

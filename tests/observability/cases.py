@@ -138,6 +138,21 @@ def _rollout(steps: int, minutes: int, *courses: tuple[str, int]) -> World:
     return World(steps=steps, minutes=minutes, phase="", more=more)
 
 
+END = HEALTHY.steps * HEALTHY.minutes * 60
+HOUR = 3600
+
+
+def _batch(**series: float) -> dict[str, str]:
+    """Of the batch `nightly`: its CronJob's series, and those of its first (1) and second run."""
+    found: dict[str, str] = {}
+    for name, value in series.items():
+        metric, _, run = name.partition("__")
+        labels = f'job_name="iris-batch-nightly-{run}"' if run else 'cronjob="iris-batch-nightly"'
+        condition = ',condition="true"' if metric == "kube_job_failed" else ""
+        found |= _kube(metric, labels + condition, f"{value}x40")
+    return found
+
+
 SHED = 60 * 0.05
 FEATURE = {**BINS, "0": 0.42, "1": 0.3, "2": 0.26, "above": 0.02}
 CASES: dict[Key, Case] = {
@@ -170,6 +185,14 @@ CASES: dict[Key, Case] = {
         HEALTHY.but(shed=((40, SHED),)),
         HEALTHY.but(shed=((40, 60 * 0.005),)),
         HEALTHY.but(traffic=10, shed=((40, 5),)),
+    ),
+    **_plain(
+        "MlExplanationsFailing",
+        TICKET,
+        # One in ten, and one in forty.
+        HEALTHY.but(unexplained=((40, 60 / 9),)),
+        HEALTHY.but(unexplained=((40, 60 / 39),)),
+        HEALTHY.but(traffic=1, unexplained=((40, 1),)),
     ),
     **_plain(
         "MlWorkerRestarts",
@@ -282,6 +305,44 @@ CASES: dict[Key, Case] = {
         HEALTHY.but(
             more=_kube("kube_poddisruptionbudget_status_pod_disruptions_allowed", BUDGET, "0x40")
             | _kube("kube_poddisruptionbudget_status_expected_pods", BUDGET, "0x40")
+        ),
+    ),
+    **_plain(
+        "MlBatchFailed",
+        TICKET,
+        HEALTHY.but(
+            more=_batch(
+                kube_cronjob_status_last_successful_time=END - 2 * HOUR,
+                kube_job_status_start_time__1=END - HOUR,
+                kube_job_failed__1=1,
+            )
+        ),
+        # Failed, and a later run has succeeded.
+        HEALTHY.but(
+            more=_batch(
+                kube_cronjob_status_last_successful_time=END - 600,
+                kube_job_status_start_time__1=END - HOUR,
+                kube_job_failed__1=1,
+            )
+        ),
+    ),
+    **_plain(
+        "MlBatchLate",
+        TICKET,
+        # A day and the six hours that a run may take.
+        HEALTHY.but(more=_batch(kube_cronjob_status_last_successful_time=END - 31 * HOUR)),
+        HEALTHY.but(more=_batch(kube_cronjob_status_last_successful_time=END - 29 * HOUR)),
+    ),
+    **_plain(
+        "MlBatchSlow",
+        TICKET,
+        HEALTHY.but(more=_batch(kube_job_status_start_time__2=END - 3.1 * HOUR)),
+        # The one that has started long ago has ended.
+        HEALTHY.but(
+            more=_batch(
+                kube_job_status_start_time__1=END - 5 * HOUR,
+                kube_job_status_start_time__2=END - 2.9 * HOUR,
+            )
         ),
     ),
     **_plain(

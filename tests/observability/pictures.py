@@ -39,7 +39,7 @@ DRAWN_FROM = "Dashboard"
 def next_bundle(folder: Path) -> Path:
     """Iris in another version."""
     config = trained.config("iris")
-    request = Request(trained.training("iris"), config=config, version="2.0.0")
+    request = Request(trained.training("iris"), config=config, version="2.0.0", explain=True)
     write(plan(read_training_output(request), engine="auto", tolerance=1e-6), folder / "next")
     return folder / "next"
 
@@ -58,6 +58,8 @@ def ask(client: Client, share: float, dice: random.Random) -> None:
         client.mistake()
     if 0.25 < share < 0.33 and dice.random() < 0.03:
         client.fault()
+    if dice.random() < 0.1:
+        client.explain()
     if dice.random() < 0.002:
         client.too_late()
 
@@ -67,7 +69,7 @@ def live(stack: Stack, seconds: float, folder: Path) -> float:
     dice = random.Random(7)  # noqa: S311 - traffic, not secrets
     clients: dict[str, Client] = {}
     for release, pod in (("iris", "h8x2k"), ("iris", "q5w7m"), ("penguins", "t4n6z")):
-        bundle = trained.bundle(release)
+        bundle = trained.explained_bundle(release)
         environ = {"WORKERS": "2"} if pod == "h8x2k" else {"WORKERS": "1"}
         service = stack.serve(release, bundle, f"{release}-{POD}-{pod}", **environ)
         clients[pod] = Client(service, bundle, seed=len(clients))

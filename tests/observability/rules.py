@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 RELEASE, NAMESPACE = "iris", "ml-dev"
 RUNBOOKS = "https://git.example/runbooks"
+# A batch every night: its alerts are rendered for a release that has one.
+BATCH = {
+    "schedule": "@daily",
+    "inputs": {"a": "s3://a"},
+    "out": "s3://b",
+    "egress": {"a": {"ports": [{"port": 443}]}},
+}
 Group = dict[str, Any]
 
 
@@ -35,6 +43,7 @@ def groups(strategy: str = "rolling") -> tuple[Group, ...]:
         *("--set", "metrics.rules.enabled=true"),
         *("--set", f"metrics.rules.runbookUrl={RUNBOOKS}"),
         *("--set", f"rollout.strategy={strategy}"),
+        *("--set-json", f"batch.nightly={json.dumps(BATCH)}"),
     ]
     manifests = rendering.template("helm4", rendering.CHART, RELEASE, NAMESPACE, *arguments)
     return tuple(rendering.only(manifests, "PrometheusRule")["spec"]["groups"])

@@ -163,7 +163,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
         started = time.time()
         clients = []
         for release, pod in (("iris", "0"), ("iris", "1"), ("diabetes", "0")):
-            bundle = trained.bundle(release)
+            bundle = trained.explained_bundle(release)
             service = stack.serve(release, bundle, f"{release}-7c9d4b5f6-0000{pod}")
             clients.append(Client(service, bundle))
         scraped = "count(ml_worker_starts_total) == 3"
@@ -176,6 +176,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
                 client.predict()
                 client.mistake()
                 client.fault()
+                client.explain()
         ended = moment_with_all(stack, (scraped, *WAITED))
         variables = {
             "namespace": NAMESPACE,

@@ -45,6 +45,11 @@ class Client:
             path = f"/v1/models/{self._name}:predict"
         self.service.client.post(path, json=body)
 
+    def explain(self) -> None:
+        """One request for an explanation."""
+        (row,) = self.rows(1)
+        self.service.client.post("/explain", json={"features": row})
+
     def mistake(self) -> None:
         """One request that a client should not send."""
         post = self.service.client.post

@@ -35,6 +35,8 @@ class World:
     slow: Pieces = ()
     shed: Pieces = ()
     rejected: Pieces = ()
+    # Requests for an explanation that fail; others come as often as predictions.
+    unexplained: Pieces = ()
     traffic: float = 60
     bins: dict[str, float] = field(default_factory=lambda: dict(BINS))
     classes: dict[str, float] = field(default_factory=lambda: dict(CLASSES))
@@ -87,6 +89,7 @@ class World:
         total = _sum(self.steps, good, failed)
         predict = f'{target},route="/predict"'
         health = f'{target},route="/health"'
+        explain = f'{target},route="/v1/models/<model>:explain"'
         share = {name: ((self.steps, self.traffic * part),) for name, part in self.bins.items()}
         rows = {name: ((self.steps, self.traffic * part),) for name, part in self.classes.items()}
         return {
@@ -95,6 +98,10 @@ class World:
             f'ml_requests_total{{{predict},code="500"}}': self.course(failed),
             # Probes are no predictions: their failures cost no budget and their number is none.
             f'ml_requests_total{{{health},code="503"}}': self.course(((self.steps, 500),)),
+            f'ml_requests_total{{{explain},code="200"}}': self.course(every),
+            f'ml_requests_total{{{explain},code="504"}}': self.course(self.unexplained),
+            # Of a model without explanations: no failures, and nothing to compare them with.
+            f'ml_requests_total{{{explain},code="501"}}': self.course(((self.steps, 500),)),
             f"ml_request_duration_seconds_count{{{predict}}}": self.course(total),
             f'ml_request_duration_seconds_bucket{{{predict},le="0.25"}}': self.course(
                 _sum(self.steps, total, slow, sign=-1)
@@ -160,10 +167,34 @@ class World:
             f"kube_poddisruptionbudget_status_expected_pods{{{budget}}}": 2,
             f'argocd_app_info{{{application},sync_status="{sync}",health_status="{health}"}}': 1,
         }
+        values |= self._batch(namespace, f"{name}-batch-nightly", ill=ill)
         restarts = f"kube_pod_container_status_restarts_total{{{container}}}"
         return {name: self.steady(value) for name, value in values.items()} | {
             restarts: self.course(((self.steps, 2.0 * ill),))
         }
+
+    def _batch(self, namespace: str, cronjob: str, *, ill: bool) -> dict[str, float | str]:
+        """What kube-state-metrics tells of a batch: one run that has ended, one that is active."""
+        end = self.steps * self.minutes * 60
+        where = f'namespace="{namespace}"'
+        found: dict[str, float | str] = {
+            f'kube_cronjob_created{{{where},cronjob="{cronjob}"}}': end - 90 * DAY,
+            f'kube_cronjob_status_last_successful_time{{{where},cronjob="{cronjob}"}}': (
+                end - 60 * DAY if ill else end - 600
+            ),
+        }
+        for job, is_active in ((f"{cronjob}-1", False), (f"{cronjob}-2", True)):
+            which = f'{where},job_name="{job}"'
+            owner = f'{which},owner_kind="CronJob",owner_name="{cronjob}"'
+            has_failed = int(ill and not is_active)
+            found |= {
+                f'kube_job_owner{{{owner},owner_is_controller="true"}}': 1,
+                f'kube_job_failed{{{which},condition="true"}}': has_failed,
+                f'kube_job_failed{{{which},condition="false"}}': 1 - has_failed,
+                f"kube_job_status_active{{{which}}}": int(is_active),
+                f"kube_job_status_start_time{{{which}}}": end - (DAY if ill else 300),
+            }
+        return found
 
     def _neighbour(self, namespace: str, name: str) -> dict[str, str]:
         """A release that is as ill as can be."""
@@ -177,6 +208,7 @@ class World:
             slow=((self.steps, 200),),
             shed=((self.steps, 100),),
             rejected=((self.steps, 100),),
+            unexplained=((self.steps, 100),),
             bins={**dict.fromkeys(BINS, 0.0), "above": 1.0},
             classes={"setosa": 1.0, "virginica": 0.0},
             in_flight=64,

@@ -84,10 +84,9 @@ def execute(suite: Suite, *more: str, before: tuple[str, ...] = ()) -> Done:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
+            lines.append(line)
             if suite.live:
                 print(line, end="", flush=True)
-            else:
-                lines.append(line)
     return Done(process.returncode, "".join(lines), time.monotonic() - started)
 
 
@@ -135,11 +134,13 @@ def _passed(report: Report, suite: Suite, done: Done) -> bool:
     report.seconds[suite.name] = done.seconds
     unsteady: list[str] = []
     if done.code:
-        print(done.output, flush=True)
+        if not suite.live:
+            print(done.output, flush=True)
         if done.code == TESTS_FAILED and suite.cache:
             unsteady = _pass_when_rerun(suite)
     else:
-        measured = [line for line in done.output.splitlines() if line.startswith(MEASURED)]
+        lines = [] if suite.live else done.output.splitlines()
+        measured = [line for line in lines if line.startswith(MEASURED)]
         print("\n".join(measured), end="\n" if measured else "", flush=True)
     if done.code and not unsteady:
         command = " ".join(suite.argv)
@@ -161,8 +162,10 @@ def _pass_when_rerun(suite: Suite) -> list[str]:
         return []
     print(f"--- {suite.name}: once more: {', '.join(failed)}", flush=True)
     done = execute(suite, "--last-failed", "--last-failed-no-failures=none")
-    print(done.output, end="", flush=True)
+    if not suite.live:
+        print(done.output, end="", flush=True)
     # One that is not found again makes pytest run everything else, which proves nothing.
-    ran = re.search(r"(\d+) passed", done.output)
-    same = ran is not None and int(ran[1]) == len(failed)
+    # What tests print may say so too; pytest's own line is the last.
+    ran = re.findall(r"(\d+) passed", done.output)[-1:]
+    same = ran == [str(len(failed))]
     return failed if done.code == 0 and same else []

@@ -70,6 +70,11 @@ class Scenario:
 
 SCENARIOS = (
     Scenario(
+        "test_batch_job.py", 200,
+        ("app/batch/*", f"{CHART}_batch*", f"{CHART}batch*", "charts/ml-model/files/batch.yaml"),
+        group=RELEASES,
+    ),
+    Scenario(
         "test_bootstrap.py", 120,
         ("modelctl/cluster/bootstrap.py", "modelctl/cluster/context.py", "argocd/*"),
     ),
@@ -133,7 +138,8 @@ SCENARIOS = (
     Scenario(
         "test_mesh.py", 240,
         (f"{CHART}istio*", f"{CHART}_istio*", f"{CHART}virtualservice*", f"{CHART}destinationrule*",
-         "sandbox/mesh.py", "sandbox/components/mesh.py", "tools/istio/*", "tools/envoy/*"),
+         f"{CHART}_grpc*", "sandbox/mesh.py", "sandbox/components/mesh.py", "tools/istio/*",
+         "tools/envoy/*"),
         ("delivery", "mesh"),
         group=MESH,
     ),
@@ -195,7 +201,8 @@ SCENARIOS = (
     Scenario(
         "test_variants.py", 180,
         (f"{CHART}_variants*", f"{CHART}backendtrafficpolicy*", "modelctl/delivery/assignment.py",
-         "sandbox/gateway.py", "tools/envoy-gateway/*", "tools/envoy/*"),
+         f"{CHART}_grpc*", f"{CHART}grpcroute*", "sandbox/gateway.py", "tools/envoy-gateway/*",
+         "tools/envoy/*"),
         ("gateway",),
         group=MESH,
     ),

@@ -19,6 +19,7 @@ def test_unsteady():
     if not flag.exists():
         flag.touch()
         raise AssertionError("the first time")
+    print("10 passed: as a pipeline says")
 """
 
 
@@ -28,13 +29,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(execution, "ROOT", tmp_path)
     monkeypatch.setattr(execution, "PYTEST", PYTEST)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    # None of ours is needed, and importing them all takes a second for each run.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_good.py").write_text("def test_good():\n    pass\n")
     return tmp_path
 
 
-def suite() -> Suite:
-    return Suite("demo", (*PYTEST, "."))
+def suite(*, live: bool = False) -> Suite:
+    return Suite("demo", (*PYTEST, ".", "--capture=no"), live=live)
 
 
 def failing(*suites: Suite) -> list[str]:
@@ -46,12 +49,13 @@ def failing(*suites: Suite) -> list[str]:
     return report.failed
 
 
+@pytest.mark.parametrize("live", [False, True])
 def test_what_passes_when_run_again_is_named(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    live: bool, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "test_late.py").write_text(UNSTEADY)
     report = Report()
-    assert run(report, suite())
+    assert run(report, suite(live=live))
     assert report.unsteady == ["test_late.py::test_unsteady"]
     output = capsys.readouterr().out
     assert "the first time" in output

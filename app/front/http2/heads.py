@@ -15,10 +15,12 @@ from app.errors import RequestError
 from app.front.head import collect, split_target, verify_expectation, verify_host
 from app.front.memory import MAX_FIELDS, MAX_HEAD_BYTES
 from app.front.refusals import body_too_large, head_too_large, malformed, not_implemented
+from app.protocols.grpc.framing import is_grpc
 
 # RFC 9113's measure of a list of fields adds so many bytes to each.
 FIELD_BYTES = 32
 NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+SPACE = b" \t"
 # No value has these anywhere.
 CONTROLS = re.compile(rb"[\0\r\n]")
 SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*")
@@ -102,14 +104,26 @@ def _split(
     return pseudo, []
 
 
+def _verified(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Fields with names as they must be, and without space around their values.
+
+    RFC 9113, 8.2.1, forbids that. Around metadata of a call it is stripped, as gRPC's specification
+    allows: its clients let it through, and who sends it would learn of it in production.
+    """
+    if is_grpc(_content_type(fields)):
+        fields = [(name, value.strip(SPACE)) for name, value in fields]
+    for name, value in fields:
+        if not NAME.fullmatch(name):
+            raise malformed("expected names of fields in lower case, pseudo-header fields first")
+        if value != value.strip(SPACE):
+            raise malformed("expected no space around the value of a field")
+    return fields
+
+
 def _read_fields(
     head: Head, pseudo: dict[bytes, bytes], regular: list[tuple[bytes, bytes]]
 ) -> None:
-    for name, value in regular:
-        if not NAME.fullmatch(name):
-            raise malformed("expected names of fields in lower case, pseudo-header fields first")
-        if value != value.strip(b" \t"):
-            raise malformed("expected no space around the value of a field")
+    regular = _verified(regular)
     if CONTROLS.search(b" ".join([value for _, value in regular])):
         raise malformed("expected no NUL, CR or LF in the value of a field")
     head.headers = headers = collect(regular)

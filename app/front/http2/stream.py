@@ -10,20 +10,17 @@ from app.front.body import Body
 from app.front.http2.conversation import Conversation
 from app.front.http2.sending import NOTHING
 from app.front.refusals import MALFORMED, malformed, slow_body
-from app.protocols.grpc.framing import CONTENT_TYPE
 from app.request import Request
-from app.responses import Reply
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from app.front.front import Front
     from app.front.http2.heads import Head
+    from app.responses import Reply
 
 # What a request that waits for its body costs besides its head.
 STREAM_BYTES = 1024
-# gRPC's status of a fault in a function of ours.
-INTERNAL = {"grpc-status": "13", "grpc-message": "internal error"}
 
 
 class Owner(Protocol):
@@ -153,15 +150,9 @@ class Stream:
         try:
             for answer in conversation.answers(data):
                 self._owner.converse(self, answer)
-        except RequestError as error:
-            self.refuse(error)
         except Exception as error:
-            context = {"message": "a message was not answered", "exception": error}
-            self._owner.front.loop.call_exception_handler(context)
-            self.is_answered = True
-            self._owner.front.receiving.discard(self)
-            self.release()
-            self._owner.respond(self, Reply(200, b"", CONTENT_TYPE, trailers=INTERNAL))
+            # A fault of ours is counted and logged like that of a route.
+            self.refuse(error)
 
     def release(self) -> None:
         """Release what is held."""

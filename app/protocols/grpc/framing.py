@@ -23,6 +23,13 @@ ACCEPTED = {"grpc-accept-encoding": "identity,gzip,deflate"}
 PREFIX = struct.Struct(">BI")
 
 
+def is_grpc(content_type: str) -> bool:
+    """Whether this content type is that of a call in messages of protobuf."""
+    if content_type == CONTENT_TYPE:
+        return True
+    return content_type.partition(";")[0].strip().lower() in CONTENT_TYPES
+
+
 def frame(message: bytes) -> bytes:
     """A message with its prefix."""
     return PREFIX.pack(0, len(message)) + message
@@ -58,5 +65,7 @@ def unframe(headers: Mapping[str, str], body: bytes, limit: int) -> bytes:
 
 def max_message_bytes(headers: Mapping[str, str], size: int, limit: int) -> int:
     """A bound of the size of the message of a body of `size` bytes, without inflating it."""
-    coding = headers.get(ENCODING, "identity")
+    coding = headers.get(ENCODING)
+    if coding is None:
+        return size
     return inflate.max_decoded_bytes({inflate.HEADER: coding}, size, limit)

@@ -6,24 +6,25 @@ raw outputs.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
-from app.protocols.frames import Problems
+from app.errors import RequestError
+from app.protocols.frames import UNREAD, Problems
+from app.protocols.grpc.forms import RAW, Forms, Matrix, Read
 from app.protocols.grpc.framing import frame
 from app.protocols.grpc.messages import message, parse
 from app.protocols.grpc.status import ok
-from app.protocols.tensors import BYTES, FLOATS, write_raw
+from app.protocols.grpc.writing import Writer
+from app.protocols.tensors import BYTES, FLOATS
 
 if TYPE_CHECKING:
     from app.model.prediction import Prediction
     from app.protocols.call import Call
-    from app.protocols.v2 import V2, RequestedOutput, Write
+    from app.protocols.v2 import V2, RequestedOutput
     from app.responses import Reply
 
-_Request, _Response = (
-    message("inference.ModelInferRequest"),
-    message("inference.ModelInferResponse"),
-)
+_Request = message("inference.ModelInferRequest")
 # The field of InferTensorContents for each datatype; FP16 and BF16 have none.
 CONTENTS = {
     "BOOL": "bool_contents",
@@ -42,23 +43,27 @@ class Inference:
 
     def __init__(self, v2: V2) -> None:
         self._v2 = v2
+        self._writer = Writer(v2.name, v2.version, v2.outputs)
+        self._forms = Forms(_parse_matrix)
 
     def read(self, body: bytes) -> Call:
         """Read a ModelInferRequest. Raises RequestError."""
+        known = self._forms.read(body)
+        if known is not None:
+            call = self._read_matrix(*known)
+            if call is not None:
+                return call
         request = parse(_Request, body)
         self._v2.require_loaded({"model": request.model_name, "version": request.model_version})
         self._v2.verify_counts(len(request.inputs), len(request.outputs))
-        is_raw = len(request.raw_input_contents) > 0
-
-        def write(
-            prediction: Prediction, requested: list[RequestedOutput], request_id: str | None
-        ) -> Reply:
-            return self._write(prediction, requested, request_id or "", is_raw=is_raw)
-
-        call = self._read_matrix(request, write)
-        if call is not None:
-            return call
+        read = _matrix(request)
+        if read is not None:
+            call = self._read_matrix(*read)
+            if call is not None:
+                self._forms.learn(body, *read)
+                return call
         problems = Problems()
+        is_raw = len(request.raw_input_contents) > 0
         inputs = _raw(request, problems) if is_raw else _typed(request, problems)
         document: dict[str, Any] = {"id": request.id, "inputs": inputs}
         if request.parameters:
@@ -68,47 +73,72 @@ class Inference:
                 {"name": each.name, "parameters": _parameters(each)} for each in request.outputs
             ]
         tail = b"".join(request.raw_input_contents)
+        write = self._write_raw if is_raw else self._write_typed
         return self._v2.read_document(document, tail, problems, write)
 
-    def _read_matrix(self, request: Any, write: Write) -> Call | None:
-        """Read what most clients send: valid numbers in one typed tensor, and nothing besides."""
-        if len(request.inputs) != 1 or request.outputs or request.raw_input_contents:
-            return None
-        (tensor,) = request.inputs
-        fields = tensor.contents.ListFields()
-        if request.parameters or tensor.parameters or len(fields) != 1:
-            return None
-        ((field, values),) = fields
-        if field.name != CONTENTS.get(tensor.datatype):
-            return None
-        values = _numbers(tensor.datatype, list(values))
+    def _read_matrix(self, matrix: Matrix, request_id: str, values: list[Any]) -> Call | None:
+        """Read what most clients send: valid numbers in one tensor, and nothing besides."""
         return self._v2.read_matrix(
-            tensor.name, tensor.datatype, tensor.shape, values, write, request.id
+            matrix.name,
+            matrix.datatype,
+            matrix.shape,
+            _numbers(matrix.datatype, values),
+            self._write_raw if matrix.is_raw else self._write_typed,
+            request_id,
         )
 
-    def _write(
-        self,
-        prediction: Prediction,
-        requested: list[RequestedOutput],
-        request_id: str,
-        *,
-        is_raw: bool,
+    def _write_typed(
+        self, prediction: Prediction, requested: list[RequestedOutput], request_id: str | None
     ) -> Reply:
-        v2 = self._v2
-        response = _Response(model_name=v2.name, model_version=v2.version, id=request_id)
-        for tensor, values in v2.values(prediction, requested):
-            output = response.outputs.add(
-                name=tensor.name,
-                datatype=tensor.datatype,
-                shape=(len(prediction.values), *tensor.shape),
-            )
-            if is_raw:
-                response.raw_output_contents.append(write_raw(tensor.datatype, values))
-            elif tensor.datatype == BYTES:
-                output.contents.bytes_contents.extend([str(value).encode() for value in values])
-            else:
-                getattr(output.contents, CONTENTS[tensor.datatype]).extend(values)
-        return ok(frame(response.SerializeToString()))
+        found = self._v2.values(prediction, requested)
+        rows = len(prediction.values)
+        return ok(frame(self._writer.write(rows, request_id or "", found, is_raw=False)))
+
+    def _write_raw(
+        self, prediction: Prediction, requested: list[RequestedOutput], request_id: str | None
+    ) -> Reply:
+        found = self._v2.values(prediction, requested)
+        rows = len(prediction.values)
+        return ok(frame(self._writer.write(rows, request_id or "", found, is_raw=True)))
+
+
+def _parse_matrix(body: bytes) -> Read | None:
+    try:
+        return _matrix(parse(_Request, body))
+    except RequestError:
+        return None
+
+
+def _matrix(request: Any) -> Read | None:
+    """A message that has an id, numbers in one tensor, and nothing besides."""
+    if len(request.inputs) != 1 or request.outputs or request.parameters:
+        return None
+    (tensor,) = request.inputs
+    datatype, raw = tensor.datatype, request.raw_input_contents
+    if tensor.parameters:
+        return None
+    if raw:
+        code = RAW.get(datatype)
+        if len(raw) != 1 or tensor.HasField("contents") or code is None:
+            return None
+        try:
+            values = [value for (value,) in struct.iter_unpack(f"<{code}", raw[0])]
+        except struct.error:
+            return None
+    else:
+        fields = tensor.contents.ListFields()
+        if len(fields) != 1 or fields[0][0].name != CONTENTS.get(datatype):
+            return None
+        values = list(fields[0][1])
+    matrix = Matrix(
+        request.model_name,
+        request.model_version,
+        tensor.name,
+        datatype,
+        tuple(tensor.shape),
+        is_raw=len(raw) > 0,
+    )
+    return matrix, request.id, values
 
 
 def _raw(request: Any, problems: Problems) -> list[dict[str, Any]]:
@@ -146,17 +176,22 @@ def _described(tensor: Any) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
 
 
-def _data(tensor: Any, problems: Problems) -> list[Any]:
-    """The typed contents of a tensor; an unknown datatype is refused later, by its name."""
+def _data(tensor: Any, problems: Problems) -> Any:
+    """The typed contents of a tensor, or UNREAD after adding what is wrong with them.
+
+    An unknown datatype is refused later, by its name.
+    """
     expected = CONTENTS.get(tensor.datatype)
     found = [field.name for field, _ in tensor.contents.ListFields()]
     loc = ("inputs", tensor.name[:100], "contents")
     if tensor.datatype in FLOATS and expected is None:
         problems.add(loc, f"expected {tensor.datatype} in raw_input_contents")
-    elif expected is not None and found and found != [expected]:
+        return UNREAD
+    if expected is not None and found and found != [expected]:
         text = f"expected {expected} for {tensor.datatype}, found {', '.join(found)}"
         problems.add(loc, text)
-    elif expected is not None:
+        return UNREAD
+    if expected is not None:
         values = list(getattr(tensor.contents, expected))
         if expected == "bytes_contents":
             return _texts(values, loc, problems)
@@ -171,14 +206,14 @@ def _numbers(datatype: str, values: list[Any]) -> list[Any]:
     return values
 
 
-def _texts(values: list[bytes], loc: tuple[str, ...], problems: Problems) -> list[str]:
+def _texts(values: list[bytes], loc: tuple[str, ...], problems: Problems) -> Any:
     texts = []
     for index, value in enumerate(values):
         try:
             texts.append(value.decode())
         except UnicodeDecodeError:
             problems.add((*loc, index), "expected valid UTF-8")
-            break
+            return UNREAD
     return texts
 
 

@@ -31,6 +31,8 @@ CODES = {
     503: UNAVAILABLE,
     504: DEADLINE_EXCEEDED,
 }
+# The trailers of a call that succeeded.
+SUCCEEDED = {"grpc-status": "0"}
 # Of the service, in ErrorInfo.
 DOMAIN = "ml-model"
 # Clients refuse trailers of more than 8 KiB; base64 takes a third, and proxies add their own.
@@ -49,7 +51,7 @@ _RequestInfo = message("google.rpc.RequestInfo")
 
 def ok(framed: bytes) -> Reply:
     """The reply with a framed message, or with none."""
-    return Reply(200, framed, CONTENT_TYPE, trailers={"grpc-status": "0"})
+    return Reply(200, framed, CONTENT_TYPE, trailers=SUCCEEDED)
 
 
 def failed(error: RequestError, request_id: str) -> Reply:

@@ -80,13 +80,18 @@ Its security context can be stricter than the chart's, never weaker.
 - {{ toYaml $container | indent 2 | trim }}
 {{- end -}}
 
-{{/* Init containers: the download or the check of the signature, then those of users, then native sidecars. */}}
-{{- define "ml-model.initContainers" -}}
+{{/* Init container of a bundle outside the image: the download, or the check of the signature. */}}
+{{- define "ml-model.bundleContainers" -}}
 {{- if .Values.model.download.url }}
 {{ include "ml-model.downloadContainer" . }}
 {{- else if include "ml-model.signatureChecked" . }}
 {{ include "ml-model.signatureContainer" . }}
 {{- end }}
+{{- end -}}
+
+{{/* Init containers: that of the bundle, then those of users, then native sidecars. */}}
+{{- define "ml-model.initContainers" -}}
+{{- include "ml-model.bundleContainers" . }}
 {{- range $name, $container := include "ml-model.compact" .Values.initContainers | fromYaml }}
 {{ include "ml-model.container" (dict "name" $name "container" $container "native" false) }}
 {{- end }}

@@ -11,6 +11,7 @@
       "namespace" $namespace
       "series" $series
       "predictions" (printf "%s,route=~\".*[/:](predict|predict/batch|invocations|infer|ModelInfer)\"" $series)
+      "explanations" (printf "%s,route=~\".*[/:]explain\"" $series)
       "own" (printf "namespace=%q,release=%q" $namespace $name)
       "pods" (printf "namespace=%q,pod=~\"%s-[a-z0-9]+-[a-z0-9]{5}\"" $namespace $name)
       "application" (tpl $rules.application .)
@@ -75,9 +76,9 @@
 {{- $words := include "ml-model.ruleWords" . | fromJson -}}
 {{- $true := include "ml-model.ruleConditions" . | fromJson -}}
 {{- $disabled := include "ml-model.compact" .Values.metrics.rules.disabled | fromYaml -}}
-{{- $lists := dict -}}
+{{- $lists := include "ml-model.batch.lists" . | fromJson -}}
 {{- if $true.verdict -}}
-{{- $lists = include "ml-model.verdict.lists" . | fromJson -}}
+{{- $lists = merge $lists (include "ml-model.verdict.lists" . | fromJson) -}}
 {{- end -}}
 {{- $once := list (dict) -}}
 {{- $groups := list -}}

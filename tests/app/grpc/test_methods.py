@@ -11,8 +11,11 @@ from grpc_reflection.v1alpha import reflection_pb2
 from tritonclient.grpc import service_pb2
 
 from app import __version__
+from app.admission import Deadline
 from app.errors import RequestError
 from app.protocols.grpc import messages, reflection
+from app.request import Request
+from app.routes import call_route, run_work
 from app.service import Service
 from app.urls import GRPC_URLS
 from tests import trained
@@ -101,6 +104,17 @@ def test_an_unknown_method_is_unimplemented(iris: Service) -> None:
 def test_what_is_no_message(iris: Service, path: str) -> None:
     for body in (core.framed(b"\xff\xff\xff"), b"", core.framed(b"") * 2):
         assert core.code(core.call(iris, path, body)) == 3
+
+
+def test_a_fault_in_a_conversation_is_one_of_its_method(iris: Service) -> None:
+    path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    fields = {"content-type": "application/grpc"}
+    request = Request("POST", path, 8080, fields, b"", Deadline(1000), version="2")
+    request.refused = ValueError("a fault of ours")
+    route = call_route(iris, request)
+    outcome, reply = run_work(iris, route, request)
+    assert core.code(reply) == 13
+    assert (outcome.route, outcome.status, outcome.failure) == (path, 500, request.refused)
 
 
 # -- reflection

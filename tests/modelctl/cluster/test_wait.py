@@ -87,6 +87,36 @@ def test_it_ends_when_the_last_thing_comes_true(
     assert "serves 1.0.0" in run(*WORDS)
 
 
+def pod(name: str, *, ready: str = "True", **metadata: Any) -> dict[str, Any]:
+    """A pod of iris in dev."""
+    labels = {"app.kubernetes.io/instance": "iris"} | metadata.pop("labels", {})
+    metadata = {"name": name, "namespace": "ml-dev", "labels": labels, **metadata}
+    return {
+        "metadata": metadata,
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+ENDING = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+
+
+def test_pods_that_end_may_still_answer(
+    released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [kubectl.application(image=IMAGE)]
+    asked = kubectl.install(tmp_path / "bin", monkeypatch, items, digest=DIGEST_B)
+    kubectl.answer(asked.parent, "pods", {"items": [pod("new"), pod("old", **ENDING)]})
+    with pytest.raises(ModelctlError, match=r"earlier pods still answer: old\n"):
+        run(*WORDS, "--seconds", "0.05")
+    others = [
+        pod("on-a-lost-node", ready="False", **ENDING),
+        pod("smoke", labels={"app.kubernetes.io/component": "test"}, **ENDING),
+        pod("new"),
+    ]
+    kubectl.answer(asked.parent, "pods", {"items": others})
+    assert "serves 1.0.0" in run(*WORDS, "--seconds", "0.05")
+
+
 def test_without_a_cluster_or_a_release_nobody_waits(released: Path) -> None:
     with pytest.raises(ModelctlError, match="no cluster reachable: "):
         run(*WORDS)

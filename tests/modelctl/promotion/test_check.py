@@ -21,6 +21,22 @@ def test_check_finds_nothing_in_a_good_repository(released: Path) -> None:
     assert problems(released) == []
 
 
+def test_a_batch_belongs_into_the_settings_and_needs_no_digest(released: Path) -> None:
+    """By the chart's own markers."""
+    values = "charts/ml-model/values.yaml"
+    (released / values).write_text((ROOT / values).read_text(encoding="utf-8"), encoding="utf-8")
+    content = "batch:\n  nightly:\n    pods: 8\n    image: {repository: example/batch, tag: '1'}\n"
+    settings = released / "environments" / "dev" / "iris" / "settings.yaml"
+    settings.write_text(content, encoding="utf-8")
+    assert problems(released) == []
+    settings.with_name("capacity.yaml").write_text(content, encoding="utf-8")
+    assert [text.partition(": ")[2] for text in problems(released)] == [
+        "batch.nightly.pods: belongs in settings.yaml, not in capacity.yaml",
+        "batch.nightly.image.repository: belongs in settings.yaml, not in capacity.yaml",
+        "batch.nightly.image.tag: belongs in settings.yaml, not in capacity.yaml",
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [

@@ -166,6 +166,30 @@ def test_what_http1_answers_http2_answers_alike(
         assert without[0] == without[1]
 
 
+@pytest.mark.parametrize("kind", ["application/grpc-web", "application/grpc+json", ""])
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_a_method_of_grpc_that_is_asked_otherwise_says_how(
+    service: LiveService, client: Client, version: str, kind: str
+) -> None:
+    path, headers = (
+        "/inference.GRPCInferenceService/ModelInfer",
+        {"content-type": kind} if kind else {},
+    )
+    pattern = r'ml_requests_total\{[^}]*code="415"[^}]*route="unmatched"[^}]*\}'
+    before = service.metric(pattern)
+    if version == "2":
+        status, _, body = client.answer(client.ask("POST", path, b"a", *headers.items()))
+    else:
+        response = service.client.post(path, content=b"a", headers=headers)
+        status, body = response.status_code, response.content
+    assert status == 415
+    said = kind or "no content type"
+    expected = f"expected application/grpc over HTTP/2, found {said} over HTTP/{version}"
+    assert json.loads(body)["detail"] == expected
+    assert service.metric(pattern) == before + 1
+    assert service.client.get(path).headers["allow"] == "OPTIONS, POST"
+
+
 def test_a_prediction_is_counted_and_logged(service: LiveService, client: Client) -> None:
     pattern = r'ml_requests_total\{[^}]*route="/predict"[^}]*\}'
     before = service.metric(pattern)
