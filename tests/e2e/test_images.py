@@ -26,7 +26,7 @@ VARIANTS = {
     "runtime-serve": ("runtime", "serve", 150),
     "runtime-serve-sklearn": ("runtime", "serve-sklearn", 350),
     "runtime-serve-boosters": ("runtime", "serve-boosters", 720),
-    "runtime-batch": ("runtime", "batch", 420),
+    "runtime-batch": ("runtime", "batch", 360),
     "fetch-fetch": ("fetch", "fetch", 50),
     "trainer-train": ("trainer", "train", 950),
 }
