@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.batch import parts
-from app.batch.errors import BatchError, BatchRefusedError
+from app.batch.errors import BatchError, BatchRefusedError, StoreError
 from app.errors import AppError, RefusedError
 from app.model.bundle import canonical
 
@@ -28,19 +28,31 @@ class Failure:
     is_transient: bool = False
 
 
-def attempt(
-    runner: ShardRunner, out: Folder, part: int, on_rows: Callable[[int], None]
-) -> Facts | Failure:
-    """Write a part unless this run has it. Raises BatchRefusedError: then no part is written."""
-    try:
-        facts = runner.run(part, on_rows)
-        out.remove(parts.failure_name(part))
-    except BatchRefusedError:
-        raise
-    except (AppError, OSError) as error:
-        is_transient = isinstance(error, OSError) or getattr(error, "is_transient", False)
-        return note(out, Failure(part, fields_of(error), is_transient))
-    return facts
+class Attempts:
+    """Tries parts of one run; a part that is written is no failure of before any more."""
+
+    def __init__(self, runner: ShardRunner, out: Folder) -> None:
+        """Raises StoreError."""
+        self._runner, self._out = runner, out
+        # Who never failed needs no right to delete.
+        self._failed = out.names(parts.FAILED)
+
+    def write(self, part: int, on_rows: Callable[[int], None]) -> Facts | Failure:
+        """Write a part unless this run has it. Raises BatchRefusedError: then none is written."""
+        name = parts.failure_name(part)
+        try:
+            facts = self._runner.run(part, on_rows)
+        except BatchRefusedError:
+            raise
+        except (AppError, OSError) as error:
+            self._failed.add(name)
+            is_transient = isinstance(error, OSError) or getattr(error, "is_transient", False)
+            return note(self._out, Failure(part, fields_of(error), is_transient))
+        if name in self._failed:
+            with suppress(StoreError, OSError):
+                self._out.remove(name)
+            self._failed.discard(name)
+        return facts
 
 
 def note(out: Folder, failure: Failure) -> Failure:

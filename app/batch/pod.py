@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from app.batch import planning, results
-from app.batch.attempts import Failure, attempt
+from app.batch.attempts import Attempts, Failure
 from app.batch.errors import BatchRefusedError, StoreUnavailableError
 from app.batch.folders import LocalFolder
 from app.batch.inputs import open_inputs
@@ -146,7 +146,7 @@ class Pod:
 
     def _write(self, plan: Plan, model: Model, mine: range) -> list[Failure]:
         inputs = open_inputs(plan, self._out)
-        runner = ShardRunner(plan, self._out, inputs, model)
+        attempts = Attempts(ShardRunner(plan, self._out, inputs, model), self._out)
         if isinstance(self._out, LocalFolder):
             for index in mine:
                 self._out.remove_left(f"part-{index:05d}.*")
@@ -155,7 +155,7 @@ class Pod:
         lost = 0
         for index in mine:
             started = time.monotonic()
-            done = attempt(runner, self._out, index, self._count)
+            done = attempts.write(index, self._count)
             if isinstance(done, Failure):
                 failures.append(done)
                 self._progress.failed += 1

@@ -63,7 +63,8 @@ def run(
         found = results.read_parts(plan, out)
         kept = {plan.shards[index].file for index, facts in enumerate(found) if facts is not None}
         _require_inputs(plan, out, kept)
-        out.remove(results.SUCCESS)
+        if results.SUCCESS in out.names():
+            out.remove(results.SUCCESS)
         missing = [index for index, facts in enumerate(found) if facts is None]
         processes = min(request.processes, max(1, len(missing)))
         pool = Pool(out, request.bundle, processes, on_rows, on_part)

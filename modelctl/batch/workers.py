@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from typing import TYPE_CHECKING, Any
 
-from app.batch.attempts import Failure, attempt, fields_of, note
+from app.batch.attempts import Attempts, Failure, fields_of, note
 from app.batch.errors import BatchError, BatchRefusedError
 from app.batch.plan import load as load_plan
 from app.errors import RefusedError as RefusedByApp
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from app.batch import parts
     from app.batch.folders import Folder
-    from app.batch.shard import ShardRunner
 
 # Deaths of the process that one shard may cause: by then it is the shard.
 MAX_DEATHS = 3
@@ -171,18 +170,18 @@ def _work(pipe: Connection, where: str, bundle: Path) -> None:
             out = open_folder(where)
             plan = load_plan(out)
             model = load(bundle, plan.bundle.digest)
-            runner = ShardRunner(plan, out, open_inputs(plan, out), model)
+            attempts = Attempts(ShardRunner(plan, out, open_inputs(plan, out), model), out)
         except (BatchError, RefusedByApp) as error:
             pipe.recv()
             pipe.send(("refused", fields_of(error)))
             return
         while True:
-            _work_on(pipe, runner, out, pipe.recv())
+            _work_on(pipe, attempts, pipe.recv())
 
 
-def _work_on(pipe: Connection, runner: ShardRunner, out: Folder, part: int) -> None:
+def _work_on(pipe: Connection, attempts: Attempts, part: int) -> None:
     try:
-        done = attempt(runner, out, part, lambda rows: pipe.send(("rows", rows)))
+        done = attempts.write(part, lambda rows: pipe.send(("rows", rows)))
     except BatchRefusedError as error:
         pipe.send(("refused", fields_of(error)))
         return

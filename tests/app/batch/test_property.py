@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.batch import planning, results
-from app.batch.attempts import Failure, attempt
+from app.batch.attempts import Attempts, Failure
 from app.batch.folders import LocalFolder
 from app.batch.inputs import open_inputs
 from app.batch.model import Model, load
@@ -89,9 +89,9 @@ def test_rows_in_are_rows_out_and_rejected(
         )
         plan = planning.make(request, out)
         planning.write(plan, out)
-        runner = ShardRunner(plan, out, open_inputs(plan, out), model())
+        attempts = Attempts(ShardRunner(plan, out, open_inputs(plan, out), model()), out)
         for index in range(len(plan.shards)):
-            assert not isinstance(attempt(runner, out, index, lambda _: None), Failure)
+            assert not isinstance(attempts.write(index, lambda _: None), Failure)
         totals = results.finish(plan, out, max_rejected=1)
         predicted = read(out.path / "part-*.parquet")
         rejected = read(out.path / "rejected/*.parquet")
