@@ -4,12 +4,20 @@ The last line of a run that did not succeed says why, and the exit code what to 
 3 do not. Kubernetes' podFailurePolicy knows the difference by it.
 """
 
+# ruff: noqa: E402
+
 from __future__ import annotations
 
-import logging.config
 import os
 import signal
 import sys
+
+EXIT_TERMINATED = 128 + signal.SIGTERM
+# The first process of a container is not ended by a signal that nobody handles, and the imports
+# below take a second.
+signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_TERMINATED))
+
+import logging.config
 import threading
 
 from app.batch import inputs, metrics, planning
@@ -25,7 +33,6 @@ from app.settings import Settings
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 3
-EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
 def run(given: Arguments, settings: Settings, out: Folder) -> int:

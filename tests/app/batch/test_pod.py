@@ -198,6 +198,25 @@ def test_sigterm_ends_at_once_and_leaves_nothing_half_written(tmp_path: Path) ->
     assert not (out / "_SUCCESS.json").exists()
 
 
+def test_sigterm_is_heard_before_the_libraries_are_there(tmp_path: Path) -> None:
+    """As the first process of a container: what nobody handles then is lost."""
+    process = start(*asked(tmp_path))
+    proc = Path(f"/proc/{process.pid}")
+    deadline = time.monotonic() + 60
+    while (
+        not int(proc.joinpath("status").read_text().partition("SigCgt:")[2].split()[0], 16)
+        >> (signal.SIGTERM - 1)
+        & 1
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    libraries = proc.joinpath("maps").read_text()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "pyarrow" not in libraries
+
+
 def test_metrics_are_there_while_it_runs(tmp_path: Path) -> None:
     port = free_port()
     words = asked(tmp_path, 30_000)
