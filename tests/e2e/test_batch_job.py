@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS, ROWS, PODS = 20, 250_000, 4
-# At least so many pods are killed, and no more: the run has to end. On a busy machine a new pod takes
-# most of the time that the parts do.
+# At least so many pods are killed, and no more: the run has to end. On a busy machine a new pod
+# takes most of the time that the parts do.
 KILLS = (3, 16)
 USER = 10001
 DATA = "batch-data"
