@@ -84,7 +84,7 @@ class Pod:
         self._progress.about = {
             "run": plan.run,
             "model": plan.bundle.name,
-            "version": plan.bundle.version,
+            "model_version": plan.bundle.version,
         }
         LOGGER.info(
             "batch_started",

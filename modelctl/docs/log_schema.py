@@ -1,4 +1,4 @@
-"""The log events of the service and the download, as a JSON Schema and a page of the docs.
+"""The log events of the service, the download and batches, as a JSON Schema and a page of the docs.
 
 The service does not use it at runtime; tests validate every written line against it.
 """
@@ -34,7 +34,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "enum": ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         "description": "Severity.",
     },
-    "logger": _text("`app` or `fetch`; otherwise the name of a library."),
+    "logger": _text("`app`, `fetch` or `batch`; otherwise the name of a library."),
     "pid": _number("Process that wrote the line: a worker or the master.", minimum=1),
     "event": _text("Name of the event; for a library's line, its message."),
     "exc_info": _text("Stack trace; never sent to a client."),
@@ -58,7 +58,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "`ok`, or the last part of the problem's `type`.",
         "^[a-z][a-z-]*$",
     ),
-    "rows": _number("Number of predicted rows."),
+    "rows": _number("Number of predicted rows; of a batch, of the part or of the whole input."),
     "duration_ms": _number("From the complete request to its response.", whole=False),
     "input_sha256": _text(
         "SHA-256 of the request body, which is never logged; empty if it was not read.",
@@ -80,8 +80,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     "fix": _text("How to fix it."),
     "url": _text("URL of the bundle, without credentials."),
     "public_key": _text("File of the public key that verified the signature."),
-    "file": _text("Path in the bundle."),
-    "files": _number("Number of files in the bundle."),
+    "file": _text("Path in the bundle; of a part, in the input."),
+    "files": _number("Number of files in the bundle, or in the input of a batch."),
     "bytes": _number("Size of the file or bundle in bytes; for `fetch_progress`, bytes so far."),
     "total_bytes": _number("Size of the bundle in bytes."),
     "fetched_bytes": _number("Bytes downloaded by this run."),
@@ -89,6 +89,19 @@ FIELDS: dict[str, dict[str, Any]] = {
     "reason": _text("Reason."),
     "error": _text("Error of the failed attempt."),
     "pause_seconds": _number("Seconds until the next attempt.", whole=False),
+    "run": _text("Id of the batch run: the SHA-256 of its plan.", "^[0-9a-f]{64}$"),
+    "plan": _text("Where the plan is looked for."),
+    "limit_seconds": _number("Seconds after which the pod gives up.", whole=False),
+    "index": _number("Index of the pod in its Job."),
+    "pods": _number("Number of pods of the run.", minimum=1),
+    "part": _number("Number of the part."),
+    "parts": _number("Number of parts: of this pod, or in `plan_...` of the run."),
+    "parts_of_run": _number("Number of parts of all pods."),
+    "parts_missing": _number("Number of parts that other pods have still to write."),
+    "parts_failed": _number("Number of parts that this pod could not write."),
+    "done": _number("Number of parts that this pod has so far."),
+    "predicted": _number("Number of rows with a prediction."),
+    "rejected": _number("Number of rows that the service would refuse."),
 }
 COMMON = ("timestamp", "level", "logger", "pid", "event")
 REQUEST = (
@@ -97,6 +110,9 @@ REQUEST = (
 )  # fmt: skip
 TRACE = ("trace_id", "span_id")
 REFUSAL = ("what", "expected", "found", "fix")
+PLAN = ("run", "files", "rows", "parts", "seconds")
+PART = ("run", "part", "file", "rows", "predicted", "rejected", "seconds", "done", "parts")
+TOTALS = ("run", "rows", "predicted", "rejected")
 
 
 @dataclass(frozen=True)
@@ -221,6 +237,44 @@ EVENTS = (
             ),
         )
     ),
+    *(
+        Event(name, level, meaning, fields, optional, loggers=("batch",))
+        for name, level, meaning, fields, optional in (
+            (
+                "batch_started",
+                "INFO",
+                "A pod knows the plan and its parts.",
+                (
+                    *("run", "model", "model_version", "model_digest"),
+                    *("index", "pods", "parts", "parts_of_run"),
+                ),
+                (),
+            ),
+            ("plan_written", "INFO", "The first pod has planned.", PLAN, ()),
+            ("plan_found", "INFO", "It has planned what was planned already.", PLAN, ()),
+            ("plan_awaited", "INFO", "A pod waits for the plan.", ("plan", "limit_seconds"), ()),
+            ("part_written", "INFO", "A part is complete.", PART, ()),
+            ("part_kept", "INFO", "A part was there already.", PART, ()),
+            ("part_failed", "ERROR", "A part could not be written.", ("run", "part", *REFUSAL), ()),
+            (
+                "parts_of_others_missing",
+                "INFO",
+                "The pod has its parts; another one will finish the run.",
+                ("run", "parts_missing"),
+                (),
+            ),
+            ("run_completed", "INFO", "All parts are there, `_SUCCESS.json` too.", TOTALS, ()),
+            ("run_was_complete", "INFO", "There was nothing left to do.", TOTALS, ()),
+            (
+                "batch_failed",
+                "ERROR",
+                "Another try may help; exit code 1 follows, or 3 if every part fails for good.",
+                (),
+                ("parts_failed", *REFUSAL, "exc_info"),
+            ),
+            ("batch_refused", "ERROR", "Another try would not help; exit code 3.", REFUSAL, ()),
+        )
+    ),
 )
 
 
@@ -230,7 +284,7 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:ml-model:log-line",
-        "title": "One log line of the service or of the download",
+        "title": "One log line of the service, of the download or of a batch",
         "type": "object",
         "required": list(COMMON),
         "properties": {"logger": {"type": "string"}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,11 @@ import orjson
 import pandas as pd
 import pytest
 
+from modelctl.docs.log_schema import EVENTS
 from tests import trained
 from tests.modelctl.batch.test_run import FEATURES, modelctl, rows, write
 from tests.observability import loglines
+from tests.paths import ROOT
 from tests.ports import free_port
 
 
@@ -46,6 +49,14 @@ def heard(process: subprocess.Popen[str], code: int = 0) -> list[dict[str, Any]]
 def run(*words: object, code: int = 0, **environ: str) -> list[dict[str, Any]]:
     """Its lines, run to its end."""
     return heard(start(*words, **environ), code)
+
+
+def test_every_event_of_a_pod_is_declared() -> None:
+    source = "".join((ROOT / f"app/batch/{name}.py").read_text() for name in ("pod", "__main__"))
+    used = set(re.findall(r'"((?:batch|parts?|plan|run)_\w+)"', source))
+    declared = {event.name for event in EVENTS if "batch" in event.loggers}
+    assert declared == used & set(loglines.EVENTS)
+    assert len(declared) == 12
 
 
 def asked(tmp_path: Path, count: int = 210, *more: object) -> tuple[object, ...]:
