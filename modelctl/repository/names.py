@@ -27,6 +27,9 @@ SUFFIXES = frozenset(
     )
 )
 
+# Between a release and each of its batches, whose names are the user's.
+BATCH = "-batch-"
+
 Release = tuple[str, str]
 
 
@@ -72,10 +75,21 @@ def object_violations(
             title = f"variant {variant} of '{model}'" if variant else f"'{model}'"
             own = claimed(model, variant)
             taken = {name: owners.get((environment, name)) for name in own}
+            taken |= {
+                name: f"a batch of '{release}'"
+                for name in own
+                for release in batch_owners(name)
+                if (environment, release) in releases
+            }
             for owner in sorted({owner for owner in taken.values() if owner}):
                 shared = min(name for name in own if taken[name] == owner)
                 yield (environment, model), variant, f"{owner} has objects named {shared} too"
             owners |= {(environment, name): title for name in own if not taken[name]}
+
+
+def batch_owners(name: str) -> Iterator[str]:
+    """The releases that may have a batch of which this is the name."""
+    yield from (name[: found.start()] for found in re.finditer(f"(?={BATCH}.)", name))
 
 
 def claimed(model: str, variant: str = "") -> list[str]:

@@ -43,7 +43,7 @@ def validator(found: dict[str, Any], name: str) -> Draft202012Validator:
 
 
 def routes() -> set[tuple[str, str]]:
-    """What the application answers, in OpenAPI's spelling."""
+    """What the application answers, in OpenAPI's spelling; HTTP does not answer calls of gRPC."""
     settings = Settings.from_environ({"MODEL_DIR": str(trained.bundle("iris"))})
     application = create_app(load_service(settings, started=0.0))
     return {
@@ -51,6 +51,7 @@ def routes() -> set[tuple[str, str]]:
         for rule in application.url_map.iter_rules()
         for method in rule.methods or ()
         if method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        and not rule.rule.startswith(("/inference.", "/grpc."))
     }
 
 

@@ -93,8 +93,8 @@ WRITES = {
     "experiment stop iris --env production": frozenset({"planned", "running"}),
     "experiment stop iris --env staging": NEVER,
 }
-# These write into models/ or a cluster, for which `check` has no rules.
-ELSEWHERE = {"bootstrap", "gate", "validate"}
+# These write into models/ or a cluster, for which `check` has no rules, or only send requests.
+ELSEWHERE = {"bootstrap", "gate", "load", "validate"}
 
 
 def write(words: str) -> bool:

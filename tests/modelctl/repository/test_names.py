@@ -91,6 +91,27 @@ def test_a_name_too_long_for_a_label_of_its_application_is_refused(repo: Path) -
         run("new", f"{longest}a")
 
 
+@pytest.mark.parametrize(
+    ("releases", "problem"),
+    [
+        ({("dev", "iris"): (), ("dev", "iris-batch-nightly"): ()}, "a batch of 'iris' has"),
+        ({("dev", "iris-batch-a-test"): (), ("dev", "iris"): ()}, "a batch of 'iris' has"),
+        ({("dev", "iris"): ("batch-x",)}, "a batch of 'iris' has objects named iris-batch-x too"),
+        ({("dev", "a-batch-b"): (), ("dev", "a-batch-b-batch-c"): ()}, "a batch of 'a-batch-b'"),
+        ({("dev", "iris"): (), ("staging", "iris-batch-nightly"): ()}, ""),
+        ({("dev", "iris"): (), ("dev", "iris-batch"): ()}, "named iris-batch-canary too"),
+        ({("dev", "iris"): (), ("dev", "iris-batches"): (), ("dev", "batch-iris"): ()}, ""),
+    ],
+)
+def test_a_name_that_a_batch_of_another_release_may_have_is_refused(
+    releases: dict[names.Release, tuple[str, ...]], problem: str
+) -> None:
+    """Whatever batches there are now: the next one may have any name."""
+    found = [text for _, _, text in names.object_violations(releases)]
+    assert all(problem in text for text in found)
+    assert bool(found) == bool(problem)
+
+
 def test_the_names_of_a_release_are_those_that_the_chart_renders() -> None:
     """But for the user's own: sidecars, secrets, and names that end in a hash of their content."""
     own = {"iris-api", "iris-shipper", "bundle-signers"}
@@ -100,7 +121,8 @@ def test_the_names_of_a_release_are_those_that_the_chart_renders() -> None:
         objects = filter(None, yaml.safe_load_all(golden.read_text()))
         rendered = {each["metadata"]["name"] for each in objects}
         hashed = {name for name in rendered if re.fullmatch("iris-[0-9a-f]{8}", name)}
-        assert rendered - hashed <= expected, golden.name
+        batches = {name for name in rendered if "iris" in names.batch_owners(name)}
+        assert rendered - hashed - batches <= expected, golden.name
 
 
 def test_no_suffix_of_the_chart_is_missing() -> None:
