@@ -330,6 +330,9 @@ def place_of_results(
     yield f"{server.url}/{place}/out", server.environ, lambda: in_store(server, f"{place}/out")
 
 
+MAX_KILLS = 8
+
+
 def test_pods_that_are_killed_at_any_moment_end_with_the_same_bytes(
     place_of_results: tuple[str, dict[str, str], Callable[[], dict[str, bytes]]],
     local: Path,
@@ -338,26 +341,29 @@ def test_pods_that_are_killed_at_any_moment_end_with_the_same_bytes(
     out, environ, found = place_of_results
     asked = ("--input", local / "in", "--out", out, *OPTIONS)
     chance = random.Random(3)  # noqa: S311
-    running_pods: dict[int, subprocess.Popen[str]] = {}
+    # Each with the moment at which it is killed, if it still runs then: it takes about two seconds
+    # to start and less to write its parts.
+    running_pods: dict[int, tuple[subprocess.Popen[str], float]] = {}
     kills, finished = 0, set[int]()
     deadline = time.monotonic() + 240
     while len(finished) < 2:
         assert time.monotonic() < deadline
         for index in {0, 1} - finished - running_pods.keys():
-            running_pods[index] = pod(*asked, environ=environ, index=index, pods=2)
-        # A pod takes about two seconds to start and less to write its parts.
-        time.sleep(chance.uniform(0.05, 0.6))
-        for index, process in list(running_pods.items()):
+            # The first ones certainly, before they are done.
+            after = 0.3 if not kills else chance.uniform(0.5, 4) if kills < MAX_KILLS else 240
+            process = pod(*asked, environ=environ, index=index, pods=2)
+            running_pods[index] = process, time.monotonic() + after
+        time.sleep(0.01)
+        for index, (process, end) in list(running_pods.items()):
             if process.poll() is not None:
-                ended(running_pods.pop(index))
+                ended(running_pods.pop(index)[0])
                 finished.add(index)
-        if running_pods and kills < 8 and chance.random() < 0.5:
-            index = chance.choice(sorted(running_pods))
-            process = running_pods.pop(index)
-            process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM]))
-            process.communicate()
-            assert process.returncode in (-signal.SIGKILL, -signal.SIGTERM, 143, 0)
-            kills += 1
+            elif time.monotonic() > end:
+                del running_pods[index]
+                process.send_signal(chance.choice([signal.SIGKILL, signal.SIGTERM]))
+                process.communicate()
+                assert process.returncode in (-signal.SIGKILL, -signal.SIGTERM, 143, 0)
+                kills += 1
     assert kills
     # Who was killed between its last part and the end leaves this to any other.
     ended(pod(*asked, environ=environ, index=0, pods=2))
