@@ -6,6 +6,7 @@ raw outputs.
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ class Inference:
     def __init__(self, v2: V2) -> None:
         self._v2 = v2
         self._writer = Writer(v2.name, v2.version, v2.outputs)
+        self._write_typed = functools.partial(self._write, is_raw=False)
+        self._write_raw = functools.partial(self._write, is_raw=True)
         self._forms = Forms(_parse_matrix)
 
     def read(self, body: bytes) -> Call:
@@ -87,19 +90,17 @@ class Inference:
             request_id,
         )
 
-    def _write_typed(
-        self, prediction: Prediction, requested: list[RequestedOutput], request_id: str | None
+    def _write(
+        self,
+        prediction: Prediction,
+        requested: list[RequestedOutput],
+        request_id: str | None,
+        *,
+        is_raw: bool,
     ) -> Reply:
         found = self._v2.values(prediction, requested)
         rows = len(prediction.values)
-        return ok(frame(self._writer.write(rows, request_id or "", found, is_raw=False)))
-
-    def _write_raw(
-        self, prediction: Prediction, requested: list[RequestedOutput], request_id: str | None
-    ) -> Reply:
-        found = self._v2.values(prediction, requested)
-        rows = len(prediction.values)
-        return ok(frame(self._writer.write(rows, request_id or "", found, is_raw=True)))
+        return ok(frame(self._writer.write(rows, request_id or "", found, is_raw=is_raw)))
 
 
 def _parse_matrix(body: bytes) -> Read | None:
