@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import rendering
-from tests.schemas import Schemas
+from tests.schemas import Schemas, asked
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,5 +59,5 @@ chart:
 @pytest.fixture(scope="session")
 def schemas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schemas]:
     """What asks the schemas of Kubernetes and of its extensions."""
-    with Schemas(tmp_path_factory.mktemp("schemas")) as asked:
-        yield asked
+    with asked(tmp_path_factory.mktemp("schemas")) as found:
+        yield found

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from tests import rendering
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 SCHEMAS = "v1.36.0-local-strict"
 
@@ -26,35 +24,9 @@ SCHEMAS = "v1.36.0-local-strict"
 class Schemas:
     """Says what in some objects does not fit the schemas of Kubernetes and of its extensions."""
 
-    def __init__(self, folder: Path) -> None:
-        """Write the schemas to a folder and start kubeconform over them."""
-        write(folder)
+    def __init__(self, kubeconform: subprocess.Popen[str]) -> None:
+        self._process = kubeconform
         self._asked = 0
-        self._process = subprocess.Popen(
-            (
-                rendering.tool("kubeconform"),
-                # One at a time: answers come in the order of the questions.
-                *("-strict", "-verbose", "-n", "1"),
-                *("-schema-location", f"{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"),
-                "-",
-            ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> Schemas:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Closes its input, which ends it, and waits.
-        with self._process:
-            pass
 
     def faults(self, manifests: list[rendering.Manifest]) -> list[str]:
         """A line for each object that does not fit; none if all of them do."""
@@ -77,6 +49,24 @@ class Schemas:
         faults = [line for line in lines if not line.endswith(" is valid")]
         assert faults or len(lines) == len(manifests), lines
         return faults
+
+
+@contextmanager
+def asked(folder: Path) -> Iterator[Schemas]:
+    """Write the schemas to a folder and start kubeconform over them."""
+    write(folder)
+    argv = (
+        rendering.tool("kubeconform"),
+        # One at a time: answers come in the order of the questions.
+        *("-strict", "-verbose", "-n", "1"),
+        *("-schema-location", f"{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"),
+        "-",
+    )
+    # The end of the block closes its input, which ends it, and waits.
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as kubeconform:
+        yield Schemas(kubeconform)
 
 
 def write(folder: Path) -> None:

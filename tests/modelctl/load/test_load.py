@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
@@ -21,6 +20,7 @@ from tests import trained
 from tests.app import live
 from tests.app.conftest import start as start  # the fixture, under its own name
 from tests.app.live import LiveService
+from tests.app.observability.metrics import samples
 from tests.ports import free_port
 
 Start = Callable[..., LiveService]
@@ -37,11 +37,8 @@ def load(url: str, *options: str) -> Result:
 
 def counted(service: LiveService, route: str, code: str = "200") -> int:
     """How many requests of a route the service has answered so."""
-    text = httpx.get(f"{service.client.base_url}/metrics").text
-    pattern = (
-        rf'ml_requests_total{{[^}}]*code="{code}"[^}}]*route="{re.escape(route)}"[^}}]*}} (\S+)'
-    )
-    return int(sum(float(number) for number in re.findall(pattern, text)))
+    found = samples.read(service.client.get("/metrics").text)
+    return int(samples.total(found, "ml_requests_total", code=code, route=route))
 
 
 def iris() -> tuple[LiveService, str]:
