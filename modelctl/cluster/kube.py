@@ -18,6 +18,7 @@ ROLLOUT = "Rollout"
 # Objects of one request: a page of Applications has about 10 MB, and must arrive in time.
 PAGE_SIZE = 1000
 NOT_FOUND = "(NotFound)"
+FORBIDDEN = "(Forbidden)"
 # A selector with more names makes the address too long for some proxies.
 MAX_SELECTED = 40
 
@@ -131,13 +132,15 @@ def ending_pods(namespace: str, model: str) -> list[str]:
     """The pods of a release that are told to end and still answer; none if they may not be read.
 
     Until the rules of all nodes have changed they get requests, and afterwards those of connections
-    that stay open. On a node that is lost no pod counts as ready.
+    that stay open. On a node that is lost no pod counts as ready. Raises UnreachableError.
     """
     try:
         found = list_raw(
             f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"{INSTANCE}={model}"
         )
-    except UnreachableError:
+    except UnreachableError as error:
+        if FORBIDDEN not in error.reason:
+            raise
         return []
     return [
         pod["metadata"]["name"]

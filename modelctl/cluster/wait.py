@@ -73,7 +73,10 @@ def wait_until_served(
 
 def _ending(environment: Environment, model: str) -> list[str]:
     """What is left of an earlier rollout although all other pods are those of git."""
-    pods = kube.ending_pods(environment.namespace, model)
+    try:
+        pods = kube.ending_pods(environment.namespace, model)
+    except kube.UnreachableError as error:
+        return [f"its pods cannot be read: {error.reason}"]
     return [f"earlier pods still answer: {', '.join(pods)}"] if pods else []
 
 

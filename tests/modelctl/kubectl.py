@@ -31,7 +31,8 @@ def refuse(reason):
 
 def read(name):
     file = folder / f"{name}.json"
-    return json.loads(file.read_text()) if file.exists() else refuse("NotFound")
+    content = json.loads(file.read_text()) if file.exists() else {"refused": "NotFound"}
+    return refuse(content["refused"]) if "refused" in content else content
 
 
 def selected(items, selector):
@@ -206,6 +207,11 @@ def install(
     (folder / "kubectl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return folder / "asked"
+
+
+def refuse(folder: Path, name: str, reason: str) -> None:
+    """Refuse a kind from now on, as the API server would."""
+    answer(folder, name, {"refused": reason})
 
 
 def answer(folder: Path, name: str, content: Any) -> None:

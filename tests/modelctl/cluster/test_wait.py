@@ -117,6 +117,21 @@ def test_pods_that_end_may_still_answer(
     assert "serves 1.0.0" in run(*WORDS, "--seconds", "0.05")
 
 
+@pytest.mark.parametrize(("reason", "is_served"), [("Forbidden", True), ("Timeout", False)])
+def test_pods_that_may_not_be_read_are_no_reason_to_wait(
+    released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, is_served: bool
+) -> None:
+    """But those that cannot be read just now are."""
+    items = [kubectl.application(image=IMAGE)]
+    asked = kubectl.install(tmp_path / "bin", monkeypatch, items, digest=DIGEST_B)
+    kubectl.refuse(asked.parent, "pods", reason)
+    if is_served:
+        assert "serves 1.0.0" in run(*WORDS)
+        return
+    with pytest.raises(ModelctlError, match=r"its pods cannot be read: .*\(Timeout\)"):
+        run(*WORDS, "--seconds", "0.05")
+
+
 def test_without_a_cluster_or_a_release_nobody_waits(released: Path) -> None:
     with pytest.raises(ModelctlError, match="no cluster reachable: "):
         run(*WORDS)
