@@ -30,9 +30,8 @@ import pyarrow.parquet as pq
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
-from app.batch import planning
+from app.batch import CHUNK_ROWS, planning
 from app.batch.folders import LocalFolder
-from app.batch.inputs import open_inputs
 from app.batch.model import load
 from app.batch.plan import load as load_plan
 from app.batch.shard import ShardRunner
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 
     from app.batch.plan import Plan
 
-CHUNK_ROWS = 10_000
 COLUMNS = [f"x{index}" for index in range(10)]
 ROUNDS = 3
 MODELS: dict[str, tuple[ClassifierMixin, int]] = {
@@ -106,7 +104,7 @@ def runner_of(planned: Plan, bundle: Path, out: Path) -> ShardRunner:
     """What predicts a plan."""
     folder = LocalFolder(out)
     model = load(bundle, planned.bundle.digest)
-    return ShardRunner(planned, folder, open_inputs(planned, folder), model)
+    return ShardRunner(planned, folder, model)
 
 
 def run_batch(runner: ShardRunner, out: Path) -> None:

@@ -22,7 +22,7 @@ import threading
 
 from app.batch import inputs, metrics, planning
 from app.batch.arguments import Arguments, parse
-from app.batch.attempts import fields_of
+from app.batch.attempts import fields_of, is_transient
 from app.batch.folders import Folder, LocalFolder
 from app.batch.model import load
 from app.batch.pod import LOGGER, Pod, Progress, is_retryable
@@ -94,10 +94,9 @@ def _code(given: Arguments, settings: Settings, out: Folder) -> int:
 
 
 def _refused(error: AppError | OSError) -> int:
-    is_transient = isinstance(error, OSError) or getattr(error, "is_transient", False)
-    event = "batch_failed" if is_transient else "batch_refused"
-    LOGGER.error(event, extra=fields_of(error))
-    return EXIT_FAILED if is_transient else EXIT_REFUSED
+    may_pass = is_transient(error)
+    LOGGER.error("batch_failed" if may_pass else "batch_refused", extra=fields_of(error))
+    return EXIT_FAILED if may_pass else EXIT_REFUSED
 
 
 if __name__ == "__main__":

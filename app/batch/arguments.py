@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from app.batch import CHUNK_ROWS, SHARD_ROWS
 from app.batch.errors import BatchRefusedError
 from app.batch.pod import Limits, Place
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 INDEX = "JOB_COMPLETION_INDEX"
-SHARD_ROWS = 1_000_000
-CHUNK_ROWS = 10_000
 PLAN_TIMEOUT_SECONDS = 1800.0
 
 

@@ -46,8 +46,7 @@ class Attempts:
             raise
         except (AppError, OSError) as error:
             self._failed.add(name)
-            is_transient = isinstance(error, OSError) or getattr(error, "is_transient", False)
-            return note(self._out, Failure(part, fields_of(error), is_transient))
+            return note(self._out, Failure(part, fields_of(error), is_transient(error)))
         if name in self._failed:
             with suppress(StoreError, OSError):
                 self._out.remove(name)
@@ -60,6 +59,11 @@ def note(out: Folder, failure: Failure) -> Failure:
     with suppress(BatchError, OSError):
         out.write(parts.failure_name(failure.part), canonical(failure.fields))
     return failure
+
+
+def is_transient(error: AppError | OSError) -> bool:
+    """Whether the same may succeed if it is tried again."""
+    return isinstance(error, OSError) or getattr(error, "is_transient", False)
 
 
 def fields_of(error: Exception) -> dict[str, str]:

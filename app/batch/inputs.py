@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from app.batch.errors import BatchError
 from app.batch.folders import Folder, LocalFolder
-from app.batch.source import STORE_READ_AHEAD, LocalSource, Pin, changed, require_size, sha256_of
+from app.batch.source import (
+    STORE_READ_AHEAD,
+    LocalSource,
+    Pin,
+    require_hash,
+    require_size,
+    sha256_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,8 +88,7 @@ class RemoteSource:
 
     def confirm(self, found: str, expected: str) -> None:
         """Raises BatchRefusedError unless what was read has the hash that the plan pins."""
-        if found != expected:
-            raise changed(self._name, f"sha256:{expected}", f"sha256:{found}")
+        require_hash(self._name, found, expected)
 
     def require_unchanged(self) -> None:
         """Every answer was compared."""

@@ -15,7 +15,6 @@ from app.batch import planning, results
 from app.batch.attempts import Attempts, Failure
 from app.batch.errors import BatchRefusedError, StoreUnavailableError
 from app.batch.folders import LocalFolder
-from app.batch.inputs import open_inputs
 from app.batch.plan import PLAN
 from app.batch.shard import ShardRunner
 
@@ -145,8 +144,7 @@ class Pod:
         return plan
 
     def _write(self, plan: Plan, model: Model, mine: range) -> list[Failure]:
-        inputs = open_inputs(plan, self._out)
-        attempts = Attempts(ShardRunner(plan, self._out, inputs, model), self._out)
+        attempts = Attempts(ShardRunner(plan, self._out, model), self._out)
         if isinstance(self._out, LocalFolder):
             for index in mine:
                 self._out.remove_left(f"part-{index:05d}.*")

@@ -14,6 +14,7 @@ from app.batch import parts, reading
 from app.batch.answers import AnswerWriter
 from app.batch.chunks import CsvChunk, TableChunk
 from app.batch.errors import BatchError
+from app.batch.inputs import open_inputs
 from app.batch.validation import ChunkValidator, Rejection, Validated
 from app.errors import RequestError
 from app.model.gaps import joined, taken
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.batch.folders import Folder
-    from app.batch.inputs import Inputs
     from app.batch.model import Model
     from app.batch.plan import Plan
     from app.model.prediction import Engine, Prediction
@@ -40,10 +40,10 @@ FILE_TYPE = pa.dictionary(pa.int32(), pa.string())
 class ShardRunner:
     """Predicts shards of one plan with one loaded bundle; `out` is the folder of plan.json."""
 
-    def __init__(self, plan: Plan, out: Folder, inputs: Inputs, model: Model) -> None:
+    def __init__(self, plan: Plan, out: Folder, model: Model) -> None:
         self._plan = plan
         self._out = out
-        self._inputs = inputs
+        self._inputs = open_inputs(plan, out)
         self._model = model
         self._chunks = ChunkValidator(model.contract, model.validator)
         self._answers = AnswerWriter(model.contract.output, with_numbers=plan.probabilities)

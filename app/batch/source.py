@@ -122,8 +122,7 @@ class LocalSource:
 
     def confirm(self, found: str, expected: str) -> None:
         """Raises BatchRefusedError unless what was read has the hash that the plan pins."""
-        if found != expected:
-            raise changed(self._name, f"sha256:{expected}", f"sha256:{found}")
+        require_hash(self._name, found, expected)
 
     def require_unchanged(self) -> None:
         """Raises BatchRefusedError if the file was written to since it was opened."""
@@ -138,6 +137,12 @@ def require_size(file: InputFile, found: int) -> None:
     """Raises BatchRefusedError unless the file has the size that the plan pins."""
     if found != file.bytes:
         raise changed(file.path, f"{file.bytes:,} bytes", f"{found:,} bytes")
+
+
+def require_hash(name: str, found: str, expected: str) -> None:
+    """Raises BatchRefusedError unless what was read has the hash that the plan pins."""
+    if found != expected:
+        raise changed(name, f"sha256:{expected}", f"sha256:{found}")
 
 
 def changed(name: str, expected: str, found: str) -> BatchRefusedError:

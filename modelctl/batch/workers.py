@@ -161,7 +161,7 @@ def _work(pipe: Connection, where: str, bundle: Path) -> None:
     """The process: shard after shard, until nobody asks any more."""
     # Ctrl-C reaches every process of the terminal: the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from app.batch.inputs import open_folder, open_inputs
+    from app.batch.inputs import open_folder
     from app.batch.model import load
     from app.batch.shard import ShardRunner
 
@@ -170,7 +170,7 @@ def _work(pipe: Connection, where: str, bundle: Path) -> None:
             out = open_folder(where)
             plan = load_plan(out)
             model = load(bundle, plan.bundle.digest)
-            attempts = Attempts(ShardRunner(plan, out, open_inputs(plan, out), model), out)
+            attempts = Attempts(ShardRunner(plan, out, model), out)
         except (BatchError, RefusedByApp) as error:
             pipe.recv()
             pipe.send(("refused", fields_of(error)))

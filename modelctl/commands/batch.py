@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.batch import CHUNK_ROWS, SHARD_ROWS
 from modelctl.commands import _result
 from modelctl.commands._colour import visible
-from modelctl.commands._options import bundle_option, output_option
+from modelctl.commands._options import FiniteRange, bundle_option, output_option
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ def command() -> None:
 @click.option(
     "--shard-rows",
     type=click.IntRange(1),
-    default=1_000_000,
+    default=SHARD_ROWS,
     show_default=True,
     help="Rows per part; of Parquet, whole row groups",
 )
 @click.option(
     "--chunk-rows",
     type=click.IntRange(1),
-    default=10_000,
+    default=CHUNK_ROWS,
     show_default=True,
     help="Rows that are read and predicted at a time",
 )
@@ -137,8 +138,7 @@ def _counted(count: int, noun: str) -> str:
 )
 @click.option(
     "--max-rejected",
-    type=click.FloatRange(0, 1),
-    default=None,
+    type=FiniteRange(0, 1),
     help="Share of the rows that may be rejected; without it the run fails only if all are",
 )
 @bundle_option("bundle", "Bundle, if the plan does not say where it is", required=False)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from app.batch import planning, results
 from app.batch.attempts import Attempts, Failure
 from app.batch.folders import LocalFolder
-from app.batch.inputs import open_inputs
 from app.batch.model import Model, load
 from app.batch.shard import ShardRunner
 from app.model.bundle import verify
@@ -89,7 +88,7 @@ def test_rows_in_are_rows_out_and_rejected(
         )
         plan = planning.make(request, out)
         planning.write(plan, out)
-        attempts = Attempts(ShardRunner(plan, out, open_inputs(plan, out), model()), out)
+        attempts = Attempts(ShardRunner(plan, out, model()), out)
         for index in range(len(plan.shards)):
             assert not isinstance(attempts.write(index, lambda _: None), Failure)
         totals = results.finish(plan, out, max_rejected=1)

@@ -341,3 +341,8 @@ def test_a_process_that_was_killed_is_replaced(undisturbed: Path) -> None:
 def cmdline(pid: str) -> bytes:
     """The command line of a process."""
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@pytest.mark.parametrize("share", ["nan", "-0.1", "1.1", "few"])
+def test_a_share_of_rejected_rows_is_a_number_from_0_to_1(share: str, tmp_path: Path) -> None:
+    assert "--max-rejected" in modelctl("run", tmp_path, "--max-rejected", share, code=2)
