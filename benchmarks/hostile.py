@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import hostile_http2
+from modelctl.proc import free_port
 
 BUNDLE = Path("build/bundles/iris")
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "hostile-clients.md"
@@ -260,8 +260,7 @@ def _probe(port: int) -> float:
 def serving(bundle: Path) -> Iterator[tuple[int, Group]]:
     """One worker on the first core, in a control group."""
     group = Group(f"ml-model-hostile-{os.getpid()}", LIMIT_MIB * 2**20)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     environ = {
         "PATH": os.environ["PATH"], "MODEL_DIR": str(bundle), "HOST": "127.0.0.1",
         "PORT": str(port), "WORKERS": "1", "LOG_LEVEL": "error",

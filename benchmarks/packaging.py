@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from modelctl.proc import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,7 +153,7 @@ def _first_answer(bundle: Path) -> Usage:
     sample = json.loads((bundle / "sample.json").read_bytes())
     body = json.dumps({"features": sample["rows"][0]})
     with tempfile.TemporaryFile() as log:
-        port = _free_port()
+        port = free_port()
         started = time.perf_counter()
         argv = [*MODELCTL, "serve", str(bundle), "--port", str(port), "--workers", "1"]
         process = subprocess.Popen(argv, stdout=log, stderr=log)
@@ -194,13 +195,6 @@ def _waited(process: subprocess.Popen[bytes], started: float, expected: int | No
         raise SystemExit(f"exit code {process.returncode}: {process.args!r}")
     # Linux counts in KiB.
     return Usage(usage.ru_utime + usage.ru_stime, seconds, usage.ru_maxrss * 1024 / 1e6)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

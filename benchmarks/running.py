@@ -11,6 +11,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelctl.proc import with_descendants
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,14 +33,7 @@ class Running:
 
     def processes(self) -> list[int]:
         """Return the server's process and its descendants."""
-        found, pending = [], [self.process.pid]
-        while pending:
-            pid = pending.pop()
-            found.append(pid)
-            for thread in Path(f"/proc/{pid}/task").iterdir():
-                children = (thread / "children").read_text().split()
-                pending.extend(int(child) for child in children)
-        return found
+        return with_descendants(self.process.pid)
 
     def memory_mb(self) -> float:
         """Return the proportional memory of all its processes: shared pages count once."""

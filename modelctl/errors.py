@@ -27,6 +27,14 @@ class ModelctlError(Exception):
         return "\n".join([self.what, *(f"  {name}: {text}" for name, text in parts if text)])
 
 
+def missing_library(use: str, library: str, group: str, *, otherwise: str = "") -> ModelctlError:
+    """The error of a use that needs a library which is not installed."""
+    return ModelctlError(
+        f"{use} needs {library}, which is not installed",
+        fix=f"pip install {library} (dependency group `{group}`){otherwise}",
+    )
+
+
 class UsageError(ModelctlError):
     """Arguments or options that contradict each other, or that lack one."""
 

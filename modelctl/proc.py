@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelctl.errors import ModelctlError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 SHOWN_CHARACTERS = 2000
 
@@ -78,3 +79,18 @@ def run_bytes(
         stderr = done.stderr.decode(errors="replace").strip()[-SHOWN_CHARACTERS:]
         raise CommandError(f"`{command}` failed", found=stderr, fix=fix)
     return done.stdout
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def with_descendants(pid: int) -> list[int]:
+    """A process and all of its descendants, by proc(5) of Linux."""
+    found = [pid]
+    for each in found:
+        for children in Path(f"/proc/{each}/task").glob("*/children"):
+            found += map(int, children.read_text().split())
+    return found

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from modelctl.delivery import wording
-from modelctl.errors import ModelctlError
+from modelctl.errors import ModelctlError, missing_library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,9 +42,8 @@ def figure_class() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ModelctlError(
-            "a plot needs matplotlib, which is not installed",
-            fix="pip install matplotlib (dependency group `dashboards`), or leave the plot out",
+        raise missing_library(
+            "a plot", "matplotlib", "dashboards", otherwise=", or leave the plot out"
         ) from error
     return Figure
 

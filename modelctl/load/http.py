@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from modelctl.errors import ModelctlError
+from modelctl.errors import missing_library
 from modelctl.load.pace import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
+    from collections.abc import AsyncIterator, Sequence
 
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 
@@ -17,34 +17,11 @@ HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 class HttpSender:
     """Posts bodies in turn to one path."""
 
-    def __init__(self, url: str, bodies: Sequence[bytes], connections: int, timeout: float) -> None:
-        """Raises ModelctlError without aiohttp. `timeout`: seconds of one request."""
-        try:
-            import aiohttp
-        except ImportError as error:
-            raise ModelctlError(
-                "a load test over HTTP needs aiohttp, which is not installed",
-                fix="pip install aiohttp (dependency group `load`)",
-            ) from error
-        self._errors = (aiohttp.ClientError, OSError)
-        self._url = url
-        self._bodies = bodies
-        self._session: Any = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections),
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            headers=HEADERS,
-        )
-
-    async def __aenter__(self) -> HttpSender:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+    def __init__(
+        self, session: Any, url: str, bodies: Sequence[bytes], errors: tuple[type[Exception], ...]
     ) -> None:
-        await self._session.close()
+        self._session, self._url, self._bodies = session, url, bodies
+        self._errors = errors
 
     async def send(self, number: int) -> Outcome:
         """The outcome of one request."""
@@ -58,3 +35,20 @@ class HttpSender:
             return Outcome("timed out", is_answer=False)
         except self._errors as error:
             return Outcome(type(error).__name__, is_answer=False)
+
+
+@asynccontextmanager
+async def sender(
+    url: str, bodies: Sequence[bytes], connections: int, timeout: float
+) -> AsyncIterator[HttpSender]:
+    """What posts bodies. `timeout`: seconds of a request. Raises ModelctlError without aiohttp."""
+    try:
+        import aiohttp
+    except ImportError as error:
+        raise missing_library("a load test over HTTP", "aiohttp", "load") from error
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections),
+        timeout=aiohttp.ClientTimeout(total=timeout),
+        headers=HEADERS,
+    ) as session:
+        yield HttpSender(session, url, bodies, (aiohttp.ClientError, OSError))

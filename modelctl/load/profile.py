@@ -10,8 +10,7 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from modelctl.load import memory, pace, requests
-from modelctl.load.http import HttpSender
+from modelctl.load import http, memory, pace, requests
 from modelctl.load.service import started
 from modelctl.service.client import Client
 
@@ -107,7 +106,7 @@ def measure(
             _measure(service.url, url, requests.bodies(groups), rate, seconds)
         )
     spent = {name: after[name] - before[name] for name in after}
-    full = requests.bodies(requests.chunks(rows, BATCH_ROWS))[0]
+    (full,) = requests.bodies(requests.chunks(rows[:BATCH_ROWS], BATCH_ROWS))
     return Profile(
         model=model.title,
         engine=engine,
@@ -123,7 +122,7 @@ def measure(
 async def _measure(
     base: str, url: str, bodies: list[bytes], rate: float, seconds: float
 ) -> tuple[Answers, dict[str, float], dict[str, float]]:
-    async with HttpSender(url, bodies, CONNECTIONS, TIMEOUT_SECONDS) as sender:
+    async with http.sender(url, bodies, CONNECTIONS, TIMEOUT_SECONDS) as sender:
         await pace.step(sender, rate, WARM_UP_SECONDS, connections=CONNECTIONS)
         before = _sums(base)
         answers = await pace.step(sender, rate, seconds, connections=CONNECTIONS)

@@ -7,9 +7,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from modelctl.load import pace
-from modelctl.load.grpc import GrpcSender
-from modelctl.load.http import HttpSender
+from modelctl.load import grpc, http, pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,8 +52,8 @@ def run(
 async def _run(
     plan: Plan, on_step: Callable[[Answers], None], on_tick: Callable[[float, int], None]
 ) -> None:
-    sender_class = HttpSender if plan.protocol == "http" else GrpcSender
-    async with sender_class(plan.url, plan.requests, plan.connections, plan.timeout) as sender:
+    opened = http.sender if plan.protocol == "http" else grpc.sender
+    async with opened(plan.url, plan.requests, plan.connections, plan.timeout) as sender:
         await pace.step(sender, plan.rates[0], WARM_UP_SECONDS, connections=plan.connections)
         for rate in plan.rates:
             answers = await pace.step(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,12 +14,14 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from modelctl import proc
 from modelctl.errors import ModelctlError
 from modelctl.service.serve import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+HOST = "127.0.0.1"
 READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
 MAX_LOG = 500
@@ -36,23 +37,18 @@ class Started:
 
     def processes(self) -> list[int]:
         """The process and all of its descendants."""
-        found = [self.pid]
-        for pid in found:
-            for task in Path(f"/proc/{pid}/task").glob("*/children"):
-                found += map(int, task.read_text().split())
-        return found
+        return proc.with_descendants(self.pid)
 
 
 @contextmanager
-def started(bundle: Path, workers: int, host: str = "127.0.0.1") -> Iterator[Started]:
+def started(bundle: Path, workers: int) -> Iterator[Started]:
     """Serve a bundle with the command of the container. Raises ModelctlError with its last words.
 
     Its log has a line for each request, as in a pod.
     """
-    with socket.create_server((host, 0)) as free:
-        port = int(free.getsockname()[1])
+    port = proc.free_port()
     with tempfile.TemporaryDirectory(prefix="ml-model-") as folder:
-        own = environment(bundle, host=host, port=port, workers=workers)
+        own = environment(bundle, host=HOST, port=port, workers=workers)
         own["PROMETHEUS_MULTIPROC_DIR"] = f"{folder}/metrics"
         log = Path(folder) / "log"
         begin = time.perf_counter()
@@ -66,7 +62,7 @@ def started(bundle: Path, workers: int, host: str = "127.0.0.1") -> Iterator[Sta
             ) as process,
         ):
             try:
-                url = f"http://{host}:{port}"
+                url = f"http://{HOST}:{port}"
                 _wait_ready(process, url, log)
                 yield Started(url, time.perf_counter() - begin, process.pid)
             finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -75,7 +74,7 @@ class _Container:
     def __init__(self, engine: Engine, subject: Subject, digest: str, folder: Path) -> None:
         self.engine = engine
         self.name = f"{subject.bundle.manifest['name']}-test-{os.getpid()}-{digest[7:11]}"
-        self.port = _free_port()
+        self.port = proc.free_port()
         self.log = folder / f"{self.name}.log"
         environ = {"MODEL_DIGEST": digest}
         run = Run(subject.image, self.name, self.port, subject.memory_mib, environ)
@@ -196,10 +195,3 @@ def _check_refusal(container: _Container) -> ImageCheck:
     if code != REFUSED or WRONG_DIGEST not in container.log_tail():
         return ImageCheck(claim, False, f"exit code {code}: {container.log_tail()}")
     return ImageCheck(claim, True, f"exit code {code}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
