@@ -2,7 +2,7 @@
 #   fetch    downloads a bundle before the service starts (REQUIREMENTS=fetch; the chart's model.download)
 #   runtime  code and locked dependencies, no model (for charts that bring the bundle themselves)
 #   model    runtime plus one verified bundle at /model
-#   trainer  what trains and packages a model (REQUIREMENTS=train)
+#   trainer  what trains and packages models, with the code of all of them (`make trainer-image`)
 #
 #   docker build --target model \
 #     --build-arg REQUIREMENTS=serve --build-arg BUNDLE=build/bundles/iris -t iris:1.0.0 .
@@ -109,18 +109,23 @@ ARG VERSION=""
 LABEL org.opencontainers.image.title="${TITLE}" \
       org.opencontainers.image.version="${VERSION}"
 
-# Trains in /work, which is mounted: models/<name> in, build/ out. Last, so that nobody builds it by the way.
+# Trains in /repository, and writes nowhere but in its build/ and /tmp: a Job mounts both over a root that is
+# read-only. Last, so that nobody builds it by the way.
 FROM base AS trainer
 COPY app /srv/app
 COPY modelctl /srv/modelctl
+COPY models /repository/models
+# The commit of each model, since there is no git here (`make trainer-image` writes the file).
+COPY build/trainer/origins.json /srv/origins.json
 ENV ORT_DISABLE_TELEMETRY=1 \
-    HOME=/tmp
-WORKDIR /work
+    HOME=/tmp \
+    MODEL_ORIGINS=/srv/origins.json
+WORKDIR /repository
 ARG PYTHON_IMAGE
 ARG SOURCE=""
 ARG REVISION=""
 LABEL org.opencontainers.image.title="ml-model/trainer" \
-      org.opencontainers.image.description="Trains and packages a scikit-learn model" \
+      org.opencontainers.image.description="Trains and packages the models of a repository" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
       org.opencontainers.image.source="${SOURCE}" \

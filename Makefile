@@ -45,15 +45,22 @@ lock: ## lock pyproject.toml in requirements/*.txt (LOCK_ARGS=--upgrade for newe
 	$(COMPILE) --group serve-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-otel.txt
 	$(COMPILE) --group serve-sklearn-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn-otel.txt
 	$(COMPILE) --group serve-boosters-otel --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-boosters-otel.txt
+	$(COMPILE) --group serve-cache --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-cache.txt
+	$(COMPILE) --group serve-sklearn-cache --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-sklearn-cache.txt
+	$(COMPILE) --group serve-boosters-cache --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/serve-boosters-cache.txt
 	$(COMPILE) --group fetch --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/fetch.txt
 	$(COMPILE) --group batch --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/batch.txt
 	$(COMPILE) --group batch-sklearn --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/batch-sklearn.txt
 	$(COMPILE) --group batch-boosters --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/batch-boosters.txt
+	$(COMPILE) --group consume --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/consume.txt
+	$(COMPILE) --group consume-sklearn --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/consume-sklearn.txt
+	$(COMPILE) --group consume-boosters --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/consume-boosters.txt
 	$(COMPILE) --group train --python-version 3.13 -c requirements/dev.txt pyproject.toml -o requirements/train.txt
 	echo 'uv==$(UV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/uv.txt
 	for file in tools/*/requirements.in; do $(COMPILE) --python-version 3.11 "$$file" -o "$${file%.in}.txt"; done
 	echo 'checkov==$(CHECKOV_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/checkov.txt
 	echo 'kserve==$(KSERVE_VERSION)' | $(COMPILE) --python-version 3.11 - -o requirements/kserve.txt
+	$(COMPILE) --group engines --python-version 3.11 -c requirements/dev.txt pyproject.toml -o requirements/engines.txt
 
 # A manifest scanner with a hundred dependencies, some older than ours: it has its own environment.
 .PHONY: checkov
@@ -63,7 +70,11 @@ checkov: .tools/checkov/.installed ## install the manifest scanner for the chart
 .PHONY: kserve
 kserve: .tools/kserve/.installed ## install KServe's SDK for the tests of its clients
 
-.tools/checkov/.installed .tools/kserve/.installed: .tools/%/.installed: requirements/%.txt $(VENV)
+# So have Spark and Ray, which predict by a bundle's function.
+.PHONY: engines
+engines: .tools/engines/.installed ## install Spark and Ray for the tests of batches
+
+.tools/checkov/.installed .tools/kserve/.installed .tools/engines/.installed: .tools/%/.installed: requirements/%.txt $(VENV)
 	$(PYTHON) -m venv --clear $(@D)
 	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
 	touch $@
@@ -78,6 +89,28 @@ azurite: .tools/azurite/.installed ## install the Azure emulator for the downloa
 	@command -v npm > /dev/null || { echo "npm is missing: apt-get install npm"; exit 1; }
 	npm ci --prefix $(@D) --ignore-scripts --omit=dev --no-audit --no-fund --loglevel=error
 	touch $@
+
+# A broker published for Java. A mirror is in Maven's own settings: MAVEN_ARGS="--settings FILE".
+.PHONY: kafka
+kafka: .tools/kafka/.installed ## install Kafka for the tests of queues (needs Maven)
+
+.tools/kafka/.installed: tests/queues/kafka/pom.xml tests/queues/kafka/SHA256SUMS
+	$(KAFKA_JARS)
+	@cd $(@D)/jars && LC_ALL=C sha256sum *.jar | diff --unified '$(CURDIR)/tests/queues/kafka/SHA256SUMS' - \
+	  || { echo 'the jars are not those of SHA256SUMS: after a change of pom.xml run `make lock-kafka`'; exit 1; }
+	touch $@
+
+.PHONY: lock-kafka
+lock-kafka: ## write the hashes of what tests/queues/kafka/pom.xml pins
+	$(KAFKA_JARS)
+	cd .tools/kafka/jars && LC_ALL=C sha256sum *.jar > '$(CURDIR)/tests/queues/kafka/SHA256SUMS'
+
+define KAFKA_JARS
+@command -v mvn > /dev/null || { echo "mvn is missing: apt-get install maven"; exit 1; }
+rm -rf .tools/kafka
+mvn --batch-mode --quiet --strict-checksums --file tests/queues/kafka/pom.xml $(MAVEN_ARGS) \
+  dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory='$(CURDIR)/.tools/kafka/jars'
+endef
 
 ## --- A model on this machine: no cluster, no root
 
@@ -109,6 +142,20 @@ test-image: $(VENV) ## run the image of MODEL=... as a pod would and verify it, 
 	@if command -v docker > /dev/null; \
 	then $(BIN)/modelctl test-image '$(or $(IMAGE),candidate:$(MODEL))' --bundle 'build/bundles/$(MODEL)'; \
 	else $(BIN)/python -m sandbox test-image '$(MODEL)'; fi
+
+# With the code of every model; in a registry it stands beside their images, as model_trainer.
+.PHONY: trainer-image
+trainer-image: $(VENV) ## build the image that trains the models with Docker as candidate:model_trainer
+	$(MAKE) --no-print-directory trainer-inputs
+	docker build --target trainer --tag candidate:model_trainer --build-arg REQUIREMENTS=train .
+
+# As a pod with a read-only root would: it may write in /repository/build and /tmp alone.
+TRAINED = $(or $(filter $(MODEL),$(MODELS)),$(firstword $(MODELS)))
+.PHONY: test-trainer
+test-trainer: ## train MODEL=... (or the first model) in the trainer's image, unprivileged and read-only
+	docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges \
+	  --tmpfs /repository/build:exec,mode=1777 --tmpfs /tmp:exec,mode=1777 '$(or $(IMAGE),candidate:model_trainer)' \
+	  modelctl train '$(TRAINED)' --out /tmp/trained
 
 .PHONY: run
 run: build/bundles/iris/manifest.json ## serve the iris model on 127.0.0.1:8080 (PORT=...)
@@ -194,6 +241,8 @@ generate: $(VENV) ## generate the chart's schema, README, recipes and golden ren
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file
 	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file \
 	  --values-file files/batch.yaml --template-files BATCH.md.gotmpl --output-file BATCH.md
+	.tools/bin/helm-docs --chart-search-root charts --sort-values-order file \
+	  --values-file files/training.yaml --template-files TRAINING.md.gotmpl --output-file TRAINING.md
 	$(BIN)/python -m tests.chart.changelog
 	$(BIN)/python -m tests.chart.goldens
 	HELM=.tools/bin/helm4 $(BIN)/python -m modelctl.rendering.kustomize_base
@@ -231,6 +280,18 @@ release-notes: ## print the changelog of the latest chart version
 changed-models: ## print the models whose image changed since the commit BASE=...; ONLY="..." for some
 	@$(BIN)/python -m modelctl.supply.builds changed --since "$${BASE-}" --only "$${ONLY-}"
 
+.PHONY: changed-trainer
+changed-trainer: ## print whether the image that trains changed since the commit BASE=...; not with ONLY="..."
+	@$(BIN)/python -m modelctl.supply.builds changed-trainer --since "$${BASE-}" --only "$${ONLY-}"
+
+.PHONY: trainer-inputs
+trainer-inputs: ## write build/trainer, and print the build arguments of the image that trains
+	@$(BIN)/python -m modelctl.supply.builds trainer
+
+.PHONY: planned-trainings
+planned-trainings: ## print the trainings of environments/environments.yaml whose results are proposed
+	@$(BIN)/python -m modelctl.promotion.trainings
+
 .PHONY: registry
 registry: ## print the lower-case name and the host of NAME=host/path, a repository in a registry
 	@$(BIN)/python -m modelctl.supply.builds registry --name "$${NAME-}"
@@ -250,8 +311,9 @@ bench-grpc: $(VENV) build/bundles/penguins/manifest.json ## compare a call of gR
 	$(BIN)/python -m benchmarks.calls
 
 .PHONY: bench-batch
-bench-batch: $(VENV) ## compare a batch with the bare engine and a scikit-learn loop: rows/s, memory
+bench-batch: $(VENV) ## compare a batch with the bare engine and a scikit-learn loop: rows/s, memory; explanations
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.batch
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.batch_explained
 
 .PHONY: bench-scale
 bench-scale: $(VENV) ## measure Argo CD with 100 models in three environments: time and memory
@@ -277,6 +339,10 @@ bench-exactness: $(VENV) ## measure accuracy and speed of the engine of each est
 bench-metrics: $(VENV) build/bundles/penguins/manifest.json ## measure the cost of metrics and tracing per request (needs wrk)
 	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.tracing --prepared
+
+.PHONY: bench-cache
+bench-cache: $(VENV) ## measure three models with and without a cache, by ratio of hits (needs redis-server)
+	$(BIN)/python -m benchmarks.cache
 
 .PHONY: bench-hostile
 bench-hostile: $(VENV) models ## let hostile clients loose on one pod's memory (as root; writes docs/reference/hostile-clients.md)
@@ -326,12 +392,12 @@ verify-signature: cosign ## verify the signature of IMAGE=... (PUBLIC_KEY=file, 
 	$(COSIGN) verify $(VERIFY_WITH) '$(IMAGE)' > /dev/null
 
 .PHONY: sbom
-sbom: $(VENV) ## write the SBOM of MODEL's image (IMAGE=, INVENTORY=file)
+sbom: $(VENV) ## write the SBOM of the image of MODEL=..., or model_trainer (IMAGE=, INVENTORY=file)
 	$(BIN)/python -m modelctl.supply sbom '$(MODEL)' --out '$(SBOM)' --bundles '$(BUNDLES)' --locks '$(LOCKS)' \
 	  $(if $(IMAGE),--image '$(IMAGE)') $(if $(INVENTORY),--inventory '$(INVENTORY)')
 
 .PHONY: provenance
-provenance: $(VENV) ## write the provenance of MODEL's image
+provenance: $(VENV) ## write the provenance of the image of MODEL=..., or model_trainer
 	$(BIN)/python -m modelctl.supply provenance '$(MODEL)' --out '$(PROVENANCE)' --bundles '$(BUNDLES)'
 
 .PHONY: attest

@@ -1,46 +1,20 @@
 """`python -m app`: the container's command.
 
-A refusal to start is one JSON line, the last one of the process, and exit code 3: Kubernetes copies
-it into the pod's status. Sets environment variables that numpy and onnxruntime read on import, so
-these must not be imported at module level.
+A refusal to start is one JSON line, the last one of the process, and exit code 3. numpy and
+onnxruntime must not be imported at module level: `environment` comes first.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from app import environment
+from app.environment import EXIT_REFUSED
 from app.errors import BundleRefusedError, RefusedError
-from app.timestamps import timestamp
-from app.variables import refusal
-
-EXIT_REFUSED = 3
-
-
-def prepare_environment() -> str | None:
-    """Limit libraries to one thread, disable telemetry, ensure a metrics folder.
-
-    Returns the temporary folder to remove on exit, or None if the folder was configured. Raises
-    SettingRefusedError if there is no place for one.
-    """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    # Workers are the unit of parallelism: library threads would compete with them for the cores.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        return None
-    try:
-        temporary = tempfile.mkdtemp(prefix="ml-model-metrics-")
-    except OSError as error:
-        expected = "a writable folder for temporary files; mount one at /tmp"
-        raise refusal("TMPDIR", expected, str(error)) from error
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = temporary
-    return temporary
 
 
 def main() -> int:
@@ -49,17 +23,10 @@ def main() -> int:
     master = os.getpid()
     temporary = None
     try:
-        temporary = prepare_environment()
+        temporary = environment.prepare()
         _run(started)
     except RefusedError as error:
-        line = {
-            "timestamp": timestamp(time.time()),
-            "level": "ERROR",
-            "logger": "app",
-            "pid": master,
-            **error.fields(),
-        }
-        print(json.dumps(line, ensure_ascii=False, separators=(",", ":")), flush=True)
+        print(environment.refusal_line(error, master), flush=True)
         return EXIT_REFUSED
     finally:
         # Workers exit through here too; only the master may remove the folder.
@@ -69,17 +36,14 @@ def main() -> int:
 
 
 def _run(started: float) -> None:
+    from app.listening import begin_counting
     from app.observability.metrics import shared_counters
     from app.server import run
     from app.settings import Settings
 
     settings = Settings.from_environ(os.environ)
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-    try:
-        shared_counters.begin(folder)
-    except OSError as error:
-        expected = "a folder that this user may write"
-        raise refusal("PROMETHEUS_MULTIPROC_DIR", expected, f"{folder} ({error})") from error
+    begin_counting(folder)
     try:
         run(settings, started)
     except BundleRefusedError:

@@ -14,6 +14,10 @@ class AppError(Exception):
     """Base class of all errors that the serving code raises."""
 
 
+class NotStoredError(AppError):
+    """The cache has no answer in memory, and nothing else was to be asked."""
+
+
 class RefusedError(AppError):
     """The process must not start: the bundle or a setting is invalid."""
 

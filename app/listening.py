@@ -13,6 +13,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from app.front.memory import BACKLOG
+from app.observability.metrics import shared_counters
 from app.variables import refusal
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ def _open(host: str, name: str, port: int) -> socket.socket:
         raise refusal("HOST", "an address of this host", f"{host} ({why})") from error
     found.set_inheritable(True)
     return found
+
+
+def begin_counting(folder: Path) -> None:
+    """Make the folder of the metrics, and empty it. Raises SettingRefusedError."""
+    try:
+        shared_counters.begin(folder)
+    except OSError as error:
+        expected = "a folder that this user may write"
+        raise refusal("PROMETHEUS_MULTIPROC_DIR", expected, f"{folder} ({error})") from error
 
 
 def require_room(folder: Path, size: int) -> None:

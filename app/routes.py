@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from app import grpc_routes
-from app.errors import RequestError
+from app.errors import NotStoredError, RequestError
 from app.observability.outcome import Outcome
 from app.observability.trace_context import HEADER, parse
 from app.observability.tracing import RESPONSE_HEADER, header
@@ -83,6 +83,7 @@ def ready(service: Service, _request: Request, _outcome: Outcome) -> Reply:
 
 def metrics(service: Service, request: Request, _outcome: Outcome) -> Reply:
     """Prometheus metrics, summed over the workers."""
+    service.flush_metrics()
     return Reply(200, *service.metrics.exposition(request.headers.get("accept", "")))
 
 
@@ -191,11 +192,24 @@ def record_outcome(service: Service, route: Route, outcome: Outcome) -> None:
     service.flush()
 
 
-def run_work(service: Service, route: Route, request: Request) -> tuple[Outcome, Reply]:
-    """Run the work of a route without recording it; safe to call in a thread."""
+def stored_work(service: Service, route: Route, request: Request) -> tuple[Outcome, Reply] | None:
+    """As `run_work`, but only if that takes no prediction: its answer is in memory, or refused."""
+    try:
+        return run_work(service, route, request, stored_only=True)
+    except NotStoredError:
+        return None
+
+
+def run_work(
+    service: Service, route: Route, request: Request, *, stored_only: bool = False
+) -> tuple[Outcome, Reply]:
+    """Run the work of a route without recording it; safe to call in a thread.
+
+    `stored_only`: raises NotStoredError instead of predicting.
+    """
     requested = request.headers.get("x-request-id", "")
     request_id = requested if REQUEST_ID.fullmatch(requested) else os.urandom(16).hex()
-    outcome = Outcome(route.url.path, request_id, explained=route.url.explains)
+    outcome = Outcome(route.url.path, request_id, route.url.explains, stored_only)
     outcome.received = request.received
     outcome.waited = time.perf_counter() - request.received
     traceparent = request.headers.get(HEADER)
@@ -214,6 +228,8 @@ def run_work(service: Service, route: Route, request: Request) -> tuple[Outcome,
         outcome.errors, outcome.reason = error.errors, error.reason
         reply = _refusal(service, route, error, request_id)
         outcome.status = error.status
+    except NotStoredError:
+        raise
     except Exception as error:
         outcome.failure = error
         reply = _refusal(service, route, _internal_error(), request_id)

@@ -7,12 +7,15 @@ in each worker, because metrics and predictions must not precede the fork.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from app.admission import Deadline, InFlight
+from app.cache import cache as caches
+from app.estimates import INLINE_SECONDS, Estimate
 from app.model import engine as engines
 from app.model import manifest as manifests
 from app.model.background import read_background
@@ -61,6 +64,7 @@ class Service:
         self.bundle = bundle
         described, self.contract = manifests.verify(bundle.manifest)
         self.engine = engines.load(bundle, self.contract)
+        self.cache = caches.from_settings(settings, bundle, self.contract, self.engine)
         background = read_background(bundle, self.contract)
         explainer = None
         if background is not None:
@@ -92,8 +96,7 @@ class Service:
         self.metrics = self._count()
         self.in_flight.observe = self.metrics.in_flight
         self._started = started
-        self._base_seconds = 0.0
-        self._seconds_per_byte = 0.0
+        self._to_answer = self._to_read = Estimate()
         self._row_bytes = 1
         # A transformed row is too close to the input, which is never logged.
         is_vector = self.contract.output.kind == "transformer"
@@ -115,6 +118,8 @@ class Service:
             self.tracing.start_worker()
         if self._capture is not None:
             self._capture.start_worker()
+        if self.cache is not None:
+            self.cache.start_worker()
         engines.self_test(self.bundle, self.contract, self.engine)
         self._calibrate()
         self.is_ready = True
@@ -131,7 +136,10 @@ class Service:
         outcome.input_sha256 = hashlib.sha256(body).hexdigest()
         call = read(body)
         validated = time.perf_counter()
-        prediction = self.engine.predict(call.batch)
+        if self.cache is None or outcome.explained:
+            prediction = self.engine.predict(call.batch)
+        else:
+            prediction = self.cache.predict(call.batch, deadline, stored_only=outcome.stored_only)
         if outcome.explained:
             self.explanations.add(call.batch, prediction, deadline)
         predicted = time.perf_counter()
@@ -151,33 +159,48 @@ class Service:
 
     def expected_seconds(self, body_bytes: int, *, explains: bool = False) -> float:
         """Estimated time to answer a body of this size, from the measurements at warm-up."""
-        seconds = self._base_seconds + self._seconds_per_byte * body_bytes
+        seconds = self._to_answer.seconds(body_bytes)
         if explains:
             seconds += self.explanations.expected_seconds(body_bytes // self._row_bytes)
         return seconds
+
+    def is_quick(self, body_bytes: int, *, explains: bool = False) -> bool:
+        """Whether an event loop may answer by itself, without a thread."""
+        if self.cache is not None and self.cache.is_shared and not explains:
+            # It may wait for another server, however fast the model is.
+            return False
+        return self.expected_seconds(body_bytes, explains=explains) <= INLINE_SECONDS
+
+    def stored_seconds(self, body_bytes: int, *, explains: bool = False) -> float:
+        """Estimated time to find a prediction in memory; infinite where there cannot be one."""
+        if explains or not self.settings.cache_bytes:
+            return math.inf
+        return self._to_read.seconds(body_bytes)
 
     def _calibrate(self) -> None:
         """Measure one row and the largest allowed batch of the sample, for `expected_seconds`."""
         sample = orjson.loads(self.bundle.read(engines.SAMPLE))["rows"]
         rows = sample[: self.settings.max_batch_rows]
         bodies = [orjson.dumps({"instances": batch}) for batch in (rows[:1], rows)]
-        short, long = (self._measure(body) for body in bodies)
-        self._seconds_per_byte = max(0.0, long - short) / max(1, len(bodies[1]) - len(bodies[0]))
-        self._base_seconds = max(0.0, short - self._seconds_per_byte * len(bodies[0]))
+        (read, answered), (read_all, answered_all) = map(self._measure, bodies)
+        short, long = map(len, bodies)
+        self._to_answer = Estimate.through((short, answered), (long, answered_all))
+        self._to_read = Estimate.through((short, read), (long, read_all))
         self._row_bytes = len(bodies[0])
-        self.explanations.prepare(self.native.read(bodies[0]).batch)
+        self.explanations.prepare(engines.first_row(self.bundle, self.contract))
 
-    def _measure(self, body: bytes) -> float:
-        """Seconds to answer a body: the best of three, or of one if it is slow."""
-        best = float("inf")
+    def _measure(self, body: bytes) -> tuple[float, float]:
+        """Seconds to read and to answer a body: the best of three, or of one if it is slow."""
+        best_read = best = math.inf
         for _ in range(3):
             started = time.perf_counter()
             call = self.native.read(body)
+            best_read = min(best_read, time.perf_counter() - started)
             call.write(self.engine.predict(call.batch), "")
             best = min(best, time.perf_counter() - started)
             if best > SLOW_SECONDS:
                 break
-        return best
+        return best_read, best
 
     @property
     def is_accepting(self) -> bool:
@@ -206,6 +229,8 @@ class Service:
         """Write out whatever this worker has buffered; call it on a graceful shutdown."""
         if self._capture is not None:
             self._capture.close()
+        if self.cache is not None:
+            self.cache.close()
         self.flush_metrics()
         if self.tracing is not None:
             self.tracing.stop()
@@ -217,6 +242,8 @@ class Service:
         """
         if self._capture is not None:
             self.metrics.captured(self._capture.results())
+        if self.cache is not None:
+            self.metrics.cached(self.cache.state())
         self.metrics.flush()
 
     def _count(self) -> Metrics:
@@ -228,6 +255,7 @@ class Service:
             workers=self.settings.worker_count,
             max_in_flight=self.settings.max_in_flight,
             max_features=self.settings.drift_max_features,
+            cache_bytes=None if self.cache is None else self.settings.cache_bytes,
         )
         traced = self.tracing is not None
         return Metrics(facts, self.settings.metrics_folder, traced=traced)

@@ -136,6 +136,46 @@ class Settings:
         low=0,
         high=1,
     )
+    cache_bytes: int = variable(
+        "CACHE_BYTES",
+        0,
+        "Bytes of predictions that each worker keeps in memory; 0: none.",
+        low=0,
+        high=68_719_476_736,
+    )
+    cache_url: str | None = variable(
+        "CACHE_URL",
+        None,
+        "Redis that shares predictions: `redis://host:6379/0`, `rediss://` with TLS; unset: none.",
+    )
+    cache_user: str | None = variable("CACHE_USER", None, "User of Redis, unless the URL has one.")
+    cache_password: str | None = variable("CACHE_PASSWORD", None, "Password of the user.")
+    cache_secret: str | None = variable(
+        "CACHE_SECRET",
+        None,
+        "16 to 64 bytes, the same in all pods: entries made without it are not believed.",
+    )
+    cache_ca: Path | None = variable(
+        "CACHE_CA", None, "File with the CAs to trust, in PEM; unset: those of the system."
+    )
+    cache_certificate: Path | None = variable(
+        "CACHE_CERT", None, "File with the client's certificate, in PEM."
+    )
+    cache_key: Path | None = variable("CACHE_KEY", None, "File with the key of CACHE_CERT, in PEM.")
+    cache_ttl_seconds: float = variable(
+        "CACHE_TTL_SECONDS",
+        3600.0,
+        "Seconds for which Redis keeps a prediction.",
+        low=1,
+        high=31_536_000,
+    )
+    cache_budget_ms: float = variable(
+        "CACHE_BUDGET_MS",
+        2.0,
+        "Longest time in ms that a request waits for Redis before it computes.",
+        low=0.1,
+        high=1000,
+    )
     drift_max_features: int = variable(
         "DRIFT_MAX_FEATURES",
         100,

@@ -58,6 +58,14 @@ def refusal(name: str, expected: str, found: str, *, required: bool = False) -> 
     )
 
 
+def without_secret(url: str) -> str:
+    """A URL as a log may have it."""
+    scheme, found, rest = url.partition("://")
+    if not found:
+        return url
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
 def table(kind: type[Any]) -> list[str]:
     """The lines of a Markdown table of a dataclass's variables, for the reference pages."""
     lines = ["| variable | default | range | meaning |", "|---|---|---|---|"]

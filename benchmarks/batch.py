@@ -2,16 +2,15 @@
 
 The rows are written to disk chunk by chunk. Every way sees the same chunks, one after the other and
 in turn, so that what else the machine does hits all of them. Printed are medians and their ratios,
-then the peak memory of a process that predicts a part, and one of several times the rows.
+then speed and peak memory of a process that predicts one part of ever more rows.
 
-    python -m benchmarks.batch [--rows N] [--times N]
+    python -m benchmarks.batch [--rows N] [--memory-rows N ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -49,7 +48,13 @@ if TYPE_CHECKING:
     from app.batch.plan import Plan
 
 COLUMNS = [f"x{index}" for index in range(10)]
+FLOATS = pa.float64()
+# Chunks of a row group: 200,000 rows.
+GROUP_CHUNKS = 20
 ROUNDS = 3
+MEMORY_ROWS = [1_000_000, 10_000_000, 50_000_000]
+# Of a row in the input and in a part, with some to spare.
+ROW_BYTES = 70
 MODELS: dict[str, tuple[ClassifierMixin, int]] = {
     "forest of 100 trees": (RandomForestClassifier(100, max_depth=10, random_state=0), 1),
     "logistic regression": (LogisticRegression(), 10),
@@ -63,22 +68,35 @@ def chunks(count: int) -> Iterator[pd.DataFrame]:
         yield pd.DataFrame(random.normal(size=(CHUNK_ROWS, len(COLUMNS))), columns=COLUMNS)
 
 
-def generate(path: Path, count: int) -> None:
-    """Write rows to disk, never holding more than a chunk."""
-    schema = pa.schema([(name, pa.float64()) for name in COLUMNS])
-    with pq.ParquetWriter(path, schema) as writer:
+def generate(path: Path, count: int, kind: pa.DataType = FLOATS) -> None:
+    """Write rows to disk, never holding more than a row group."""
+    schema = pa.schema([(name, kind) for name in COLUMNS])
+    held: list[pa.Table] = []
+    with pq.ParquetWriter(path, schema, use_dictionary=False) as writer:
         for frame in chunks(count):
-            writer.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False))
+            held.append(pa.Table.from_pandas(frame, preserve_index=False).cast(schema))
+            if len(held) == GROUP_CHUNKS:
+                writer.write_table(pa.concat_tables(held))
+                held = []
+        if held:
+            writer.write_table(pa.concat_tables(held))
 
 
 def package(model: Any, folder: Path) -> Path:
-    """Fit, and package as a bundle with the onnx engine."""
+    """Fit on generated rows, and package."""
     frame = next(chunks(CHUNK_ROWS))[:2000]
     labels = np.where(frame["x0"] + frame["x1"] * frame["x2"] > 0, "yes", "no")
+    return packaged(model, frame, labels, folder)
+
+
+def packaged(
+    model: Any, frame: pd.DataFrame, labels: Any, folder: Path, *, explain: bool = False
+) -> Path:
+    """Fit on these rows, and package as a bundle with the onnx engine."""
     folder.mkdir()
     joblib.dump(model.fit(frame, labels), folder / "model.joblib")
     frame.assign(label=labels).to_csv(folder / "sample.csv", index=False)
-    request = Request(folder, name="bench", version="1.0.0", target="label")
+    request = Request(folder, name="bench", version="1.0.0", target="label", explain=explain)
     planned = plan_package(read_training_output(request), engine="onnx", tolerance=1e-6)
     write_bundle(planned, folder / "bundle")
     return folder / "bundle"
@@ -163,46 +181,62 @@ def compare(name: str, count: int, folder: Path) -> None:
         print(f"{name:20} {way:18} {count / median:12,.0f} rows/s  {ratio}", flush=True)
 
 
-def memory(count: int, times: int, folder: Path) -> None:
-    """Print the peak memory of a process for so many rows, and for several times as many."""
+def memory(counts: list[int], folder: Path) -> None:
+    """Print speed and peak memory of a process that predicts one part of so many rows."""
     bundle = package(MODELS["logistic regression"][0], folder / "model")
-    for rows in (count, count * times):
+    for rows in counts:
         path, out = folder / f"{rows}.parquet", folder / f"out-{rows}"
-        generate(path, rows)
+        # Half the size on disk: fifty million rows are 2 GB.
+        generate(path, rows, pa.float32())
         plan(bundle, path, out)
         argv = [sys.executable, "-m", "benchmarks.batch", "--measure", str(out)]
-        printed = subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout
-        peak = json.loads(printed)["kilobytes"] / 1024
+        printed = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
         size = path.stat().st_size / 2**20
-        print(f"{rows:12,} rows, {size:7,.0f} MB: peak memory {peak:,.0f} MB", flush=True)
+        path.unlink()
+        shutil.rmtree(out)
+        print(
+            f"{rows:12,} rows, {size:7,.0f} MB: {rows / printed['seconds']:12,.0f} rows/s, "
+            f"peak memory {printed['kilobytes'] / 1024:,.0f} MB",
+            flush=True,
+        )
 
 
 def measure(out: Path) -> None:
-    """Predict the part of a plan and print the peak memory of this process."""
+    """Predict the part of a plan; print the seconds and the peak memory of this process."""
     planned = load_plan(LocalFolder(out))
     bundle = places.bundle_of(planned, LocalFolder(out), None)
-    run_batch(runner_of(planned, bundle, out), out)
-    print(json.dumps({"kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+    runner = runner_of(planned, bundle, out)
+    taken = seconds(lambda: run_batch(runner, out))
+    print(json.dumps({"seconds": taken, "kilobytes": peak_kilobytes()}))
+
+
+def peak_kilobytes() -> int:
+    """The peak memory of this process. Not ru_maxrss, which begins with that of the parent."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def main() -> None:
     """Compare, then measure memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000, help="rows for the forest")
-    parser.add_argument("--times", type=int, default=10, help="how many times the rows for memory")
+    parser.add_argument(
+        "--memory-rows", type=int, nargs="*", default=MEMORY_ROWS, help="rows of one part"
+    )
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure is not None:
         measure(arguments.measure)
         return
+    needed = max(arguments.memory_rows, default=0) * ROW_BYTES
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < needed:
+        sys.exit(f"expected {needed:,} bytes free in {tempfile.gettempdir()}, found {free:,}")
     for name in MODELS:
-        folder = Path(tempfile.mkdtemp(prefix="bench-batch-"))
-        try:
-            compare(name, arguments.rows, folder)
-        finally:
-            shutil.rmtree(folder)
+        with tempfile.TemporaryDirectory(prefix="bench-batch-") as folder_name:
+            compare(name, arguments.rows, Path(folder_name))
     with tempfile.TemporaryDirectory(prefix="bench-batch-") as folder_name:
-        memory(arguments.rows * 5, arguments.times, Path(folder_name))
+        memory(arguments.memory_rows, Path(folder_name))
 
 
 if __name__ == "__main__":

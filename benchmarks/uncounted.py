@@ -3,6 +3,7 @@
 import sys
 
 from app import __main__ as command
+from app import environment
 from app.observability.metrics import Metrics
 
 
@@ -11,7 +12,7 @@ def nothing(*_arguments: object, **_named: object) -> None:
 
 
 if __name__ == "__main__":
-    command.prepare_environment()
+    environment.prepare()
     Metrics.record = nothing  # type: ignore[method-assign]
     Metrics.look_up = nothing  # type: ignore[method-assign]
     sys.exit(command.main())

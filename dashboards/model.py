@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboards import layout, model_rows
+from dashboards import cache_rows, layout, model_rows, queue_rows
 from dashboards.panels import (
     GREEN,
     ORANGE,
@@ -42,6 +42,8 @@ def make() -> dict[str, Any]:
         ("Workers and saturation", model_rows.workers()),
         ("Inputs and predictions", model_rows.content()),
         ("Explanations", model_rows.explanations()),
+        ("Cache", cache_rows.cache()),
+        ("Queue", queue_rows.queue()),
         ("Rollout", model_rows.rollout()),
         ("Canary and verdict", model_rows.canary()),
         description="One model in one environment: service levels and error budgets, requests, "

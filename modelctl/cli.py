@@ -14,6 +14,7 @@ COMMANDS = {
     "package": "Package a fitted estimator and a sample as a verified bundle.",
     "validate": "Validate a model's training data against its data.yaml.",
     "gate": "Compare a build's metrics with the model's metric baseline.",
+    "train": "Train a model and publish its bundle in a store.",
     "verify": "Verify a bundle and print its digest.",
     "sign-bundle": "Sign a bundle.",
     "serve": "Serve a bundle on this machine.",

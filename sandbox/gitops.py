@@ -95,13 +95,13 @@ class GitOps:
         """Return whether any commit of the branch put `text` into the file `path`."""
         return bool(self.git.line("log", "-1", "--format=%H", f"-S{text}", "--", path))
 
-    def export(self, paths: Sequence[str], target: Path) -> None:
+    def export(self, paths: Sequence[str], target: Path, commit: str = "HEAD") -> None:
         """Write the committed `paths` into the new folder `target`. Raises CommandError."""
         if target.exists():
             shutil.rmtree(target)
         target.mkdir(parents=True)
         archive = target.with_name(f"{target.name}.tar")
-        self.git("archive", f"--output={archive}", "HEAD", "--", *paths)
+        self.git("archive", f"--output={archive}", commit, "--", *paths)
         run(["tar", "--extract", f"--file={archive}", f"--directory={target}"])
         archive.unlink()
 

@@ -48,6 +48,11 @@ class Image:
     tag: str
     digest: str
 
+    @property
+    def values(self) -> dict[str, str]:
+        """As the chart names it in its values."""
+        return asdict(self)
+
     def __str__(self) -> str:
         return f"{self.repository}:{self.tag}@{self.digest}"
 

@@ -37,9 +37,11 @@ PACKAGES = (
 
 # Packages of the sandbox and of tests that bring a service; we run our own instances.
 _SERVICES = {
-    "docker-registry": "docker-registry.service",
-    "nginx-light": "nginx.service",
-    "redis-server": "redis-server.service",
+    "docker-registry": ("docker-registry.service",),
+    "nginx-light": ("nginx.service",),
+    # With Erlang, whose nodes find each other by epmd.
+    "rabbitmq-server": ("rabbitmq-server.service", "epmd.service", "epmd.socket"),
+    "redis-server": ("redis-server.service",),
 }
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -68,7 +70,7 @@ def install_missing(wanted: Sequence[str] = PACKAGES) -> str:
                     expected="exit code 0",
                     fix="read the output above; check /etc/apt/sources.list and the network",
                 )
-    services = [_SERVICES[name] for name in missing if name in _SERVICES]
+    services = [service for name in missing for service in _SERVICES.get(name, ())]
     if services and shutil.which("systemctl"):
         run(["systemctl", "disable", *services])
     return f"Debian packages: installed {len(missing)}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import pytest
 from tests import rendering
 from tests.schemas import Schemas, asked
 
+# Of each process that a test runs in or starts; three times what the largest of them takes.
+MEMORY_BYTES = 8 << 30
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """By which server the tests of HTTP are answered; by default none (tests/app/servers.py)."""
@@ -19,8 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tables are as wide as `$COLUMNS`, which xdist sets to 80: output is that of a pipe."""
+    """What the tests may rely on, wherever they were started."""
+    # Tables are as wide as `$COLUMNS`, which xdist sets to 80: output is that of a pipe.
     os.environ.pop("COLUMNS", None)
+    # Programs under test hear Ctrl-C, which a shell has those ignore that it starts in the
+    # background, and with them all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # One that takes all memory is an error where it happens, and not the end of the machine.
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, most))
     os.environ["HTTP_SERVER"] = config.getoption("--http-server")
 
 

@@ -17,20 +17,47 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 
 from tests.paths import ROOT
 from tests.runner import changes, scenarios
 from tests.runner.execution import PYTEST, Report, Suite, beside, run
 
+
+@dataclass(frozen=True)
+class Optional:
+    """A suite that runs if something below these paths was changed, after what it needs.
+
+    `programs`: those it drives, with Debian's packages of them.
+    """
+
+    suite: Suite
+    paths: tuple[str, ...]
+    needs: tuple[Suite, ...]
+    programs: dict[str, str] = field(default_factory=dict)
+
+
+def tools(name: str, *groups: str) -> Suite:
+    """Build what is missing of some tools."""
+    return Suite(name, ("python3", "-m", "tools", "build", *groups), live=True)
+
+
+def made(name: str, target: str) -> Suite:
+    """What a target of make installs."""
+    return Suite(name, ("make", "--no-print-directory", target))
+
+
 # A file's tests stay together: they share what was started for them. A test that waits for a
 # program leaves its processor to others, so there is one worker more than processors.
 PARALLEL = (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile")
+# Folders with a suite of their own.
+FOLDERS_OF_OTHERS = ("chart", "argocd", "e2e", "fetch", "clients", "engines", "queues", "cache")
 LINT = Suite("lint", ("make", "--no-print-directory", "lint"))
 UNIT = Suite(
     "unit",
     (
         *(*PYTEST, "tests", *PARALLEL, "--durations=10"),
-        *(f"--ignore=tests/{name}" for name in ("chart", "argocd", "e2e", "fetch", "clients")),
+        *(f"--ignore=tests/{name}" for name in FOLDERS_OF_OTHERS),
     ),
 )
 # The service is complete under any server of WSGI, and the front answers as it does.
@@ -40,8 +67,8 @@ SERVERS = tuple(
     for server in ("front", "gthread")
 )
 CHART = Suite("chart", (*PYTEST, "tests/chart", "tests/argocd", *PARALLEL))
-SCANNER = Suite("chart scanner", ("make", "--no-print-directory", "checkov"))
-AZURITE = Suite("azure emulator", ("make", "--no-print-directory", "azurite"))
+SCANNER = made("chart scanner", "checkov")
+AZURITE = made("azure emulator", "azurite")
 DOWNLOADS = Suite("downloads", (*PYTEST, "tests/fetch"))
 # What else needs the stores of the downloads to be tested.
 DOWNLOAD_PATHS = (
@@ -49,16 +76,52 @@ DOWNLOAD_PATHS = (
     *("app/variables.py", "requirements/fetch.txt", "Dockerfile"),
     *("app/batch/", "modelctl/batch/", "requirements/batch.txt"),
 )
-# Other people's clients, which come in packages larger than the service.
-CLIENTS = Suite("clients of others", (*PYTEST, "tests/clients"))
-CLIENT_PATHS = (
-    "app/front/",
-    "app/protocols/",
-    "app/grpc_routes.py",
-    "app/routes.py",
-    "tests/clients/",
-    "requirements/kserve.txt",
-    "tools/grpcurl/",
+# Other people's clients and engines, which come in packages larger than the service, and brokers.
+CLIENTS = Optional(
+    Suite("clients of others", (*PYTEST, "tests/clients")),
+    paths=(
+        *("app/front/", "app/protocols/", "app/grpc_routes.py", "app/routes.py"),
+        *("tests/clients/", "requirements/kserve.txt", "tools/grpcurl/"),
+    ),
+    needs=(tools("tools of the clients", "clients"), made("KServe's SDK", "kserve")),
+)
+ENGINES = Optional(
+    Suite("engines of others", (*PYTEST, "tests/engines")),
+    paths=("app/batch/", "app/model/", "tests/engines/", "requirements/engines.txt"),
+    needs=(made("Spark and Ray", "engines"),),
+    programs={"java": "default-jre-headless"},
+)
+# Of the brokers one is Java and another Erlang.
+QUEUES = Optional(
+    Suite("queues", (*PYTEST, "tests/queues")),
+    paths=(
+        *("app/consume/", "app/model/bundle.py", "app/errors.py", "app/timestamps.py"),
+        *(
+            "app/variables.py",
+            "app/redis_url.py",
+            "app/tls.py",
+            "tests/queues/",
+            "requirements/consume.txt",
+            "tools/nats-server/",
+        ),
+    ),
+    needs=(tools("NATS", "queues"), made("Kafka", "kafka")),
+    programs={
+        "redis-server": "redis-server",
+        "redis-cli": "redis-tools",
+        "rabbitmq-server": "rabbitmq-server",
+        "java": "default-jre-headless",
+        "mvn": "maven",
+    },
+)
+CACHE = Optional(
+    Suite("cache", (*PYTEST, "tests/cache")),
+    paths=(
+        *("app/cache/", "app/redis_url.py", "app/tls.py", "app/service.py", "app/front/front.py"),
+        *("tests/cache/", "tests/queues/brokers.py", "requirements/serve-cache.txt"),
+    ),
+    needs=(),
+    programs={"redis-server": "redis-server", "redis-cli": "redis-tools"},
 )
 # Programs that tests drive, and Debian's packages of them: a browser for the page that tries a
 # model, a gateway for deploy/compose, a registry to push the chart to, what a workflow calls.
@@ -75,21 +138,20 @@ UP = Suite("sandbox up", (*SESSION, "up"), live=True)
 DOWN = Suite("sandbox down", (*SESSION, "down"), live=True)
 
 
-def tools(name: str, *groups: str) -> Suite:
-    """Build what is missing of some tools."""
-    return Suite(name, ("python3", "-m", "tools", "build", *groups), live=True)
-
-
 def prepare(report: Report) -> None:
     """Look at the code, and build what the suites without a cluster run."""
-    packages = [package for program, package in DEBIAN.items() if not is_installed(program)]
-    if packages and not sandbox_missing():
-        install = ("python3", "-m", "sandbox", "packages", *packages)
-        run(report, Suite("Debian packages", install))
+    install(report, "Debian packages", DEBIAN)
     run(report, LINT)
     run(report, tools("tools of the unit tests", "unit"))
     run(report, tools("tools of the chart", "chart"))
     run(report, SCANNER)
+
+
+def install(report: Report, name: str, programs: dict[str, str]) -> None:
+    """Install Debian's packages of the programs that are missing, where we may."""
+    packages = [package for program, package in programs.items() if not is_installed(program)]
+    if packages and not sandbox_missing():
+        run(report, Suite(name, ("python3", "-m", "sandbox", "packages", *packages)))
 
 
 def downloads(report: Report, changed: list[str] | None) -> list[str]:
@@ -108,13 +170,16 @@ def downloads(report: Report, changed: list[str] | None) -> list[str]:
     return [] if shutil.which("npm") else ["downloads from Azure (no npm)"]
 
 
-def clients(report: Report, changed: list[str] | None) -> list[str]:
-    """Ask the service by clients of others; returns what was left out by choice."""
-    if changed is not None and not any(name.startswith(CLIENT_PATHS) for name in changed):
-        return ["clients of others (tests/clients)"]
-    run(report, tools("tools of the clients", "clients"))
-    run(report, Suite("KServe's SDK", ("make", "--no-print-directory", "kserve")))
-    run(report, CLIENTS)
+def optional(report: Report, chosen: Optional, changed: list[str] | None) -> list[str]:
+    """Run a suite if a change touches what it tests; returns what was left out by choice.
+
+    A package that cannot be installed is not left out: the test that needs it says so and fails.
+    """
+    if changed is not None and not any(name.startswith(chosen.paths) for name in changed):
+        return [f"{chosen.suite.name} ({chosen.suite.argv[-1]})"]
+    install(report, f"Debian packages of {chosen.suite.name}", chosen.programs)
+    for each in (*chosen.needs, chosen.suite):
+        run(report, each)
     return []
 
 
@@ -189,7 +254,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ml-model-tests-") as trained:
         os.environ["TRAINED_FOLDER"] = trained
         prepare(report)
-        left = downloads(report, changed) + clients(report, changed)
+        left = downloads(report, changed)
+        for each in (CLIENTS, ENGINES, CACHE, QUEUES):
+            left += optional(report, each, changed)
         others = (UNIT, *(SERVERS if changed is None else ()), CHART)
         missing = sandbox_missing()
         # The loop is short: beside it, most of them would still wait for their turn at its end.

@@ -31,6 +31,7 @@ _ROLLOUTS = "github.com/argoproj/argo-rollouts"
 _ENVOY_COMMIT = "9e5580933739775e8bce696a57a2e1bc99368f23"
 _ENVOY_GATEWAY = "github.com/envoyproxy/gateway"
 _ISTIO = "istio.io/istio"
+_KEDA = "github.com/kedacore/keda/v2"
 _PROMETHEUS = "github.com/prometheus/prometheus"
 # Prints the version alone, with build metadata only if there is any.
 _HELM_VERSION = ("version", "--template", "{{.Version}}")
@@ -170,6 +171,18 @@ CATALOG: tuple[Tool, ...] = (
         cgo=False,
         # What the controller may do.
         assets=(Asset("manifests/role", "manifests/role"),),
+    ),
+    # Scales consumers by the length of their queue. Almost all of its build are clouds' libraries.
+    Tool(
+        "keda",
+        _KEDA,
+        # Neither says its version.
+        tuple(Binary(f"keda-{name}", f"{_KEDA}/cmd/{name}") for name in ("operator", "adapter")),
+        seconds=700,
+        ldflags=f"-X {_KEDA}/version.Version={{bare}}",
+        cgo=False,
+        # It ends at once without any of its kinds.
+        assets=(Asset("config/crd/bases", "crds"),),
     ),
     # What the controller's own code refuses in a Rollout, and what it makes of a measurement,
     # for the tests of the chart.
@@ -369,6 +382,15 @@ CATALOG: tuple[Tool, ...] = (
         flags="-X main.version={version}",
         cgo=False,
     ),
+    # A broker, for the tests of queues.
+    _command(
+        "nats-server",
+        "github.com/nats-io/nats-server/v2",
+        seconds=30,
+        version=("--version",),
+        prints="nats-server: {version}",
+        cgo=False,
+    ),
     _command("fake-gcs-server", "github.com/fsouza/fake-gcs-server", seconds=120, cgo=False),
     _command(
         "cosign",
@@ -444,7 +466,12 @@ CATALOG: tuple[Tool, ...] = (
     ),
     _definitions("istio", "istio.io/api", "kubernetes/customresourcedefinitions.gen.yaml"),
     _definitions(
-        "keda", "github.com/kedacore/keda/v2", "config/crd/bases/keda.sh_scaledobjects.yaml"
+        "keda",
+        _KEDA,
+        *(
+            f"config/crd/bases/keda.sh_{name}.yaml"
+            for name in ("scaledjobs", "scaledobjects", "triggerauthentications")
+        ),
     ),
     _definitions(
         "prometheus",
@@ -479,6 +506,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "stores": ("minio", "fake-gcs-server"),
     # Other people's clients.
     "clients": ("grpcurl",),
+    # A broker for the tests of queues; the others are Debian's or Java's.
+    "queues": ("nats-server",),
     # What the unit tests run.
     "unit": (
         *("prometheus", "helm4", "kustomize", "act", "yaml-reader"),
@@ -487,6 +516,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     # Prometheus for `make observe`, promtool for the tests of the rules, and what renders the rules
     # and the dashboards.
     "monitoring": ("prometheus", "helm4", "kustomize"),
+    # What scales by the length of a queue.
+    "scaling": ("keda", "nats-server"),
     # What the end-to-end tests run in addition to the cluster and the chart's tools.
     "e2e": ("traefik", "prometheus-adapter", "cosign"),
     # What `make delivery` adds to a running sandbox: progressive delivery behind a gateway.

@@ -26,13 +26,13 @@ from app.batch.attempts import fields_of, is_transient
 from app.batch.folders import Folder, LocalFolder
 from app.batch.model import load
 from app.batch.pod import LOGGER, Pod, Progress, is_retryable
+from app.environment import EXIT_REFUSED
 from app.errors import AppError
 from app.model.bundle import verify
 from app.observability import logs
 from app.settings import Settings
 
 EXIT_FAILED = 1
-EXIT_REFUSED = 3
 
 
 def run(given: Arguments, settings: Settings, out: Folder) -> int:
@@ -50,8 +50,9 @@ def run(given: Arguments, settings: Settings, out: Folder) -> int:
         passthrough=given.passthrough,
         ignore=given.ignore,
         probabilities=given.probabilities,
+        explain=given.explain,
     )
-    model = load(settings.model_dir, bundle.digest)
+    model = load(settings.model_dir, bundle.digest, explain=given.explain)
     failures = Pod(given.place, request, out, given.limits, progress).run(model)
     if not failures:
         return 0

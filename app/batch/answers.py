@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from app.model.prediction import Prediction
 
 PREDICTION = "prediction"
+# Which of several numbers a column has: by `target`, `class` or `place`.
+Label = dict[str, Any]
 
 
 class AnswerWriter:
@@ -34,22 +36,10 @@ class AnswerWriter:
         output = self._output
         names: list[str] = []
         if self._has_probabilities:
-            for part in output.parts:
-                prefix = f"probability_{part.name}" if output.targets else "probability"
-                names += [f"{prefix}_{label}" for label in part.classes or ()]
+            names += [name_of("probability", label) for label in _class_labels(output)]
         if self._has_scores:
-            names += self._score_names()
+            names += [name_of(output.score_name, label) for label in _score_labels(output)]
         return [pa.field(name, pa.float64()) for name in names]
-
-    def _score_names(self) -> list[str]:
-        output, name = self._output, self._output.score_name
-        if output.width is None:
-            return [name]
-        if output.targets:
-            return [f"{name}_{part.name}" for part in output.targets]
-        classes = output.classes or ()
-        keys = classes if len(classes) == output.width else range(output.width)
-        return [f"{name}_{key}" for key in keys]
 
     def columns(self, prediction: Prediction) -> list[Any]:
         """One Arrow array for each of `fields`."""
@@ -73,6 +63,39 @@ class AnswerWriter:
             (self._has_scores, prediction.scores),
         ]
         return [numbers for is_chosen, numbers in chosen if is_chosen and numbers is not None]
+
+
+def explained_labels(output: Output) -> list[Label]:
+    """Of each number of a row that is explained, which one it is."""
+    if output.probabilities:
+        return _class_labels(output)
+    if output.scores:
+        return _score_labels(output)
+    return [{"target": part.name} for part in output.targets] or [{}]
+
+
+def name_of(prefix: str, label: Label) -> str:
+    """The name of a column."""
+    return "_".join([prefix, *map(str, label.values())])
+
+
+def _class_labels(output: Output) -> list[Label]:
+    return [
+        ({"target": part.name} if output.targets else {}) | {"class": each}
+        for part in output.parts
+        for each in part.classes or ()
+    ]
+
+
+def _score_labels(output: Output) -> list[Label]:
+    if output.width is None:
+        return [{}]
+    if output.targets:
+        return [{"target": part.name} for part in output.targets]
+    classes = output.classes or ()
+    if len(classes) == output.width:
+        return [{"class": each} for each in classes]
+    return [{"place": at} for at in range(output.width)]
 
 
 def _kind(part: Target) -> Any:

@@ -28,6 +28,7 @@ class Arguments:
     passthrough: tuple[str, ...]
     ignore: tuple[str, ...]
     probabilities: bool
+    explain: bool
     place: Place
     limits: Limits
 
@@ -52,6 +53,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Arguments:
         passthrough=tuple(given.passthrough),
         ignore=tuple(given.ignore),
         probabilities=given.probabilities,
+        explain=given.explain,
         place=_place(environ.get(INDEX, ""), given.pods),
         limits=Limits(given.plan_timeout, given.max_rejected),
     )
@@ -72,6 +74,7 @@ def _parser() -> _Parser:
         "--ignore", action="append", default=[], help="column that is no feature; repeatable"
     )
     parser.add_argument("--probabilities", action="store_true", help="probabilities or scores too")
+    parser.add_argument("--explain", action="store_true", help="what each feature adds, too")
     parser.add_argument("--pods", type=_count, default=1, help="how many pods share the parts")
     parser.add_argument(
         "--plan-timeout",

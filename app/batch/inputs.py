@@ -111,7 +111,7 @@ def open_folder(where: str | Path) -> Folder:
             found="an http(s) URL",
             fix="write into a bucket",
         )
-    from app.batch.stores import StoreFolder
+    from app.batch.buckets import StoreFolder
 
     return StoreFolder(str(where))
 

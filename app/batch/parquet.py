@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
@@ -23,7 +24,9 @@ READABLE = "numbers, booleans, texts, dates and timestamps"
 def open_table(stream: BinaryIO, name: str, read_ahead: int) -> Any:
     """Open a Parquet file, of which so many bytes are read ahead. Raises BatchError."""
     try:
-        return pq.ParquetFile(stream, pre_buffer=False, buffer_size=read_ahead)
+        return pq.ParquetFile(
+            stream, pre_buffer=False, buffer_size=read_ahead, page_checksum_verification=True
+        )
     except (pa.ArrowException, OSError) as error:
         raise BatchError(
             f"{name} cannot be read as Parquet",
@@ -77,13 +80,33 @@ def chunks(
     batches = table.iter_batches(
         batch_size=rows, row_groups=list(groups), columns=list(columns), use_threads=False
     )
+    sizes = [table.metadata.row_group(group).num_rows for group in groups]
+    read = 0
     try:
         for batch in batches:
+            # Texts that are none would else be passed through, or found far from here.
+            batch.validate(full=True)
             yield TableChunk(batch)
+            read += batch.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise BatchError(
-            f"row groups {groups.start} to {groups.stop - 1} of {name} cannot be read",
-            expected="pages that can be decoded",
-            found=str(error)[:300],
-            fix="write the file again, and plan again into another folder",
-        ) from error
+        raise _corrupt(name, groups, sizes, range(read, read + rows), str(error)[:300]) from error
+    if read != sum(sizes):
+        found = f"{read:,} rows instead of {sum(sizes):,}"
+        raise _corrupt(name, groups, sizes, range(read, sum(sizes)), found)
+
+
+def _corrupt(name: str, groups: range, sizes: Sequence[int], rows: range, found: str) -> BatchError:
+    """The error for some rows of row groups with so many each."""
+    ends = list(accumulate(sizes))
+    hit = [
+        group
+        for group, end, size in zip(groups, ends, sizes, strict=True)
+        if end > rows.start and end - size < rows.stop
+    ] or list(groups)
+    which = f"group {hit[0]}" if len(hit) == 1 else f"groups {hit[0]} to {hit[-1]}"
+    return BatchError(
+        f"row {which} of {name} cannot be read",
+        expected="pages that can be decoded",
+        found=found,
+        fix="write the file again, and plan again into another folder",
+    )

@@ -28,6 +28,7 @@ FAILED = "failed"
 FACTS = b"ml-model.batch"
 # A row group of a part: small enough that one in the making costs little memory.
 GROUP_ROWS = 1 << 17
+GROUP_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class PartWriter:
         self._writer = pq.ParquetWriter(writing.stream, schema, use_dictionary=texts)
         self._schema = schema
         self._held: list[Any] = []
-        self._held_rows = 0
+        self._held_rows = self._held_bytes = 0
 
     def __enter__(self) -> PartWriter:
         return self
@@ -119,7 +120,8 @@ class PartWriter:
         batch = pa.record_batch(columns, schema=self._schema)
         self._held.append(batch)
         self._held_rows += batch.num_rows
-        if self._held_rows >= GROUP_ROWS:
+        self._held_bytes += batch.nbytes
+        if self._held_rows >= GROUP_ROWS or self._held_bytes >= GROUP_BYTES:
             self._write_group()
 
     def commit(self, facts: Facts) -> None:
@@ -132,4 +134,4 @@ class PartWriter:
     def _write_group(self) -> None:
         if self._held_rows:
             self._writer.write_table(pa.Table.from_batches(self._held))
-        self._held, self._held_rows = [], 0
+        self._held, self._held_rows, self._held_bytes = [], 0, 0

@@ -75,8 +75,8 @@ class Plan:
     """What plan.json says.
 
     `passthrough`: columns that are written beside the predictions. `ignore`: columns that are no
-    features. `probabilities`: whether probabilities or scores are written too. `root` is a path or
-    a URL; `shard_rows` is what was asked for.
+    features. `probabilities`: whether probabilities or scores are written too; `explain`: whether
+    explanations are. `root` is a path or a URL; `shard_rows` is what was asked for.
     """
 
     bundle: PinnedBundle
@@ -88,12 +88,17 @@ class Plan:
     passthrough: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     probabilities: bool = False
+    explain: bool = False
     schema_version: int = SCHEMA_VERSION
 
     @cached_property
     def encoded(self) -> bytes:
         """The bytes of plan.json."""
-        return canonical(asdict(self))
+        document = asdict(self)
+        # The plans of before there were explanations stay the same runs.
+        if not self.explain:
+            del document["explain"]
+        return canonical(document)
 
     @cached_property
     def run(self) -> str:

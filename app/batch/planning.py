@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from app.batch import parts, results, scanning
 from app.batch.answers import AnswerWriter
 from app.batch.errors import BatchError, BatchRefusedError
+from app.batch.explaining import fields_of
 from app.batch.inputs import open_root
 from app.batch.listing import format_of, listed
+from app.batch.model import require_background
 from app.batch.plan import PLAN, InputFile, PinnedBundle, Plan, Shard, load
 from app.model import manifest as manifests
 
@@ -36,6 +38,7 @@ class Request:
     passthrough: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     probabilities: bool = False
+    explain: bool = False
 
     @property
     def pinned(self) -> PinnedBundle:
@@ -47,7 +50,9 @@ class Request:
 def make(request: Request, out: Folder) -> Plan:
     """Plan the shards of every file. Raises BatchError, BundleRefusedError."""
     _, contract = manifests.verify(request.bundle.manifest)
-    _require_free_names(request.passthrough, contract)
+    if request.explain:
+        require_background(request.bundle, contract)
+    require_free_names(request.passthrough, contract, explain=request.explain)
     listing = listed(request.inputs, out)
     inputs = open_root(listing.root, out)
     columns = scanning.Columns(contract, request.passthrough, request.ignore)
@@ -74,6 +79,7 @@ def make(request: Request, out: Folder) -> Plan:
         passthrough=request.passthrough,
         ignore=request.ignore,
         probabilities=request.probabilities,
+        explain=request.explain,
     )
 
 
@@ -112,6 +118,7 @@ def require_fit(plan: Plan, request: Request, out: Folder) -> None:
         "--passthrough": (", ".join(request.passthrough), ", ".join(plan.passthrough)),
         "--ignore": (", ".join(request.ignore), ", ".join(plan.ignore)),
         "--probabilities": (request.probabilities, plan.probabilities),
+        "--explain": (request.explain, plan.explain),
     }
     for name, (wanted, planned) in pairs.items():
         if wanted != planned:
@@ -135,8 +142,15 @@ def _misfit(out: Folder, what: str, planned: str, asked: str) -> BatchRefusedErr
     )
 
 
-def _require_free_names(passthrough: Sequence[str], contract: Contract) -> None:
+def require_free_names(
+    passthrough: Sequence[str], contract: Contract, *, explain: bool = False
+) -> None:
+    """Raise BatchRefusedError for columns that would have the same name in a part."""
     written = [field.name for field in AnswerWriter(contract.output, with_numbers=True).fields]
+    if explain:
+        explained = [field.name for field in fields_of(contract)]
+        _require_distinct(explained)
+        written += explained
     taken = [name for name in passthrough if name in (*OWN, *written)]
     if taken:
         raise BatchRefusedError(
@@ -144,4 +158,16 @@ def _require_free_names(passthrough: Sequence[str], contract: Contract) -> None:
             expected="a name that the parts do not have themselves",
             found=", ".join(taken),
             fix="rename it in the input, or join by `file` and `row`",
+        )
+
+
+def _require_distinct(explained: Sequence[str]) -> None:
+    """Raise BatchRefusedError where feature and class put together are another feature's."""
+    twice = sorted({name for name in explained if explained.count(name) > 1})
+    if twice:
+        raise BatchRefusedError(
+            f"two columns of explanations would be called {twice[0]!r}",
+            expected="features and classes whose names differ when they are put together",
+            found=", ".join(twice[:5]),
+            fix="rename a feature, or leave --explain out",
         )

@@ -14,6 +14,7 @@ from app.batch import parts, reading
 from app.batch.answers import AnswerWriter
 from app.batch.chunks import CsvChunk, TableChunk
 from app.batch.errors import BatchError
+from app.batch.explaining import ChunkExplainer
 from app.batch.inputs import open_inputs
 from app.batch.validation import ChunkValidator, Rejection, Validated
 from app.errors import RequestError
@@ -47,6 +48,9 @@ class ShardRunner:
         self._model = model
         self._chunks = ChunkValidator(model.contract, model.validator)
         self._answers = AnswerWriter(model.contract.output, with_numbers=plan.probabilities)
+        self._explainer = None
+        if plan.explain and model.explainer is not None:
+            self._explainer = ChunkExplainer(model, model.explainer)
 
     def run(self, index: int, on_rows: Callable[[int], None]) -> parts.Facts:
         """Write the part of a shard, unless this run has it; `on_rows` hears of each chunk.
@@ -59,7 +63,7 @@ class ShardRunner:
         shard = self._plan.shards[index]
         passed = reading.passthrough_fields(self._plan, shard, self._inputs)
         common = [pa.field(FILE, FILE_TYPE), pa.field(ROW, pa.int64()), *passed]
-        schema = pa.schema([*common, *self._answers.fields])
+        schema = self._schema(common)
         reasons = [pa.field(REASON, pa.string()), pa.field(ERRORS, ERROR_TYPE)]
         rows = predicted = 0
         with (
@@ -72,15 +76,11 @@ class ShardRunner:
             with reading.opened(self._plan, shard, self._inputs, names) as chunks:
                 for chunk in chunks:
                     beside = self._beside(index, chunk, rows)
-                    done, prediction = predict_valid(self._model.engine, self._validated(chunk))
-                    if prediction is not None:
-                        taken_beside = _taken(beside, done.places, len(chunk))
-                        part.write([*taken_beside, *self._answers.columns(prediction)])
-                    if done.rejected:
-                        rejected.write(_rejections(beside, done.rejected))
+                    refused = self._write(part, beside, chunk, on_rows)
+                    if refused:
+                        rejected.write(_rejections(beside, refused))
                     rows += len(chunk)
-                    predicted += len(done.places)
-                    on_rows(len(chunk))
+                    predicted += len(chunk) - len(refused)
             _require_rows(self._plan.files[shard.file].path, shard.rows, rows)
             facts = parts.Facts(
                 self._plan.run, self._plan.bundle.digest, index, rows, predicted, rows - predicted
@@ -88,6 +88,34 @@ class ShardRunner:
             rejected.commit(facts)
             part.commit(facts)
         return facts
+
+    def _schema(self, common: list[Any]) -> Any:
+        """What a part has; the others have the reasons in place of answers."""
+        if self._explainer is None:
+            return pa.schema([*common, *self._answers.fields])
+        fields = [*common, *self._answers.fields, *self._explainer.fields]
+        return pa.schema(fields, self._explainer.metadata)
+
+    def _write(
+        self, part: parts.PartWriter, beside: list[Any], chunk: Any, on_rows: Callable[[int], None]
+    ) -> list[Rejection]:
+        """Write the rows of a chunk that have an answer; the others, by their place."""
+        done, prediction = predict_valid(self._model.engine, self._validated(chunk))
+        if prediction is None:
+            on_rows(len(chunk))
+            return done.rejected
+        columns = [*_taken(beside, done.places, len(chunk)), *self._answers.columns(prediction)]
+        if self._explainer is None:
+            part.write(columns)
+            on_rows(len(chunk))
+            return done.rejected
+        refused = list(done.rejected)
+        on_rows(len(refused))
+        for some in self._explainer.explain(done):
+            part.write([*_taken(columns, some.kept, -1), *some.columns])
+            refused += some.refused
+            on_rows(some.rows)
+        return sorted(refused, key=lambda one: one.at)
 
     def _validated(self, chunk: Any) -> Validated:
         if isinstance(chunk, TableChunk):
@@ -146,6 +174,7 @@ def _predicted(
 
 
 def _taken(columns: list[Any], places: NDArray[np.intp], rows: int) -> list[Any]:
+    """The columns at these places, which are all of them if there are as many as `rows`."""
     if len(places) == rows:
         return columns
     return [column.take(pa.array(places)) for column in columns]

@@ -1,7 +1,7 @@
-"""Objects in a store: inputs that are read by ranges as they are pinned, results that appear whole.
+"""Objects in a store, read by ranges as they are pinned.
 
-The only module of batches that knows obstore. Credentials and options are those of `app.fetch`;
-obstore repeats what may pass, up to FETCH_ATTEMPTS times, and `Store.tried` what it cannot.
+Credentials and options are those of `app.fetch`; obstore repeats what may pass, up to
+FETCH_ATTEMPTS times, and `Store.tried` what it cannot.
 """
 
 from __future__ import annotations
@@ -9,18 +9,15 @@ from __future__ import annotations
 import io
 import os
 import random
-import tempfile
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
 from obstore import exceptions
 
 from app.batch.errors import StoreError, StoreUnavailableError
-from app.batch.folders import Writing
 from app.batch.source import Pin, changed
 from app.fetch.errors import FetchRefusedError
 from app.fetch.opening import NO_BUCKET, Subject, open_store, translated
@@ -28,13 +25,10 @@ from app.fetch.settings import Settings
 from app.variables import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from obstore.store import ObjectStore, RetryConfig
 
-# One request of a multipart upload; a store takes 10,000 of them for an object.
-UPLOAD_BYTES = 16 * 1024 * 1024
-UPLOADS = 2
 RETRY_SECONDS = 180
 MAX_BACKOFF_SECONDS = 5
 KEEP_SECRET = "set credentials in the environment, as for app.fetch"  # noqa: S105 - a text
@@ -44,14 +38,6 @@ INPUT = Subject(
     secret_fix=KEEP_SECRET,
     absent_expected="the file that was planned",
     absent_fix="put it back, or plan again into another folder",
-)
-RESULTS = Subject(
-    name="the results",
-    url_fix="correct --out",
-    secret_fix=KEEP_SECRET,
-    absent_expected="a file of the run",
-    absent_fix="run the plan again",
-    access="read and write",
 )
 # Errors that are answers, and said in words of their own.
 UNDERSTOOD = (FileNotFoundError, exceptions.NotSupportedError, exceptions.AlreadyExistsError)
@@ -127,12 +113,17 @@ class Store:
 
 
 class ObjectStream(io.RawIOBase):
-    """An object as a stream: each read is one request, whose answer has to be of what is pinned."""
+    """An object as a stream: each read is one request, whose answer has to be of what is pinned.
+
+    Of a bucket with versions, the pinned one is read where the object is another by now. Not at
+    once: S3 wants another right for that.
+    """
 
     def __init__(self, store: Store, name: str, pin: Pin) -> None:
         super().__init__()
         self._store, self._name, self._pin = store, name, pin
         self._at = 0
+        self._is_past = False
 
     def readable(self) -> bool:
         return True
@@ -164,14 +155,8 @@ class ObjectStream(io.RawIOBase):
         is_whole = (start, end) == (0, self._pin.bytes)
         options: Any = {} if is_whole else {"range": (start, end)}
 
-        def ask() -> tuple[Pin, memoryview]:
-            answer = obstore.get(self._store.objects, self._name, options=options)
-            found = _pin(answer.meta)
-            # Another object is not worth its bytes.
-            return found, memoryview(answer.bytes() if found == self._pin else b"")
-
         try:
-            found, data = self._store.tried(self._name, ask)
+            found, data = self._store.tried(self._name, lambda: self._asked(options))
         except FileNotFoundError as error:
             raise changed(self._name, self._pin.text, "no object") from error
         except exceptions.NotSupportedError as error:
@@ -192,80 +177,31 @@ class ObjectStream(io.RawIOBase):
             )
         return data
 
-
-class StoreFolder:
-    """The results of a run at a URL."""
-
-    is_local = False
-
-    def __init__(self, url: str) -> None:
-        """Connects to nothing yet. Raises StoreError."""
-        self._store = Store(url, RESULTS)
-
-    def where(self, name: str = "") -> str:
-        """The URL."""
-        return f"{self._store.url}/{name}".rstrip("/")
-
-    def names(self, folder: str = "") -> set[str]:
-        """Raises StoreError."""
-        prefix = f"{folder}/" if folder else ""
-
-        def ask() -> set[str]:
-            found = obstore.list_with_delimiter(self._store.objects, prefix=prefix or None)
-            return {one["path"] for one in found["objects"]}
-
-        return self._store.tried(folder, ask)
-
-    def open(self, name: str) -> BinaryIO:
-        """Raises FileNotFoundError, StoreError."""
-        raw = ObjectStream(self._store, name, self._store.pin(name))
-        return io.BufferedReader(raw, 1 << 16)
-
-    def read(self, name: str) -> bytes:
-        """Raises FileNotFoundError, StoreError."""
-        objects = self._store.objects
-        return self._store.tried(name, lambda: bytes(obstore.get(objects, name).bytes()))
-
-    def write(self, name: str, data: bytes) -> None:
-        """Raises StoreError."""
-        self._put(name, io.BytesIO(data))
-
-    def create(self, name: str, data: bytes) -> bool:
-        """Raises StoreError."""
-        objects = self._store.objects
+    def _asked(self, options: Any) -> tuple[Pin, memoryview]:
+        """The object as it is, or in the version that is pinned if it is not that any more."""
+        if not self._is_past:
+            try:
+                found, data = self._got(options)
+            except FileNotFoundError:
+                # Deleted, which leaves versions as they are.
+                if not self._pin.version:
+                    raise
+            else:
+                if found == self._pin or not self._pin.version:
+                    return found, data
         try:
-            self._store.tried(name, lambda: obstore.put(objects, name, data, mode="create"))
-        except exceptions.AlreadyExistsError:
-            # Also the answer to a retry after a success that was not heard of.
-            return self.read(name) == data
-        return True
+            found, data = self._got({**options, "version": self._pin.version})
+        except exceptions.PermissionDeniedError as error:
+            text = "another version, and no right to read that one"
+            raise changed(self._name, self._pin.text, text) from error
+        self._is_past = found == self._pin
+        return found, data
 
-    def remove(self, name: str) -> None:
-        """Raises StoreError."""
-        with suppress(FileNotFoundError):
-            self._store.tried(name, lambda: obstore.delete(self._store.objects, name))
-
-    @contextmanager
-    def writing(self, name: str) -> Iterator[Writing]:
-        """A temporary file, which `commit` uploads: no object before it is complete."""
-        with tempfile.TemporaryFile() as stream:
-            yield Writing(stream, lambda: self._put(name, stream))
-
-    def _put(self, name: str, stream: BinaryIO) -> None:
-        def ask() -> None:
-            stream.seek(0)
-            obstore.put(
-                self._store.objects,
-                name,
-                stream,
-                chunk_size=UPLOAD_BYTES,
-                max_concurrency=UPLOADS,
-            )
-
-        try:
-            self._store.tried(name, ask)
-        except FileNotFoundError as error:
-            raise self._store.error(name, error) from error
+    def _got(self, options: Any) -> tuple[Pin, memoryview]:
+        answer = obstore.get(self._store.objects, self._name, options=options)
+        found = _pin(answer.meta)
+        # Another object is not worth its bytes.
+        return found, memoryview(answer.bytes() if found == self._pin else b"")
 
 
 def _pin(meta: Any) -> Pin:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from app.admission import Deadline
+from app.estimates import INLINE_SECONDS
 from app.front import memory, wsgi
 from app.front.memory import Bounds, Memory
 from app.request import Request
@@ -25,6 +26,7 @@ from app.routes import (
     prediction_routes,
     record_outcome,
     run_work,
+    stored_work,
     unmatched_route,
 )
 
@@ -34,10 +36,10 @@ if TYPE_CHECKING:
     from app.errors import RequestError
     from app.front.connection import Connection, Exchange
     from app.front.wsgi import Wsgi
+    from app.observability.outcome import Outcome
+    from app.responses import Reply
     from app.service import Service
 
-# Longest prediction to run in the event loop, which blocks every other client for that long.
-INLINE_SECONDS = 0.002
 BUFFER_BYTES = 65_536
 # Of each turn of the loop, for requests that came before their turn.
 AHEAD_SECONDS = 0.002
@@ -129,13 +131,22 @@ class Front:
         service = self._service
         if request.refused is None:
             size = request.max_body_bytes(self.bounds.max_body_bytes)
-            if service.expected_seconds(size, explains=route.url.explains) > INLINE_SECONDS:
+            explains = route.url.explains
+            if not service.is_quick(size, explains=explains):
+                if service.stored_seconds(size, explains=explains) <= INLINE_SECONDS:
+                    # It does not stand in line behind what has to be computed.
+                    done = stored_work(service, route, request)
+                    if done is not None:
+                        self._reply(exchange, *done)
+                        return
                 request.refused = service.in_flight.refusal()
                 if request.refused is None:
                     self._queue(exchange, route, request)
                     return
-        outcome, reply = run_work(service, route, request)
-        service.finish(outcome, predicted=True)
+        self._reply(exchange, *run_work(service, route, request))
+
+    def _reply(self, exchange: Exchange, outcome: Outcome, reply: Reply) -> None:
+        self._service.finish(outcome, predicted=True)
         exchange.reply(reply)
 
     def _queue(self, exchange: Exchange, route: Route, request: Request) -> None:

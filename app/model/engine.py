@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.model.bundle import Bundle
     from app.model.contract import Contract
     from app.model.prediction import Engine, Prediction
+    from app.model.validation import Batch
 
 SAMPLE = "sample.json"
 # Tolerance between a prediction and the one recorded at packaging; relative above 1.
@@ -117,6 +118,12 @@ def _differs(what: str, expected: Any, found: Any) -> BundleRefusedError:
         found=repr(found)[:300],
         fix="use an image with the library versions that the manifest lists",
     )
+
+
+def first_row(bundle: Bundle, contract: Contract) -> Batch:
+    """The first row of the sample, which every engine has to answer."""
+    rows = orjson.loads(bundle.read(SAMPLE))["rows"]
+    return Validator(contract).batch(rows[:1], [("rows", 0)], limit=1)
 
 
 def refuses(validator: Validator, engine: Engine, row: list[Any]) -> bool:

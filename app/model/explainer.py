@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from app.errors import RequestError
+from app.errors import BundleRefusedError, RequestError
 from app.model import shapley
 from app.model.background import explained_features
 from app.model.gaps import taken
@@ -120,6 +120,18 @@ class Explainer:
         self.seconds_per_evaluation = (time.perf_counter() - started) / len(start)
         if not self._held:
             self._start = start
+
+    def warm_up(self, row: Batch) -> None:
+        """Prepare a bundle that was packaged to be explained. Raises BundleRefusedError."""
+        try:
+            self.prepare(row)
+        except RequestError as error:
+            raise BundleRefusedError(
+                "the model refuses a row of the background of explanations",
+                expected="an answer, as at packaging",
+                found=error.title,
+                fix="use an image with the library versions that the manifest lists",
+            ) from error
 
     @property
     def evaluations(self) -> int:

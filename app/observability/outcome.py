@@ -21,6 +21,8 @@ class Outcome:
     request_id: str
     # Whether explanations were asked for: such rows are no traffic of the model.
     explained: bool = False
+    # Whether only an answer in memory is wanted (see `routes.stored_work`).
+    stored_only: bool = False
     status: int = 500
     kind: str = "internal"
     rows: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.errors import BundleRefusedError, FieldError, RequestError
+from app.errors import FieldError, RequestError
 from app.model.validation import TOO_MANY_ROWS, contract_error
 
 if TYPE_CHECKING:
@@ -33,17 +33,8 @@ class Explanations:
 
     def prepare(self, row: Batch) -> None:
         """Complete them in a worker, with one valid row to go by. Raises BundleRefusedError."""
-        if self._explainer is None:
-            return
-        try:
-            self._explainer.prepare(row)
-        except RequestError as error:
-            raise BundleRefusedError(
-                "the model refuses a row of the background of explanations",
-                expected="an answer, as at packaging",
-                found=error.title,
-                fix="use an image with the library versions that the manifest lists",
-            ) from error
+        if self._explainer is not None:
+            self._explainer.warm_up(row)
 
     def describe(self) -> dict[str, Any] | None:
         """What a client may know: how, of what and for how many rows; None if there are none."""

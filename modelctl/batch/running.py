@@ -81,8 +81,8 @@ def run(
 def _require_inputs(plan: Plan, out: Folder, kept: set[int]) -> None:
     """Refuse an input that is missing or of another size before any process starts.
 
-    Whoever writes a part checks what is read for it; files of parts that are there are checked
-    here: on disk by their hash, in a store by what it says of them.
+    Whoever writes a part checks what is read for it. Files of parts that are there are checked here
+    by their hash, unless a store pins them: those parts are of that object.
     """
     inputs = open_inputs(plan, out)
     for index, file in enumerate(plan.files):

@@ -169,7 +169,7 @@ def _work(pipe: Connection, where: str, bundle: Path) -> None:
         try:
             out = open_folder(where)
             plan = load_plan(out)
-            model = load(bundle, plan.bundle.digest)
+            model = load(bundle, plan.bundle.digest, explain=plan.explain)
             attempts = Attempts(ShardRunner(plan, out, model), out)
         except (BatchError, RefusedByApp) as error:
             pipe.recv()

@@ -62,6 +62,7 @@ def command() -> None:
 )
 @click.option("--ignore", multiple=True, help="Column that is no feature; repeatable")
 @click.option("--probabilities", is_flag=True, help="Write probabilities or scores too")
+@click.option("--explain", is_flag=True, help="Write what each feature adds to the answer, too")
 @click.option(
     "--shard-rows",
     type=click.IntRange(1),
@@ -84,6 +85,7 @@ def plan_command(
     passthrough: tuple[str, ...],
     ignore: tuple[str, ...],
     probabilities: bool,
+    explain: bool,
     shard_rows: int,
     chunk_rows: int,
     output: str,
@@ -113,6 +115,7 @@ def plan_command(
         passthrough=passthrough,
         ignore=ignore,
         probabilities=probabilities,
+        explain=explain,
     )
     with translated():
         plan = planning.make(request, folder)

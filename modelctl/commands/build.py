@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -39,8 +38,9 @@ def command(models: tuple[str, ...], force: bool, replace: bool, output: str) ->
     """
     from app.model.bundle import MANIFEST, digest_of
     from modelctl.packaging import build
+    from modelctl.repository.checkout import find_models
 
-    root = _root()
+    root = find_models()
     names = list(models) or build.models(root)
     options = [*(["--force"] if force else []), *(["--replace"] if replace else [])]
     if len(names) == 1:
@@ -122,17 +122,3 @@ def _package(home: Home, state: State) -> None:
     out = home.bundle.relative_to(home.root)
     click.echo(f"{training_output.name} {training_output.version} -> {out} in {seconds:.1f} s")
     click.echo(digest)
-
-
-def _root() -> Path:
-    """The checkout that contains the current folder. Raises ModelctlError."""
-    from modelctl.errors import ModelctlError
-
-    here = Path.cwd().resolve()
-    for folder in (here, *here.parents):
-        if (folder / "environments" / "environments.yaml").is_file():
-            return folder
-    raise ModelctlError(
-        f"no environments/environments.yaml in {here} or its parent folders",
-        fix="run this command inside a checkout of your models' repository",
-    )

@@ -42,20 +42,19 @@ def command(model: str, folder: Path | None, update: bool, dry_run: bool, output
     from modelctl.packaging.build import require_built, require_current
     from modelctl.packaging.bundles import verify_bundle
     from modelctl.quality import metric_baselines
-    from modelctl.repository.checkout import Repository
+    from modelctl.repository.checkout import Repository, find_models
 
-    repository = Repository.find()
-    path = repository.root / "models" / model / metric_baselines.FILE
+    root = find_models()
+    path = root / "models" / model / metric_baselines.FILE
     if folder is None:
-        require_built(repository.root, model)
-        require_current(repository.root, model)
-    metrics = verify_bundle(folder or repository.root / "build" / "bundles" / model).manifest[
-        "metrics"
-    ]
+        require_built(root, model)
+        require_current(root, model)
+    metrics = verify_bundle(folder or root / "build" / "bundles" / model).manifest["metrics"]
     if update:
         edit = metric_baselines.plan_update(path, model, metrics)
         message = f"chore({model}): update the metric baseline"
-        show_and_apply(repository, [edit], message=message, display=DisplayOptions(dry_run, output))
+        display = DisplayOptions(dry_run, output)
+        show_and_apply(Repository.find(), [edit], message=message, display=display)
         return
     verdicts = metric_baselines.judge(metric_baselines.read(path, model), metrics)
     _print(verdicts, output)

@@ -36,22 +36,23 @@ def command(model: str, sample: Path | None, update: bool, dry_run: bool, output
     from modelctl.packaging.build import require_current, require_folder
     from modelctl.packaging.origins import sample_in
     from modelctl.quality import data_expectations
-    from modelctl.repository.checkout import Repository
+    from modelctl.repository.checkout import Repository, find_models
 
-    repository = Repository.find()
-    path = repository.root / "models" / model / data_expectations.FILE
+    root = find_models()
+    path = root / "models" / model / data_expectations.FILE
     if not path.is_file():
-        require_folder(repository.root, model)
+        require_folder(root, model)
     if sample is None:
-        require_current(repository.root, model)
-        sample = sample_in(repository.root / "build" / "training" / model)
+        require_current(root, model)
+        sample = sample_in(root / "build" / "training" / model)
     if update:
         known = data_expectations.read(path, model) if path.is_file() else None
         edit = data_expectations.plan_update(
             path, model, data_expectations.read_rows(sample, known)
         )
         message = f"chore({model}): update the data expectations"
-        show_and_apply(repository, [edit], message=message, display=DisplayOptions(dry_run, output))
+        display = DisplayOptions(dry_run, output)
+        show_and_apply(Repository.find(), [edit], message=message, display=display)
         return
     expected = data_expectations.read(path, model)
     frame = data_expectations.read_rows(sample, expected)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from app.model.contract import MAX_PARTS, Contract, Output
 from app.observability.metrics import MAX_WAITING, REASONS, Metrics, ModelFacts, bins, families
 from app.observability.metrics.exposition import OPENMETRICS
 from app.observability.metrics.families import Family
 from app.settings import Settings
 from app.urls import EVERY_URL, UNMATCHED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PAGE = "docs/reference/metrics.md"
 # Of each sample model, in format 0.0.4 and in OpenMetrics; a test compares with what its service
@@ -25,7 +30,7 @@ BARE = ModelFacts(
 def page() -> str:
     """The whole page."""
     listed = [value for value in vars(families).values() if isinstance(value, Family)]
-    reasons = ", ".join(f"`{reason}`" for reason in [*dict.fromkeys(REASONS.values()), "other"])
+    reasons = _words([*dict.fromkeys(REASONS.values()), "other"])
     paths = ", ".join(f"`{url.path}`" for url in EVERY_URL if url.predicts)
     lines = [
         "# Metrics",
@@ -58,7 +63,11 @@ def page() -> str:
         "  any other URL; each with its possible statuses. Other statuses are counted under",
         f"  `{UNMATCHED}` as `3xx`, `4xx` or `5xx`.",
         f"- `route` of `ml_request_duration_seconds`: {paths}, and `other` for the rest.",
-        f"- `reason`: {reasons}.",
+        f"- `reason` of `ml_input_rejections_total`: {reasons}.",
+        f"- `level` of `ml_cache_hits_total`: {_words(families.CACHE_LEVELS)}. `reason` of",
+        f"  `ml_cache_errors_total`: {_words(families.CACHE_REASONS)}; what each means and what to",
+        "  do: [cache](../how-to/cache.md#metrics). All `ml_cache_...` are there only with",
+        "  `CACHE_BYTES` or `CACHE_URL`.",
         "- `bin` of a number: `0` to `n-1`, the ranges of the sample (a range includes its lower",
         "  edge, the last one both), `below`, `above`, `missing`. Of a closed list: its texts,",
         "  `missing`, `unseen`. Of categories beside which any text is answered, and of sensitive",
@@ -105,6 +114,10 @@ def page() -> str:
         *(f"| {name} | {plain} | {more} |" for name, (plain, more) in SAMPLES.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _words(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _without_created(listed: list[Family]) -> str:

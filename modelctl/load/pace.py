@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -64,7 +63,7 @@ async def step(
     """
     result = Answers(rate, seconds)
     free = asyncio.Semaphore(connections)
-    clock = time.perf_counter
+    clock = asyncio.get_running_loop().time
     started = clock()
 
     async def one(number: int, due: float) -> None:

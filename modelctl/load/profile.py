@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from modelctl.load.memory import Memory
 
 # Histograms of the service, by what they measure.
+PREDICT = "predict"
 PHASES = {
     "ml_preprocess_seconds": "read and check the rows",
-    "ml_inference_seconds": "predict",
+    "ml_inference_seconds": PREDICT,
     "ml_postprocess_seconds": "write the answer",
 }
 CPU = "process_cpu_seconds_total"
@@ -68,7 +69,13 @@ class Profile:
         workers = max(1, math.ceil(busy))
         millicores = max(MIN_MILLICORES, math.ceil(busy * 100) * 10)
         asked: dict[str, object] = {"cpu": f"{millicores}m"}
-        values: dict[str, object] = {"workers": workers, "resources": {"requests": asked}}
+        # What the chart weighs a cache by; never 0, which says that it is not known.
+        predicted = max(0.001, round(self.phases[PREDICT] * 1000, 3))
+        values: dict[str, object] = {
+            "workers": workers,
+            "resources": {"requests": asked},
+            "cache": {"modelMs": predicted},
+        }
         if self.memory is not None:
             needed = self.memory.base + workers * (self.memory.per_worker + CLIENTS_MI)
             limit = f"{math.ceil(needed / NEEDED_SHARE / MEMORY_STEP) * MEMORY_STEP}Mi"

@@ -33,13 +33,18 @@ def read_bundle_version(model: str, folder: Path) -> ModelVersion:
             found=name,
             fix=f"pass the bundle of {model}",
         )
+    return model_version(f"bundle {folder}", bundle.manifest["version"], bundle.digest)
+
+
+def model_version(where: str, version: str, digest: str) -> ModelVersion:
+    """A version and its digest as a version file has them. Raises RefusedError."""
     try:
-        return ModelVersion(version=bundle.manifest["version"], digest=bundle.digest)
+        return ModelVersion(version=version, digest=digest)
     except ValidationError as error:
         raise RefusedError(
-            f"bundle {folder} has a version that no version file may have",
+            f"{where} has a version that no version file may have",
             expected="at most 128 letters, digits and `._+-`, the first a letter or a digit",
-            found=str(bundle.manifest["version"])[:128],
+            found=str(version)[:128],
             fix="choose another version in the training code, and package the model again",
         ) from error
 

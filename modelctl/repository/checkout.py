@@ -131,6 +131,14 @@ class Repository:
             )
 
 
+def find_models() -> Path:
+    """The folder that contains `models/`: a checkout, or the image of the trainer.
+
+    Raises ModelctlError if there is none.
+    """
+    return find_root(None, "models")
+
+
 def find_root(start: Path | None = None, *markers: Path | str) -> Path:
     """The folder of a checkout that contains `start` (default: the current folder).
 

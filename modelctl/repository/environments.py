@@ -33,6 +33,11 @@ Owner = Annotated[
     str, StringConstraints(pattern=r"^(@[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?|[^@\s]+@[^@\s]+)$")
 ]
 
+# Where `modelctl train --out` publishes; no credentials, which are for the environment alone.
+Store = Annotated[
+    str, StringConstraints(pattern=r"^(s3|gs|az)://[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")
+]
+
 CHART = "charts/ml-model"
 FILE = Path("environments/environments.yaml")
 ALL_MODELS = "*"
@@ -164,6 +169,13 @@ class Environment(_Strict):
             "be answered alike before a version enters; see `modelctl replay --record`."
         ),
     ] = {}
+    trainings: Annotated[
+        dict[DnsLabel, Store],
+        Field(
+            description="URL by model where `modelctl train --out` publishes bundles; the newest "
+            "one is proposed by a scheduled workflow. First environment only."
+        ),
+    ] = {}
     overrides: Annotated[
         Overrides | None,
         Field(description="Rules that may be left out here in an emergency. Default: none."),
@@ -187,6 +199,15 @@ class Environment(_Strict):
     def replay_limits(self, model: str) -> Limits | None:
         """Within which limits versions of a model are replayed before they enter, if at all."""
         return self.replay.get(model) or self.replay.get(ALL_MODELS)
+
+    @model_validator(mode="after")
+    def _takes_builds(self) -> Environment:
+        if self.trainings and self.promotion != "auto":
+            raise ValueError(
+                f"`trainings` of '{self.name}', which versions are promoted to: expected it in the "
+                "environment that takes new builds"
+            )
+        return self
 
     @model_validator(mode="after")
     def _promoted_to(self) -> Environment:

@@ -22,13 +22,24 @@ RESERVED = ("baseline", "namespace")
 # Objects of a release that the chart calls <release>-<suffix>; a variant is <release>-<variant>.
 SUFFIXES = frozenset(
     (
-        *("canary", "headless", "jwt", "mirror", "preview", "smoke", "stable", "test", "verdict"),
+        *(
+            "canary",
+            "consumer",
+            "headless",
+            "jwt",
+            "mirror",
+            "preview",
+            "smoke",
+            "stable",
+            "test",
+            "verdict",
+        ),
         *("watch", "waypoint"),
     )
 )
 
-# Between a release and each of its batches, whose names are the user's.
-BATCH = "-batch-"
+# What a release may have any number of, by names of the user's own: `iris-batch-nightly`.
+JOBS = ("batch", "training")
 
 Release = tuple[str, str]
 
@@ -76,9 +87,9 @@ def object_violations(
             own = claimed(model, variant)
             taken = {name: owners.get((environment, name)) for name in own}
             taken |= {
-                name: f"a batch of '{release}'"
+                name: f"a {kind} of '{release}'"
                 for name in own
-                for release in batch_owners(name)
+                for kind, release in job_owners(name)
                 if (environment, release) in releases
             }
             for owner in sorted({owner for owner in taken.values() if owner}):
@@ -87,9 +98,10 @@ def object_violations(
             owners |= {(environment, name): title for name in own if not taken[name]}
 
 
-def batch_owners(name: str) -> Iterator[str]:
-    """The releases that may have a batch of which this is the name."""
-    yield from (name[: found.start()] for found in re.finditer(f"(?={BATCH}.)", name))
+def job_owners(name: str) -> Iterator[tuple[str, str]]:
+    """Of which kind this may be the name of a Job, and of which release."""
+    for found in re.finditer(rf"(?=-({'|'.join(JOBS)})-.)", name):
+        yield found[1], name[: found.start()]
 
 
 def claimed(model: str, variant: str = "") -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -33,6 +34,7 @@ class Client:
         self._local = threading.local()
         self._open: list[HTTPConnection] = []
         self.retries = 0
+        self._answered = 0
 
     def __enter__(self) -> Client:
         return self
@@ -56,7 +58,12 @@ class Client:
 
     def _request(self, method: str, path: str, body: bytes | None) -> Any:
         problem = ""
-        for attempt in range(RETRIES):
+        attempt, answered = 0, self._answered
+        while attempt < RETRIES:
+            if self._answered != answered:
+                # It answers other threads: it is busy, by this client's own requests, and not gone.
+                attempt, answered = 0, self._answered
+            attempt += 1
             try:
                 status, headers, content = self._send(method, path, body)
             except (OSError, HTTPException) as error:
@@ -65,6 +72,7 @@ class Client:
                 self._back_off(attempt, None)
                 continue
             if status not in RETRIED:
+                self._answered += 1
                 return self._parse(path, status, content)
             problem = f"HTTP {status}"
             self._back_off(attempt, headers.get("Retry-After"))
@@ -96,10 +104,11 @@ class Client:
 
     def _back_off(self, attempt: int, retry_after: str | None) -> None:
         self.retries += 1
-        seconds = BACKOFF_SECONDS * (attempt + 1)
+        seconds = BACKOFF_SECONDS * attempt
         if retry_after and retry_after.isdigit():
             seconds = float(retry_after)
-        time.sleep(min(seconds, TIMEOUT_SECONDS))
+        # Threads that were refused together shall not come back together.
+        time.sleep(min(seconds, TIMEOUT_SECONDS) * random.uniform(0.75, 1.25))  # noqa: S311
 
     def _parse(self, path: str, status: int, content: bytes) -> Any:
         try:

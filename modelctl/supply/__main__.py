@@ -3,6 +3,8 @@
 python -m modelctl.supply sbom MODEL --out FILE [--image REFERENCE] [--inventory FILE]
 python -m modelctl.supply provenance MODEL --out FILE
 python -m modelctl.supply scan [REQUIREMENTS...] [--may-be-unreachable]
+
+For `model_trainer` in place of MODEL the first two describe the image that trains.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import click
 
 from modelctl.errors import ModelctlError
 from modelctl.packaging.bundles import verify_bundle
+from modelctl.supply import trainer
 from modelctl.supply.builds import BUNDLES, requirements_of
 
 OUT = click.option(
@@ -61,10 +64,16 @@ def sbom(
     from modelctl.supply import sbom as materials
     from modelctl.supply.requirements import read
 
-    bundle = verify_bundle(bundles / model)
-    requirements = read(locks / f"{requirements_of(bundle.manifest)}.txt")
+    if model == trainer.NAME:
+        here = Path.cwd()
+        subject = materials.of_trainer(*trainer.head(here), trainer.origins(here))
+        locked = trainer.REQUIREMENTS
+    else:
+        bundle = verify_bundle(bundles / model)
+        subject, locked = materials.of_model(bundle), requirements_of(bundle.manifest)
+    requirements = read(locks / f"{locked}.txt")
     installed = json.loads(inventory.read_text(encoding="utf-8")) if inventory else None
-    text = materials.document(bundle, requirements, image=image, inventory=installed)
+    text = materials.document(subject, requirements, image=image, inventory=installed)
     _write(out, text)
     source = "the image" if inventory else "locked requirements; without the base image"
     click.echo(f"{out}: {len(materials.names(text))} libraries, from {source}")
@@ -76,10 +85,13 @@ def sbom(
 @BUNDLE_FOLDER
 def provenance(model: str, out: Path, bundles: Path) -> None:
     """Write the SLSA provenance of MODEL's image."""
-    from modelctl.supply.provenance import predicate
+    from modelctl.supply import provenance as predicates
 
-    bundle = verify_bundle(bundles / model)
-    document = predicate(Path.cwd(), bundle, os.environ)
+    if model == trainer.NAME:
+        document = predicates.of_trainer(Path.cwd(), os.environ)
+    else:
+        bundle = verify_bundle(bundles / model)
+        document = predicates.of_model(Path.cwd(), bundle, os.environ)
     _write(out, json.dumps(document, indent=2, sort_keys=True) + "\n")
     click.echo(f"{out}: built by {document['runDetails']['builder']['id']}")
 

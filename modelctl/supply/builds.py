@@ -1,9 +1,12 @@
 """The inputs of image builds: the models that a change rebuilds, and the build arguments of each.
 
-For workflows; run by `make changed-models`, `make build-inputs` and `make registry`:
+For workflows; run by `make changed-models`, `changed-trainer`, `build-inputs`, `trainer-inputs` and
+`registry`:
 
     python -m modelctl.supply.builds changed [--since COMMIT] [--only "MODEL ..."]
     python -m modelctl.supply.builds inputs MODEL
+    python -m modelctl.supply.builds changed-trainer [--since COMMIT] [--only "MODEL ..."]
+    python -m modelctl.supply.builds trainer
     python -m modelctl.supply.builds registry --name HOST/PATH
 
 Contacts no registry; independent of environments.
@@ -24,6 +27,7 @@ from modelctl.errors import ModelctlError
 from modelctl.packaging import fingerprint
 from modelctl.packaging.bundles import verify_bundle
 from modelctl.repository import gitrepo
+from modelctl.supply import trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +101,25 @@ def changed(root: Path, commit: str) -> list[str]:
     # What is below models/ and in no model's folder may be shared; a removed model is not.
     shared = folders - set(known) - _removed(root, commit)
     return [model for model in known if shared or model in folders]
+
+
+def is_trainer_planned(root: Path, since: str, only: str) -> bool:
+    """Whether one run of the image workflow builds the trainer: never if models are named."""
+    if only.split():
+        return False
+    return bool(_why_missing(root, since)) or trainer.has_changed(root, since)
+
+
+def trainer_inputs(root: Path) -> dict[str, str]:
+    """Write what the image of the trainer says of its models; return the arguments of its build."""
+    trainer.write_origins(root, trainer.origins(root))
+    commit, _ = trainer.head(root)
+    return {
+        "requirements": trainer.REQUIREMENTS,
+        "target": trainer.TARGET,
+        "tag": commit[:SHORT_COMMIT],
+        "commit": commit,
+    }
 
 
 def _why_missing(root: Path, commit: str) -> str:
@@ -186,9 +209,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print one line of JSON, or one `name=value` line for each input."""
     parser = argparse.ArgumentParser(prog="python -m modelctl.supply.builds")
     commands = parser.add_subparsers(dest="command", required=True)
-    since = commands.add_parser("changed")
-    since.add_argument("--since", default="", metavar="COMMIT")
-    since.add_argument("--only", default="", metavar="MODELS")
+    for name in ("changed", "changed-trainer"):
+        since = commands.add_parser(name)
+        since.add_argument("--since", default="", metavar="COMMIT")
+        since.add_argument("--only", default="", metavar="MODELS")
+    commands.add_parser("trainer")
     commands.add_parser("inputs").add_argument("model")
     commands.add_parser("registry").add_argument("--name", required=True)
     arguments = parser.parse_args(argv)
@@ -197,17 +222,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "changed":
             click.echo(json.dumps(planned(root, arguments.since, arguments.only)))
             return 0
-        named = (
-            inputs(root, arguments.model)
-            if arguments.command == "inputs"
-            else registry(arguments.name)
-        )
-        for name, value in named.items():
+        if arguments.command == "changed-trainer":
+            click.echo(json.dumps(is_trainer_planned(root, arguments.since, arguments.only)))
+            return 0
+        for name, value in _named(root, arguments).items():
             click.echo(f"{name}={value}")
     except ModelctlError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_code
     return 0
+
+
+def _named(root: Path, arguments: argparse.Namespace) -> dict[str, str]:
+    if arguments.command == "inputs":
+        return inputs(root, arguments.model)
+    return trainer_inputs(root) if arguments.command == "trainer" else registry(arguments.name)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelctl.packaging.sources import sha256_of
 from modelctl.repository import gitrepo
+from modelctl.supply import trainer
 from modelctl.supply.builds import requirements_of
 
 if TYPE_CHECKING:
@@ -21,11 +22,41 @@ BUILD_TYPE = "https://github.com/ml-model/build/v1"
 LOCAL_BUILDER = "urn:ml-model:local"
 
 
-def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The SLSA v1 predicate of a build from `root`; `environ` identifies the workflow run."""
-    locked = requirements_of(bundle.manifest)
+def of_model(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The predicate of a model's image; see `_predicate`."""
+    manifest = bundle.manifest
+    parameters = {
+        "model": manifest["name"],
+        "version": manifest["version"],
+        "target": "model",
+        "requirements": requirements_of(manifest),
+    }
+    materials = {
+        "bundle": bundle.digest.removeprefix("sha256:"),
+        "training data": manifest["training"]["data_sha256"],
+    }
+    return _predicate(root, parameters, materials, environ)
+
+
+def of_trainer(root: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The predicate of the trainer's image; see `_predicate`."""
+    parameters = {"target": trainer.TARGET, "requirements": trainer.REQUIREMENTS}
+    materials = {trainer.ORIGINS.as_posix(): sha256_of(root / trainer.ORIGINS)}
+    return _predicate(root, parameters, materials, environ)
+
+
+def _predicate(
+    root: Path,
+    parameters: Mapping[str, str],
+    materials: Mapping[str, str],
+    environ: Mapping[str, str],
+) -> dict[str, Any]:
+    """The SLSA v1 predicate of a build from `root`; `environ` identifies the workflow run.
+
+    `materials`: the SHA-256 of what is in no commit.
+    """
     commit = gitrepo.git(root, "rev-parse", "HEAD").strip()
-    requirements = f"requirements/{locked}.txt"
+    requirements = f"requirements/{parameters['requirements']}.txt"
     server = environ.get("GITHUB_SERVER_URL", "")
     repository = f"{server}/{environ['GITHUB_REPOSITORY']}" if server else ""
     builder, run = LOCAL_BUILDER, ""
@@ -40,21 +71,12 @@ def predicate(root: Path, bundle: Bundle, environ: Mapping[str, str]) -> dict[st
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
-            "externalParameters": {
-                "model": bundle.manifest["name"],
-                "version": bundle.manifest["version"],
-                "target": "model",
-                "requirements": locked,
-            },
+            "externalParameters": dict(parameters),
             "resolvedDependencies": [
                 {"name": "source", **source},
                 {"name": "base image", "uri": _base_image(root)},
                 *({"name": name, "digest": {"sha256": sha256_of(root / name)}} for name in files),
-                {"name": "bundle", "digest": {"sha256": bundle.digest.removeprefix("sha256:")}},
-                {
-                    "name": "training data",
-                    "digest": {"sha256": bundle.manifest["training"]["data_sha256"]},
-                },
+                *({"name": name, "digest": {"sha256": one}} for name, one in materials.items()),
             ],
         },
         "runDetails": {

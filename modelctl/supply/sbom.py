@@ -1,4 +1,4 @@
-"""The bill of materials of a model's image, as CycloneDX 1.6; reproducible.
+"""The bill of materials of an image, as CycloneDX 1.6; reproducible.
 
 With an inventory of the image it lists the installed packages, and refuses an image with Python
 packages that are not locked. Without one it lists the locked requirements, and records that source.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,39 +29,62 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from modelctl.errors import ModelctlError, RefusedError
+from modelctl.supply import trainer
 from modelctl.supply.requirements import Requirement, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from app.model.bundle import Bundle
+    from modelctl.supply.trainer import Origins
 
 # A namespace for serial numbers: the same content has the same serial number.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/ml-model/sbom")
 _SOURCE = "ml-model:source"
 
 
+@dataclass(frozen=True)
+class Subject:
+    """An image: what it is called, and what is in it beside packages."""
+
+    name: str
+    version: str
+    created: str
+    parts: tuple[Component, ...]
+
+
+def of_model(bundle: Bundle) -> Subject:
+    """The image of a model."""
+    manifest = bundle.manifest
+    return Subject(manifest["name"], manifest["version"], manifest["created"], (_model(bundle),))
+
+
+def of_trainer(commit: str, created: str, origins: Origins) -> Subject:
+    """The image of the trainer, built from a commit."""
+    codes = (_training(name, entry["commit"] or "") for name, entry in sorted(origins.items()))
+    return Subject(trainer.NAME, commit, created, tuple(codes))
+
+
 def document(
-    bundle: Bundle,
+    subject: Subject,
     requirements: Mapping[str, Requirement],
     *,
     image: str = "",
     inventory: Mapping[str, Any] | None = None,
 ) -> str:
     """The bill of materials as JSON. Raises RefusedError, ModelctlError."""
-    manifest = bundle.manifest
     root = Component(
-        name=manifest["name"],
-        version=manifest["version"],
+        name=subject.name,
+        version=subject.version,
         type=ComponentType.CONTAINER,
-        bom_ref=f"image:{manifest['name']}",
-        purl=_image_purl(manifest["name"], image) if image else None,
+        bom_ref=f"image:{subject.name}",
+        purl=_image_purl(subject.name, image) if image else None,
         properties=[Property(name=_SOURCE, value="inventory" if inventory else "requirements")],
     )
-    parts = [_model(bundle), *_parts(requirements, inventory)]
+    parts = [*subject.parts, *_parts(requirements, inventory)]
     bom = Bom(components=parts)
     bom.metadata.component = root
-    bom.metadata.timestamp = datetime.fromisoformat(manifest["created"])
+    bom.metadata.timestamp = datetime.fromisoformat(subject.created)
     bom.register_dependency(root, parts)
     listed = "\n".join(sorted(str(part.bom_ref.value) for part in parts))
     bom.serial_number = uuid.uuid5(_NAMESPACE, f"{image}\n{listed}")
@@ -123,6 +147,16 @@ def _model(bundle: Bundle) -> Component:
         properties=[
             Property(name=f"ml-model:{key}", value=str(value)) for key, value in properties.items()
         ],
+    )
+
+
+def _training(model: str, commit: str) -> Component:
+    return Component(
+        name=model,
+        version=commit,
+        type=ComponentType.APPLICATION,
+        bom_ref=f"training:{model}",
+        description=f"Training code of {model}",
     )
 
 

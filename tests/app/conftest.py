@@ -13,7 +13,7 @@ from app.factory import create_app
 from app.service import load_service
 from app.settings import Settings
 from tests import trained
-from tests.app import servers
+from tests.app import live, servers
 from tests.app.browser import Browser
 from tests.app.live import LiveService
 
@@ -59,14 +59,5 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., LiveService]]:
     """Start `python -m app` with environment variables; whatever still runs is stopped."""
-    running: list[LiveService] = []
-
-    def starter(bundle: Path, **environ: str) -> LiveService:
-        service = LiveService(bundle, tmp_path / f"log-{len(running)}", environ)
-        running.append(service)
-        service.wait_ready()
-        return service
-
-    yield starter
-    for service in running:
-        service.stop()
+    with live.starting(tmp_path) as starter:
+        yield starter

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,10 @@ def base_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def run_to_end(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_to_end(environ: dict[str, str], module: str = "app") -> subprocess.CompletedProcess[str]:
     """A service that is expected to refuse: its exit code and what it said."""
     return subprocess.run(
-        [sys.executable, "-m", "app"],
+        [sys.executable, "-m", module],
         env={**base_environment(), **environ},
         cwd=ROOT,
         capture_output=True,
@@ -147,6 +147,24 @@ class LiveService:
             return self.client.get("/ready").status_code
         except httpx.TransportError:
             return 0
+
+
+@contextlib.contextmanager
+def starting(folder: Path) -> Iterator[Callable[..., LiveService]]:
+    """What starts `python -m app` with environment variables; whatever still runs is stopped."""
+    running: list[LiveService] = []
+
+    def starter(bundle: Path, **environ: str) -> LiveService:
+        service = LiveService(bundle, folder / f"log-{len(running)}", environ)
+        running.append(service)
+        service.wait_ready()
+        return service
+
+    try:
+        yield starter
+    finally:
+        for service in running:
+            service.stop()
 
 
 @functools.cache

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from app.admission import Deadline
-from app.front.front import INLINE_SECONDS, Front
+from app.estimates import INLINE_SECONDS
+from app.front.front import Front
 from app.protocols.frames import HEADER
 from app.request import Request
 from app.service import load_service

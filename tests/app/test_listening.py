@@ -67,7 +67,7 @@ def test_a_port_that_is_taken_is_refused(name: str) -> None:
 def test_without_a_place_for_temporary_files_it_says_where_one_belongs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from app import __main__ as main
+    from app import environment
 
     def none(**_: str) -> str:
         raise FileNotFoundError("No usable temporary directory found")
@@ -75,7 +75,7 @@ def test_without_a_place_for_temporary_files_it_says_where_one_belongs(
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     monkeypatch.setattr(tempfile, "mkdtemp", none)
     with pytest.raises(SettingRefusedError, match="/tmp"):
-        main.prepare_environment()
+        environment.prepare()
 
 
 def test_a_folder_without_room_for_the_metrics_is_refused(tmp_path: Path) -> None:

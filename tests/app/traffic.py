@@ -53,7 +53,7 @@ class Client:
         self._answered = 0
         self._last = 0.0
 
-    def post(self) -> Answer | Failure:
+    def post(self, sent: bytes = RAW_BODY) -> Answer | Failure:
         """One prediction. Its request id begins with the name of the connection."""
         if self._connection is None or self._answered >= CONNECTION_REQUESTS:
             self.close()
@@ -63,7 +63,7 @@ class Client:
         idle = time.monotonic() - self._last if self._answered else 0.0
         headers = {"Content-Type": JSON, "X-Request-ID": f"{name}.{self._answered}"}
         try:
-            self._connection.request("POST", "/predict", RAW_BODY, headers)
+            self._connection.request("POST", "/predict", sent, headers)
             response = self._connection.getresponse()
             body = response.read()
         except (OSError, HTTPException) as error:
@@ -95,6 +95,8 @@ class Load:
     port: int
     clients: int
     interval: float = 0.0
+    # What each request asks.
+    body: Callable[[], bytes] = lambda: RAW_BODY
     answers: list[Answer] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -123,7 +125,7 @@ class Load:
         # Spread over the interval, or all would ask at the same moment.
         due = time.monotonic() + self.interval * number / self.clients
         while not self._stopped.wait(max(0.0, due - time.monotonic())):
-            result = client.post()
+            result = client.post(self.body())
             due += self.interval
             if isinstance(result, Answer):
                 self.answers.append(result)

@@ -95,7 +95,13 @@ def test_models_may_have_exactly_the_kinds_that_the_chart_can_render(
             ",ingress.enabled=false,httpRoute.enabled=false,grpcRoute.enabled=false",
             "istio.jwt.a.issuer=a,istio.jwt.a.jwksUri=https://a.example/keys,test.enabled=false",
             "rollout.strategy=blueGreen",
+            "consumer.enabled=true,consumer.queue.url=redis://redis.messaging"
+            ",consumer.credentials.secretName=a,consumer.credentials.password=b"
+            ",consumer.autoscaling.enabled=true",
             "batch.a.inputs.a=s3://a,batch.a.out=s3://b,batch.a.egress.a.ports[0].port=443",
+            "training.a.out=s3://a,training.a.image.repository=a,training.a.image.digest=sha256:"
+            f"{'e' * 64},training.a.egress.a.ports[0].port=443"
+            ",training.a.queue.url=redis://redis.messaging",
             f"variants.b.image.digest=sha256:{'c' * 64},variants.b.model.digest=sha256:{'d' * 64}"
             ",variants.b.model.version=v2,variants.b.share=10,ingress.enabled=false"
             ",istio.virtualService.enabled=false"

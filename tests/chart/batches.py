@@ -6,7 +6,7 @@ Knows nothing of what the chart should make of them.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,17 @@ def _to(cidr: str, **more: Any) -> Values:
     return {"a": {"ports": PORTS, "to": [{"ipBlock": {"cidr": cidr, **more}}]}}
 
 
+# Resources of a container, as consumers have them too.
+RESOURCES: list[Values] = [
+    {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
+    for cpu, memory in (
+        ("500m", "1Gi"),
+        (0.5, "1.5Gi"),
+        (2, "2Mi"),
+        ("1e3", "1Gi"),
+        ("1", "1G"),
+    )
+]
 # Key -> values, of which the API server takes some and refuses others.
 POOLS: dict[str, list[Any]] = {
     "schedule": [
@@ -88,6 +99,7 @@ POOLS: dict[str, list[Any]] = {
     "passthrough": [["id"], ["-x", "a b", "$(JOB_NAME)", "ä"], [""]],
     "ignore": [["row", "$"]],
     "probabilities": [True],
+    "explain": [True, False],
     "pods": [0, 1, 2, 11, 101, 1000, 1001, -1],
     "backoffLimitPerIndex": [0, -1, 100],
     "maxFailedIndexes": [0, 1, 2, 11, -1],
@@ -98,16 +110,7 @@ POOLS: dict[str, list[Any]] = {
         {"repository": "example/batch", "digest": f"sha256:{'a' * 64}", "pullPolicy": "Never"},
         *({"tag": "2"}, {"tag": "-"}, {"repository": "a b", "tag": "1"}, {"repository": "a"}),
     ],
-    "resources": [
-        {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
-        for cpu, memory in (
-            ("500m", "1Gi"),
-            (0.5, "1.5Gi"),
-            (2, "2Mi"),
-            ("1e3", "1Gi"),
-            ("1", "1G"),
-        )
-    ],
+    "resources": RESOURCES,
     "tmpSize": ["64Mi", "0Mi", "1.5Gi", "x"],
     "env": [
         *({"A": 1, "b_2": True, "C": "$(JOB_NAME)", "D": 1.5}, {"1A": "x"}, {"A=B": "x"}),
@@ -230,3 +233,14 @@ def manifests_of(values: Values, folder: Path) -> list[rendering.Manifest]:
     result = render(values, folder)
     assert result.code == 0, result.stderr
     return rendering.parse(result.stdout)
+
+
+def vague(results: Iterable[rendering.Result]) -> list[str]:
+    """Refusals that neither are the schema's nor name the key to set."""
+    refused = [result.stderr for result in results if result.code]
+    return [
+        text
+        for text in refused
+        if "values don't meet the specifications" not in text
+        and not ("ERROR: " in text and ("; set " in text or "; remove " in text))
+    ]

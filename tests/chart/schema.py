@@ -5,8 +5,8 @@ To null such a key takes its default away (an empty `rollout:` in a value file, 
 and a template would read nothing, zero or nil; so the schema names the key. A null stays allowed
 where the comments allow it, and for entries of maps whose keys users choose.
 
-An entry of `batch` has its defaults and comments in a file of its own. Its keys are not required:
-it is laid over its defaults, which nothing can take away.
+An entry of `batch` or `training` has its defaults and comments in a file of its own. Its keys are
+not required: it is laid over its defaults, which nothing can take away.
 """
 
 from __future__ import annotations
@@ -22,17 +22,50 @@ from tests import rendering
 
 SCHEMA = rendering.CHART / "values.schema.json"
 VALUES = rendering.CHART / "values.yaml"
-BATCH = rendering.CHART / "files" / "batch.yaml"
+# Characters of a schema that is not worth a reference.
+SHORT = 150
+JOBS = {kind: rendering.CHART / "files" / f"{kind}.yaml" for kind in ("batch", "training")}
 
 
 def generate() -> str:
     """The text of the schema."""
     schema = described(VALUES)
     require(schema, yaml.safe_load(VALUES.read_text(encoding="utf-8")))
-    batch = described(BATCH)
-    entry = {key: batch[key] for key in ("type", "properties", "additionalProperties")}
-    schema["properties"]["batch"]["additionalProperties"] = {"oneOf": [{"type": "null"}, entry]}
+    for kind, file in JOBS.items():
+        job = described(file)
+        entry = {key: job[key] for key in ("type", "properties", "additionalProperties")}
+        schema["properties"][kind]["additionalProperties"] = {"oneOf": [{"type": "null"}, entry]}
+    share(schema["properties"])
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def share(properties: dict[str, Any]) -> None:
+    """Let a key of trainings refer to that of batches which allows the same.
+
+    Helm reads the whole schema at each render, and compiles it once for each place.
+    """
+    batch, training = (entry_of(properties[kind]) for kind in ("batch", "training"))
+    for key, own in training.items():
+        if len(json.dumps(own)) > SHORT and allowed(batch.get(key)) == allowed(own):
+            way = "/properties/batch/additionalProperties/oneOf/1/properties/"
+            training[key] = {"$ref": f"#{way}{key}"}
+
+
+def entry_of(kind: dict[str, Any]) -> dict[str, Any]:
+    """The keys of an entry."""
+    found: dict[str, Any] = kind["additionalProperties"]["oneOf"][1]["properties"]
+    return found
+
+
+def allowed(schema: Any, *, are_names: bool = False) -> Any:
+    """A schema without what it only tells people."""
+    if isinstance(schema, dict):
+        return {
+            key: allowed(value, are_names=key == "properties")
+            for key, value in schema.items()
+            if are_names or key not in ("title", "description", "default")
+        }
+    return [allowed(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def described(values: Path) -> dict[str, Any]:

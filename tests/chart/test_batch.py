@@ -5,7 +5,6 @@ Its values have tests of their own (`test_batch_values.py`).
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests import rendering
-from tests.chart import batches
+from tests.chart import batches, jobs
 from tests.chart.test_generated import merged
 from tests.chart.test_objects import OTHER_WAYS, everything
 from tests.documents import walk
@@ -64,7 +63,11 @@ def test_nothing_but_its_policy_selects_the_pods_of_a_batch(
     manifests: list[rendering.Manifest],
 ) -> None:
     """No Service, budget, monitor, policy, mesh object, spread or affinity, whatever else is on."""
-    cronjob = rendering.only(manifests, "CronJob")
+    cronjob = next(
+        each
+        for each in rendering.of_kind(manifests, "CronJob")
+        if "ml-model/batch" in each["metadata"]["labels"]
+    )
     template = cronjob["spec"]["jobTemplate"]
     pods = template["spec"]["template"]["metadata"]["labels"]
     found, seen = [], set()
@@ -120,15 +123,7 @@ def test_a_batch_changes_nothing_else_of_the_release(
     way = request.node.callspec.params["manifests"]
     without = batches.manifests_of(merged(everything(), way), tmp_path)
     rest = [each for each in manifests if "ml-model/batch" not in each["metadata"]["labels"]]
-    assert _without_batch_rules(rest) == without
-
-
-def _without_batch_rules(manifests: list[rendering.Manifest]) -> list[rendering.Manifest]:
-    found = copy.deepcopy(manifests)
-    for manifest in rendering.of_kind(found, "PrometheusRule"):
-        groups = manifest["spec"]["groups"]
-        manifest["spec"]["groups"] = [group for group in groups if group["name"] != "batches"]
-    return found
+    assert jobs.without_rules(rest, "batches") == without
 
 
 def test_objects_fit_the_schemas_under_both_helms(

@@ -42,6 +42,7 @@ EXTENSIONS = {
     "PeerAuthentication": "mesh",
     "RequestAuthentication": "ambient",
     "Rollout": "canary",
+    "ScaledJob": "training",
     "ScaledObject": "keda",
     "ServiceMonitor": "production",
     "Sidecar": "grpc-mesh",

@@ -28,9 +28,11 @@ class Pod:
     ports: dict[str, int] = field(default_factory=dict)
 
 
-def released(manifests: list[rendering.Manifest]) -> Pod:
-    """A pod of the release's Deployment."""
-    template = rendering.only(manifests, "Deployment")["spec"]["template"]
+def released(manifests: list[rendering.Manifest], name: str = "iris") -> Pod:
+    """A pod of a Deployment, by default the release's."""
+    deployments = rendering.of_kind(manifests, "Deployment")
+    (found,) = (each for each in deployments if each["metadata"]["name"] == name)
+    template = found["spec"]["template"]
     ports = template["spec"]["containers"][0]["ports"]
     named = {port["name"]: port["containerPort"] for port in ports}
     return Pod("ml-dev", template["metadata"]["labels"], named)
@@ -41,13 +43,20 @@ def checker(manifests: list[rendering.Manifest]) -> Pod:
     return Pod("ml-dev", rendering.only(manifests, "Pod")["metadata"]["labels"])
 
 
-def batch(manifests: list[rendering.Manifest]) -> list[Pod]:
-    """A pod of each batch."""
+def job(manifests: list[rendering.Manifest], component: str) -> list[Pod]:
+    """A pod of each batch or training."""
     templates = [
         cronjob["spec"]["jobTemplate"]["spec"]["template"]
         for cronjob in rendering.of_kind(manifests, "CronJob")
+        if cronjob["metadata"]["labels"]["app.kubernetes.io/component"] == component
     ]
     return [Pod("ml-dev", template["metadata"]["labels"]) for template in templates]
+
+
+def consumer(manifests: list[rendering.Manifest]) -> list[Pod]:
+    """A pod of the consumer, if there is one."""
+    names = [each["metadata"]["name"] for each in rendering.of_kind(manifests, "Deployment")]
+    return [released(manifests, name) for name in names if name == "iris-consumer"]
 
 
 GATEWAY = Pod("gateways", {"app": "traefik"})
@@ -56,6 +65,7 @@ STRANGER = Pod("elsewhere", {"app": "shop"})
 NEIGHBOUR = Pod("ml-dev", {"app": "notebook"})
 KUBE_DNS = Pod("kube-system", {"k8s-app": "kube-dns"})
 OTHER_SYSTEM_POD = Pod("kube-system", {"k8s-app": "metrics-server"})
+BROKER = Pod("messaging", {"app": "nats"})
 STORE = Pod("storage", {"app": "minio"})
 
 
@@ -167,6 +177,25 @@ BATCH = ",".join(
     )
 )
 
+TRAINING = ",".join(
+    (
+        "training.asked.out=s3://models",
+        "training.asked.image.repository=a",
+        f"training.asked.image.digest=sha256:{'e' * 64}",
+        "training.asked.queue.url=nats://nats.messaging:4222",
+        "training.asked.keda.nats.endpoint=nats.messaging:8222",
+        "training.asked.egress.store.ports[0].port=9001",
+        "training.asked.egress.store.to[0].namespaceSelector.matchLabels."
+        "kubernetes\\.io/metadata\\.name=storage",
+    )
+)
+CONSUMER = "consumer.enabled=true,consumer.queue.url=nats://nats.messaging:4222"
+ANSWERS = (
+    "consumer.replies.url=s3://answers,consumer.replies.egress.port=9002"
+    ",consumer.replies.egress.to.store.namespaceSelector.matchLabels."
+    "kubernetes\\.io/metadata\\.name=storage"
+)
+
 # What is set, who calls whom, on what, and whether that is allowed.
 FLOWS = {
     "neighbour-calls-model": ((), NEIGHBOUR, "model", "TCP", 8080, False),
@@ -209,6 +238,29 @@ FLOWS = {
     "batch-calls-model": ((BATCH,), "batch", "model", "TCP", 8080, False),
     "batch-downloads-the-bundle": ((BATCH, DOWNLOAD), "batch", STORE, "TCP", 9000, True),
     "batch-gives-the-model-no-way-out": ((BATCH,), "model", STORE, "TCP", 9001, False),
+    "stranger-calls-training": ((TRAINING,), STRANGER, "training", "TCP", 8080, False),
+    "neighbour-calls-training": ((TRAINING,), NEIGHBOUR, "training", "TCP", 8080, False),
+    "training-asks-dns": ((TRAINING,), "training", KUBE_DNS, *DNS, True),
+    "training-reaches-its-store": ((TRAINING,), "training", STORE, "TCP", 9001, True),
+    "training-calls-another-port-there": ((TRAINING,), "training", STORE, "TCP", 9000, False),
+    "training-reaches-its-broker": ((TRAINING,), "training", BROKER, "TCP", 4222, True),
+    "training-calls-another-port-of-it": ((TRAINING,), "training", BROKER, "TCP", 8222, False),
+    "training-calls-a-stranger": ((TRAINING,), "training", STRANGER, "TCP", 9001, False),
+    "training-calls-model": ((TRAINING,), "training", "model", "TCP", 8080, False),
+    "training-downloads-no-bundle": ((TRAINING, DOWNLOAD), "training", STORE, "TCP", 9000, False),
+    "training-gives-the-model-no-way-out": ((TRAINING,), "model", STORE, "TCP", 9001, False),
+    "stranger-calls-consumer": ((CONSUMER,), STRANGER, "consumer", "TCP", 8080, False),
+    "gateway-calls-consumer": ((CONSUMER, GATEWAY_MAY), GATEWAY, "consumer", "TCP", 8080, False),
+    "test-pod-calls-consumer": ((CONSUMER,), "tester", "consumer", "TCP", 8080, False),
+    "prometheus-scrapes-consumer": ((CONSUMER,), PROMETHEUS, "consumer", "TCP", 8080, True),
+    "consumer-asks-dns": ((CONSUMER,), "consumer", KUBE_DNS, *DNS, True),
+    "consumer-reaches-its-broker": ((CONSUMER,), "consumer", BROKER, "TCP", 4222, True),
+    "consumer-calls-another-port-there": ((CONSUMER,), "consumer", BROKER, "TCP", 8222, False),
+    "consumer-calls-a-stranger": ((CONSUMER,), "consumer", STRANGER, "TCP", 4222, False),
+    "consumer-stores-its-answers": ((CONSUMER, ANSWERS), "consumer", STORE, "TCP", 9002, True),
+    "consumer-without-another-store": ((CONSUMER,), "consumer", STORE, "TCP", 9002, False),
+    "consumer-downloads-the-bundle": ((CONSUMER, DOWNLOAD), "consumer", STORE, "TCP", 9000, True),
+    "consumer-gives-the-model-no-way-out": ((CONSUMER,), "model", BROKER, "TCP", 4222, False),
     "test-pod-downloads-too": ((DOWNLOAD,), "tester", STORE, "TCP", 9000, True),
 }
 
@@ -218,8 +270,11 @@ def test_flow(baseline: list[rendering.Manifest], flow: tuple[Any, ...]) -> None
     settings, source, target, protocol, port, expected = flow
     manifests = release(*settings)
     ours = {"model": released(manifests), "tester": checker(manifests)}
-    for pod in batch(manifests):
-        ours["batch"] = pod
+    for component in ("batch", "training"):
+        for pod in job(manifests, component):
+            ours[component] = pod
+    for pod in consumer(manifests):
+        ours["consumer"] = pod
     ends = [end if isinstance(end, Pod) else ours[end] for end in (source, target)]
     policies = baseline + rendering.of_kind(manifests, "NetworkPolicy")
     assert allowed(policies, ends[0], ends[1], protocol, port) is expected

@@ -60,6 +60,15 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
             "signature": {"configMap": "b"},
         }
     },
+    ("cache",): {
+        "cache": {
+            "enabled": True,
+            "redis": {"url": "rediss://redis.cache"},
+            "credentials": {"secretName": "a", "password": "b", "ca": "c"},
+        }
+    },
+    ("cache", "force"): {"cache": {"modelMs": 0.5, "force": True}},
+    ("cache", "modelMs"): {"cache": {"modelMs": 0.5, "force": True}},
     ("keda",): {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},
     ("metrics", "rules", "pausedHours"): {"rollout": {"strategy": "canary"}},
     ("rollout",): {
@@ -98,6 +107,18 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
         "istio": {"mode": "ambient", "waypoint": "waypoint"},
         "httpRoute": {"enabled": False},
         "grpcRoute": {"enabled": False},
+    },
+    ("consumer",): {
+        "consumer": {
+            "enabled": True,
+            "queue": {"url": "nats://nats"},
+            "replies": {"url": "s3://a", "egress": {"to": {"a": {"podSelector": {}}}}},
+            "credentials": {"secretName": "a", "user": "b", "password": "c"},
+        }
+    },
+    ("consumer", "image"): {"consumer": {"image": {"repository": "a", "tag": "1"}}},
+    ("consumer", "autoscaling"): {
+        "consumer": {"autoscaling": {"enabled": True, "nats": {"endpoint": "a:1"}}}
     },
     ("memoryBudget",): {"memoryBudget": {"baseMi": 56, "perWorkerMi": 174}},
 }

@@ -70,6 +70,32 @@ OTHER_WAYS: list[dict[str, Any]] = [
         },
     },
     {
+        "training": {
+            "asked": {
+                "out": "s3://b",
+                "egress": {"a": {"ports": [{"port": 443}]}},
+                "image": {"repository": "a", "digest": f"sha256:{'e' * 64}"},
+                "queue": {"url": "redis://redis.messaging"},
+                "credentials": {"secretName": "a", "password": "b"},
+            }
+        },
+    },
+    {
+        "consumer": {
+            "enabled": True,
+            "queue": {"url": "redis://redis.messaging"},
+            "credentials": {"secretName": "a", "password": "b"},
+            "autoscaling": {"enabled": True},
+        },
+    },
+    {
+        "cache": {
+            "enabled": True,
+            "redis": {"url": "rediss://redis.cache"},
+            "credentials": {"secretName": "a", "password": "b", "ca": "c"},
+        },
+    },
+    {
         "istio": {"jwt": {"a": {"issuer": "a", "jwksUri": "https://a.example/keys"}}},
         "test": {"enabled": False},
     },
@@ -192,6 +218,10 @@ ZERO_LEAVES_OUT = {
 }
 
 
+# Measured numbers that the rules look at, and no manifest has.
+MEASURED = (("memoryBudget",), ("cache", "modelMs"))
+
+
 def zeros() -> Iterator[placement.Keys]:
     """Every number that may be zero and is written into a manifest."""
     schema = yaml.safe_load((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -200,7 +230,8 @@ def zeros() -> Iterator[placement.Keys]:
         for key in keys:
             node = node.get("properties", {}).get(key, {})
         kinds = [node, *node.get("oneOf", [])]
-        if any(kind.get("minimum", 1) == 0 for kind in kinds) and keys[0] != "memoryBudget":
+        is_measured = any(keys[: len(prefix)] == prefix for prefix in MEASURED)
+        if any(kind.get("minimum", 1) == 0 for kind in kinds) and not is_measured:
             yield keys
 
 

@@ -17,7 +17,7 @@ from tests.paths import ROOT
 CHECKOV = ROOT / ".tools" / "checkov" / "bin" / "checkov"
 WAIVERS = yaml.safe_load((Path(__file__).parent / "waivers.yaml").read_text(encoding="utf-8"))
 # Of these the scanners know something; the examples of custom resources hold the same two.
-EXAMPLES = ("minimal", "production", "http-route", "secrets-and-sidecars", "batch")
+EXAMPLES = ("minimal", "production", "http-route", "secrets-and-sidecars", "batch", "training")
 
 Findings = set[tuple[str, str]]
 

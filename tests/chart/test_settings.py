@@ -35,7 +35,12 @@ def variables(arguments: list[str]) -> dict[str, str | None]:
     return data
 
 
-EVERYTHING = ["--set", "workers=2,metrics.ownPort=true,resources.limits.cpu=2"]
+CACHE = (
+    "cache.enabled=true,cache.redis.url=rediss://redis.cache,cache.credentials.secretName=a"
+    ",cache.credentials.user=u,cache.credentials.password=p,cache.credentials.secret=s"
+    ",cache.credentials.ca=c,cache.credentials.certificate=d,cache.credentials.key=k"
+)
+EVERYTHING = ["--set", f"workers=2,metrics.ownPort=true,resources.limits.cpu=2,{CACHE}"]
 
 
 def test_every_variable_of_the_chart_is_read_by_the_application(minimal: list[str]) -> None:

@@ -93,7 +93,9 @@ def test_comparison_sees_a_changed_selector(tmp_path: Path) -> None:
     text = helpers.read_text(encoding="utf-8")
     frozen = '{{- define "ml-model.selectorLabels" -}}\n'
     assert text.count(frozen) == 1
-    helpers.write_text(text.replace(frozen, f"{frozen}tier: model\n"), encoding="utf-8")
+    # What follows takes away the line break before it.
+    label = 'tier: model{{ "\\n" }}\n'
+    helpers.write_text(text.replace(frozen, frozen + label), encoding="utf-8")
     minimal = rendering.CHART / "ci" / "minimal-values.yaml"
     old, new = (
         rendering.only(

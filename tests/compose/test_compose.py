@@ -147,8 +147,17 @@ def test_a_request_has_one_id_in_the_answer_and_in_both_logs(front: Front, sent:
     answer = httpx.post(f"{front.address}/iris/predict", json=body, headers=headers)
     found = answer.headers["x-request-id"]
     assert found == sent or (not sent and re.fullmatch(r"[0-9a-f]{32}", found))
-    assert f" {found}\n" in front.access_log.read_text()
-    assert found in live.shared("iris").log_path.read_text()
+    wait_for(f" {found}\n", front.access_log)
+    wait_for(found, live.shared("iris").log_path)
+
+
+def wait_for(text: str, log: Path) -> None:
+    """Return when a log has the text: a line is written when the answer is on its way already."""
+
+    def found() -> Answer:
+        return Answer(text in (written := log.read_text()), written[-300:])
+
+    wait_until(f"{text.strip()} is in {log.name}", found, 10)
 
 
 def test_nginx_refuses_what_is_too_large_and_what_it_does_not_know(front: Front) -> None:

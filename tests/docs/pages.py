@@ -20,6 +20,7 @@ GENERATED = {
     "docs/benchmarks.md",
     "docs/how-to/chart-recipes.md",
     "docs/reference/cli.md",
+    "docs/reference/consumer.md",
     "docs/reference/exactness.md",
     "docs/reference/fetch.md",
     "docs/reference/logs.md",

@@ -78,7 +78,7 @@ def built_forest(loop: Loop, folder: Path) -> Version:
     # A build throws away what it finds of others.
     with lock.exclusive(wait=True):
         image = images.ensure_image(loop.layout, open_storage(loop.layout), loop.gitops, bundle)
-    parts = {"repository": image.repository, "tag": image.tag, "digest": image.digest}
+    parts = image.values
     model_values = {"version": bundle.version, "digest": bundle.digest}
     return Version({"image": parts, "model": model_values, "replicaCount": 1}, bundle.version)
 

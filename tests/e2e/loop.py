@@ -45,14 +45,14 @@ class Served(Protocol):
 class Loop:
     """One running sandbox and its repository.
 
-    `found` is a copy of the environments and bundles as they were at first: for tests that run
-    beside those which change them.
+    `found` is a copy of the environments and bundles as they were at first, and `start` the commit:
+    for tests that run beside those which change them.
     """
 
     def __init__(self, found: Path, layout: Layout | None = None) -> None:
         self.layout = layout or find_layout()
         self.gitops: GitOps = open_gitops(self.layout)
-        self.found = found
+        self.found, self.start = found, self.gitops.head()
         for part in ("environments", "build/bundles"):
             shutil.copytree(self.worktree / part, found / part)
 

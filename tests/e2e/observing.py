@@ -12,17 +12,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from sandbox import kube, observe, process
 from sandbox.component import Component
 from sandbox.components.prometheus import prometheus
 from sandbox.errors import SandboxError
 from sandbox.layout import NODE_IP
-from sandbox.objects import SYSTEM
 from sandbox.probes import Tcp
 from tests.paths import ROOT
 
+from . import aggregated
 from .ad_hoc import applied
 
 if TYPE_CHECKING:
@@ -108,7 +106,7 @@ def adapting(loop: Loop, prometheus_url: str) -> Iterator[None]:
             layout.tool(ADAPTER),
             f"--config={CONFIG}",
             f"--prometheus-url={prometheus_url}",
-            *(f"--{what}-kubeconfig={kubeconfig}" for what in _KUBECONFIGS),
+            *aggregated.kubeconfigs(kubeconfig),
             f"--bind-address={NODE_IP}",
             f"--secure-port={ADAPTER_PORT}",
             f"--cert-dir={layout.state / ADAPTER}",
@@ -119,59 +117,10 @@ def adapting(loop: Loop, prometheus_url: str) -> Iterator[None]:
     )
     try:
         process.ensure(layout, component)
-        with applied(loop, adapter_objects()):
+        with applied(loop, aggregated.objects(ADAPTER, ADAPTER_PORT, API)):
             yield
     finally:
         process.stop(layout, ADAPTER)
-
-
-_KUBECONFIGS = ("lister", "authentication", "authorization")
-
-
-def adapter_objects() -> list[dict[str, Any]]:
-    """The aggregated API, the way to it, and the autoscaler's right to ask it."""
-    manifests = yaml.safe_load_all(
-        f"""
-apiVersion: v1
-kind: Service
-metadata: {{name: {ADAPTER}, namespace: {SYSTEM}}}
-spec: {{ports: [{{name: https, port: 443, targetPort: {ADAPTER_PORT}}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata:
-  name: {ADAPTER}
-  namespace: {SYSTEM}
-  labels: {{kubernetes.io/service-name: {ADAPTER}}}
-addressType: IPv4
-endpoints: [{{addresses: [{NODE_IP}], conditions: {{ready: true}}}}]
-ports: [{{name: https, protocol: TCP, port: {ADAPTER_PORT}}}]
----
-apiVersion: apiregistration.k8s.io/v1
-kind: APIService
-metadata: {{name: v1beta1.{API}}}
-spec:
-  group: {API}
-  version: v1beta1
-  groupPriorityMinimum: 100
-  versionPriority: 100
-  # Its certificate is its own, made at the start.
-  insecureSkipTLSVerify: true
-  service: {{name: {ADAPTER}, namespace: {SYSTEM}}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {{name: e2e:custom-metrics}}
-rules: [{{apiGroups: [{API}], resources: ["*"], verbs: [get, list]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {{name: e2e:custom-metrics}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: e2e:custom-metrics}}
-subjects: [{{kind: ServiceAccount, name: horizontal-pod-autoscaler, namespace: {SYSTEM}}}]
-"""
-    )
-    return list(manifests)
 
 
 def firing(url: str, release: AdHoc) -> dict[tuple[str, str], dict[str, str]]:

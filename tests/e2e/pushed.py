@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from .loop import Loop
 
+# Of every model in the image of the trainer.
+ORIGIN = {"commit": "0123456789abcdef" * 2 + "01234567", "created": "2026-11-28T00:00:00Z"}
+
 
 def runtime(loop: Loop, folder: Path) -> Image:
     """The `runtime` target of the Dockerfile, with what both engines need, and no model."""
@@ -32,16 +36,26 @@ def fetch(loop: Loop, folder: Path) -> Image:
 def variant(
     loop: Loop, folder: Path, target: str, requirements: str, *, no_cache: bool = False
 ) -> Image:
-    """A target of the Dockerfile as it is committed; `no_cache` from nothing but the base image."""
+    """A target of the Dockerfile as committed at first; `no_cache` from the base image alone."""
     name = f"{target}-{requirements}"
     context = folder / name
     if not context.exists():
-        loop.gitops.export(("modelctl", *CONTEXT), context)
+        # Other tests commit code that fails.
+        loop.gitops.export(("modelctl", "models", *CONTEXT), context, loop.start)
+        _write_origins(context)
     arguments = {
         "PYTHON_IMAGE": ensure_base(loop.layout, open_storage(loop.layout)),
         "REQUIREMENTS": requirements,
     }
     return _push(loop, context, name, "test", target=target, arguments=arguments, no_cache=no_cache)
+
+
+def _write_origins(context: Path) -> None:
+    """What `make trainer-inputs` writes: a model's commit, which a test may ask for again."""
+    record = context / "build/trainer/origins.json"
+    record.parent.mkdir(parents=True)
+    models = sorted(path.parent.name for path in context.glob("models/*/model.yaml"))
+    record.write_text(json.dumps(dict.fromkeys(models, ORIGIN)), encoding="utf-8")
 
 
 def bundle(loop: Loop, bundle: Bundle, folder: Path) -> Image:

@@ -117,7 +117,7 @@ def release(
 ) -> Iterator[AdHoc]:
     """A release with a batch on request, whose image has no bundle: both mount it from a claim."""
     image = pushed.variant(ad_hoc.loop, tmp_path_factory.mktemp("batch"), "runtime", "batch")
-    own = {"repository": image.repository, "tag": image.tag, "digest": image.digest}
+    own = image.values
     values: Values = {
         "model": {
             "name": "iris",

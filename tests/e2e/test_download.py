@@ -135,7 +135,7 @@ def release(
 
 def named(image: Image) -> Values:
     """An image as the chart's values name it."""
-    return {"repository": image.repository, "tag": image.tag, "digest": image.digest}
+    return image.values
 
 
 def lines(release: AdHoc, pod: str) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from tests.runner.scenarios import ARGOCD
 
 from . import observing
 from .loop import Loop, eventually, measured
-from .runbooks import OF_ROLLOUTS, PAGES, diagnose
+from .runbooks import OF_CONSUMERS, OF_ROLLOUTS, PAGES, diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,8 +177,8 @@ def test_make_observe_shows_every_release(loop: Loop) -> None:
         url = re.findall(r"http://127\.0\.0\.1:\d+", done.stdout)[0]
         names = {release.name for release in releases}
         eventually("Argo CD's word on every release", lambda: told_synced(url, names), 60)
-        pages = [page for page in PAGES.glob("Ml*.md") if page.name not in OF_ROLLOUTS]
-        # The one that has all that a release can have.
+        elsewhere = OF_ROLLOUTS | OF_CONSUMERS
+        pages = [page for page in PAGES.glob("Ml*.md") if page.name not in elsewhere]
         diagnose(loop, pages, loop.release("production-iris"), url, loop.layout.kubeconfig)
     finally:
         if not running:

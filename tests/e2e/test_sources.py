@@ -36,7 +36,7 @@ def runtime(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Values:
     """The values that name an image without a model; the sklearn engine wants more memory."""
     image = pushed.runtime(loop, tmp_path_factory.mktemp("runtime"))
     return {
-        "image": {"repository": image.repository, "tag": image.tag, "digest": image.digest},
+        "image": image.values,
         "resources": {"requests": {"memory": "384Mi"}, "limits": {"memory": "384Mi"}},
     }
 

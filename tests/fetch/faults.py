@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 
 class Wire:
@@ -85,6 +86,12 @@ def wire(target: int) -> Iterator[Wire]:
         made.close()
 
 
+INTERNAL_ERROR = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n'
+    b"<Error><Code>InternalError</Code><Message>Please try again.</Message></Error>"
+)
+
+
 class _Server(ThreadingHTTPServer):
     """Who is cut off by us or hangs up says so elsewhere."""
 
@@ -105,12 +112,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.server.toxic.pick(f"{self.command} {self.path}")
-        if fault in ("500", "503"):
+        fault = self.server.toxic.pick(f"{self.command} {unquote(self.path)}")
+        if fault in ("403", "500", "503"):
             self._answer(int(fault), [], b"")
             return
         if fault == "reset":
             self._reset()
+            return
+        if fault == "error in a 200":
+            # As S3 answers a completion that it has begun and cannot end.
+            self._answer(200, [("content-type", "application/xml")], INTERNAL_ERROR)
             return
         store = HTTPConnection("127.0.0.1", self.server.target, timeout=60)
         store.request(self.command, self.path, body, dict(self.headers))
@@ -155,6 +166,12 @@ class Toxic:
         self._lock = threading.Lock()
         self._share = share
         self._breaks: re.Pattern[str] | None = None
+        self._once: list[tuple[re.Pattern[str], str]] = []
+        self._held: re.Pattern[str] | None = None
+        # Set while a request is held that `hold` names.
+        self.holding = threading.Event()
+        self._released = threading.Event()
+        self.requests: list[str] = []
         self.server = _Server(("127.0.0.1", 0), _Handler)
         self.server.toxic, self.server.target = self, target
         self.port: int = self.server.server_address[1]
@@ -163,9 +180,37 @@ class Toxic:
         """From the first request on that matches, e.g. `PUT .*/part-3`, each gets a 503."""
         self._breaks = re.compile(request)
 
+    def fail_once(self, request: str, fault: str) -> None:
+        """The next request that matches has this fault, others as they come."""
+        self._once.append((re.compile(request), fault))
+
+    def hold(self, request: str) -> None:
+        """Requests that match wait until `release`, and then are lost."""
+        self._held = re.compile(request)
+
+    def release(self) -> None:
+        """Let held requests end."""
+        self._held = None
+        self._released.set()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything happened that was asked for by `fail_once`."""
+        return not self._once
+
     def pick(self, request: str) -> str:
         """The fault of the next request; empty: none."""
+        if self._held is not None and self._held.match(request):
+            self.holding.set()
+            self._released.wait()
+            return "reset"
         with self._lock:
+            self.requests.append(request)
+            for at, (pattern, fault) in enumerate(self._once):
+                if pattern.match(request):
+                    del self._once[at]
+                    self.counts[fault] += 1
+                    return fault
             if self._breaks is not None and self._breaks.match(request):
                 self._share, self.faults = 1.0, ("503",)
             fault = ""

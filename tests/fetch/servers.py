@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 AZURITE = ROOT / ".tools" / "azurite" / "node_modules" / ".bin" / "azurite-blob"
 BUCKET = "bundles"
 PUBLIC = "public"
+# A bucket that keeps what is overwritten or deleted; azurite cannot have one.
+VERSIONED = "versioned"
 KEY, SECRET = "minio-user", "minio-password"
 # Those of every azurite: https://github.com/Azure/Azurite#default-storage-account
 ACCOUNT = "devstoreaccount1"
@@ -151,12 +153,14 @@ def gcs(folder: Path, port: int) -> Iterator[Server]:
         *("-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"),
     ]
 
-    def put(name: str, data: bytes) -> None:
+    def put(name: str, data: bytes, bucket: str = BUCKET) -> None:
         asked = urlencode({"uploadType": "media", "name": name})
-        post(f"{address}/upload/storage/v1/b/{BUCKET}/o?{asked}", data)
+        post(f"{address}/upload/storage/v1/b/{bucket}/o?{asked}", data)
 
     with running(argv, f"{address}/_internal/healthcheck", folder / "gcs.log"):
         post(f"{address}/storage/v1/b", f'{{"name": "{BUCKET}"}}'.encode())
+        versioned = f'{{"name": "{VERSIONED}", "versioning": {{"enabled": true}}}}'
+        post(f"{address}/storage/v1/b", versioned.encode())
         environ = {"FETCH_ENDPOINT": address, "FETCH_ALLOW_HTTP": "true", "FETCH_ANONYMOUS": "true"}
         yield Server(f"gs://{BUCKET}", port, put, environ)
 

@@ -93,7 +93,14 @@ class Forge:
     answers: dict[str, str] = field(default_factory=dict)
     # Calls that are made, and those that fail.
     real: list[str] = field(
-        default_factory=lambda: ["changed-models", "make --no-print-directory registry"]
+        default_factory=lambda: [
+            *(
+                "changed-models",
+                "changed-trainer",
+                "planned-trainings",
+                "make --no-print-directory registry",
+            )
+        ]
     )
     failing: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)

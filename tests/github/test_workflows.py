@@ -181,17 +181,45 @@ def test_no_event_of_somebody_elses_branch_meets_a_key(path: Path) -> None:
     assert "pull_request_target" not in events or path.stem == "judge"
 
 
-def test_every_build_of_an_image_is_told_all_that_the_dockerfile_asks_for() -> None:
+@pytest.mark.parametrize("image", ["model", "trainer"])
+def test_every_build_of_an_image_is_told_all_that_the_dockerfile_asks_for(image: str) -> None:
     """Those that every build of ours has to give; the base image has its pin in the Dockerfile."""
-    asked = set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    text = (ROOT / "Dockerfile").read_text()
+    asked = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
+    if image == "trainer":
+        asked = set(re.findall(r"^ARG (\w+)", text.partition(f" AS {image}")[2], re.MULTILINE))
+        asked |= {"REQUIREMENTS"}
     builds = [
         step["with"]["build-args"]
-        for step in steps(ROOT / ".github/workflows/model-image.yml")
+        for step in steps(ROOT / f".github/workflows/{image}-image.yml")
         if "docker/build-push-action@" in step.get("uses", "")
     ]
     assert len(builds) == 2
     for arguments in builds:
         assert set(re.findall(r"^(\w+)=", arguments, re.MULTILINE)) == asked - {"PYTHON_IMAGE"}
+
+
+@pytest.mark.parametrize("image", ["model", "trainer"])
+def test_what_packages_knows_the_commits_of_models(image: str) -> None:
+    """In a shallow clone every model's last commit would be the newest of all."""
+    options = [
+        step["with"]
+        for step in steps(ROOT / f".github/workflows/{image}-image.yml")
+        if "actions/checkout@" in step.get("uses", "")
+    ]
+    assert [each["fetch-depth"] for each in options] == ["0"]
+
+
+def test_admission_trusts_the_workflows_that_sign_images_and_no_others() -> None:
+    policy = yaml.safe_load((ROOT / "deploy/admission/signed-images.yaml").read_text())
+    (authority,) = policy["spec"]["authorities"]
+    trusted = {each["subject"] for each in authority["keyless"]["identities"]}
+    signing = {
+        f"https://github.com/OWNER/REPOSITORY/.github/workflows/{path.name}@refs/heads/main"
+        for path in FILES
+        if any("sign attest" in call for call in calls(path, "make"))
+    }
+    assert trusted == signing
 
 
 def test_who_is_told_of_a_degraded_release_is_told_the_way_back() -> None:

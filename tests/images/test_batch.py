@@ -7,16 +7,14 @@ Python here; tests/e2e/test_images.py builds the image itself.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import orjson
 import pytest
 
 from tests import trained
-from tests.images.test_dockerfile import pruned
+from tests.images.installed import installed
 from tests.modelctl.batch.test_run import rows, write
 from tests.paths import ROOT
 
@@ -24,19 +22,7 @@ from tests.paths import ROOT
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Python with the locked requirements, pruned as in the image."""
-    home = tmp_path_factory.mktemp("image") / "venv"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(home)], check=True)
-    install = ["pip", "install", "--quiet", "--python", str(home / "bin/python"), "--no-deps"]
-    # Copies: what is taken out below must stay in uv's cache.
-    install += ["--link-mode", "copy", "--require-hashes"]
-    locked = str(ROOT / "requirements/batch.txt")
-    subprocess.run([*uv, *install, "-r", locked], check=True)
-    for name in pruned():
-        for folder in home.rglob(name.replace(".", "/")):
-            if folder.is_dir():
-                shutil.rmtree(folder)
-    return home / "bin/python"
+    return installed(tmp_path_factory.mktemp("image") / "venv", "batch")
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])

@@ -79,7 +79,7 @@ def test_the_build_sees_nothing_but_what_it_copies() -> None:
         for name in [match[1].partition("/")[0]]
         if not name.startswith("$")
     }
-    assert allowed == {*sources, "build", "build/bundles"}
+    assert allowed == {*sources, "build", "build/bundles", "build/trainer"}
 
 
 # The service's own start, with every module that the image lacks refused.

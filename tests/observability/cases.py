@@ -102,6 +102,7 @@ def _plain(
 
 HEALTHY = World()
 WEEK = World(steps=8 * 24 * 2, minutes=30)
+CONSUMER = 'deployment="iris-consumer"'
 DEPLOYMENT, HPA = 'deployment="iris"', 'horizontalpodautoscaler="iris"'
 BUDGET = 'poddisruptionbudget="iris"'
 CONTAINER = f'pod="{PODS[0]}",container="model"'
@@ -144,13 +145,29 @@ HOUR = 3600
 
 def _batch(**series: float) -> dict[str, str]:
     """Of the batch `nightly`: its CronJob's series, and those of its first (1) and second run."""
+    return _runs("iris-batch-nightly", series)
+
+
+def _training(**series: float) -> dict[str, str]:
+    """Likewise of the training `weekly`."""
+    return _runs("iris-training-weekly", series)
+
+
+def _runs(cronjob: str, series: dict[str, float]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in series.items():
         metric, _, run = name.partition("__")
-        labels = f'job_name="iris-batch-nightly-{run}"' if run else 'cronjob="iris-batch-nightly"'
-        condition = ',condition="true"' if metric == "kube_job_failed" else ""
+        labels = f'job_name="{cronjob}-{run}"' if run else f'cronjob="{cronjob}"'
+        is_verdict = metric in ("kube_job_failed", "kube_job_complete")
+        condition = ',condition="true"' if is_verdict else ""
         found |= _kube(metric, labels + condition, f"{value}x40")
     return found
+
+
+def _consumer(**series: str) -> dict[str, str]:
+    """Of one pod of the consumer."""
+    target = f'{NAMESPACE_OF},job="ml-dev/iris-consumer",pod="iris-consumer-1"'
+    return {f"ml_consumer_{name}{{{target}}}": course for name, course in series.items()}
 
 
 SHED = 60 * 0.05
@@ -183,7 +200,8 @@ CASES: dict[Key, Case] = {
         "MlShedding",
         PAGE,
         HEALTHY.but(shed=((40, SHED),)),
-        HEALTHY.but(shed=((40, 60 * 0.005),)),
+        # Explanations that are shed are no predictions.
+        HEALTHY.but(shed=((40, 60 * 0.005),), unexplained_shed=((40, 2),)),
         HEALTHY.but(traffic=10, shed=((40, 5),)),
     ),
     **_plain(
@@ -343,6 +361,66 @@ CASES: dict[Key, Case] = {
                 kube_job_status_start_time__1=END - 5 * HOUR,
                 kube_job_status_start_time__2=END - 2.9 * HOUR,
             )
+        ),
+    ),
+    **_plain(
+        "MlTrainingFailed",
+        TICKET,
+        HEALTHY.but(
+            more=_training(
+                kube_job_complete__1=0,
+                kube_cronjob_status_last_successful_time=END - 2 * HOUR,
+                kube_job_status_start_time__1=END - HOUR,
+                kube_job_failed__1=1,
+            )
+        ),
+        # Failed, and a Job that started later has succeeded; of a ScaledJob nothing else tells.
+        HEALTHY.but(
+            more=_training(
+                kube_job_complete__1=0,
+                kube_job_status_start_time__1=END - HOUR,
+                kube_job_failed__1=1,
+                kube_job_status_start_time__2=END - 600,
+                kube_job_complete__2=1,
+                kube_cronjob_status_last_successful_time=END - 3 * HOUR,
+            )
+        ),
+    ),
+    **_plain(
+        "MlTrainingLate",
+        TICKET,
+        # A week and the six hours that a run may take.
+        HEALTHY.but(more=_training(kube_cronjob_status_last_successful_time=END - 175 * HOUR)),
+        HEALTHY.but(more=_training(kube_cronjob_status_last_successful_time=END - 173 * HOUR)),
+    ),
+    **_plain(
+        "MlQueueOld",
+        PAGE,
+        HEALTHY.but(more=_consumer(oldest_seconds=_since(40, 4, 0, 301))),
+        HEALTHY.but(more=_consumer(oldest_seconds=_since(40, 1, 0, 1000))),
+        HEALTHY.but(traffic=0.02, more=_consumer(oldest_seconds="299x40")),
+    ),
+    **_plain(
+        "MlQueueDeadLetters",
+        TICKET,
+        # What a pod counted before it was scraped for the first time.
+        HEALTHY.but(more=_consumer(dead_letters_total="_x30 1x10")),
+        # An hour ago.
+        HEALTHY.but(more=_consumer(dead_letters_total="0x10 3x30")),
+        HEALTHY.but(traffic=0.02, more=_consumer(dead_letters_total="5x40")),
+    ),
+    **_plain(
+        "MlQueueUnreachable",
+        PAGE,
+        HEALTHY.but(more=_consumer(connected=_since(40, 7, 1, 0))),
+        HEALTHY.but(more=_consumer(connected=_since(40, 4, 1, 0))),
+    ),
+    **_plain(
+        "MlConsumerUnavailable",
+        TICKET,
+        HEALTHY.but(more=_kube(f"{KUBE}_status_replicas_available", CONSUMER, "0x40")),
+        HEALTHY.but(
+            more=_kube(f"{KUBE}_status_replicas_available", CONSUMER, _since(40, 12, 2, 0))
         ),
     ),
     **_plain(

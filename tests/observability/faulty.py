@@ -10,8 +10,8 @@ from tests.app.live import LiveService
 FATAL_ROW = [6.123457, 3.0, 5.0, 2.0]
 PROGRAM = """
 import sys
-from app import __main__ as entry
-entry.prepare_environment()
+from app import __main__ as entry, environment
+environment.prepare()
 from app.model.onnx_engine import OnnxEngine
 predict = OnnxEngine.predict
 def fail(self, batch):

@@ -25,7 +25,7 @@ def check(lines: Iterable[dict[str, Any]]) -> set[str]:
         for schema in (wanted, SCHEMA):
             problems = [error.message for error in Draft202012Validator(schema).iter_errors(line)]
             assert problems == [], f"{problems} in {line}"
-        if line["logger"] in ("app", "fetch", "batch"):
+        if line["logger"] in ("app", "fetch", "batch", "consume"):
             found.add(str(event))
     return found
 

@@ -17,6 +17,7 @@ import random
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dashboards.__main__ import FOLDER
@@ -28,6 +29,9 @@ from tests import trained
 from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
 from tests.paths import ROOT
+from tests.queues.brokers import redis
+from tests.queues.processes import Broker
+from tests.queues.sides import SIDES
 
 POD = "7c9d4b5f6"
 NEXT_POD = "65b8f9c7d"
@@ -44,16 +48,33 @@ def next_bundle(folder: Path) -> Path:
     return folder / "next"
 
 
-def successor(stack: Stack, folder: Path, pod: str) -> Client:
+def successor(stack: Stack, folder: Path, pod: str, cache: dict[str, str]) -> Client:
     """One more pod of iris, of the other version."""
     bundle = next_bundle(folder)
-    return Client(stack.serve("iris", bundle, f"iris-{NEXT_POD}-{pod}"), bundle, seed=9)
+    service = stack.serve("iris", bundle, f"iris-{NEXT_POD}-{pod}", **cache)
+    return Client(service, bundle, seed=9)
+
+
+def consume(stack: Stack, broker: Broker, client: Client) -> Callable[[float], None]:
+    """A consumer of iris; what is sent into its queue at a time of the world."""
+    environ = {"QUEUE_URL": broker.url, "QUEUE_NAME": "iris"}
+    stack.consume("iris", trained.explained_bundle("iris"), "iris-consumer-0", **environ)
+    side = SIDES["redis"](broker.url, "iris")
+    dice = random.Random(11)  # noqa: S311 - traffic, not secrets
+
+    def send(share: float) -> None:
+        burst = 200 if dice.random() < 0.004 else 1
+        client.send(side, burst, mistakes=int(0.6 < share < 0.7 and dice.random() < 0.05))
+
+    return send
 
 
 def ask(client: Client, share: float, dice: random.Random) -> None:
-    """What a client does at a time of the world: requests, and mistakes."""
+    """What a client does at a time of the world: requests, some of them twice, and mistakes."""
     client.shift = max(0.0, share - 0.5) * 1.2
     client.predict(20 if dice.random() < 0.3 else 1)
+    if dice.random() < 0.4:
+        client.repeat()
     if dice.random() < 0.06:
         client.mistake()
     if 0.25 < share < 0.33 and dice.random() < 0.03:
@@ -64,28 +85,31 @@ def ask(client: Client, share: float, dice: random.Random) -> None:
         client.too_late()
 
 
-def live(stack: Stack, seconds: float, folder: Path) -> float:
+def live(stack: Stack, broker: Broker, seconds: float, folder: Path) -> float:
     """Let it all happen, in so many seconds; returns when it began."""
     dice = random.Random(7)  # noqa: S311 - traffic, not secrets
     clients: dict[str, Client] = {}
+    cache = {"CACHE_BYTES": "20000", "CACHE_URL": broker.url}
     for release, pod in (("iris", "h8x2k"), ("iris", "q5w7m"), ("penguins", "t4n6z")):
         bundle = trained.explained_bundle(release)
         environ = {"WORKERS": "2"} if pod == "h8x2k" else {"WORKERS": "1"}
-        service = stack.serve(release, bundle, f"{release}-{POD}-{pod}", **environ)
+        service = stack.serve(release, bundle, f"{release}-{POD}-{pod}", **environ, **cache)
         clients[pod] = Client(service, bundle, seed=len(clients))
+    send = consume(stack, broker, clients["q5w7m"])
     began, started = time.time(), time.monotonic()
     killed = canary = replaced = False
     while (share := (time.monotonic() - started) / seconds) < 1:
         for client in list(clients.values()):
             ask(client, share, dice)
+        send(share)
         if share > 0.4 and not killed:
             os.kill(stack.pods[f"iris-{POD}-h8x2k"].workers()[0], signal.SIGKILL)
             killed = True
         if share > 0.42 and not canary:
-            clients["b2v9c"] = successor(stack, folder, "b2v9c")
+            clients["b2v9c"] = successor(stack, folder, "b2v9c", cache)
             canary = True
         if share > 0.88 and not replaced:
-            clients["m3d8s"] = successor(stack, folder, "m3d8s")
+            clients["m3d8s"] = successor(stack, folder, "m3d8s", cache)
             for old in ("h8x2k", "q5w7m"):
                 clients.pop(old)
                 stack.stop(f"iris-{POD}-{old}")
@@ -100,10 +124,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/images")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary, Stack(Path(temporary)) as stack:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        tempfile.TemporaryDirectory() as data,
+        Stack(Path(temporary)) as stack,
+        redis(Path(data)) as broker,
+    ):
         stack.watch("iris", "penguins", judged=["iris"])
-        started = live(stack, given.seconds, Path(temporary))
-        ended = moment_with_all(stack, ["count(ml_model_info) == 3"])
+        started = live(stack, broker, given.seconds, Path(temporary))
+        ended = moment_with_all(stack, ['count(ml_model_info{job!~".*-consumer"}) == 3'])
         step = max(1, (ended - started) / 120)
         source = Source(stack.url, variables(started, ended), started, ended, step)
         for path in sorted(FOLDER.glob("*.json")):

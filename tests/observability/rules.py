@@ -23,6 +23,15 @@ BATCH = {
     "out": "s3://b",
     "egress": {"a": {"ports": [{"port": 443}]}},
 }
+# Likewise a training every week.
+TRAINING = {
+    "schedule": "@weekly",
+    "out": "s3://b",
+    "image": {"repository": "a", "digest": f"sha256:{'e' * 64}"},
+    "egress": {"a": {"ports": [{"port": 443}]}},
+}
+# Likewise the consumer of a queue.
+CONSUMER = {"enabled": True, "queue": {"url": "nats://nats.messaging"}}
 Group = dict[str, Any]
 
 
@@ -44,6 +53,8 @@ def groups(strategy: str = "rolling") -> tuple[Group, ...]:
         *("--set", f"metrics.rules.runbookUrl={RUNBOOKS}"),
         *("--set", f"rollout.strategy={strategy}"),
         *("--set-json", f"batch.nightly={json.dumps(BATCH)}"),
+        *("--set-json", f"training.weekly={json.dumps(TRAINING)}"),
+        *("--set-json", f"consumer={json.dumps(CONSUMER)}"),
     ]
     manifests = rendering.template("helm4", rendering.CHART, RELEASE, NAMESPACE, *arguments)
     return tuple(rendering.only(manifests, "PrometheusRule")["spec"]["groups"])

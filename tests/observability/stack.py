@@ -21,6 +21,7 @@ from tests import rendering
 from tests.app.live import LiveService
 from tests.observability.faulty import Faulty
 from tests.ports import free_port
+from tests.queues.consumers import Consumer
 
 NAMESPACE = "ml-dev"
 # What happens every minute in a cluster happens here so often.
@@ -52,13 +53,22 @@ class Stack:
     def serve(self, release: str, bundle: Path, pod: str, **environ: str) -> LiveService:
         """One more pod of a release, scraped from now on."""
         service = Faulty(bundle, self.folder / f"log-{pod}", environ)
+        self._add(service, release, pod)
+        return service
+
+    def consume(self, release: str, bundle: Path, pod: str, **environ: str) -> LiveService:
+        """A pod of the release's consumer, scraped as by its PodMonitor."""
+        consumer = Consumer(bundle, self.folder / f"log-{pod}", environ)
+        self._add(consumer, f"{NAMESPACE}/{release}-consumer", pod)
+        return consumer
+
+    def _add(self, service: LiveService, job: str, pod: str) -> None:
         self.pods[pod] = service
         service.wait_ready()
-        labels = {"namespace": NAMESPACE, "job": release, "pod": pod, "container": "model"}
+        labels = {"namespace": NAMESPACE, "job": job, "pod": pod, "container": "model"}
         targets = json.loads(self._targets.read_text())
         targets.append({"targets": [f"127.0.0.1:{service.port}"], "labels": labels})
         self._scrape(targets)
-        return service
 
     def stop(self, pod: str) -> None:
         """End a pod; it is no longer scraped."""

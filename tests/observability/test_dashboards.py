@@ -25,6 +25,8 @@ from tests.observability.pictures import DRAWN_FROM
 from tests.observability.stack import NAMESPACE, Stack, moment_with_all
 from tests.observability.traffic import Client
 from tests.paths import ROOT
+from tests.queues import brokers
+from tests.queues.sides import SIDES
 
 WANTED = files()
 DASHBOARDS: dict[str, dict[str, Any]] = {
@@ -158,15 +160,22 @@ def test_they_are_installed_as_config_maps_that_grafana_finds() -> None:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
     """A classifier on two pods and a regressor, with traffic, mistakes, faults, and drift."""
-    with Stack(tmp_path_factory.mktemp("stack")) as stack:
+    folder = tmp_path_factory.mktemp("broker")
+    with Stack(tmp_path_factory.mktemp("stack")) as stack, brokers.redis(folder) as broker:
         stack.watch("iris", "diabetes")
         started = time.time()
         clients = []
         for release, pod in (("iris", "0"), ("iris", "1"), ("diabetes", "0")):
             bundle = trained.explained_bundle(release)
-            service = stack.serve(release, bundle, f"{release}-7c9d4b5f6-0000{pod}")
+            cache = {"CACHE_BYTES": "1000000", "CACHE_URL": broker.url}
+            service = stack.serve(release, bundle, f"{release}-7c9d4b5f6-0000{pod}", **cache)
             clients.append(Client(service, bundle))
-        scraped = "count(ml_worker_starts_total) == 3"
+        environ = {"QUEUE_URL": broker.url, "QUEUE_NAME": "iris"}
+        stack.consume("iris", trained.bundle("iris"), "iris-consumer-0", **environ)
+        # A counter that is first seen when all is done has no rate.
+        stack.wait_for("the consumer scraped", lambda: stack.ask("ml_consumer_connected == 1"))
+        clients[0].send(SIDES["redis"](broker.url, "iris"), requests=20, mistakes=2)
+        scraped = 'count(ml_worker_starts_total{job!~".*-consumer"}) == 3'
         stack.wait_for("all pods scraped", lambda: stack.ask(scraped))
         for client in clients:
             client.shift = 1.0
@@ -174,6 +183,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
                 client.predict(100)
             for _ in range(20):
                 client.predict()
+                client.repeat()
                 client.mistake()
                 client.fault()
                 client.explain()
@@ -195,6 +205,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
 
 # What comes last out of requests: indexes and alerts of the rules.
 WAITED = (
+    'ml_consumer_messages_total{result="answered"} == 20',
+    "count_over_time(ml_consumer_oldest_seconds[1m]) > 3",
+    'sum(ml_cache_hits_total{job="iris",level="memory"}) >= 40',
+    'sum(ml_cache_connected{job="iris"}) == sum(ml_workers{job="iris"})',
     'ml:feature_psi{release="iris",window="1h"}',
     'ml:prediction_psi{release="iris",window="1d"}',
     'ALERTS{release="iris",alertname="MlAvailabilityBudgetBurn",alertstate="firing"}',
@@ -253,3 +267,19 @@ def test_all_panels_are_drawn_from_the_data(source: Source, tmp_path: Path) -> N
         figure.savefig(tmp_path / f"{name}.png", dpi=40)
         assert len(figure.axes) == len([*panels(document)])
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def test_the_shares_of_the_cache_are_of_all_predictions(source: Source) -> None:
+    """Hits of every level and misses, as the services count them, add up."""
+    (panel,) = [one for one in panels(DASHBOARDS["model"]) if one["title"] == "Hit ratio by level"]
+    (ratio,) = panel["targets"]
+    whole = dict(ratio, instant=True, expr=ratio["expr"].replace("$__rate_interval", "1h"))
+    shares = {each.labels["level"]: each.values[-1] for each in results(source, whole)}
+    counted = {
+        each.labels["level"]: each.values[-1]
+        for each in source.instant('sum by (level) (increase(ml_cache_hits_total{job="iris"}[1h]))')
+    }
+    (misses,) = source.instant('sum(increase(ml_cache_misses_total{job="iris"}[1h]))')
+    asked = sum(counted.values()) + misses.values[-1]
+    assert shares == pytest.approx({level: hits / asked for level, hits in counted.items()})
+    assert shares["memory"] > 0.1

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from modelctl.docs.log_schema import EVENTS, FIELDS
+from modelctl.docs.log_fields import FIELDS
+from modelctl.docs.log_schema import EVENTS
 from tests.app import live
 from tests.observability import loglines
 from tests.paths import ROOT

@@ -12,6 +12,8 @@ import pandas as pd
 from tests import trained
 from tests.app.live import LiveService
 from tests.observability.faulty import FATAL_ROW
+from tests.queues.sent import Sent
+from tests.queues.sides import Side
 
 
 class Client:
@@ -20,6 +22,7 @@ class Client:
     def __init__(self, service: LiveService, bundle: Path, seed: int = 1) -> None:
         self.service = service
         self.shift = 0.0
+        self._last: tuple[str, dict[str, Any]] | None = None
         self._random = random.Random(seed)  # noqa: S311 - rows, not secrets
         manifest = json.loads((bundle / "manifest.json").read_text())
         self._name = manifest["name"]
@@ -43,7 +46,19 @@ class Client:
             path = "/predict/batch"
         elif way < 0.25:
             path = f"/v1/models/{self._name}:predict"
+        self._last = path, body
         self.service.client.post(path, json=body)
+
+    def repeat(self) -> None:
+        """The last of these once more: what a cache may answer."""
+        if self._last is not None:
+            path, body = self._last
+            self.service.client.post(path, json=body)
+
+    def send(self, side: Side, requests: int = 1, mistakes: int = 0) -> None:
+        """Requests into a queue instead, and some that get no prediction."""
+        bodies = [json.dumps({"instances": self.rows(1)}) for _ in range(requests)]
+        side.send([Sent(body.encode()) for body in [*bodies, *["{}"] * mistakes]])
 
     def explain(self) -> None:
         """One request for an explanation."""

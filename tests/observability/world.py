@@ -37,6 +37,8 @@ class World:
     rejected: Pieces = ()
     # Requests for an explanation that fail; others come as often as predictions.
     unexplained: Pieces = ()
+    # Of them, those that are shed.
+    unexplained_shed: Pieces = ()
     traffic: float = 60
     bins: dict[str, float] = field(default_factory=lambda: dict(BINS))
     classes: dict[str, float] = field(default_factory=lambda: dict(CLASSES))
@@ -96,10 +98,12 @@ class World:
             f"up{{{target}}}": self.steady(self.up),
             f'ml_requests_total{{{predict},code="200"}}': self.course(good),
             f'ml_requests_total{{{predict},code="500"}}': self.course(failed),
+            f'ml_requests_total{{{predict},code="503"}}': self.course(self.shed),
             # Probes are no predictions: their failures cost no budget and their number is none.
             f'ml_requests_total{{{health},code="503"}}': self.course(((self.steps, 500),)),
             f'ml_requests_total{{{explain},code="200"}}': self.course(every),
             f'ml_requests_total{{{explain},code="504"}}': self.course(self.unexplained),
+            f'ml_requests_total{{{explain},code="503"}}': self.course(self.unexplained_shed),
             # Of a model without explanations: no failures, and nothing to compare them with.
             f'ml_requests_total{{{explain},code="501"}}': self.course(((self.steps, 500),)),
             f"ml_request_duration_seconds_count{{{predict}}}": self.course(total),
@@ -108,7 +112,9 @@ class World:
             ),
             f"ml_request_duration_seconds_count{{{health}}}": self.course(((self.steps, 500),)),
             f'ml_request_duration_seconds_bucket{{{health},le="0.25"}}': self.course(()),
-            f"ml_requests_shed_total{{{target}}}": self.course(self.shed),
+            f"ml_requests_shed_total{{{target}}}": self.course(
+                _sum(self.steps, self.shed, self.unexplained_shed)
+            ),
             f'ml_input_rejections_total{{{target},reason="contract"}}': self.course(self.rejected),
             f"ml_requests_in_flight{{{target}}}": self.steady(self.in_flight),
             f"ml_requests_in_flight_limit{{{target}}}": self.steady(64),
@@ -167,14 +173,16 @@ class World:
             f"kube_poddisruptionbudget_status_expected_pods{{{budget}}}": 2,
             f'argocd_app_info{{{application},sync_status="{sync}",health_status="{health}"}}': 1,
         }
-        values |= self._batch(namespace, f"{name}-batch-nightly", ill=ill)
+        values |= self._runs(namespace, f"{name}-batch-nightly", ill=ill)
+        values |= self._runs(namespace, f"{name}-training-weekly", ill=ill)
+        values |= self._consumer(namespace, f"{name}-consumer", ill=ill)
         restarts = f"kube_pod_container_status_restarts_total{{{container}}}"
         return {name: self.steady(value) for name, value in values.items()} | {
             restarts: self.course(((self.steps, 2.0 * ill),))
         }
 
-    def _batch(self, namespace: str, cronjob: str, *, ill: bool) -> dict[str, float | str]:
-        """What kube-state-metrics tells of a batch: one run that has ended, one that is active."""
+    def _runs(self, namespace: str, cronjob: str, *, ill: bool) -> dict[str, float | str]:
+        """What kube-state-metrics tells of a CronJob: one run that has ended, one is active."""
         end = self.steps * self.minutes * 60
         where = f'namespace="{namespace}"'
         found: dict[str, float | str] = {
@@ -191,10 +199,25 @@ class World:
                 f'kube_job_owner{{{owner},owner_is_controller="true"}}': 1,
                 f'kube_job_failed{{{which},condition="true"}}': has_failed,
                 f'kube_job_failed{{{which},condition="false"}}': 1 - has_failed,
+                f'kube_job_complete{{{which},condition="true"}}': int(not ill and not is_active),
                 f"kube_job_status_active{{{which}}}": int(is_active),
                 f"kube_job_status_start_time{{{which}}}": end - (DAY if ill else 300),
             }
         return found
+
+    def _consumer(self, namespace: str, name: str, *, ill: bool) -> dict[str, float | str]:
+        """What a consumer tells of its queue, and kube-state-metrics of its pods."""
+        where = f'namespace="{namespace}"'
+        target = f'{where},job="{namespace}/{name}",pod="{name}-1"'
+        return {
+            f"ml_consumer_connected{{{target}}}": int(not ill),
+            f"ml_consumer_oldest_seconds{{{target}}}": DAY if ill else 1,
+            f"ml_consumer_dead_letters_total{{{target}}}": (f"0+1x{self.steps}" if ill else "0"),
+            f'kube_deployment_spec_replicas{{{where},deployment="{name}"}}': 2,
+            f'kube_deployment_status_replicas_available{{{where},deployment="{name}"}}': (
+                0 if ill else 2
+            ),
+        }
 
     def _neighbour(self, namespace: str, name: str) -> dict[str, str]:
         """A release that is as ill as can be."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.paths import ROOT
+from tests.runner.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PYTEST = (".venv/bin/python", "-m", "pytest")
 TESTS_FAILED = 1
+# Of a suite that passed and left programs behind: none of pytest's own codes.
+HUNG = 99
 # More than this is no accident of the moment.
 MAX_RERUN = 5
 # How lines begin that are worth reading when everything passed.
@@ -77,17 +80,18 @@ def execute(suite: Suite, *more: str, before: tuple[str, ...] = ()) -> Done:
     started = time.monotonic()
     cache = ("-o", f"cache_dir={suite.cache}") if suite.cache else ()
     argv = (*before, *suite.argv, *cache, *more)
-    # Line by line, so that the output of two suites does not mix within a line.
+    watch = Watch(suite.name, suite.live)
     with subprocess.Popen(
-        argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if suite.live:
-                print(line, end="", flush=True)
-    return Done(process.returncode, "".join(lines), time.monotonic() - started)
+        watch.follow(process)
+    seconds = time.monotonic() - started
+    if watch.problem:
+        problem = f"\n*** {suite.name} {watch.problem} ***\n"
+        if suite.live:
+            print(problem, flush=True)
+        return Done(process.returncode or HUNG, f"{watch.output}\n{problem}", seconds)
+    return Done(process.returncode, watch.output, seconds)
 
 
 def last_failed(suite: Suite) -> list[str]:

@@ -71,7 +71,10 @@ class Scenario:
 SCENARIOS = (
     Scenario(
         "test_batch_job.py", 200,
-        ("app/batch/*", f"{CHART}_batch*", f"{CHART}batch*", "charts/ml-model/files/batch.yaml"),
+        (
+            *("app/batch/*", f"{CHART}_batch*", f"{CHART}batch*", f"{CHART}_job*"),
+            "charts/ml-model/files/batch.yaml",
+        ),
         group=RELEASES,
     ),
     Scenario(
@@ -97,6 +100,15 @@ SCENARIOS = (
     Scenario("test_cluster.py", 40, ("argocd/templates/*", "kustomize/environments/*")),
     Scenario("test_compose.py", 60, ("deploy/compose/*", "Dockerfile"), group=RELEASES),
     Scenario(
+        "test_consumer.py", 200,
+        (
+            *("app/consume/*", f"{CHART}_consumer*", f"{CHART}consumer*", f"{CHART}_queue*"),
+            "tests/e2e/queueing.py",
+        ),
+        ("scaling",),
+        group=DELIVERY,
+    ),
+    Scenario(
         "test_disruption.py", 60, (CHART, "app/front/*", "app/gunicorn_conf.py"), group=RELEASES
     ),
     Scenario(
@@ -118,6 +130,12 @@ SCENARIOS = (
     Scenario("test_gateway.py", 10, (CHART, "tools/traefik/*"), group=RELEASES),
     Scenario(
         "test_images.py", 200, ("Dockerfile", "requirements/*", "sandbox/images.py"), group=RELEASES
+    ),
+    Scenario(
+        "test_keda.py", 60,
+        (f"{CHART}scaledobject*", "tools/keda/*", "tests/e2e/keda.py"),
+        ("scaling",),
+        group=DELIVERY,
     ),
     Scenario(
         "test_kustomize.py", 60, ("kustomize/*", "modelctl/rendering/kustomize_base.py"),
@@ -187,6 +205,15 @@ SCENARIOS = (
         "test_switch.py", 100,
         (f"{CHART}rollout*", f"{CHART}smoke*", "sandbox/progressive.py"),
         ("delivery",),
+        group=DELIVERY,
+    ),
+    Scenario(
+        "test_training.py", 400,
+        (
+            *("modelctl/training/*", f"{CHART}_training*", f"{CHART}training*", f"{CHART}_job*"),
+            "charts/ml-model/files/training.yaml",
+        ),
+        ("scaling",),
         group=DELIVERY,
     ),
     Scenario(

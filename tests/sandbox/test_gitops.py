@@ -274,6 +274,10 @@ def test_export_writes_committed_files_only(gitops: GitOps, tmp_path: Path) -> N
     gitops.export(["settings.yaml"], target)
     assert (target / "settings.yaml").read_text() == "level: info\n"
     assert [path.name for path in target.iterdir()] == ["settings.yaml"]
+    before = gitops.head()
+    assert gitops.commit(["settings.yaml"], "dirty")
+    gitops.export(["settings.yaml"], target, before)
+    assert (target / "settings.yaml").read_text() == "level: info\n"
 
 
 def test_object_id_changes_with_the_content_and_is_empty_for_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,8 +13,7 @@ import pytest
 
 from app.model.bundle import Bundle, verify
 from modelctl.errors import ModelctlError, RefusedError
-from modelctl.supply import inventory, sbom
-from modelctl.supply.provenance import predicate
+from modelctl.supply import inventory, provenance, sbom, trainer
 from modelctl.supply.requirements import Requirement, read
 from tests import trained
 from tests.paths import ROOT
@@ -64,8 +64,12 @@ def test_a_requirement_without_a_hash_is_refused(tmp_path: Path) -> None:
 def test_the_same_input_gives_the_same_document(
     bundle: Bundle, requirements: dict[str, Requirement]
 ) -> None:
-    first = sbom.document(bundle, requirements, image=IMAGE, inventory=installed(requirements))
-    again = sbom.document(bundle, requirements, image=IMAGE, inventory=installed(requirements))
+    first = sbom.document(
+        sbom.of_model(bundle), requirements, image=IMAGE, inventory=installed(requirements)
+    )
+    again = sbom.document(
+        sbom.of_model(bundle), requirements, image=IMAGE, inventory=installed(requirements)
+    )
     assert first == again
 
 
@@ -73,7 +77,9 @@ def test_it_names_the_image_the_bundle_and_everything_in_it(
     bundle: Bundle, requirements: dict[str, Requirement]
 ) -> None:
     found = installed(requirements)
-    document = json.loads(sbom.document(bundle, requirements, image=IMAGE, inventory=found))
+    document = json.loads(
+        sbom.document(sbom.of_model(bundle), requirements, image=IMAGE, inventory=found)
+    )
     assert document["specVersion"] == "1.6"
     root = document["metadata"]["component"]
     assert root["purl"].startswith("pkg:oci/iris@sha256:1111")
@@ -92,7 +98,7 @@ def test_it_names_the_image_the_bundle_and_everything_in_it(
 def test_without_an_inventory_it_says_where_the_list_is_from(
     bundle: Bundle, requirements: dict[str, Requirement]
 ) -> None:
-    document = json.loads(sbom.document(bundle, requirements))
+    document = json.loads(sbom.document(sbom.of_model(bundle), requirements))
     root = document["metadata"]["component"]
     assert root["properties"] == [{"name": "ml-model:source", "value": "requirements"}]
     assert sbom.names(json.dumps(document)).keys() == requirements.keys()
@@ -112,7 +118,7 @@ def test_an_image_with_what_nobody_locked_is_refused(
     found = installed(requirements)
     found["python_packages"].append(package)
     with pytest.raises(RefusedError, match="not locked") as caught:
-        sbom.document(bundle, requirements, inventory=found)
+        sbom.document(sbom.of_model(bundle), requirements, inventory=found)
     assert caught.value.found == f"{package['name']} {package['version']}"
 
 
@@ -164,7 +170,7 @@ def test_provenance_names_source_base_requirements_bundle_and_data(
         "GITHUB_RUN_ID": "12",
         "GITHUB_RUN_ATTEMPT": "1",
     }
-    found = predicate(checkout, bundle, run)
+    found = provenance.of_model(checkout, bundle, run)
     parts = {entry["name"]: entry for entry in found["buildDefinition"]["resolvedDependencies"]}
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=checkout, text=True).strip()
     assert parts["source"] == {
@@ -184,4 +190,37 @@ def test_provenance_names_source_base_requirements_bundle_and_data(
 
 
 def test_a_local_build_does_not_pass_for_a_workflow(checkout: Path, bundle: Bundle) -> None:
-    assert predicate(checkout, bundle, {})["runDetails"]["builder"] == {"id": "urn:ml-model:local"}
+    assert provenance.of_model(checkout, bundle, {})["runDetails"]["builder"] == {
+        "id": "urn:ml-model:local"
+    }
+
+
+def test_the_trainers_names_the_code_of_every_model_and_no_bundle() -> None:
+    locked = read(ROOT / "requirements/train.txt")
+    origins: dict[str, dict[str, str | None]] = {
+        "iris": {"commit": "a" * 40, "created": None},
+        "new": {"commit": None},
+    }
+    subject = sbom.of_trainer("b" * 40, "2026-11-28T10:00:00+01:00", origins)
+    document = json.loads(sbom.document(subject, locked, inventory=installed(locked)))
+    root = document["metadata"]["component"]
+    assert (root["name"], root["version"]) == (trainer.NAME, "b" * 40)
+    codes = [one for one in document["components"] if one["type"] == "application"]
+    assert [(one["name"], one.get("version", "")) for one in codes] == [
+        ("iris", "a" * 40),
+        ("new", ""),
+    ]
+    assert not [one for one in document["components"] if "model" in one["type"]]
+    assert "pyarrow" in sbom.names(json.dumps(document))
+
+
+def test_the_trainers_provenance_has_the_hash_of_what_no_commit_has(checkout: Path) -> None:
+    requirements = checkout / "requirements/train.txt"
+    requirements.write_text((ROOT / "requirements/train.txt").read_text())
+    trainer.write_origins(checkout, {"iris": {"commit": "a" * 40, "created": None}})
+    found = provenance.of_trainer(checkout, {})["buildDefinition"]
+    assert found["externalParameters"] == {"target": "trainer", "requirements": "train"}
+    parts = {entry["name"]: entry["digest"] for entry in found["resolvedDependencies"][2:]}
+    for name in ("Dockerfile", "requirements/train.txt", "build/trainer/origins.json"):
+        content = (checkout / name).read_bytes()
+        assert parts[name] == {"sha256": hashlib.sha256(content).hexdigest()}, name

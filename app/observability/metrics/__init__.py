@@ -18,6 +18,7 @@ import numpy as np
 
 from app.model.background import KEY as EXPLAIN
 from app.observability.metrics import bins, families, processes
+from app.observability.metrics.cached import CacheSlots
 from app.observability.metrics.exposition import Exposition
 from app.observability.metrics.families import SECONDS
 from app.observability.metrics.layout import SlotLayout
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from app.errors import FieldError
     from app.model.contract import Contract
+    from app.observability.metrics.cached import CacheState
+    from app.observability.metrics.exposition import Source
     from app.observability.outcome import Outcome
 
 __all__ = ["Metrics", "ModelFacts"]
@@ -71,6 +74,8 @@ class ModelFacts:
     workers: int = 1
     max_in_flight: int = 1
     max_features: int = 0
+    # None: there is no cache, and no series of it.
+    cache_bytes: int | None = None
 
 
 class Metrics:
@@ -92,6 +97,7 @@ class Metrics:
         self._add_model()
         self._tally = self._add_predictions()
         self._features = self._add_features()
+        self._cache = self._add_cache()
         self._pid = self.layout.add_hidden()
         self._add_processes()
         self.counters = SharedCounters(folder, self.layout.size)
@@ -178,6 +184,11 @@ class Metrics:
         for result, count in rows.items():
             self._numbers[self._captured[result]] += count
 
+    def cached(self, state: CacheState) -> None:
+        """Count what the cache did, and how it is; in the worker's event loop only."""
+        if self._cache is not None:
+            self._cache.apply(self._numbers, state)
+
     def add_exemplars(self, outcome: Outcome) -> None:
         """Let its trace stand for the buckets a request was counted in; in the event loop only."""
         if outcome.trace is None:
@@ -197,6 +208,10 @@ class Metrics:
         """Add what waits to the numbers."""
         if len(self._tally):
             self._tally.flush(self._array, self._features)
+
+    def add(self, source: Source) -> None:
+        """Let a scrape have the metrics of another part of this process; for a single process."""
+        self._exposition.others.append(source)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All of it, over all workers, and its content type, by the request's header `Accept`."""
@@ -308,6 +323,13 @@ class Metrics:
             for label, ratio in zip(own.labels, own.ratios or (), strict=False):
                 self._constants[add(families.FEATURE_REFERENCE, names[column], label)] = ratio
         return FeatureTally(counted)
+
+    def _add_cache(self) -> CacheSlots | None:
+        if self._facts.cache_bytes is None:
+            return None
+        slots = CacheSlots(self.layout.add)
+        self._constants[slots.limit] = self._facts.cache_bytes
+        return slots
 
     def _add_processes(self) -> None:
         add = self.layout.add

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import Metric
 from prometheus_client.exposition import (
@@ -57,6 +57,13 @@ WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
 SUFFIXES = {"counter": "_total", "info": "_info"}
 
 
+class Source(Protocol):
+    """Another part of this process that counts."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Its metrics, for each scrape."""
+
+
 @dataclass(frozen=True)
 class Template:
     """All of a family that no scrape changes: names and labels of its samples, by first slot."""
@@ -76,6 +83,8 @@ class Exposition:
         self._created = created
         self._lookup = lookup
         self._exemplar_slots = layout.exemplar_slots
+        # Of other parts of this process, such as a consumer of a queue.
+        self.others: list[Source] = []
 
     def render(self, accept: str, values: Sequence[float]) -> tuple[bytes, str]:
         """The text and its content type, for the header `Accept` and the value of each slot.
@@ -85,9 +94,17 @@ class Exposition:
         """
         encoder, content_type = negotiate(accept)
         if not content_type.startswith(OPENMETRICS):
-            return encoder(Scrape(self._templates, values, None, {})), content_type
+            return encoder(self._scrape(values, None, {})), content_type
         traced = {} if self._lookup is None else self._lookup(self._exemplar_slots)
-        return encoder(Scrape(self._templates, values, self._created, traced)), content_type
+        return encoder(self._scrape(values, self._created, traced)), content_type
+
+    def _scrape(
+        self,
+        values: Sequence[float],
+        created: float | None,
+        traced: Mapping[int, TracedValue],
+    ) -> Scrape:
+        return Scrape(self._templates, values, created, traced, self.others)
 
 
 class Scrape:
@@ -99,11 +116,13 @@ class Scrape:
         values: Sequence[float],
         created: float | None,
         traced: Mapping[int, TracedValue],
+        others: Sequence[Source],
     ) -> None:
         self._templates = templates
         self._values = values
         self._created = created
         self._traced = traced
+        self._others = others
 
     def collect(self) -> Iterator[Metric]:
         """Called by the library."""
@@ -120,6 +139,8 @@ class Scrape:
                         Sample(f"{template.stem}_created", names[-1][1], self._created)
                     )
             yield metric
+        for other in self._others:
+            yield from other.collect()
 
     def _histogram(self, first: int, names: Sequence[tuple[str, dict[str, str]]]) -> list[Sample]:
         """Each bucket counts what is in those before it too, and the last one is the count.

@@ -19,6 +19,9 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 # What becomes of a sampled row.
 CAPTURE_RESULTS = ("written", "no_memory", "no_disk")
+# Where a prediction was found, and what may go wrong instead (docs/how-to/cache.md).
+CACHE_LEVELS = ("memory", "redis", "flight")
+CACHE_REASONS = ("timeout", "connection", "refused", "dropped", "invalid", "unstorable")
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,37 @@ CAPTURED = Family(
     "ml_capture_rows_total", "counter",
     "Rows sampled by CAPTURE_RATIO: written, or dropped for want of memory or disk.",
     ("result",), "rows",
+)  # fmt: skip
+CACHE_HITS = Family(
+    "ml_cache_hits_total", "counter",
+    "Predictions not computed: from memory, from Redis, or of an equal request at the same time.",
+    ("level",),
+)  # fmt: skip
+CACHE_MISSES = Family(
+    "ml_cache_misses_total", "counter", "Predictions that the engine computed beside the cache."
+)
+CACHE_ERRORS = Family(
+    "ml_cache_errors_total", "counter",
+    "What went wrong with the cache, by reason; every such request was answered by the engine.",
+    ("reason",),
+)  # fmt: skip
+CACHE_EVICTIONS = Family(
+    "ml_cache_evictions_total", "counter", "Predictions that left the memory for newer ones."
+)
+CACHE_WAIT = Family(
+    "ml_cache_wait_seconds_total", "counter",
+    "Time that predictions waited for Redis, which they would not without a cache.", (), "seconds",
+)  # fmt: skip
+CACHE_BYTES = Family(
+    "ml_cache_bytes", "gauge", "Memory of the cached predictions.", (), "bytes", live=True
+)
+CACHE_LIMIT = Family(
+    "ml_cache_limit_bytes", "gauge", "Limit of that memory, over the running workers.",
+    (), "bytes", live=True,
+)  # fmt: skip
+CACHE_CONNECTED = Family(
+    "ml_cache_connected", "gauge", "Running workers whose Redis answers within the budget.",
+    (), "processes", live=True,
 )  # fmt: skip
 INFO = Family(
     "ml_model_info", "info", "The loaded model; always 1.",

@@ -3,76 +3,14 @@ A batch predicts files in the pods of an Indexed Job. Its pods share the bundle,
 release and nothing else: no Service, budget, policy or monitor of the release selects them.
 */}}
 
-{{/* A map over another, as JSON. Unlike mergeOverwrite, which takes false, 0 and "" for nothing. */}}
-{{- define "ml-model.overlay" -}}
-{{- $result := deepCopy .below -}}
-{{- range $key, $value := .above -}}
-{{- if and (kindIs "map" $value) (kindIs "map" (get $result $key)) -}}
-{{- $_ := set $result $key (include "ml-model.overlay" (dict "below" (get $result $key) "above" $value) | fromJson) -}}
-{{- else -}}
-{{- $_ := set $result $key $value -}}
-{{- end -}}
-{{- end -}}
-{{- toJson $result -}}
-{{- end -}}
-
 {{/* Every batch with its defaults, by name. */}}
 {{- define "ml-model.batches" -}}
-{{- $result := dict -}}
-{{- $defaults := .Files.Get "files/batch.yaml" | fromYaml -}}
-{{- range $name, $batch := include "ml-model.compact" .Values.batch | fromJson -}}
-{{- $_ := set $result $name (include "ml-model.overlay" (dict "below" $defaults "above" $batch) | fromJson) -}}
-{{- end -}}
-{{- toJson $result -}}
-{{- end -}}
-
-{{/* Name of its objects. All below: include "ml-model.batch.name" (dict "root" $ "name" n "batch" b) */}}
-{{- define "ml-model.batch.name" -}}
-{{- printf "%s-batch-%s" (include "ml-model.fullname" .root) .name -}}
-{{- end -}}
-
-{{/* Labels that tell its pods from all others, those of the release first. */}}
-{{- define "ml-model.batch.selectorLabels" -}}
-app.kubernetes.io/name: {{ printf "%s-batch" (include "ml-model.name" .root | trunc 57 | trimSuffix "-") | quote }}
-app.kubernetes.io/instance: {{ include "ml-model.batch.instance" . | quote }}
-app.kubernetes.io/component: batch
-{{- end -}}
-
-{{- define "ml-model.batch.instance" -}}
-{{- printf "%s-batch-%s" .root.Release.Name .name -}}
-{{- end -}}
-
-{{- define "ml-model.batch.podLabels" -}}
-{{- $labels := include "ml-model.batch.selectorLabels" . | fromYaml -}}
-{{- $version := dict -}}
-{{- if .root.Values.model.version -}}
-{{- $_ := set $version "app.kubernetes.io/version" (include "ml-model.versionLabel" .root) -}}
-{{- end -}}
-{{- $release := include "ml-model.compact" .root.Values.podLabels | fromYaml -}}
-{{- $common := include "ml-model.compact" .root.Values.commonLabels | fromYaml -}}
-{{- toYaml (merge $labels $version (deepCopy .batch.podLabels) $release $common) -}}
-{{- end -}}
-
-{{/* The image: the release's, or one of its own, of which tag and digest belong together. */}}
-{{- define "ml-model.batch.image" -}}
-{{- $image := .root.Values.image -}}
-{{- with .batch.image -}}
-{{- if or .repository .tag .digest -}}
-{{- $place := ternary . $image (ne .repository "") -}}
-{{- $image = dict "registry" $place.registry "repository" $place.repository "tag" .tag "digest" .digest -}}
-{{- end -}}
-{{- end -}}
-{{- include "ml-model.reference" (dict "root" .root "image" $image) -}}
-{{- end -}}
-
-{{/* A text of users as one argument: Kubernetes would replace $(NAME). */}}
-{{- define "ml-model.batch.argument" -}}
-{{- replace "$" "$$" . | quote -}}
+{{- include "ml-model.jobs" (dict "root" . "kind" "batch") -}}
 {{- end -}}
 
 {{- define "ml-model.batch.args" -}}
 {{- range $_, $input := .batch.inputs }}
-- {{ printf "--input=%s" (tpl $input $.root) | include "ml-model.batch.argument" }}
+- {{ printf "--input=%s" (tpl $input $.root) | include "ml-model.job.argument" }}
 {{- end }}
 # A folder for each run: $(JOB_NAME) is expanded by Kubernetes.
 - {{ printf "%s/$(JOB_NAME)" (tpl .batch.out .root | trimSuffix "/" | printf "--out=%s" | replace "$" "$$") | quote }}
@@ -84,13 +22,16 @@ app.kubernetes.io/component: batch
 - {{ printf "--max-rejected=%s" (toString .batch.maxRejected) }}
 {{- end }}
 {{- range .batch.passthrough }}
-- {{ printf "--passthrough=%s" . | include "ml-model.batch.argument" }}
+- {{ printf "--passthrough=%s" . | include "ml-model.job.argument" }}
 {{- end }}
 {{- range .batch.ignore }}
-- {{ printf "--ignore=%s" . | include "ml-model.batch.argument" }}
+- {{ printf "--ignore=%s" . | include "ml-model.job.argument" }}
 {{- end }}
 {{- if .batch.probabilities }}
 - --probabilities
+{{- end }}
+{{- if .batch.explain }}
+- --explain
 {{- end }}
 {{- end -}}
 
@@ -116,54 +57,15 @@ ORT_DISABLE_TELEMETRY: {value: "1"}
 
 {{/* Template of its pods. */}}
 {{- define "ml-model.batch.podTemplate" -}}
-{{- $values := .root.Values -}}
-metadata:
-  labels:
-    {{- include "ml-model.batch.podLabels" . | nindent 4 }}
-  annotations:
-    {{- $own := dict "kubectl.kubernetes.io/default-container" "batch" }}
-    {{- $pod := include "ml-model.compact" $values.podAnnotations | fromYaml }}
-    {{- $common := include "ml-model.compact" $values.commonAnnotations | fromYaml }}
-    {{- toYaml (merge $own (deepCopy .batch.podAnnotations) $pod $common) | nindent 4 }}
-spec:
-  restartPolicy: Never
-  {{- with include "ml-model.pullSecrets" .root | trim }}
-  imagePullSecrets:
-    {{- . | nindent 4 }}
-  {{- end }}
-  serviceAccountName: {{ .batch.serviceAccountName | default (include "ml-model.serviceAccountName" .root) | quote }}
-  automountServiceAccountToken: false
-  enableServiceLinks: false
-  {{- if not $values.security.hostUsers }}
-  hostUsers: false
-  {{- end }}
-  securityContext:
-    {{- include "ml-model.podSecurityContext" .root | nindent 4 }}
-  {{- with .batch.priorityClassName }}
-  priorityClassName: {{ . | quote }}
-  {{- end }}
-  {{- with .batch.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .batch.affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .batch.tolerations }}
-  tolerations:
-    {{- range . }}
-    - {{ toYaml . | indent 6 | trim }}
-    {{- end }}
-  {{- end }}
+{{ include "ml-model.job.podHead" . }}
   {{- with include "ml-model.bundleContainers" .root | trim }}
   initContainers:
     {{- . | nindent 4 }}
   {{- end }}
   containers:
     - name: batch
-      image: {{ include "ml-model.batch.image" . }}
-      {{- with .batch.image.pullPolicy | default $values.image.pullPolicy }}
+      image: {{ include "ml-model.job.image" . }}
+      {{- with .batch.image.pullPolicy | default .root.Values.image.pullPolicy }}
       imagePullPolicy: {{ . }}
       {{- end }}
       command: [python, -m, app.batch]
@@ -179,15 +81,7 @@ spec:
           containerPort: {{ int64 .batch.metrics.port }}
           protocol: TCP
       {{- end }}
-      {{- with .batch.envFrom }}
-      envFrom:
-        {{- range . }}
-        - {{ toYaml . | indent 10 | trim }}
-        {{- end }}
-      {{- end }}
-      env:
-        {{- $env := include "ml-model.batch.ownEnv" . | fromYaml }}
-        {{- include "ml-model.env" (merge $env .batch.env) | trim | nindent 8 }}
+      {{- include "ml-model.job.env" (dict "job" .batch "own" (include "ml-model.batch.ownEnv" . | fromYaml)) | nindent 6 }}
       resources:
         {{- /* What /tmp may take from the node's disk, so that the node has it. */}}
         {{- $disk := dict "requests" (dict "ephemeral-storage" .batch.tmpSize) }}
@@ -199,12 +93,7 @@ spec:
         {{- . | nindent 8 }}
         {{- end }}
         {{- range $name, $volume := .batch.volumes }}
-        - name: {{ $name | quote }}
-          mountPath: {{ $volume.mountPath | quote }}
-          readOnly: {{ ternary $volume.readOnly true (hasKey $volume "readOnly") }}
-          {{- with $volume.subPath }}
-          subPath: {{ . | quote }}
-          {{- end }}
+        - {{ include "ml-model.mount" (dict "name" $name "mount" $volume) | indent 10 | trim }}
         {{- end }}
   volumes:
     - name: tmp
@@ -250,11 +139,6 @@ template:
   {{- include "ml-model.batch.podTemplate" . | nindent 2 }}
 {{- end -}}
 
-{{/* Whether a place is a URL of a store, and not a path in a volume. */}}
-{{- define "ml-model.batch.isUrl" -}}
-{{- if contains "://" . -}}true{{- end -}}
-{{- end -}}
-
 {{/*
 Words of the alerts of batches, for `each` in files/rules.yaml: of all, of those that can be late, and of those that can
 be slow. A variant has none.
@@ -267,19 +151,14 @@ be slow. A variant has none.
 {{- if eq (toString $slow) "auto" -}}
 {{- $slow = max 1 (div $batch.activeDeadlineSeconds 120) -}}
 {{- end -}}
-{{- $late := $batch.alerts.lateHours -}}
-{{- if or (not $batch.schedule) $batch.suspend -}}
-{{- $late = 0 -}}
-{{- else if eq (toString $late) "auto" -}}
-{{- $late = divf $batch.activeDeadlineSeconds 3600 | ceil | int64 | add (include "ml-model.cron.periodHours" $batch.schedule) -}}
-{{- end -}}
+{{- $late := include "ml-model.job.lateHours" (dict "job" $batch) -}}
 {{- $words := dict
       "batch" $name
-      "cronjob" (include "ml-model.batch.name" (dict "root" $ "name" $name))
+      "cronjob" (include "ml-model.job.name" (dict "root" $ "kind" "batch" "name" $name))
       "slowMinutes" (int64 $slow | toString)
-      "lateHours" (int64 $late | toString) -}}
+      "lateHours" $late -}}
 {{- $all = append $all $words -}}
-{{- if int64 $late -}}{{- $scheduled = append $scheduled $words -}}{{- end -}}
+{{- if ne $late "0" -}}{{- $scheduled = append $scheduled $words -}}{{- end -}}
 {{- end -}}
 {{- $watched := list -}}
 {{- range $all -}}{{- if ne .slowMinutes "0" -}}{{- $watched = append $watched . -}}{{- end -}}{{- end -}}

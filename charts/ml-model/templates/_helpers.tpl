@@ -42,8 +42,14 @@ As JSON, for fromYaml: toYaml drops the final line break of a string at the end.
 
 {{/* Selector labels. Never change them: a Deployment's selector is immutable. */}}
 {{- define "ml-model.selectorLabels" -}}
+{{- if .consumer -}}
+app.kubernetes.io/component: consumer
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/name: {{ printf "%s-consumer" (include "ml-model.name" . | trunc 54 | trimSuffix "-") | quote }}
+{{- else -}}
 app.kubernetes.io/instance: {{ with .variant }}{{ printf "%s-%s" $.Release.Name . | quote }}{{ else }}{{ .Release.Name | quote }}{{ end }}
 app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
+{{- end -}}
 {{- end -}}
 
 {{/* Label app.kubernetes.io/version: a label allows at most 63 characters and no "+". */}}
@@ -106,6 +112,35 @@ annotations:
 {{- include "ml-model.reference" (dict "root" . "image" .Values.image) -}}
 {{- end -}}
 
+{{/*
+The release's image, or one of its own, of which tag and digest belong together, as JSON:
+include "ml-model.ownImage" (dict "root" $ "image" i)
+*/}}
+{{- define "ml-model.ownImage" -}}
+{{- $image := .root.Values.image -}}
+{{- $pullPolicy := .image.pullPolicy | default $image.pullPolicy -}}
+{{- with .image -}}
+{{- if or .repository .tag .digest -}}
+{{- $place := ternary . $image (ne .repository "") -}}
+{{- $image = dict "registry" $place.registry "repository" $place.repository "tag" .tag "digest" .digest -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (merge (dict "pullPolicy" $pullPolicy) $image) -}}
+{{- end -}}
+
+{{/* Fails if such an image is incomplete: include "ml-model.requireImage" (dict "root" $ "image" i "of" "batch a" "key" "batch.a.image") */}}
+{{- define "ml-model.requireImage" -}}
+{{- if and .image.registry (not .image.repository) -}}
+{{- fail (printf "ERROR: the image of %s has a registry alone: expected a repository too, found none; set %s.repository" .of .key) -}}
+{{- end -}}
+{{- if and .image.repository (not (or .image.tag .image.digest)) -}}
+{{- fail (printf "ERROR: the image of %s has neither tag nor digest: expected at least one of them, because those of the release are of another image; set %s.digest" .of .key) -}}
+{{- end -}}
+{{- if and .root.Values.requireDigest (or .image.repository .image.tag) (not .image.digest) -}}
+{{- fail (printf "ERROR: the image of %s has no digest: expected one, because requireDigest is true; set %s.digest" .of .key) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Maximum number of pods of the release. */}}
 {{- define "ml-model.mostReplicas" -}}
 {{- if .Values.autoscaling.enabled -}}
@@ -144,9 +179,18 @@ MODEL_DIGEST: {value: {{ . | quote }}}
 {{- end }}
 ORT_DISABLE_TELEMETRY: {value: "1"}
 PORT: {value: "8080"}
+{{- /* A consumer, one process, makes a folder of its own. */}}
+{{- if not .consumer }}
 PROMETHEUS_MULTIPROC_DIR: {value: /tmp/metrics}
+{{- end }}
 {{- if .Values.metrics.ownPort }}
 METRICS_PORT: {value: {{ int64 .Values.metrics.port | quote }}}
+{{- end }}
+{{- if .consumer }}
+{{ include "ml-model.consumer.env" . }}
+{{- end }}
+{{- with include "ml-model.cache.env" . }}
+{{ . }}
 {{- end }}
 {{- if ne (toString .Values.workers) "auto" }}
 WORKERS: {value: {{ int64 .Values.workers | quote }}}
@@ -173,6 +217,9 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 - WORKERS
 {{- range $name, $_ := include "ml-model.configData" . | fromYaml }}
 - {{ $name }}
+{{- end }}
+{{- range include "ml-model.cache.reservedEnv" . | fromJsonArray }}
+- {{ . }}
 {{- end }}
 {{- end -}}
 
@@ -326,8 +373,9 @@ What a worker holds for its clients at most, MiB (app/front/memory.py): 2000 con
 {{- $measured := $values.memoryBudget -}}
 {{- $workers := include "ml-model.workers" .root | int64 -}}
 {{- $clients := include "ml-model.clientsMi" .root | int64 -}}
-{{- $needed := add $measured.baseMi (mul $workers (add $measured.perWorkerMi $clients)) -}}
+{{- $cached := include "ml-model.cache.mebibytes" .root | int64 -}}
+{{- $needed := add $measured.baseMi (mul $workers (add $measured.perWorkerMi $clients $cached)) -}}
 {{- if and (add $measured.baseMi $measured.perWorkerMi) (gt (float64 $needed) (include "ml-model.mebibytes" $limits.memory | float64)) -}}
-{{- fail (printf "ERROR: the memory limit is too low for %d %s: expected at least %d MiB (%d + %d for each worker and %d for its clients), found %v; set %s.limits.memory, workers or config.maxBodyBytes" $workers (ternary "worker" "workers" (eq $workers 1)) $needed (int64 $measured.baseMi) (int64 $measured.perWorkerMi) $clients $limits.memory .key) -}}
+{{- fail (printf "ERROR: the memory limit is too low for %d %s: expected at least %d MiB (%d + %d for each worker and %d for its clients%s), found %v; set %s.limits.memory, workers or config.maxBodyBytes" $workers (ternary "worker" "workers" (eq $workers 1)) $needed (int64 $measured.baseMi) (int64 $measured.perWorkerMi) $clients (ternary (printf ", %d for its cache" $cached) "" (gt $cached 0)) $limits.memory .key) -}}
 {{- end -}}
 {{- end -}}

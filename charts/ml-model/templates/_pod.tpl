@@ -50,6 +50,17 @@ httpGet:
 {{- end -}}
 
 {{/*
+A mount: read-only unless told otherwise. What the API server does not keep, false and an empty text, is left out, or
+Argo CD would find it missing: include "ml-model.mount" (dict "name" n "mount" m)
+*/}}
+{{- define "ml-model.mount" -}}
+{{- $mount := dict "name" .name "mountPath" .mount.mountPath -}}
+{{- if or .mount.readOnly (not (hasKey .mount "readOnly")) -}}{{- $_ := set $mount "readOnly" true -}}{{- end -}}
+{{- with .mount.subPath -}}{{- $_ := set $mount "subPath" . -}}{{- end -}}
+{{- toYaml $mount -}}
+{{- end -}}
+
+{{/*
 A container that users add, from its map: include "ml-model.container" (dict "name" n "container" c "native" true)
 Its security context can be stricter than the chart's, never weaker.
 */}}
@@ -73,8 +84,7 @@ Its security context can be stricter than the chart's, never weaker.
 {{- if $ports -}}{{- $_ := set $container "ports" $ports -}}{{- end -}}
 {{- $mounts := list -}}
 {{- range $name, $mount := include "ml-model.compact" (.container.volumeMounts | default dict) | fromYaml -}}
-{{- if not (hasKey $mount "readOnly") -}}{{- $_ := set $mount "readOnly" true -}}{{- end -}}
-{{- $mounts = append $mounts (set $mount "name" $name) -}}
+{{- $mounts = append $mounts (include "ml-model.mount" (dict "name" $name "mount" $mount) | fromYaml) -}}
 {{- end -}}
 {{- if $mounts -}}{{- $_ := set $container "volumeMounts" $mounts -}}{{- end -}}
 - {{ toYaml $container | indent 2 | trim }}
@@ -197,6 +207,9 @@ spec:
       {{- with .Values.image.pullPolicy }}
       imagePullPolicy: {{ . }}
       {{- end }}
+      {{- if .consumer }}
+      command: [python, -m, app.consume]
+      {{- end }}
       # Puts the last log line, the reason of a refused start, into the pod's status.
       terminationMessagePolicy: FallbackToLogsOnError
       securityContext:
@@ -216,7 +229,8 @@ spec:
         {{- $env := include "ml-model.ownEnv" . | fromYaml }}
         {{- include "ml-model.env" (merge $env .Values.env) | trim | nindent 8 }}
       startupProbe:
-        {{- include "ml-model.probe" (dict "root" . "path" "/ready" "service" "") | nindent 8 }}
+        {{- /* A consumer that is up and waits for its broker must not be restarted. */}}
+        {{- include "ml-model.probe" (dict "root" . "path" (ternary "/health" "/ready" (hasKey . "consumer")) "service" "") | nindent 8 }}
         {{- $period := int64 .Values.probes.startup.periodSeconds }}
         periodSeconds: {{ $period }}
         timeoutSeconds: {{ int64 .Values.probes.startup.timeoutSeconds }}
@@ -257,14 +271,12 @@ spec:
         {{- with include "ml-model.modelMount" . }}
         {{- . | nindent 8 }}
         {{- end }}
+        {{- with include "ml-model.cache.mount" . }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
         {{- if $volume.mountPath }}
-        - name: {{ $name }}
-          mountPath: {{ $volume.mountPath | quote }}
-          readOnly: {{ ternary $volume.readOnly true (hasKey $volume "readOnly") }}
-          {{- with $volume.subPath }}
-          subPath: {{ . | quote }}
-          {{- end }}
+        - {{ include "ml-model.mount" (dict "name" $name "mount" $volume) | indent 10 | trim }}
         {{- end }}
         {{- end }}
   volumes:
@@ -276,6 +288,9 @@ spec:
     {{- . | nindent 4 }}
     {{- end }}
     {{- with include "ml-model.signatureVolume" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- with include "ml-model.cache.volume" . }}
     {{- . | nindent 4 }}
     {{- end }}
     {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}

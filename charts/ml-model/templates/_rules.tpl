@@ -12,6 +12,8 @@
       "series" $series
       "predictions" (printf "%s,route=~\".*[/:](predict|predict/batch|invocations|infer|ModelInfer)\"" $series)
       "explanations" (printf "%s,route=~\".*[/:]explain\"" $series)
+      "consumed" (printf "namespace=%q,job=~\"(%s/)?%s-consumer\"" $namespace $namespace $name)
+      "oldestSeconds" (.Values.consumer.alerts.oldestSeconds | int64 | toString)
       "own" (printf "namespace=%q,release=%q" $namespace $name)
       "pods" (printf "namespace=%q,pod=~\"%s-[a-z0-9]+-[a-z0-9]{5}\"" $namespace $name)
       "application" (tpl $rules.application .)
@@ -41,8 +43,12 @@
 {{- $least = .Values.keda.minReplicas -}}
 {{- end -}}
 {{- $rules := .Values.metrics.rules -}}
+{{- /* A variant has none. */ -}}
+{{- $consumer := and .Values.consumer.enabled (not (hasKey . "variant")) -}}
 {{- dict
       "" true
+      "consumer" $consumer
+      "consumer-pods" (and $consumer $rules.kubernetes)
       "pods" (gt (int64 $least) 0)
       "stale" (gt (int64 $rules.staleDays) 0)
       "verdict" .Values.rollout.analysis.enabled
@@ -76,7 +82,7 @@
 {{- $words := include "ml-model.ruleWords" . | fromJson -}}
 {{- $true := include "ml-model.ruleConditions" . | fromJson -}}
 {{- $disabled := include "ml-model.compact" .Values.metrics.rules.disabled | fromYaml -}}
-{{- $lists := include "ml-model.batch.lists" . | fromJson -}}
+{{- $lists := merge (include "ml-model.batch.lists" . | fromJson) (include "ml-model.training.lists" . | fromJson) -}}
 {{- if $true.verdict -}}
 {{- $lists = merge $lists (include "ml-model.verdict.lists" . | fromJson) -}}
 {{- end -}}

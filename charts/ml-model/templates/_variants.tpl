@@ -9,10 +9,11 @@ a shadow. It is rendered from the release's own templates, in a context of its o
 {{- include "ml-model.compact" .Values.variants -}}
 {{- end -}}
 
-{{/* Name of the workload and of the objects about it: the release, or one of its variants. */}}
+{{/* Name of the workload and of the objects about it: the release, one of its variants, or its consumer. */}}
 {{- define "ml-model.workloadName" -}}
 {{- include "ml-model.fullname" . -}}
 {{- with .variant -}}-{{ . }}{{- end -}}
+{{- if .consumer -}}-consumer{{- end -}}
 {{- end -}}
 
 {{/*

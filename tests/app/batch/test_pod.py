@@ -168,7 +168,7 @@ def test_a_part_that_fails_each_time_is_no_reason_to_try_again(tmp_path: Path) -
     assert events.count("part_written") == 2
     assert events[-1] == "batch_failed"
     assert (
-        "row groups 1 to 1"
+        "row group 1 of rows.parquet"
         in json.loads((tmp_path / "out/failed/part-00001.json").read_text())["what"]
     )
 
@@ -243,7 +243,8 @@ def test_metrics_are_there_while_it_runs(tmp_path: Path) -> None:
                 page = answer.read().decode()
         except OSError:
             continue
-    heard(process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
     values = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
     states = [values[f'ml_batch_job_parts{{state="{state}"}}'] for state in ("written", "waiting")]
     # Row groups of 70 rows are the shards.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.front.front import INLINE_SECONDS
+from app.estimates import INLINE_SECONDS
 from app.model import explainer
 from app.service import load_service
 from app.settings import Settings

@@ -17,7 +17,7 @@ from modelctl.cli import cli
 from modelctl.errors import ModelctlError
 from modelctl.load.answers import Answers
 from modelctl.load.memory import Memory, charged
-from modelctl.load.profile import Profile
+from modelctl.load.profile import PREDICT, Profile
 from modelctl.load.service import started
 from tests import rendering, trained
 
@@ -42,7 +42,12 @@ def test_what_is_printed_is_a_capacity_file(tmp_path: Path) -> None:
     values = yaml.safe_load(capacity.partition("\n")[2])
     assert values["memoryBudget"]["baseMi"] > 30
     (tmp_path / "capacity.yaml").write_text(yaml.safe_dump(values))
+    # A logistic regression on the onnx engine.
+    assert 0.001 <= values["cache"]["modelMs"] < 1
     files = rendering.values(MINIMAL, tmp_path / "capacity.yaml")
+    cache = ["--set", "cache.enabled=true,cache.redis.url=redis://redis.cache"]
+    refused = rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *files, *cache)
+    assert "ERROR: the model is faster than the cache" in refused.stderr
     deployment = rendering.only(
         rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *files), "Deployment"
     )
@@ -56,7 +61,7 @@ def test_what_is_printed_is_a_capacity_file(tmp_path: Path) -> None:
 def test_the_chart_takes_the_advice(
     rate: float, memory: Memory, cpu: float, tmp_path: Path
 ) -> None:
-    found = Profile("m 1", "onnx", 1, 1.0, Answers(rate, 1), cpu, {}, memory)
+    found = Profile("m 1", "onnx", 1, 1.0, Answers(rate, 1), cpu, {PREDICT: cpu}, memory)
     (tmp_path / "capacity.yaml").write_text(yaml.safe_dump(found.capacity()))
     files = rendering.values(MINIMAL, tmp_path / "capacity.yaml")
     result = rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *files)

@@ -101,15 +101,34 @@ def test_a_name_too_long_for_a_label_of_its_application_is_refused(repo: Path) -
         ({("dev", "iris"): (), ("staging", "iris-batch-nightly"): ()}, ""),
         ({("dev", "iris"): (), ("dev", "iris-batch"): ()}, "named iris-batch-canary too"),
         ({("dev", "iris"): (), ("dev", "iris-batches"): (), ("dev", "batch-iris"): ()}, ""),
+        ({("dev", "iris-training-a"): (), ("dev", "iris"): ()}, "a training of 'iris' has"),
+        ({("dev", "iris"): ("training-x",)}, "a training of 'iris' has objects named"),
+        ({("dev", "iris"): (), ("dev", "training-iris"): (), ("dev", "iris-train"): ()}, ""),
     ],
 )
-def test_a_name_that_a_batch_of_another_release_may_have_is_refused(
+def test_a_name_that_a_job_of_another_release_may_have_is_refused(
     releases: dict[names.Release, tuple[str, ...]], problem: str
 ) -> None:
-    """Whatever batches there are now: the next one may have any name."""
+    """Whatever batches and trainings there are now: the next one may have any name."""
     found = [text for _, _, text in names.object_violations(releases)]
     assert all(problem in text for text in found)
     assert bool(found) == bool(problem)
+
+
+@pytest.mark.parametrize(
+    "releases",
+    [
+        {("dev", "iris"): (), ("dev", "iris-consumer"): ()},
+        {("dev", "iris-consumer"): (), ("dev", "iris"): ()},
+        {("dev", "iris"): ("consumer",)},
+    ],
+)
+def test_a_name_that_a_consumer_of_another_release_may_have_is_refused(
+    releases: dict[names.Release, tuple[str, ...]],
+) -> None:
+    """Whether it has one now or not."""
+    (found,) = [text for _, _, text in names.object_violations(releases)]
+    assert "has objects named iris-consumer too" in found
 
 
 def test_the_names_of_a_release_are_those_that_the_chart_renders() -> None:
@@ -121,8 +140,9 @@ def test_the_names_of_a_release_are_those_that_the_chart_renders() -> None:
         objects = filter(None, yaml.safe_load_all(golden.read_text()))
         rendered = {each["metadata"]["name"] for each in objects}
         hashed = {name for name in rendered if re.fullmatch("iris-[0-9a-f]{8}", name)}
-        batches = {name for name in rendered if "iris" in names.batch_owners(name)}
-        assert rendered - hashed - batches <= expected, golden.name
+        owners = {name: [release for _, release in names.job_owners(name)] for name in rendered}
+        jobs = {name for name in rendered if "iris" in owners[name]}
+        assert rendered - hashed - jobs <= expected, golden.name
 
 
 def test_no_suffix_of_the_chart_is_missing() -> None:

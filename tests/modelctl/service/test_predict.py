@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from click.testing import CliRunner
 from modelctl.cli import cli
 from modelctl.errors import ModelctlError
 from modelctl.packaging.rows import read_rows
-from tests import trained
+from modelctl.service import client
+from tests import standin, trained
 from tests.app import live
 from tests.app.conftest import start as start  # the fixture, under its own name
 from tests.app.live import LiveService
@@ -59,6 +62,55 @@ def test_a_busy_service_is_asked_again(start: Start, tmp_path: Path) -> None:
     assert "12 rows" in text
     assert "retries" in text
     assert len(out.read_text().splitlines()) == 13
+
+
+def test_who_is_refused_goes_on_while_the_service_answers_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four threads at a service for one: the unlucky one is not to end the whole run."""
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.005)
+    answered: list[bytes] = []
+
+    class Unfair(standin.Quiet):
+        """Answers this one only after sixty others."""
+
+        def do_POST(self) -> None:
+            body = self.asked()
+            if body == b'"last"' and len(answered) < 60:
+                self.reply(503)
+                return
+            answered.append(body)
+            self.reply(200, b"{}")
+
+    with (
+        standin.serving(Unfair) as place,
+        client.Client(f"http://{place}") as asking,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        last = pool.submit(asking.post, "/", "last")
+        while not last.done():
+            asking.post("/", "other")
+            time.sleep(0.01)
+        assert last.result() == {}
+    assert len(answered) > 60
+
+
+def test_who_is_refused_by_a_service_that_answers_nobody_gives_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.001)
+
+    class Full(standin.Quiet):
+        """Never has room."""
+
+        def do_POST(self) -> None:
+            self.asked()
+            self.reply(503)
+
+    with standin.serving(Full) as place, client.Client(f"http://{place}") as asking:
+        with pytest.raises(ModelctlError, match="10 attempts"):
+            asking.post("/", {})
+        assert asking.retries == 10
 
 
 def test_wrong_cells_are_all_named(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from app.observability.metrics import families
 from tests import trained
 from tests.app.live import LiveService, run_to_end
 from tests.app.traffic import BODY, Load
+from tests.ports import free_port
 
 COUNTERS = sorted(
     entry.name
@@ -40,6 +41,17 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     for _ in range(REFUSED_STARTS):
         assert run_to_end({**environ, **wrong}).returncode == 3
     started = LiveService(trained.slow_bundle(), Path(folder / "log"), environ)
+    started.wait_ready()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def cached(tmp_path: Path) -> Iterator[LiveService]:
+    """A fast model with room for three predictions, and a Redis that is not there."""
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    environ = {"WORKERS": "1", "CACHE_BYTES": "1200", "CACHE_URL": url}
+    started = LiveService(trained.bundle("iris"), tmp_path / "cached", environ)
     started.wait_ready()
     yield started
     started.stop()
@@ -98,6 +110,32 @@ PROVOKED: dict[str, Callable[[LiveService], float]] = {
     "ml_input_rejections_total": be_wrong,
     "ml_worker_starts_total": replace_worker,
 }
+
+
+def find(service: LiveService) -> float:
+    for _ in range(4):
+        predict(service)
+    return 3
+
+
+def compute(service: LiveService) -> float:
+    for number in range(5):
+        body = {"features": [number, 3.5, 1.4, 0.2]}
+        assert service.client.post("/predict", json=body).status_code == 200
+    return 5
+
+
+def compute_many(service: LiveService) -> float:
+    """In turn, with room for three: each one that comes takes the place of another."""
+    return sum(compute(service) for _ in range(4)) - 3
+
+
+# The same of a service with a cache.
+OF_THE_CACHE: dict[str, Callable[[LiveService], float]] = {
+    "ml_cache_hits_total": find,
+    "ml_cache_misses_total": compute,
+    "ml_cache_evictions_total": compute_many,
+}
 # Moved by time and by what was before this service.
 BY_ITSELF = {"process_cpu_seconds_total", "ml_model_verification_failures_total"}
 
@@ -119,6 +157,20 @@ def test_a_counter_counts_what_it_says(service: LiveService, name: str) -> None:
     assert {other: service.metric(other) for other in others} == others
 
 
+@pytest.mark.parametrize("name", OF_THE_CACHE)
+def test_a_counter_of_the_cache_counts_what_it_says(cached: LiveService, name: str) -> None:
+    before = cached.metric(name)
+    moved = OF_THE_CACHE[name](cached)
+    assert cached.metric(name) == before + moved
+
+
+def test_a_redis_that_is_not_there_is_counted(cached: LiveService) -> None:
+    pattern = r'ml_cache_errors_total\{reason="connection"\}'
+    cached.wait_until("tried again", lambda: cached.metric(pattern) >= 2)
+    assert cached.metric("ml_cache_errors_total") == cached.metric(pattern)
+    assert cached.metric("ml_cache_connected") == 0
+
+
 def test_starts_that_refused_the_bundle_are_counted(service: LiveService) -> None:
     assert service.metric("ml_model_verification_failures_total") == REFUSED_STARTS
 
@@ -132,4 +184,6 @@ def test_cpu_time_is_counted(service: LiveService) -> None:
 
 
 def test_every_counter_is_counted_here() -> None:
-    assert sorted(PROVOKED.keys() | BY_ITSELF) == COUNTERS
+    # The second one needs a Redis that is slow: tests/cache/test_sharing.py.
+    redis = {"ml_cache_errors_total", "ml_cache_wait_seconds_total"}
+    assert sorted(PROVOKED.keys() | OF_THE_CACHE.keys() | redis | BY_ITSELF) == COUNTERS

@@ -1,0 +1,1 @@
+"""The prediction cache without a shared store."""

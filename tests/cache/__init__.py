@@ -1,0 +1,1 @@
+"""The prediction cache with a real Redis, in whatever state it is."""

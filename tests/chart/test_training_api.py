@@ -1,0 +1,54 @@
+"""What the chart renders of trainings a real API server takes, and the Jobs that come of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests import rendering
+from tests.chart import apiserver, batches, trainings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# With these the names of Jobs are as long as they may be: by the CronJob, and by KEDA.
+LONGEST, MINUTES, RANDOM = "n" * 38, "29876543", "x7k2p"
+GPU = {
+    "resources": {"limits": {"nvidia.com/gpu": 1}},
+    "tolerations": {"gpu": {"key": "nvidia.com/gpu", "operator": "Exists"}},
+    "credentials": {"secretName": "a", "file": "user.creds"},
+}
+
+
+def job(name: str, template: dict[str, Any]) -> rendering.Manifest:
+    """The Job that a controller makes of a template."""
+    metadata = {**template.get("metadata", {}), "name": name, "namespace": "ml-dev"}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": template["spec"],
+    }
+
+
+def test_the_api_server_takes_them(tmp_path: Path) -> None:
+    values = {"training": {LONGEST: trainings.RIGHT, "asked": {**trainings.QUEUED, **GPU}}}
+    found = batches.manifests_of(values, tmp_path)
+    wanted = [each for each in found if "ml-model/training" in each["metadata"]["labels"]]
+    jobs = [
+        job(f"{each['metadata']['name']}-{MINUTES}", each["spec"]["jobTemplate"])
+        for each in rendering.of_kind(wanted, "CronJob")
+    ]
+    scaled = rendering.only(wanted, "ScaledJob")
+    assert len(f"iris-training-{LONGEST}") == 52
+    jobs.append(
+        job(f"{scaled['metadata']['name']}-{RANDOM}", {"spec": scaled["spec"]["jobTargetRef"]})
+    )
+    # KEDA's own kinds have their schema in test_training.py.
+    known = [each for each in wanted if "keda.sh" not in each["apiVersion"]]
+    with apiserver.running(tmp_path) as server:
+        server.kubectl("create", "namespace", "ml-dev")
+        answer = server.try_create([*known, *jobs])
+        assert answer.code == 0, answer.stderr
+        assert "Warning" not in answer.stderr, answer.stderr
+        jobs[0]["spec"]["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"] = [0]
+        assert server.try_create([jobs[0]]).code

@@ -1,0 +1,1 @@
+"""Queues beside real brokers."""
