@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.rendering import Manifest
 
 DEADLINE_SECONDS = 600
+INDEX = "batch.kubernetes.io/job-completion-index"
 
 
 def volume(name: str, folder: Path, mode: str) -> list[Manifest]:
@@ -82,21 +84,29 @@ def kill(release: AdHoc, pod: str, *, by_eviction: bool) -> None:
 
 
 def disturb(release: AdHoc, run: str, most: int) -> int:
-    """Kill running pods of a run at random until it has ended; returns how many, at most `most`."""
+    """Kill running pods of a run at random until it has ended; returns how many.
+
+    At most `most` of each index: it waits 10 s for its next pod, and each time twice as long, so
+    that the seventh of one index would come after the end of the run.
+    """
     chance = random.Random(7)  # noqa: S311 - no secret
     killed: set[str] = set()
+    times: Counter[str] = Counter()
     give_up = time.monotonic() + DEADLINE_SECONDS
     while not {"Complete", "Failed"} & job_state(release, run)[0]:
         assert time.monotonic() < give_up, job_state(release, run)
         running = [
-            pod["metadata"]["name"]
+            (pod["metadata"]["name"], index)
             for pod in pods_of(release, run)
-            if pod["status"]["phase"] == "Running" and pod["metadata"]["name"] not in killed
+            if pod["status"]["phase"] == "Running"
+            and pod["metadata"]["name"] not in killed
+            and times[index := pod["metadata"]["annotations"][INDEX]] < most
         ]
-        if running and len(killed) < most:
-            victim = chance.choice(running)
+        if running:
+            victim, index = chance.choice(running)
             kill(release, victim, by_eviction=chance.random() < 0.5)
             killed.add(victim)
+            times[index] += 1
         # Not until something happens: pods are to die at any moment of their work.
         time.sleep(chance.uniform(0.5, 1.5))
     return len(killed)

@@ -41,9 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS, ROWS, PODS = 20, 250_000, 4
-# At least so many pods are killed, and no more: the run has to end. On a busy machine a new pod
-# takes most of the time that the parts do.
-KILLS = (3, 16)
+# At least so many pods are killed, and of each index no more: the run has to end.
+KILLS = (3, 4)
 USER = 10001
 DATA = "batch-data"
 BUNDLES = "batch-bundles"
@@ -53,8 +52,9 @@ BATCH: Values = {
     "passthrough": ["id"],
     "shardRows": ROWS,
     "pods": PODS,
-    # A deleted pod counts as a failure of its index, an evicted one does not.
-    "backoffLimitPerIndex": KILLS[1],
+    # A deleted pod counts as a failure of its index, an evicted one does not; one that waited for
+    # the plan in vain counts too.
+    "backoffLimitPerIndex": 2 * KILLS[1],
     "activeDeadlineSeconds": DEADLINE_SECONDS,
     "planTimeoutSeconds": 120,
     "ttlSecondsAfterFinished": 3600,
