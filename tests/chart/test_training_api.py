@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # With these the names of Jobs are as long as they may be: by the CronJob, and by KEDA.
 LONGEST, MINUTES, RANDOM = "n" * 38, "29876543", "x7k2p"
 GPU = {
+    "kueue": {"queue": "gpus"},
     "resources": {"limits": {"nvidia.com/gpu": 1}},
     "tolerations": {"gpu": {"key": "nvidia.com/gpu", "operator": "Exists"}},
     "credentials": {"secretName": "a", "file": "user.creds"},
@@ -40,9 +41,10 @@ def test_the_api_server_takes_them(tmp_path: Path) -> None:
     ]
     scaled = rendering.only(wanted, "ScaledJob")
     assert len(f"iris-training-{LONGEST}") == 52
-    jobs.append(
-        job(f"{scaled['metadata']['name']}-{RANDOM}", {"spec": scaled["spec"]["jobTargetRef"]})
-    )
+    # Which gives each Job the labels of its ScaledJob.
+    labelled = {"labels": scaled["metadata"]["labels"]}
+    template = {"metadata": labelled, "spec": scaled["spec"]["jobTargetRef"]}
+    jobs.append(job(f"{scaled['metadata']['name']}-{RANDOM}", template))
     # KEDA's own kinds have their schema in test_training.py.
     known = [each for each in wanted if "keda.sh" not in each["apiVersion"]]
     with apiserver.running(tmp_path) as server:

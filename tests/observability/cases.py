@@ -394,6 +394,19 @@ CASES: dict[Key, Case] = {
         HEALTHY.but(more=_training(kube_cronjob_status_last_successful_time=END - 173 * HOUR)),
     ),
     **_plain(
+        "MlCacheUnreachable",
+        TICKET,
+        HEALTHY.but(cached=_since(40, 17, 4, 3)),
+        HEALTHY.but(cached=_since(40, 14, 4, 0)),
+    ),
+    **_plain(
+        "MlCacheFailing",
+        TICKET,
+        HEALTHY.but(cache_errors=((40, 60 * 0.06),)),
+        HEALTHY.but(cache_errors=((40, 60 * 0.04),)),
+        IDLE.but(cache_errors=((40, 0.02),)),
+    ),
+    **_plain(
         "MlQueueOld",
         PAGE,
         HEALTHY.but(more=_consumer(oldest_seconds=_since(40, 4, 0, 301))),

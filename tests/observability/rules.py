@@ -32,6 +32,8 @@ TRAINING = {
 }
 # Likewise the consumer of a queue.
 CONSUMER = {"enabled": True, "queue": {"url": "nats://nats.messaging"}}
+# Likewise a cache that its workers share.
+CACHE = {"enabled": True, "modelMs": 20, "redis": {"url": "redis://redis.cache"}}
 Group = dict[str, Any]
 
 
@@ -55,6 +57,7 @@ def groups(strategy: str = "rolling") -> tuple[Group, ...]:
         *("--set-json", f"batch.nightly={json.dumps(BATCH)}"),
         *("--set-json", f"training.weekly={json.dumps(TRAINING)}"),
         *("--set-json", f"consumer={json.dumps(CONSUMER)}"),
+        *("--set-json", f"cache={json.dumps(CACHE)}"),
     ]
     manifests = rendering.template("helm4", rendering.CHART, RELEASE, NAMESPACE, *arguments)
     return tuple(rendering.only(manifests, "PrometheusRule")["spec"]["groups"])

@@ -47,6 +47,9 @@ class World:
     digests: tuple[str, str] = (DIGEST, DIGEST)
     age_days: float = 1
     verification_failures: float = 0
+    # Workers of each pod whose Redis answers, and look-ups in it that fail.
+    cached: float | str = 4
+    cache_errors: Pieces = ()
     up: str = "1"
     # Of its Rollout, as Argo Rollouts' metrics name it; empty where `more` has it.
     phase: str = "Completed"
@@ -120,6 +123,16 @@ class World:
             f"ml_requests_in_flight_limit{{{target}}}": self.steady(64),
             f"ml_workers{{{target}}}": self.steady(4),
             f"ml_worker_starts_total{{{target}}}": self.steady(self.worker_starts),
+            f"ml_cache_connected{{{target}}}": self.steady(self.cached),
+            f'ml_cache_hits_total{{{target},level="memory"}}': self.course(every),
+            f'ml_cache_hits_total{{{target},level="redis"}}': self.course(
+                ((self.steps, self.traffic / 2),)
+            ),
+            f"ml_cache_misses_total{{{target}}}": self.course(((self.steps, self.traffic / 2),)),
+            f'ml_cache_errors_total{{{target},reason="invalid"}}': self.course(self.cache_errors),
+            # Tries to come back, and answers that no store keeps: neither is a look-up.
+            f'ml_cache_errors_total{{{target},reason="connection"}}': self.course(every),
+            f'ml_cache_errors_total{{{target},reason="unstorable"}}': self.course(every),
             f'ml_model_info{{{target},name="iris",digest="{digest}"}}': self.steady(1),
             f"ml_model_created_timestamp_seconds{{{target}}}": self.steady(
                 self.steps * self.minutes * 60 - self.age_days * DAY
@@ -237,6 +250,8 @@ class World:
             in_flight=64,
             age_days=999,
             verification_failures=1,
+            cached=0,
+            cache_errors=((self.steps, 100),),
             worker_starts=f"4+1x{self.steps}",
             up="0",
         )

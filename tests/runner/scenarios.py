@@ -82,6 +82,10 @@ SCENARIOS = (
         ("modelctl/cluster/bootstrap.py", "modelctl/cluster/context.py", "argocd/*"),
     ),
     Scenario(
+        "test_cache.py", 90, ("app/cache/*", f"{CHART}_cache*", f"{CHART}requirements-cache*"),
+        group=RELEASES,
+    ),
+    Scenario(
         "test_canary.py", 230,
         (f"{CHART}rollout*", f"{CHART}_rollout*", "argocd/templates/models.yaml",
          "modelctl/cluster/transition.py", "sandbox/progressive.py", "tools/argo-rollouts/*"),
@@ -208,7 +212,7 @@ SCENARIOS = (
         group=DELIVERY,
     ),
     Scenario(
-        "test_training.py", 400,
+        "test_training.py", 200,
         (
             *("modelctl/training/*", f"{CHART}_training*", f"{CHART}training*", f"{CHART}_job*"),
             "charts/ml-model/files/training.yaml",

@@ -127,7 +127,14 @@ env:
 {{- if contains "://" . -}}true{{- end -}}
 {{- end -}}
 
-{{/* A CronJob: include "ml-model.job.cronJob" (dict ... "labels" l "spec" s), labels and spec of its Jobs as JSON and YAML. */}}
+{{/* Label of its Jobs for Kueue, which their pods must not have. */}}
+{{- define "ml-model.job.queueLabel" -}}
+{{- with .job.kueue.queue -}}
+kueue.x-k8s.io/queue-name: {{ . | quote }}
+{{- end -}}
+{{- end -}}
+
+{{/* A CronJob: include "ml-model.job.cronJob" (dict ... "spec" s), the spec of its Jobs as YAML. */}}
 {{- define "ml-model.job.cronJob" -}}
 {{- $job := .job -}}
 apiVersion: batch/v1
@@ -148,7 +155,10 @@ spec:
   jobTemplate:
     metadata:
       labels:
-        {{- toYaml .labels | nindent 8 }}
+        {{- include "ml-model.job.podLabels" . | nindent 8 }}
+        {{- with include "ml-model.job.queueLabel" . }}
+        {{- . | nindent 8 }}
+        {{- end }}
     spec:
       {{- .spec | nindent 6 }}
 {{- end -}}

@@ -49,6 +49,7 @@
       "" true
       "consumer" $consumer
       "consumer-pods" (and $consumer $rules.kubernetes)
+      "shared-cache" (and .Values.cache.enabled (ne .Values.cache.redis.url ""))
       "pods" (gt (int64 $least) 0)
       "stale" (gt (int64 $rules.staleDays) 0)
       "verdict" .Values.rollout.analysis.enabled
