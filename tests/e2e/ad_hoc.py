@@ -63,7 +63,7 @@ class AdHoc:
 
     def uninstall(self) -> None:
         """Remove it; its pods finish what they have accepted, and nobody waits for them."""
-        self._helm("uninstall", self.model)
+        self._helm("uninstall", self.model, "--ignore-not-found")
 
     def wait_ready(self) -> None:
         """Wait until the rollout is complete and the Service leads to its pods."""
@@ -146,10 +146,11 @@ class AdHocReleases:
     ) -> Iterator[AdHoc]:
         """That release exists meanwhile; with `wait` it is ready at once."""
         release = AdHoc(self.loop, self.folder, name, values, recipe)
-        release.install(wait=wait)
         try:
+            release.install(wait=wait)
             yield release
         finally:
+            # What failed to install is there all the same.
             release.uninstall()
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUEUE, BUNDLES, RESULTS = "iris-trainings", "training-served", "training-results"
-DEADLINE_SECONDS = 600
+DEADLINE_SECONDS, READY_SECONDS = 600, 60
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +100,15 @@ def release(
     with (
         scaling(ad_hoc.loop),
         applied(ad_hoc.loop, volumes),
-        ad_hoc.installed("training", values) as release,
+        # KEDA calls a ScaledJob ready once it can count.
+        ad_hoc.installed("training", values, wait=False) as release,
     ):
         # What a first trainer makes: the stream, and the consumer that KEDA counts by.
         release.kubectl("create", "job", f"--from=cronjob/{release.model}-training-asked", "first")
         eventually("the queue exists", lambda: _completed(release, "first"), DEADLINE_SECONDS)
+        scaled = f"scaledjob/{release.model}-training-asked"
+        release.kubectl("wait", scaled, "--for=condition=Ready", f"--timeout={READY_SECONDS}s")
+        release.wait_ready()
         yield release
 
 
@@ -179,5 +183,10 @@ def test_one_message_is_one_job_whose_bundle_serves_and_an_id_is_trained_once(
     }
     release.upgrade(served)
     url = f"http://{release.get('service')['spec']['clusterIP']}/model/info"
-    reply = web.request("GET", url, in_netns=True)
-    assert json.loads(reply.text)["digest"] == trained.digest
+
+    def is_served() -> tuple[bool, Any]:
+        """A pod that ends answers for some seconds more."""
+        found = json.loads(web.request("GET", url, in_netns=True).text)["digest"]
+        return found == trained.digest, found
+
+    eventually("the trained bundle is served", is_served, DEADLINE_SECONDS)
