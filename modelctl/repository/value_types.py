@@ -57,15 +57,46 @@ class ValueTypes:
         """The types of scalars that may stand there; empty if any may."""
         if keys not in self._known:
             try:
-                nodes = list(_alternatives(self._schema))
+                nodes = list(self._alternatives(self._schema))
                 for key in keys:
-                    nodes = [found for node in nodes for found in _below(node, key)]
+                    nodes = [found for node in nodes for found in self._below(node, key)]
                 types = [_types(node) for node in nodes]
-            except (AttributeError, TypeError) as error:
+            except (AttributeError, IndexError, RecursionError, TypeError, ValueError) as error:
                 raise _no_schema(str(error)) from error
             anything = not types or not all(types)
             self._known[keys] = frozenset() if anything else frozenset.union(*types)
         return self._known[keys]
+
+    def _below(self, node: Schema, key: str | int) -> Iterator[Schema]:
+        """The schemas of what stands below a key; one without a word allows anything."""
+        types = node.get("type", [])
+        allowed = [types] if isinstance(types, str) else types
+        if allowed and ("array" if isinstance(key, int) else "object") not in allowed:
+            # A null, for example, which removes a value: nothing stands below it.
+            return
+        if isinstance(key, int):
+            child = node.get("items", {})
+        else:
+            child = node.get("properties", {}).get(key, node.get("additionalProperties", {}))
+        yield from self._alternatives(child if isinstance(child, dict) else {})
+
+    def _alternatives(self, node: Schema) -> Iterator[Schema]:
+        if "$ref" in node:
+            yield from self._alternatives(self._referred(node["$ref"]))
+            return
+        options = [option for word in ("oneOf", "anyOf") for option in node.get(word, [])]
+        for option in options:
+            yield from self._alternatives(option)
+        if not options:
+            yield node
+
+    def _referred(self, reference: str) -> Schema:
+        """What a JSON Pointer into this schema leads to (RFC 6901)."""
+        found: Any = self._schema
+        for part in reference.removeprefix("#").split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            found = found[int(name)] if isinstance(found, list) else found.get(name, {})
+        return found  # type: ignore[no-any-return] # checked where it is used
 
 
 def _no_schema(found: str) -> ModelctlError:
@@ -88,26 +119,10 @@ def _scalars(node: Any, above: Keys) -> Iterator[tuple[Keys, Any]]:
         yield above, node
 
 
-def _below(node: Schema, key: str | int) -> Iterator[Schema]:
-    """The schemas of what stands below a key; one without a word allows anything."""
-    if isinstance(key, int):
-        child = node.get("items", {})
-    else:
-        child = node.get("properties", {}).get(key, node.get("additionalProperties", {}))
-    yield from _alternatives(child if isinstance(child, dict) else {})
-
-
-def _alternatives(node: Schema) -> Iterator[Schema]:
-    options = [option for word in ("oneOf", "anyOf") for option in node.get(word, [])]
-    for option in options:
-        yield from _alternatives(option)
-    if not options:
-        yield node
-
-
 def _types(node: Schema) -> frozenset[str]:
-    if "enum" in node:
-        return frozenset(_NAMES.get(type(value), "null") for value in node["enum"])
+    values = node.get("enum", [node["const"]] if "const" in node else [])
+    if values:
+        return frozenset(_NAMES.get(type(value), "null") for value in values)
     types = node.get("type", [])
     return frozenset([types] if isinstance(types, str) else types) & _SCALARS or (
         frozenset({"null"}) if types else frozenset()
