@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
+from typing import Any
 
 from tests import rendering
 
@@ -19,6 +21,14 @@ def require_page(page: str, values: str) -> None:
     checked_in = (rendering.CHART / page).read_text(encoding="utf-8")
     assert result.stdout.strip() == checked_in.strip(), "stale: run `make generate`"
     assert re.findall(r"^\| (\S+) \|[^\n]*\|\s+\|$", checked_in, flags=re.MULTILINE) == []
+
+
+def require_keys(kind: str, defaults: dict[str, Any]) -> None:
+    """An entry may have the keys of the file of its defaults, and no others."""
+    schema = json.loads((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
+    entry = schema["properties"][kind]["additionalProperties"]["oneOf"][1]
+    assert entry["properties"].keys() == defaults.keys()
+    assert entry["additionalProperties"] is False
 
 
 def without_rules(manifests: list[rendering.Manifest], group: str) -> list[rendering.Manifest]:

@@ -33,6 +33,8 @@ def generate() -> str:
     require(schema, yaml.safe_load(VALUES.read_text(encoding="utf-8")))
     for kind, file in JOBS.items():
         job = described(file)
+        # Helm gives it to charts, and the generator to every file.
+        del job["properties"]["global"]
         entry = {key: job[key] for key in ("type", "properties", "additionalProperties")}
         schema["properties"][kind]["additionalProperties"] = {"oneOf": [{"type": "null"}, entry]}
     share(schema["properties"])

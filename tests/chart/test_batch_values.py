@@ -24,6 +24,10 @@ def test_page_is_the_one_that_the_values_describe() -> None:
     jobs.require_page("BATCH.md", "files/batch.yaml")
 
 
+def test_the_schema_has_the_keys_that_have_a_default() -> None:
+    jobs.require_keys("batch", DEFAULTS)
+
+
 def test_no_default_is_null() -> None:
     assert [path for path, value in walk(DEFAULTS) if value is None] == []
 

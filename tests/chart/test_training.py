@@ -133,6 +133,10 @@ def test_page_is_the_one_that_the_values_describe() -> None:
     jobs.require_page("TRAINING.md", "files/training.yaml")
 
 
+def test_the_schema_has_the_keys_that_have_a_default() -> None:
+    jobs.require_keys("training", DEFAULTS)
+
+
 def test_no_default_is_null() -> None:
     assert [path for path, value in walk(DEFAULTS) if value is None] == []
 
