@@ -39,7 +39,11 @@ class Formatter(OrjsonFormatter):
 
 
 def config(level: str) -> dict[str, Any]:
-    """The `logging.config.dictConfig` of the service and gunicorn."""
+    """The `logging.config.dictConfig` of every program, and of gunicorn.
+
+    From here on what Python and libraries warn of is a line too, and no text on stderr.
+    """
+    logging.captureWarnings(True)
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +106,22 @@ def test_a_service_that_refuses_to_start_says_so_in_one_line_of_the_schema(tmp_p
         (line,) = loglines.of(run_to_end({**common, **environ}).stdout)
         lines.append(line)
     assert loglines.check(lines) == {"bundle_refused", "setting_refused"}
+
+
+def test_what_a_library_warns_of_is_a_line_as_well() -> None:
+    program = (
+        "import logging.config, warnings; from app.observability import logs;"
+        "logging.config.dictConfig(logs.config('info'));"
+        "warnings.warn('one\\ntwo', RuntimeWarning)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    (line,) = loglines.of(done.stdout)
+    loglines.check([line])
+    assert (line["logger"], line["level"]) == ("py.warnings", "WARNING")
+    assert "RuntimeWarning: one\ntwo" in line["event"]
 
 
 def test_only_a_share_of_predictions_is_logged_but_every_rejection(tmp_path: Path) -> None:
