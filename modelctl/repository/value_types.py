@@ -85,10 +85,12 @@ class ValueTypes:
             yield from self._alternatives(self._referred(node["$ref"]))
             return
         options = [option for word in ("oneOf", "anyOf") for option in node.get(word, [])]
+        # Beside a type they are conditions.
+        if "type" in node or not options:
+            yield node
+            return
         for option in options:
             yield from self._alternatives(option)
-        if not options:
-            yield node
 
     def _referred(self, reference: str) -> Schema:
         """What a JSON Pointer into this schema leads to (RFC 6901)."""

@@ -22,6 +22,23 @@ from tests import rendering
 
 SCHEMA = rendering.CHART / "values.schema.json"
 VALUES = rendering.CHART / "values.yaml"
+DEFINITIONS = rendering.CHART / ".definitions.yaml"
+REFERENCE = "#/definitions/"
+# What a map's keys are, by what its values are.
+KEYS = {
+    "affinityPart": "affinityName",
+    "annotationValue": "qualifiedKey",
+    "container": "entryName",
+    "externalSecret": "entryName",
+    "labelValue": "qualifiedKey",
+    "plainVariable": "variableName",
+    "quantity": "resourceName",
+    "resizing": "resizedResource",
+    "scalingRules": "scalingDirection",
+    "seriesLabel": "seriesLabelName",
+    "variable": "variableName",
+    "volume": "entryName",
+}
 # Characters of a schema that is not worth a reference.
 SHORT = 150
 JOBS = {kind: rendering.CHART / "files" / f"{kind}.yaml" for kind in ("batch", "training")}
@@ -38,7 +55,33 @@ def generate() -> str:
         entry = {key: job[key] for key in ("type", "properties", "additionalProperties")}
         schema["properties"][kind]["additionalProperties"] = {"oneOf": [{"type": "null"}, entry]}
     share(schema["properties"])
+    finish(schema)
+    schema["definitions"] = yaml.safe_load(DEFINITIONS.read_text(encoding="utf-8"))
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def finish(node: Any) -> None:
+    """What the comments need not say: the names of keys, and the maximum of Kubernetes' int32."""
+    if isinstance(node, list):
+        for each in node:
+            finish(each)
+    if not isinstance(node, dict):
+        return
+    if node.get("type") == "integer" and "enum" not in node:
+        node.setdefault("maximum", 2**31 - 1)
+    values = node.get("additionalProperties")
+    if isinstance(values, dict):
+        name = KEYS.get(values.get("$ref", "").removeprefix(REFERENCE))
+        if name:
+            node["propertyNames"] = {"$ref": f"{REFERENCE}{name}"}
+        if name == "resourceName":
+            node["patternProperties"] = {"/": {"$ref": f"{REFERENCE}amount"}}
+    if node.keys() == {"allOf"} and "$ref" in node["allOf"][1]:
+        # So editors show the description, which the generator puts beside the reference.
+        own, reference = node["allOf"]
+        node |= {**own, "allOf": [reference]}
+    for each in node.values():
+        finish(each)
 
 
 def share(properties: dict[str, Any]) -> None:

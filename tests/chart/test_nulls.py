@@ -27,7 +27,10 @@ CONTAINER = {"image": "example/a:1", "env": {"A": "1"}, "ports": {"a": 81}}
 ENTRIES: dict[str, Any] = {
     "affinity": {"preferredDuringSchedulingIgnoredDuringExecution": []},
     "autoscaling.behavior": {"stabilizationWindowSeconds": 5},
-    "autoscaling.metrics": {"type": "External"},
+    "autoscaling.metrics": {
+        "type": "External",
+        "external": {"metric": {"name": "a"}, "target": {"type": "Value", "value": "1"}},
+    },
     "batch": {
         "inputs": {"a": "s3://a"},
         "out": "s3://b",
@@ -102,10 +105,17 @@ KEYS = {
     "affinity": "nodeAffinity",
     "autoscaling.behavior": "scaleUp",
     "metrics.rules.disabled": "MlModelStale",
+    "model.download.resources.limits": "example.com/a",
+    "model.download.resources.requests": "example.com/a",
+    "resizePolicy": "memory",
+    "resources.limits": "example.com/a",
+    "resources.requests": "example.com/a",
     "rollout.steps": "10-few",
     # Two containers of one name are refused, and two objects.
     "sidecars": "beside",
     "variants": "other",
+    "verticalAutoscaling.maxAllowed": "memory",
+    "verticalAutoscaling.minAllowed": "memory",
 }
 # Part of a peer, which is itself an entry.
 NOT_MAPS = {"networkPolicy.from.same-namespace.podSelector"}

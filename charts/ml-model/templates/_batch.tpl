@@ -64,9 +64,9 @@ ORT_DISABLE_TELEMETRY: {value: "1"}
   {{- end }}
   containers:
     - name: batch
-      image: {{ include "ml-model.job.image" . }}
+      image: {{ include "ml-model.job.image" . | quote }}
       {{- with .batch.image.pullPolicy | default .root.Values.image.pullPolicy }}
-      imagePullPolicy: {{ . }}
+      imagePullPolicy: {{ . | quote }}
       {{- end }}
       command: [python, -m, app.batch]
       args:
@@ -85,7 +85,7 @@ ORT_DISABLE_TELEMETRY: {value: "1"}
       resources:
         {{- /* What /tmp may take from the node's disk, so that the node has it. */}}
         {{- $disk := dict "requests" (dict "ephemeral-storage" .batch.tmpSize) }}
-        {{- toYaml (merge $disk (deepCopy .batch.resources)) | nindent 8 }}
+        {{- include "ml-model.resources" (merge $disk (deepCopy .batch.resources)) | nindent 8 }}
       volumeMounts:
         - name: tmp
           mountPath: /tmp
@@ -98,7 +98,7 @@ ORT_DISABLE_TELEMETRY: {value: "1"}
   volumes:
     - name: tmp
       emptyDir:
-        sizeLimit: {{ .batch.tmpSize }}
+        sizeLimit: {{ .batch.tmpSize | quote }}
     {{- with include "ml-model.modelVolume" .root }}
     {{- . | nindent 4 }}
     {{- end }}

@@ -51,9 +51,9 @@ MODEL_URL: {{ include "ml-model.downloadUrl" . | quote }}
 {{/* Common fields of the containers that run the fetch image. */}}
 {{- define "ml-model.fetchImage" -}}
 {{- $image := .Values.model.download.image -}}
-image: {{ include "ml-model.reference" (dict "root" . "image" $image) }}
+image: {{ include "ml-model.reference" (dict "root" . "image" $image) | quote }}
 {{- with $image.pullPolicy }}
-imagePullPolicy: {{ . }}
+imagePullPolicy: {{ . | quote }}
 {{- end }}
 # Puts the last log line, the reason of a refused bundle, into the pod's status.
 terminationMessagePolicy: FallbackToLogsOnError
@@ -63,12 +63,7 @@ securityContext:
 
 {{- define "ml-model.fetchResources" -}}
 resources:
-  {{- range $kind := list "requests" "limits" }}
-  {{- with include "ml-model.compact" (index $.Values.model.download.resources $kind) | fromYaml }}
-  {{ $kind }}:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- end }}
+  {{- include "ml-model.resources" .Values.model.download.resources | nindent 2 }}
 {{- end -}}
 
 {{/* Volumes of the download; the model's container mounts the first of them, read-only. */}}
@@ -76,7 +71,7 @@ resources:
 {{- $download := .Values.model.download -}}
 - name: model
   emptyDir:
-    sizeLimit: {{ $download.sizeLimit }}
+    sizeLimit: {{ $download.sizeLimit | quote }}
 {{- with $download.ca.configMap }}
 - name: fetch-ca
   configMap:

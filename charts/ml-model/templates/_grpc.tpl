@@ -74,7 +74,7 @@ the first port of a Service that leads there, HTTP/1.1.
 {{- define "ml-model.grpc.sidecar" -}}
 {{- $istio := .Values.istio -}}
 {{- $route := $istio.virtualService -}}
-{{- $callers := include "ml-model.compact" (merge (dict) $istio.allow $istio.allowMetrics $istio.jwt) | fromYaml -}}
+{{- $callers := include "ml-model.anyEntry" (list $istio.allow $istio.allowMetrics $istio.jwt) -}}
 {{- $isMeshed := or $istio.mtls $callers (and $route.enabled (has "mesh" $route.gateways)) -}}
 {{- $isWanted := or (eq $istio.grpcSidecar "always") (and (eq $istio.grpcSidecar "auto") $isMeshed) -}}
 {{- if and .Values.grpc.enabled $isWanted (not (include "ml-model.isAmbient" .)) -}}true{{- end -}}

@@ -40,6 +40,35 @@ As JSON, for fromYaml: toYaml drops the final line break of a string at the end.
 {{- toJson $out -}}
 {{- end -}}
 
+{{/* Whether any of these maps has an entry. Not by `merge`, which would add those of one name to the first map's own. */}}
+{{- define "ml-model.anyEntry" -}}
+{{- range . -}}{{- if include "ml-model.compact" . | fromYaml -}}true{{- end -}}{{- end -}}
+{{- end -}}
+
+{{/* Resources of a container. Amounts are texts, as Kubernetes keeps them. */}}
+{{- define "ml-model.resources" -}}
+{{- $result := dict -}}
+{{- range $kind := list "requests" "limits" -}}
+{{- $amounts := dict -}}
+{{- range $resource, $amount := include "ml-model.compact" (get $ $kind | default dict) | fromYaml -}}
+{{- $_ := set $amounts $resource (toString $amount) -}}
+{{- end -}}
+{{- if $amounts -}}{{- $_ := set $result $kind $amounts -}}{{- end -}}
+{{- end -}}
+{{- toYaml $result -}}
+{{- end -}}
+
+{{/* Refuses extended resources that Kubernetes would: (dict "of" "the model" "key" "resources" "resources" (...)) */}}
+{{- define "ml-model.requireExtended" -}}
+{{- $limits := .resources.limits | default dict -}}
+{{- range $resource, $amount := .resources.requests | default dict -}}
+{{- $limit := get $limits $resource -}}
+{{- if and (contains "/" $resource) (ne (toString $amount) (toString $limit)) -}}
+{{- fail (printf "ERROR: the requests of %s for %s differ from its limits: expected equal amounts of an extended resource, found %v and %v; set %s.limits" $.of $resource $amount (default "none" $limit) $.key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Selector labels. Never change them: a Deployment's selector is immutable. */}}
 {{- define "ml-model.selectorLabels" -}}
 {{- if .consumer -}}
@@ -84,8 +113,8 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 
 {{/* metadata of an object: include "ml-model.metadata" (dict "root" $ "suffix" "-test" "annotations" (dict)), or "name", and "labels". */}}
 {{- define "ml-model.metadata" -}}
-name: {{ .name | default (printf "%s%s" (include "ml-model.workloadName" .root) (.suffix | default "")) }}
-namespace: {{ include "ml-model.namespace" .root }}
+name: {{ .name | default (printf "%s%s" (include "ml-model.workloadName" .root) (.suffix | default "")) | quote }}
+namespace: {{ include "ml-model.namespace" .root | quote }}
 labels:
   {{- include "ml-model.labels" .root | nindent 2 }}
 {{- with .labels }}
@@ -329,7 +358,7 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
   image:
     reference: {{ printf "%s:%s" .Values.model.imageVolume.repository (.Values.model.version | replace "+" "_") }}
     {{- with .Values.model.imageVolume.pullPolicy }}
-    pullPolicy: {{ . }}
+    pullPolicy: {{ . | quote }}
     {{- end }}
 {{- else if .Values.model.claim.name -}}
 - name: model

@@ -30,9 +30,9 @@ selector:
 
 {{/* Services that requests to this version may be sent to, by name. */}}
 {{- define "ml-model.routedServices" -}}
-- {{ include "ml-model.workloadName" . }}
+- {{ include "ml-model.workloadName" . | quote }}
 {{- range include "ml-model.revisionServices" . | fromYamlArray }}
-- {{ include "ml-model.workloadName" $ }}-{{ . }}
+- "{{ include "ml-model.workloadName" $ }}-{{ . }}"
 {{- end }}
 {{- end -}}
 
@@ -77,7 +77,7 @@ release's ServiceAccount: one that the chart does not create may be that of stra
 Whether anyone may read metrics: a policy that is there for tokens only names no callers.
 */}}
 {{- define "ml-model.metricsAreOpen" -}}
-{{- if not (include "ml-model.compact" (merge (dict) .Values.istio.allow .Values.istio.allowMetrics) | fromYaml) -}}true{{- end -}}
+{{- if not (include "ml-model.anyEntry" (list .Values.istio.allow .Values.istio.allowMetrics)) -}}true{{- end -}}
 {{- end -}}
 
 {{/*
@@ -148,22 +148,22 @@ rewrite:
     rewrite: '/\1'
 {{- end }}
 {{- with .timeout }}
-timeout: {{ . }}
+timeout: {{ . | quote }}
 {{- end }}
 retries:
   attempts: {{ int64 .retries.attempts }}
   {{- if int64 .retries.attempts }}
   {{- with .retries.perTryTimeout }}
-  perTryTimeout: {{ . }}
+  perTryTimeout: {{ . | quote }}
   {{- end }}
-  retryOn: {{ join "," .retries.conditions }}
+  retryOn: {{ join "," .retries.conditions | quote }}
   {{- end }}
 {{- with .faults }}
 {{- if or .delayPercent .abortPercent }}
 fault:
   {{- if .delayPercent }}
   delay:
-    fixedDelay: {{ .delay }}
+    fixedDelay: {{ .delay | quote }}
     percentage:
       value: {{ .delayPercent }}
   {{- end }}
@@ -191,7 +191,7 @@ DestinationRules alone. include "ml-model.virtualService.destinations" (dict "ro
 {{- /* The stable version first. */}}
 {{- range keys $weights | sortAlpha | reverse }}
 - destination:
-    host: {{ . }}
+    host: {{ . | quote }}
     port:
       number: {{ int64 $.port }}
   weight: {{ get $weights . }}
@@ -224,16 +224,16 @@ include "ml-model.virtualService.routes" (dict "root" $ "name" n "port" p "heade
 */}}
 {{- define "ml-model.virtualService.routes" -}}
 {{- with .testers }}
-- name: {{ ternary "testers" (printf "testers-%s" $.name) (eq $.name "primary") }}
+- name: {{ ternary "testers" (printf "testers-%s" $.name) (eq $.name "primary") | quote }}
   {{- include "ml-model.virtualService.match" (dict "root" $.root "headers" (merge (dict) . $.headers)) | nindent 2 }}
   {{- include "ml-model.virtualService.way" $.root | trim | nindent 2 }}
   route:
     - destination:
-        host: {{ include "ml-model.newestService" $.root }}
+        host: {{ include "ml-model.newestService" $.root | quote }}
         port:
           number: {{ int64 $.port }}
 {{- end }}
-- name: {{ .name }}
+- name: {{ .name | quote }}
   {{- with include "ml-model.virtualService.match" (dict "root" .root "headers" .headers) }}
   {{- . | nindent 2 }}
   {{- end }}

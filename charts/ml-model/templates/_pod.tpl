@@ -23,10 +23,10 @@ readOnlyRootFilesystem: true
 {{- define "ml-model.env" -}}
 {{- range $name, $entry := . }}
 {{- if kindIs "map" $entry }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   {{- include "ml-model.compact" $entry | fromYaml | toYaml | nindent 2 }}
 {{- else if not (kindIs "invalid" $entry) }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   {{- /* An integer from a value file is a float64: %v would print 1e+06. */}}
   value: {{ ternary (int64 $entry) $entry (and (kindIs "float64" $entry) (eq (floor $entry) $entry)) | quote }}
 {{- end }}
@@ -113,13 +113,13 @@ Its security context can be stricter than the chart's, never weaker.
 {{/* envFrom of the model's container: existing objects, and Secrets of the External Secrets operator. */}}
 {{- define "ml-model.envFrom" -}}
 - configMapRef:
-    name: {{ include "ml-model.fullname" . }}
+    name: {{ include "ml-model.fullname" . | quote }}
 {{- range $name, $source := include "ml-model.compact" .Values.envFrom | fromYaml }}
 - {{ include "ml-model.compact" $source | fromYaml | toYaml | indent 2 | trim }}
 {{- end }}
 {{- range $name, $_ := include "ml-model.compact" .Values.externalSecrets | fromYaml }}
 - secretRef:
-    name: {{ printf "%s-%s" (include "ml-model.fullname" $) $name }}
+    name: {{ printf "%s-%s" (include "ml-model.fullname" $) $name | quote }}
 {{- end }}
 {{- end -}}
 
@@ -160,7 +160,7 @@ spec:
   imagePullSecrets:
     {{- . | nindent 4 }}
   {{- end }}
-  serviceAccountName: {{ include "ml-model.serviceAccountName" . }}
+  serviceAccountName: {{ include "ml-model.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   # Legacy variables such as IRIS_PORT=tcp://... could conflict with settings.
   enableServiceLinks: false
@@ -203,9 +203,9 @@ spec:
   {{- end }}
   containers:
     - name: model
-      image: {{ include "ml-model.image" . }}
+      image: {{ include "ml-model.image" . | quote }}
       {{- with .Values.image.pullPolicy }}
-      imagePullPolicy: {{ . }}
+      imagePullPolicy: {{ . | quote }}
       {{- end }}
       {{- if .consumer }}
       command: [python, -m, app.consume]
@@ -252,12 +252,7 @@ spec:
             seconds: {{ int64 .Values.shutdown.preStopSeconds }}
       {{- end }}
       resources:
-        {{- range $kind := list "requests" "limits" }}
-        {{- with include "ml-model.compact" (index $.Values.resources $kind) | fromYaml }}
-        {{ $kind }}:
-          {{- toYaml . | nindent 10 }}
-        {{- end }}
-        {{- end }}
+        {{- include "ml-model.resources" .Values.resources | nindent 8 }}
       {{- with include "ml-model.compact" .Values.resizePolicy | fromYaml }}
       resizePolicy:
         {{- range $resource, $policy := . }}
@@ -283,7 +278,7 @@ spec:
     - name: tmp
       emptyDir:
         medium: Memory
-        sizeLimit: {{ .Values.tmpSize }}
+        sizeLimit: {{ .Values.tmpSize | quote }}
     {{- with include "ml-model.modelVolume" . }}
     {{- . | nindent 4 }}
     {{- end }}
@@ -294,7 +289,7 @@ spec:
     {{- . | nindent 4 }}
     {{- end }}
     {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
-    - name: {{ $name }}
+    - name: {{ $name | quote }}
       {{- include "ml-model.compact" $volume.source | fromYaml | toYaml | nindent 6 }}
     {{- end }}
 {{- end -}}

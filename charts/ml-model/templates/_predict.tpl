@@ -21,7 +21,7 @@ restartPolicy: Never
 imagePullSecrets:
   {{- . | nindent 2 }}
 {{- end }}
-serviceAccountName: {{ include "ml-model.serviceAccountName" . }}
+serviceAccountName: {{ include "ml-model.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -35,9 +35,9 @@ initContainers:
 containers:
   - name: predict
     # The model image: it has Python and the sample, and is already on the node.
-    image: {{ include "ml-model.image" . }}
+    image: {{ include "ml-model.image" . | quote }}
     {{- with .Values.image.pullPolicy }}
-    imagePullPolicy: {{ . }}
+    imagePullPolicy: {{ . | quote }}
     {{- end }}
     command:
       - python

@@ -12,7 +12,7 @@ kind: Rollout
 apiVersion: apps/v1
 kind: Deployment
 {{- end }}
-name: {{ include "ml-model.workloadName" . }}
+name: {{ include "ml-model.workloadName" . | quote }}
 {{- end -}}
 
 {{/* Services beside the main one, by their suffix; the controller adds the revision to their selectors. */}}
@@ -200,7 +200,7 @@ they are in, to the controller; so a change of the rest has to be an object of a
 include "ml-model.routeName" (dict "root" $ "static" (...))
 */}}
 {{- define "ml-model.routeName" -}}
-{{- printf "%s-%s" (include "ml-model.fullname" .root) (.static | sha256sum | trunc 8) -}}
+{{- printf "%s-%s" (include "ml-model.fullname" .root) (.static | replace "\"" "" | sha256sum | trunc 8) -}}
 {{- end -}}
 
 {{/* Annotation by which Argo CD knows that the controller writes the weights of an object. */}}
@@ -225,7 +225,7 @@ include "ml-model.route.annotations" (dict "root" $ "annotations" .Values.httpRo
 
 {{- define "ml-model.traefikServices" -}}
 {{- range $suffix, $weight := dict "stable" 100 "canary" 0 }}
-- name: {{ include "ml-model.fullname" $ }}-{{ $suffix }}
+- name: "{{ include "ml-model.fullname" $ }}-{{ $suffix }}"
   kind: Service
   port: {{ int64 $.Values.service.port }}
   weight: {{ $weight }}
@@ -242,18 +242,18 @@ include "ml-model.route.annotations" (dict "root" $ "annotations" .Values.httpRo
 {{- if eq .Values.rollout.router "traefik" -}}
 - group: traefik.io
   kind: TraefikService
-  name: {{ include "ml-model.traefikServiceName" . }}
+  name: {{ include "ml-model.traefikServiceName" . | quote }}
   weight: 1
 {{- else if eq .Values.rollout.router "gatewayPlugin" -}}
 {{- range $suffix, $weight := dict "stable" 100 "canary" 0 }}
 - group: ""
   kind: Service
-  name: {{ $name }}-{{ $suffix }}
+  name: "{{ $name }}-{{ $suffix }}"
   port: {{ int64 $.Values.service.port }}
   weight: {{ $weight }}
 {{- end }}
 {{- else -}}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   port: {{ int64 .Values.service.port }}
 {{- end -}}
 {{- end -}}
@@ -275,7 +275,7 @@ include "ml-model.route.annotations" (dict "root" $ "annotations" .Values.httpRo
   backendRefs:
     - group: ""
       kind: Service
-      name: {{ include "ml-model.newestService" . }}
+      name: {{ include "ml-model.newestService" . | quote }}
       port: {{ int64 .Values.service.port }}
       weight: 1
 {{- end }}
@@ -350,7 +350,7 @@ traefik:
 {{- else if eq .Values.rollout.router "istio" -}}
 istio:
   virtualService:
-    name: {{ include "ml-model.virtualService.name" . }}
+    name: {{ include "ml-model.virtualService.name" . | quote }}
     routes:
       {{- if .Values.grpc.enabled }}
       - grpc
@@ -365,6 +365,6 @@ plugins:
     {{- if .Values.grpcRoute.enabled }}
     grpcRoute: {{ include "ml-model.grpcRoute.name" . }}
     {{- end }}
-    namespace: {{ include "ml-model.namespace" . }}
+    namespace: {{ include "ml-model.namespace" . | quote }}
 {{- end -}}
 {{- end -}}

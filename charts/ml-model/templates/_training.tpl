@@ -60,9 +60,9 @@ JOB_NAME: {valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.
 {{ include "ml-model.job.podHead" . }}
   containers:
     - name: training
-      image: {{ include "ml-model.job.image" . }}
+      image: {{ include "ml-model.job.image" . | quote }}
       {{- with .job.image.pullPolicy | default .root.Values.image.pullPolicy }}
-      imagePullPolicy: {{ . }}
+      imagePullPolicy: {{ . | quote }}
       {{- end }}
       command: [python, -m, modelctl]
       args:
@@ -84,7 +84,7 @@ JOB_NAME: {valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.
       resources:
         {{- /* What is built takes the node's disk, so that the node has it. */}}
         {{- $disk := dict "requests" (dict "ephemeral-storage" .job.buildSize) }}
-        {{- toYaml (merge $disk (deepCopy .job.resources)) | nindent 8 }}
+        {{- include "ml-model.resources" (merge $disk (deepCopy .job.resources)) | nindent 8 }}
       volumeMounts:
         - name: build
           mountPath: /repository/build
@@ -101,10 +101,10 @@ JOB_NAME: {valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.
   volumes:
     - name: build
       emptyDir:
-        sizeLimit: {{ .job.buildSize }}
+        sizeLimit: {{ .job.buildSize | quote }}
     - name: tmp
       emptyDir:
-        sizeLimit: {{ .job.tmpSize }}
+        sizeLimit: {{ .job.tmpSize | quote }}
     {{- if $files }}
     - name: queue-credentials
       secret:

@@ -92,7 +92,7 @@ as a difference. include "ml-model.backend" (dict "root" $ "name" n "weight" w)
 {{- define "ml-model.backend" -}}
 - group: ""
   kind: Service
-  name: {{ .name }}
+  name: {{ .name | quote }}
   port: {{ int64 .root.Values.service.port }}
   {{- if hasKey . "weight" }}
   weight: {{ int64 .weight }}
