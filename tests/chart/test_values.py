@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import yaml
@@ -65,3 +66,9 @@ def test_schema_is_closed_wherever_the_keys_are_fixed() -> None:
     ]
     # One of `anyOf` only adds a condition to what is beside it.
     assert [path for path in typed if ".items" not in path and ".anyOf." not in path] == []
+
+
+def test_every_definition_is_used_and_every_reference_leads_to_one() -> None:
+    text = (rendering.CHART / "values.schema.json").read_text(encoding="utf-8")
+    used = re.findall(r'"\$ref": "#/definitions/(\w+)"', text)
+    assert set(used) == json.loads(text)["definitions"].keys()
