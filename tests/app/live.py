@@ -30,11 +30,13 @@ TIMEOUT_SECONDS = 60.0
 STOP_SECONDS = 10.0
 # Set by coverage.py for the processes that it measures.
 COVERAGE = "COVERAGE_PROCESS_CONFIG"
+# For which processor OpenBLAS computes: numbers are compared with this process's to the last digit.
+PROCESSOR = "OPENBLAS_CORETYPE"
 
 
 def base_environment() -> dict[str, str]:
     """What a service needs of this process's environment; nothing else of it shall matter."""
-    names = ("PATH", "HOME", COVERAGE)
+    names = ("PATH", "HOME", COVERAGE, PROCESSOR)
     return {name: os.environ[name] for name in names if name in os.environ}
 
 

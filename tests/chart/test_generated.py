@@ -67,19 +67,6 @@ CONTEXT: dict[placement.Keys, dict[str, Any]] = {
             "credentials": {"secretName": "a", "password": "b", "ca": "c"},
         }
     },
-    ("autoscaling", "minReplicas"): {
-        "autoscaling": {
-            "metrics": {
-                "queue": {
-                    "type": "External",
-                    "external": {
-                        "metric": {"name": "a"},
-                        "target": {"type": "Value", "value": "1"},
-                    },
-                }
-            }
-        }
-    },
     ("cache", "force"): {"cache": {"modelMs": 0.5, "force": True}},
     ("cache", "modelMs"): {"cache": {"modelMs": 0.5, "force": True}},
     ("keda",): {"autoscaling": {"enabled": False}, "keda": {"enabled": True}},

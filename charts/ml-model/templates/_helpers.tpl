@@ -45,15 +45,20 @@ As JSON, for fromYaml: toYaml drops the final line break of a string at the end.
 {{- range . -}}{{- if include "ml-model.compact" . | fromYaml -}}true{{- end -}}{{- end -}}
 {{- end -}}
 
-{{/* Resources of a container. Amounts are texts, as Kubernetes keeps them. */}}
+{{/* Amounts of resources as texts, as Kubernetes keeps them, in JSON. */}}
+{{- define "ml-model.amounts" -}}
+{{- $amounts := dict -}}
+{{- range $resource, $amount := include "ml-model.compact" . | fromYaml -}}
+{{- $_ := set $amounts $resource (toString $amount) -}}
+{{- end -}}
+{{- toJson $amounts -}}
+{{- end -}}
+
+{{/* Resources of a container. */}}
 {{- define "ml-model.resources" -}}
 {{- $result := dict -}}
 {{- range $kind := list "requests" "limits" -}}
-{{- $amounts := dict -}}
-{{- range $resource, $amount := include "ml-model.compact" (get $ $kind | default dict) | fromYaml -}}
-{{- $_ := set $amounts $resource (toString $amount) -}}
-{{- end -}}
-{{- if $amounts -}}{{- $_ := set $result $kind $amounts -}}{{- end -}}
+{{- with include "ml-model.amounts" (get $ $kind | default dict) | fromJson -}}{{- $_ := set $result $kind . -}}{{- end -}}
 {{- end -}}
 {{- toYaml $result -}}
 {{- end -}}
