@@ -31,6 +31,7 @@ KEYS = {
     "container": "entryName",
     "externalSecret": "entryName",
     "labelValue": "qualifiedKey",
+    "parent": "requiredName",
     "plainVariable": "variableName",
     "quantity": "resourceName",
     "resizing": "resizedResource",

@@ -128,4 +128,4 @@ def test_what_the_chart_accepts_kubernetes_accepts(
     court: judge.Judge, tmp_path: Path, group: Group
 ) -> None:
     found = [fault for chosen in rounds(group) for fault in faults(court, group, chosen, tmp_path)]
-    assert found == []
+    assert found == [], "\n".join(found)
