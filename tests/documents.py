@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,10 +18,7 @@ def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def changed(document: dict[str, Any], keys: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """A copy with one value changed."""
-    result = copy.deepcopy(document)
-    node = result
-    for key in keys[:-1]:
-        node = node[key]
-    node[keys[-1]] = value
-    return result
+    """A copy with one value changed; what is beside it is shared."""
+    first, *rest = keys
+    inner = changed(document[first], tuple(rest), value) if rest else value
+    return document | {first: inner}

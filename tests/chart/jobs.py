@@ -5,9 +5,34 @@ from __future__ import annotations
 import copy
 import json
 import re
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests import rendering
+from tests.chart import batches
+from tests.chart.batches import Values
+
+# The minutes since 1970 that a CronJob's controller adds to the names of its Jobs, until 2160.
+MINUTES = "29876543"
+
+
+def job(name: str, template: dict[str, Any]) -> rendering.Manifest:
+    """The Job that a controller makes of a template."""
+    metadata = {**template.get("metadata", {}), "name": name, "namespace": "ml-dev"}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": template["spec"],
+    }
+
+
+def scheduled(cronjob: rendering.Manifest) -> rendering.Manifest:
+    """The Job that the controller of a CronJob makes."""
+    name = f"{cronjob['metadata']['name']}-{MINUTES}"
+    return job(name, cronjob["spec"]["jobTemplate"])
 
 
 def require_page(page: str, values: str) -> None:
@@ -38,3 +63,23 @@ def without_rules(manifests: list[rendering.Manifest], group: str) -> list[rende
         groups = manifest["spec"]["groups"]
         manifest["spec"]["groups"] = [each for each in groups if each["name"] != group]
     return found
+
+
+def require_nulls_leave_nothing(
+    kind: str, right: Values, added: Values, nulls: Values, folder: Path
+) -> None:
+    """Of an entry, and of what an earlier file added to one."""
+    files = []
+    for number, entry in enumerate((right, added, nulls)):
+        files.append(folder / f"{number}.yaml")
+        files[-1].write_text(yaml.safe_dump({kind: {"one": entry}}), encoding="utf-8")
+
+    def rendered(*used: Path) -> list[rendering.Manifest]:
+        arguments = rendering.values(batches.MINIMAL, *used)
+        return rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
+
+    assert rendered(*files[:2]) != rendered(files[0])
+    assert rendered(*files) == rendered(files[0])
+    none = folder / "none.yaml"
+    none.write_text(f"{kind}: {{one: null}}\n", encoding="utf-8")
+    assert rendered(files[0], none) == rendered()

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from tests import rendering
-from tests.chart import apiserver
+from tests.chart import apiserver, jobs
 from tests.documents import walk
 
 NAMESPACE = "ml-dev"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-# The minutes that a CronJob's controller adds to the name of its Job.
-MINUTES = "29876543"
 
 
 class Judge:
@@ -86,11 +84,7 @@ def _created(manifests: list[rendering.Manifest]) -> Iterator[rendering.Manifest
             continue
         yield manifest
         if manifest["kind"] == "CronJob":
-            template = manifest["spec"]["jobTemplate"]
-            name = f"{manifest['metadata']['name']}-{MINUTES}"
-            metadata = {**template["metadata"], "name": name, "namespace": NAMESPACE}
-            spec = template["spec"]
-            yield {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+            yield jobs.scheduled(manifest)
         for _, node in walk(manifest):
             if isinstance(node, dict) and "containers" in node.get("template", {}).get("spec", {}):
                 template = node["template"]

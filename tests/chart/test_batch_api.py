@@ -16,11 +16,9 @@ import pytest
 import yaml
 
 from tests import rendering
-from tests.chart import apiserver, batches
+from tests.chart import apiserver, batches, jobs
 
 MINIMAL = rendering.CHART / "tests" / "values" / "minimal.yaml"
-# Minutes since 1970, as the CronJob's controller adds them until the year 2160.
-MINUTES = "29876543"
 RELEASE = "iris"
 
 
@@ -53,11 +51,7 @@ def created(text: str) -> Iterator[rendering.Manifest]:
     for manifest in rendering.parse(text):
         yield manifest
         if manifest["kind"] == "CronJob":
-            template = manifest["spec"]["jobTemplate"]
-            name = f"{manifest['metadata']['name']}-{MINUTES}"
-            metadata = {**template["metadata"], "name": name, "namespace": "ml-dev"}
-            spec = template["spec"]
-            yield {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+            yield jobs.scheduled(manifest)
 
 
 def answer_to(
@@ -108,7 +102,7 @@ def test_the_longest_name_is_the_longest_of_which_pods_can_be_created(
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": f"{RELEASE}-batch-{'n' * name}-{MINUTES}", "namespace": "ml-dev"},
+        "metadata": {"name": f"{RELEASE}-batch-{'n' * name}-{jobs.MINUTES}", "namespace": "ml-dev"},
         "spec": {
             "completionMode": "Indexed",
             "completions": pods,

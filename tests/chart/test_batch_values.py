@@ -110,17 +110,4 @@ def test_nulls_leave_nothing(tmp_path: Path) -> None:
         if key not in ("string", "affinity") and key in DEFAULTS
     }
     nulls = {key: dict.fromkeys(value) for key, value in added.items()}
-    files = []
-    for number, batch in enumerate((batches.RIGHT, added, nulls)):
-        files.append(tmp_path / f"{number}.yaml")
-        files[-1].write_text(yaml.safe_dump({"batch": {"nightly": batch}}), encoding="utf-8")
-
-    def text(*used: Path) -> list[rendering.Manifest]:
-        arguments = rendering.values(batches.MINIMAL, *used)
-        return rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
-
-    assert text(*files[:2]) != text(files[0])
-    assert text(*files) == text(files[0])
-    none = tmp_path / "none.yaml"
-    none.write_text("batch: {nightly: null}\n", encoding="utf-8")
-    assert text(files[0], none) == text()
+    jobs.require_nulls_leave_nothing("batch", batches.RIGHT, added, nulls, tmp_path)

@@ -192,17 +192,4 @@ def test_nulls_leave_nothing(tmp_path: Path) -> None:
     added["resources"] = {"limits": {"nvidia.com/gpu": 1}}
     nulls = {key: dict.fromkeys(value) for key, value in added.items()}
     nulls["resources"] = {"limits": {"nvidia.com/gpu": None}}
-    files = []
-    for number, training in enumerate((trainings.QUEUED, added, nulls)):
-        files.append(tmp_path / f"{number}.yaml")
-        files[-1].write_text(yaml.safe_dump({"training": {"one": training}}), encoding="utf-8")
-
-    def text(*used: Path) -> list[rendering.Manifest]:
-        arguments = rendering.values(batches.MINIMAL, *used)
-        return rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
-
-    assert text(*files[:2]) != text(files[0])
-    assert text(*files) == text(files[0])
-    none = tmp_path / "none.yaml"
-    none.write_text("training: {one: null}\n", encoding="utf-8")
-    assert text(files[0], none) == text()
+    jobs.require_nulls_leave_nothing("training", trainings.QUEUED, added, nulls, tmp_path)

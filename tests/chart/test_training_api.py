@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests import rendering
-from tests.chart import apiserver, batches, trainings
+from tests.chart import apiserver, batches, jobs, trainings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # With these the names of Jobs are as long as they may be: by the CronJob, and by KEDA.
-LONGEST, MINUTES, RANDOM = "n" * 38, "29876543", "x7k2p"
+LONGEST, RANDOM = "n" * 38, "x7k2p"
 GPU = {
     "kueue": {"queue": "gpus"},
     "resources": {"limits": {"nvidia.com/gpu": 1}},
@@ -20,37 +20,23 @@ GPU = {
 }
 
 
-def job(name: str, template: dict[str, Any]) -> rendering.Manifest:
-    """The Job that a controller makes of a template."""
-    metadata = {**template.get("metadata", {}), "name": name, "namespace": "ml-dev"}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata,
-        "spec": template["spec"],
-    }
-
-
 def test_the_api_server_takes_them(tmp_path: Path) -> None:
     values = {"training": {LONGEST: trainings.RIGHT, "asked": {**trainings.QUEUED, **GPU}}}
     found = batches.manifests_of(values, tmp_path)
     wanted = [each for each in found if "ml-model/training" in each["metadata"]["labels"]]
-    jobs = [
-        job(f"{each['metadata']['name']}-{MINUTES}", each["spec"]["jobTemplate"])
-        for each in rendering.of_kind(wanted, "CronJob")
-    ]
+    made = [jobs.scheduled(each) for each in rendering.of_kind(wanted, "CronJob")]
     scaled = rendering.only(wanted, "ScaledJob")
     assert len(f"iris-training-{LONGEST}") == 52
     # Which gives each Job the labels of its ScaledJob.
     labelled = {"labels": scaled["metadata"]["labels"]}
     template = {"metadata": labelled, "spec": scaled["spec"]["jobTargetRef"]}
-    jobs.append(job(f"{scaled['metadata']['name']}-{RANDOM}", template))
+    made.append(jobs.job(f"{scaled['metadata']['name']}-{RANDOM}", template))
     # KEDA's own kinds have their schema in test_training.py.
     known = [each for each in wanted if "keda.sh" not in each["apiVersion"]]
     with apiserver.running(tmp_path) as server:
         server.kubectl("create", "namespace", "ml-dev")
-        answer = server.try_create([*known, *jobs])
+        answer = server.try_create([*known, *made])
         assert answer.code == 0, answer.stderr
         assert "Warning" not in answer.stderr, answer.stderr
-        jobs[0]["spec"]["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"] = [0]
-        assert server.try_create([jobs[0]]).code
+        made[0]["spec"]["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"] = [0]
+        assert server.try_create([made[0]]).code

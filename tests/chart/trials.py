@@ -13,6 +13,7 @@ from modelctl.repository import placement
 from tests.chart.test_generated import CONTEXT, defaults, merged
 from tests.chart.test_nulls import ENTRIES, KEYS, tree
 from tests.chart.test_objects import everything
+from tests.documents import changed
 
 Values = dict[str, Any]
 
@@ -76,7 +77,7 @@ class Trial:
 
     def over(self, values: Values) -> Values:
         """These values with it in its place."""
-        return _put(values, self.keys, self.value)
+        return changed(values, self.keys, self.value)
 
     def __str__(self) -> str:
         return f"{'.'.join(self.keys)}: {str(self.value)[:80]!r}"
@@ -132,10 +133,3 @@ def _is_below(keys: tuple[str, ...], raw: tuple[str, ...]) -> bool:
     return len(keys) > len(raw) and all(
         part in ("*", key) for part, key in zip(raw, keys, strict=False)
     )
-
-
-def _put(values: Values, keys: tuple[str, ...], value: Any) -> Values:
-    first, *rest = keys
-    below = values.get(first)
-    inner = _put(below if isinstance(below, dict) else {}, tuple(rest), value) if rest else value
-    return values | {first: inner}

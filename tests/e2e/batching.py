@@ -10,43 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .ad_hoc import NAMESPACE, AdHoc
+from .ad_hoc import AdHoc
 from .loop import eventually
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.rendering import Manifest
+    pass
 
 DEADLINE_SECONDS = 600
 INDEX = "batch.kubernetes.io/job-completion-index"
-
-
-def volume(name: str, folder: Path, mode: str) -> list[Manifest]:
-    """A folder of the node as a volume of any number of pods, and the claim on it."""
-    shared = {"accessModes": [mode], "storageClassName": ""}
-    size = {"storage": "1Gi"}
-    claim = {**shared, "resources": {"requests": size}, "volumeName": name}
-    source = {
-        "capacity": size,
-        "claimRef": {"name": name, "namespace": NAMESPACE},
-        "hostPath": {"path": str(folder), "type": "Directory"},
-        "persistentVolumeReclaimPolicy": "Retain",
-    }
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": claim,
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": {**shared, **source},
-        },
-    ]
 
 
 def start(release: AdHoc, name: str) -> None:

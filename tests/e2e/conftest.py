@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.model.bundle import Bundle, verify
 from sandbox import process
 from sandbox.components import rollouts
 from tests.runner import scenarios
@@ -51,6 +52,12 @@ def _is_chosen(item: pytest.Item, files: set[str] | None, group: str | None) -> 
     if group is not None and own != group:
         return False
     return files is None or item.path.name in files or item.get_closest_marker("loop") is not None
+
+
+@pytest.fixture(scope="session")
+def bundle(loop: Loop) -> Bundle:
+    """The bundle of iris as it was packaged for the sandbox."""
+    return verify(loop.found / "build" / "bundles" / "iris")
 
 
 @pytest.fixture(scope="session")

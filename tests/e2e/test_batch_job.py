@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.model.bundle import Bundle, verify
+from app.model.bundle import Bundle
 from tests.paths import ROOT
 
 from . import pushed
@@ -32,10 +32,10 @@ from .batching import (
     kill,
     pods_of,
     start,
-    volume,
     wait_complete,
 )
-from .loop import Loop, eventually, measured
+from .claims import mounted, volume
+from .loop import eventually, measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,12 +70,6 @@ BATCH: Values = {
         }
     },
 }
-
-
-@pytest.fixture(scope="module")
-def bundle(loop: Loop) -> Bundle:
-    """The bundle of iris as it was packaged for the sandbox."""
-    return verify(loop.found / "build" / "bundles" / "iris")
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +113,7 @@ def release(
     image = pushed.variant(ad_hoc.loop, tmp_path_factory.mktemp("batch"), "runtime", "batch")
     own = image.values
     values: Values = {
-        "model": {
-            "name": "iris",
-            "version": bundle.manifest["version"],
-            "digest": bundle.digest,
-            "claim": {"name": BUNDLES},
-        },
+        "model": mounted(bundle, BUNDLES),
         "batch": {"again": {**BATCH, "image": own}},
     }
     volumes = [

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from app.model.bundle import Bundle, verify
+from app.model.bundle import Bundle
 from sandbox import netns, web
 from sandbox.layout import NODE_IP
+from tests.app.observability.metrics import samples
 from tests.certificates import authority
 from tests.queues.processes import Broker, program, running
 
 from . import pushed
 from .ad_hoc import NAMESPACE, AdHoc, AdHocReleases, Values, applied
-from .batching import volume
+from .claims import mounted, volume
 from .loop import Loop, eventually
 
 if TYPE_CHECKING:
@@ -50,12 +50,6 @@ class Redis:
             [*argv, "-a", PASSWORD, *words], capture_output=True, text=True, check=False
         )
         return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def bundle(loop: Loop) -> Bundle:
-    """The bundle of iris as it was packaged for the sandbox."""
-    return verify(loop.found / "build" / "bundles" / "iris")
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +86,7 @@ def release(
     values: Values = {
         "image": image.values,
         "replicaCount": 2,
-        "model": {
-            "name": "iris",
-            "version": bundle.manifest["version"],
-            "digest": bundle.digest,
-            "claim": {"name": BUNDLES},
-        },
+        "model": mounted(bundle, BUNDLES),
         "cache": {
             "enabled": True,
             "redis": {
@@ -151,12 +140,7 @@ def count(address: str, name: str, **labels: str) -> float:
     """The sum of a pod's series, by another reader."""
     reply = web.request("GET", f"http://{address}:8080/metrics", in_netns=True)
     assert reply.status == 200, reply.text
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(reply.text)
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    )
+    return samples.total(samples.read(reply.text), name, **labels)
 
 
 def ask(address: str, row: list[float]) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.model.bundle import Bundle, verify
+from app.model.bundle import Bundle
 from sandbox import netns, web
 from sandbox.environments import Release
 from sandbox.layout import NODE_IP
 
 from . import observing, pushed, runbooks
 from .ad_hoc import AdHoc, AdHocReleases, Values, applied
-from .batching import volume
+from .claims import mounted, volume
 from .keda import scaling
 from .loop import Loop, eventually, measured
 from .queueing import MONITORING, URL, Broker, broker
@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 
 MESSAGES, PARTS, QUEUE = 10_000, 10, "iris"
 BUNDLES = "consumer-bundles"
-
-
-@pytest.fixture(scope="module")
-def bundle(loop: Loop) -> Bundle:
-    """The bundle of iris as it was packaged for the sandbox."""
-    return verify(loop.found / "build" / "bundles" / "iris")
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +50,7 @@ def release(
     image = pushed.variant(ad_hoc.loop, tmp_path_factory.mktemp("consume"), "runtime", "consume")
     values: Values = {
         "image": image.values,
-        "model": {
-            "name": "iris",
-            "version": bundle.manifest["version"],
-            "digest": bundle.digest,
-            "claim": {"name": BUNDLES},
-        },
+        "model": mounted(bundle, BUNDLES),
         "consumer": {
             "enabled": True,
             "queue": {

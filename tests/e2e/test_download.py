@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.model.bundle import Bundle, verify
+from app.model.bundle import Bundle
 from sandbox import netns, web
 from sandbox.layout import NODE_IP
 from sandbox.wait import Answer, wait_until
@@ -46,12 +46,6 @@ for path in pathlib.Path(folder).rglob("*"):
     if path.is_file():
         obstore.put(store, f"{place}/{path.relative_to(folder)}", path)
 """
-
-
-@pytest.fixture(scope="module")
-def bundle(loop: Loop) -> Bundle:
-    """The bundle of iris as it was packaged for the sandbox."""
-    return verify(loop.found / "build" / "bundles" / "iris")
 
 
 @pytest.fixture(scope="module")

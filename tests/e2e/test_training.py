@@ -17,9 +17,10 @@ from sandbox.layout import NODE_IP
 
 from . import pushed
 from .ad_hoc import AdHoc, AdHocReleases, Values, applied
-from .batching import job_state, volume
+from .batching import job_state
+from .claims import mounted, volume
 from .keda import scaling
-from .loop import Loop, eventually
+from .loop import eventually
 from .queueing import MONITORING, URL, Broker, broker
 
 if TYPE_CHECKING:
@@ -28,12 +29,6 @@ if TYPE_CHECKING:
 
 QUEUE, BUNDLES, RESULTS = "iris-trainings", "training-served", "training-results"
 DEADLINE_SECONDS, READY_SECONDS = 600, 60
-
-
-@pytest.fixture(scope="module")
-def bundle(loop: Loop) -> Bundle:
-    """The bundle of iris as it was packaged for the sandbox."""
-    return verify(loop.found / "build" / "bundles" / "iris")
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +62,7 @@ def release(
     trainer = pushed.variant(ad_hoc.loop, folder, "trainer", "train")
     values: Values = {
         "image": runtime.values,
-        "model": {
-            "name": "iris",
-            "version": bundle.manifest["version"],
-            "digest": bundle.digest,
-            "claim": {"name": BUNDLES},
-        },
+        "model": mounted(bundle, BUNDLES),
         "training": {
             "asked": {
                 "out": "/results/models",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,8 @@ from tests.runner.execution import PYTEST, Report, Suite, execute, run
 
 # A program that goes on, with the output of the command that started it.
 LEAVE = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', {program!r}])"
-SLEEP = "import time; time.sleep(600)"
+# Of this process: the same test may run beside it, in another one.
+SLEEP = f"import time; time.sleep(600)  # {os.getpid()}"
 
 
 @pytest.fixture(autouse=True)

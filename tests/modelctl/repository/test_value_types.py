@@ -5,7 +5,6 @@ The judge is the jsonschema library, by the same schema.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 
 from modelctl.errors import ModelctlError
 from modelctl.repository.value_types import ValueTypes
+from tests.documents import changed
 from tests.rendering import CHART
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -43,16 +43,6 @@ def scalars(node: Any, above: Path = ()) -> Iterator[Path]:
         yield above
 
 
-def changed(path: Path, value: Any) -> dict[str, Any]:
-    """The values with another one at a path."""
-    found = node = copy.copy(VALUES)
-    for key in path[:-1]:
-        node[key] = copy.copy(node[key])
-        node = node[key]
-    node[path[-1]] = value
-    return found
-
-
 def leaves(errors: Any, path: Path) -> Iterator[Any]:
     """What the library says of the value at a path itself, in whichever alternative."""
     for error in errors:
@@ -73,7 +63,7 @@ def test_it_agrees_with_the_library(path: Path) -> None:
     library = jsonschema.Draft7Validator(SCHEMA)
     ours = ValueTypes(SCHEMA)
     for value in PROBES:
-        probe = changed(path, value)
+        probe = changed(VALUES, path, value)
         named = {keys for keys, _ in ours.violations(probe)}
         said = list(leaves(library.iter_errors(probe), path))
         if not said:
