@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
 from app.factory import create_app
-from app.service import load_service
+from app.model import engine
+from app.service import Service, load_service
 from app.settings import Settings
 from tests import trained
 from tests.app import live, servers
@@ -23,6 +25,19 @@ if TYPE_CHECKING:
 Client = Callable[..., "FlaskClient"]
 
 
+def make_service(bundle: Path, **environ: str) -> Service:
+    """A started service with these environment variables, in this process.
+
+    Its self-test runs here as well, not in a fork: the tests of this process have trained models,
+    whose threads and locks a forked child does not have. A service has none when it forks.
+    """
+    settings = Settings.from_environ({"MODEL_DIR": str(bundle), **environ})
+    with mock.patch.object(engine, "self_test_in_child", engine.self_test):
+        service = load_service(settings, started=time.perf_counter())
+    service.start_worker()
+    return service
+
+
 def make_client(bundle: Path, **environ: str) -> FlaskClient:
     """A test client over a started service with these environment variables.
 
@@ -30,10 +45,7 @@ def make_client(bundle: Path, **environ: str) -> FlaskClient:
     """
     if server := servers.chosen():
         return servers.client(server, bundle, tuple(sorted(environ.items())))
-    settings = Settings.from_environ({"MODEL_DIR": str(bundle), **environ})
-    service = load_service(settings, started=time.perf_counter())
-    service.start_worker()
-    return create_app(service).test_client()
+    return create_app(make_service(bundle, **environ)).test_client()
 
 
 @pytest.fixture(scope="session")

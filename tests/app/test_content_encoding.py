@@ -19,10 +19,8 @@ from app.estimates import INLINE_SECONDS
 from app.front.front import Front
 from app.protocols.frames import HEADER
 from app.request import Request
-from app.service import load_service
-from app.settings import Settings
 from tests import trained
-from tests.app.conftest import make_client
+from tests.app.conftest import make_client, make_service
 from tests.app.front.waiting import Waiting
 from tests.app.live import LiveService
 from tests.app.test_admission_limits import PATHS, chunk
@@ -173,9 +171,7 @@ def test_raw_tensors_are_inflated_before_they_are_split(quick: LiveService) -> N
 def test_a_body_that_may_become_large_is_not_inflated_in_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = Settings.from_environ({"MODEL_DIR": str(trained.bundle("iris"))})
-    service = load_service(settings, started=time.perf_counter())
-    service.start_worker()
+    service = make_service(trained.bundle("iris"))
     asked: list[int] = []
 
     def expected_seconds(size: int, **_: bool) -> float:
@@ -184,7 +180,7 @@ def test_a_body_that_may_become_large_is_not_inflated_in_the_event_loop(
 
     async def handled(body: bytes, coding: str) -> tuple[bool, int, int]:
         """Whether it went to the thread, the status if not, and the size that was asked for."""
-        connection, deadline = Waiting(), Deadline(settings.request_timeout_ms)
+        connection, deadline = Waiting(), Deadline(service.settings.request_timeout_ms)
         headers = {"content-type": "application/json", "content-encoding": coding}
         front = Front(lambda *_: [], service)
         front.handle(connection, Request("POST", "/predict", 80, headers, body, deadline))
@@ -197,7 +193,7 @@ def test_a_body_that_may_become_large_is_not_inflated_in_the_event_loop(
     packed = gzip.compress(plain.ljust(300, b" "))
     queued, status, size = asyncio.run(handled(packed, "gzip"))
     assert (queued, status) == (False, 200)
-    assert len(packed) < size <= settings.max_body_bytes
+    assert len(packed) < size <= service.settings.max_body_bytes
     queued, status, size = asyncio.run(handled(gzip.compress(plain + TOO_LARGE), "gzip"))
     assert (queued, status) == (True, 0)
     assert size >= len(TOO_LARGE)

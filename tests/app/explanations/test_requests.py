@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,10 +12,8 @@ from flask.testing import FlaskClient
 
 from app.estimates import INLINE_SECONDS
 from app.model import explainer
-from app.service import load_service
-from app.settings import Settings
 from tests import trained
-from tests.app.conftest import make_client
+from tests.app.conftest import make_client, make_service
 from tests.app.explanations.explained import assert_adds_up
 from tests.app.live import LiveService
 from tests.app.protocols.test_native import NAMED, PENGUIN, ROW, post
@@ -191,9 +188,7 @@ def test_the_loop_goes_on_while_rows_are_explained(slow: LiveService) -> None:
 
 
 def test_the_queue_knows_what_an_explanation_costs() -> None:
-    settings = Settings.from_environ({"MODEL_DIR": str(trained.bundle("iris"))})
-    service = load_service(settings, started=time.perf_counter())
-    service.start_worker()
+    service = make_service(trained.bundle("iris"))
     size = len(json.dumps({"instances": [ROW] * 100}))
     predicted = service.expected_seconds(size)
     one, all_rows = (service.expected_seconds(each, explains=True) for each in (20, size))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from typing import Any
 
 import pytest
@@ -14,18 +13,15 @@ from app.errors import RequestError
 from app.front.front import Front
 from app.request import Request
 from app.routes import run_work, unmatched_route
-from app.service import Service, load_service
-from app.settings import Settings
+from app.service import Service
 from tests import trained
+from tests.app.conftest import make_service
 from tests.app.front.waiting import Waiting
 
 
 @pytest.fixture(scope="module")
 def service() -> Service:
-    settings = Settings.from_environ({"MODEL_DIR": str(trained.bundle("iris"))})
-    loaded = load_service(settings, started=time.perf_counter())
-    loaded.start_worker()
-    return loaded
+    return make_service(trained.bundle("iris"))
 
 
 def test_a_fault_with_one_connection_costs_no_other_its_response(service: Service) -> None:

@@ -26,9 +26,9 @@ from app.model.validation import Batch, Validator
 from app.observability import capture
 from app.observability.capture import Capture
 from app.observability.capture_files import TIMESTAMP_FORMAT, CaptureFiles
-from app.service import load_service
 from app.settings import Settings
 from tests import trained
+from tests.app.conftest import make_service
 from tests.app.live import LiveService
 from tests.observability import loglines
 from tests.paths import ROOT
@@ -132,9 +132,7 @@ def test_a_setting_that_cannot_be_kept_to_is_refused(
 
 
 def test_nothing_is_there_unless_it_is_asked_for(tmp_path: Path) -> None:
-    environ = {"MODEL_DIR": str(trained.bundle("iris")), "CAPTURE_DIR": str(tmp_path)}
-    service = load_service(Settings.from_environ(environ), started=time.perf_counter())
-    service.start_worker()
+    service = make_service(trained.bundle("iris"), CAPTURE_DIR=str(tmp_path))
     assert service._capture is None
     assert not any(thread.name == "capture" for thread in threading.enumerate())
 

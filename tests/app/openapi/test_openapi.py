@@ -18,10 +18,8 @@ from app.model.converters import MAX_FLOAT
 from app.model.feature import Feature
 from app.model.validation import Validator
 from app.openapi.document import ServiceInfo, document
-from app.service import load_service
-from app.settings import Settings
 from tests import trained
-from tests.app.conftest import make_client
+from tests.app.conftest import make_client, make_service
 from tests.app.protocols.test_native import NAMED, PENGUIN, ROW, post
 
 if TYPE_CHECKING:
@@ -44,8 +42,7 @@ def validator(found: dict[str, Any], name: str) -> Draft202012Validator:
 
 def routes() -> set[tuple[str, str]]:
     """What the application answers, in OpenAPI's spelling; HTTP does not answer calls of gRPC."""
-    settings = Settings.from_environ({"MODEL_DIR": str(trained.bundle("iris"))})
-    application = create_app(load_service(settings, started=0.0))
+    application = create_app(make_service(trained.bundle("iris")))
     return {
         (re.sub(r"<(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in application.url_map.iter_rules()

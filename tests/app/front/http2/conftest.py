@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from app.service import Service, load_service
-from app.settings import Settings
+from app.service import Service
 from tests import trained
+from tests.app.conftest import make_service
 
 
 @pytest.fixture(scope="session")
 def service() -> Service:
     """It counts and logs what is refused."""
-    settings = Settings.from_environ({"MODEL_DIR": str(trained.bundle("iris"))})
-    loaded = load_service(settings, started=time.perf_counter())
-    loaded.start_worker()
-    return loaded
+    return make_service(trained.bundle("iris"))
