@@ -57,6 +57,15 @@ def self_test(bundle: Bundle, contract: Contract, engine: Engine) -> None:
     different results must not serve.
     Also the warm-up: afterwards the engine has allocated what a request needs.
     """
+    try:
+        _predict_sample(bundle, contract, engine)
+    except BundleRefusedError:
+        raise
+    except Exception as error:
+        raise _fails(f"{type(error).__name__}: {error}"[:300]) from error
+
+
+def _predict_sample(bundle: Bundle, contract: Contract, engine: Engine) -> None:
     sample = orjson.loads(bundle.read(SAMPLE))
     rows = sample["rows"]
     if not rows:
@@ -143,15 +152,15 @@ def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> No
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        code, report = 0, b""
+        code, report = 1, b""
         try:
             self_test(bundle, contract, engine)
+            code = 0
         except BundleRefusedError as error:
             code, report = 3, orjson.dumps(error.fields())
-        except Exception as error:
-            code, report = 1, f"{type(error).__name__}: {error}"[:300].encode()
-        os.write(writer, report)
-        os._exit(code)
+        finally:
+            os.write(writer, report)
+            os._exit(code)
     os.close(writer)
     with os.fdopen(reader, "rb") as stream:
         report = stream.read()
@@ -160,12 +169,16 @@ def self_test_in_child(bundle: Bundle, contract: Contract, engine: Engine) -> No
         fields = {key: text for key, text in orjson.loads(report).items() if key != "event"}
         raise BundleRefusedError(fields.pop("what"), **fields)
     if code != 0:
-        raise BundleRefusedError(
-            "the model failed to predict its own sample",
-            expected="the predictions recorded at packaging",
-            found=report.decode(errors="replace") or f"the self-test exited with code {code}",
-            fix="package the model again with this image's library versions",
-        )
+        raise _fails(f"the self-test exited with code {code}")
+
+
+def _fails(found: str) -> BundleRefusedError:
+    return BundleRefusedError(
+        "the model failed to predict its own sample",
+        expected="the predictions recorded at packaging",
+        found=found,
+        fix="package the model again with this image's library versions",
+    )
 
 
 def _matches(expected: Any, actual: Any) -> bool:
