@@ -90,6 +90,8 @@ def apiserver(keys: Path, client: int, port: int) -> list[str | Path]:
         f"--service-account-key-file={keys}/service-account.pub",
         f"--service-account-signing-key-file={keys}/service-account.key",
         # Its controller for the Service `kubernetes` refuses a loopback address.
+        # As clusters do: Pod Security decides who may be privileged.
+        "--allow-privileged=true",
         "--endpoint-reconciler-type=none",
     ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import rendering
+from tests.chart import judge
 
 
 @pytest.fixture(params=rendering.releases(), ids="-".join)
@@ -27,3 +29,10 @@ def helm(request: pytest.FixtureRequest) -> str:
 def minimal() -> list[str]:
     """The least values that render, as arguments."""
     return rendering.values(Path(rendering.CHART / "tests" / "values" / "minimal.yaml"))
+
+
+@pytest.fixture(scope="session")
+def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[judge.Judge]:
+    """A real API server that says what it refuses."""
+    with judge.sitting(tmp_path_factory.mktemp("api")) as court:
+        yield court

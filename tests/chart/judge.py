@@ -19,6 +19,8 @@ from tests.chart import apiserver, jobs
 from tests.documents import walk
 
 NAMESPACE = "ml-dev"
+# One that takes pods which are not restricted.
+FREE = "ml-free"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -38,10 +40,13 @@ class Judge:
         """Disconnect."""
         self._connection.close()
 
-    def refusals(self, manifests: list[rendering.Manifest]) -> list[str]:
-        """A line for each object that is refused."""
+    def refusals(
+        self, manifests: list[rendering.Manifest], namespace: str = NAMESPACE
+    ) -> list[str]:
+        """A line for each object that is refused in a namespace."""
         found = []
-        for manifest in _created(manifests):
+        for each in _created(manifests):
+            manifest = each | {"metadata": each["metadata"] | {"namespace": namespace}}
             text = json.dumps(manifest, sort_keys=True)
             if text in self._taken:
                 continue
@@ -56,7 +61,8 @@ class Judge:
         version = manifest["apiVersion"]
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
         plural = self._plural(root, manifest["kind"])
-        path = f"{root}/namespaces/{NAMESPACE}/{plural}?dryRun=All&fieldValidation=Strict"
+        namespace = manifest["metadata"]["namespace"]
+        path = f"{root}/namespaces/{namespace}/{plural}?dryRun=All&fieldValidation=Strict"
         status, answer = self._ask("POST", path, text)
         return "" if status in (200, 201) else str(answer.get("message", answer))[:600]
 
@@ -88,7 +94,7 @@ def _created(manifests: list[rendering.Manifest]) -> Iterator[rendering.Manifest
         for _, node in walk(manifest):
             if isinstance(node, dict) and "containers" in node.get("template", {}).get("spec", {}):
                 template = node["template"]
-                metadata = {**template.get("metadata", {}), "name": "pod", "namespace": NAMESPACE}
+                metadata = {**template.get("metadata", {}), "name": "pod"}
                 yield _alone(metadata, template["spec"])
 
 
@@ -105,11 +111,14 @@ def sitting(folder: Path) -> Iterator[Judge]:
     files = sorted((rendering.TOOLS.parent / "share").glob("crds-*/crds/*.yaml"))
     assert files, "the definitions are missing: run `python3 -m tools build chart`"
     definitions = [each for file in files for each in rendering.parse(file.read_text())]
-    metadata = {"name": NAMESPACE, "labels": RESTRICTED}
-    account = {"name": "default", "namespace": NAMESPACE}
     with apiserver.running(folder) as server:
-        for kind, named in (("Namespace", metadata), ("ServiceAccount", account)):
-            _apply(server, [{"apiVersion": "v1", "kind": kind, "metadata": named}])
+        for name, labels in ((NAMESPACE, RESTRICTED), (FREE, {})):
+            account = {"name": "default", "namespace": name}
+            for kind, named in (
+                ("Namespace", {"name": name, "labels": labels}),
+                ("ServiceAccount", account),
+            ):
+                _apply(server, [{"apiVersion": "v1", "kind": kind, "metadata": named}])
         _apply(server, definitions)
         said = server.kubectl(
             *("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")

@@ -26,17 +26,18 @@ DEFINITIONS = rendering.CHART / ".definitions.yaml"
 REFERENCE = "#/definitions/"
 # What a map's keys are, by what its values are.
 KEYS = {
-    "affinityPart": "affinityName",
     "annotationValue": "qualifiedKey",
-    "container": "entryName",
     "externalSecret": "entryName",
+    "initContainer": "entryName",
     "labelValue": "qualifiedKey",
+    "mountedVolume": "entryName",
     "parent": "requiredName",
     "plainVariable": "variableName",
     "quantity": "resourceName",
     "resizing": "resizedResource",
     "scalingRules": "scalingDirection",
     "seriesLabel": "seriesLabelName",
+    "sidecar": "entryName",
     "variable": "variableName",
     "volume": "entryName",
 }
@@ -56,8 +57,8 @@ def generate() -> str:
         entry = {key: job[key] for key in ("type", "properties", "additionalProperties")}
         schema["properties"][kind]["additionalProperties"] = {"oneOf": [{"type": "null"}, entry]}
     share(schema["properties"])
-    finish(schema)
     schema["definitions"] = yaml.safe_load(DEFINITIONS.read_text(encoding="utf-8"))
+    finish(schema)
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

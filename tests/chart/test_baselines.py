@@ -80,7 +80,7 @@ def test_namespace_denies_all_traffic_but_dns(baseline: list[rendering.Manifest]
     )
     assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     (rule,) = dns["spec"]["egress"]
-    assert {port["port"] for port in rule["ports"]} == {53}
+    assert {port["port"] for port in rule["ports"]} == {53, 5353}
 
 
 def test_quota_leaves_room_for_a_surge_of_every_release_at_its_most_replicas(

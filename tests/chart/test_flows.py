@@ -64,6 +64,7 @@ PROMETHEUS = Pod("monitoring", {"app": "prometheus"})
 STRANGER = Pod("elsewhere", {"app": "shop"})
 NEIGHBOUR = Pod("ml-dev", {"app": "notebook"})
 KUBE_DNS = Pod("kube-system", {"k8s-app": "kube-dns"})
+OPENSHIFT_DNS = Pod("openshift-dns", {"dns.operator.openshift.io/daemonset-dns": "default"})
 OTHER_SYSTEM_POD = Pod("kube-system", {"k8s-app": "metrics-server"})
 BROKER = Pod("messaging", {"app": "nats"})
 STORE = Pod("storage", {"app": "minio"})
@@ -118,6 +119,9 @@ def port_fits(rule: dict[str, Any], protocol: str, port: int, target: Pod) -> bo
 
 def is_peer(peer: dict[str, Any], own: Pod, other: Pod) -> bool:
     """Is that pod the peer of a rule? Without a namespace selector it is in the policy's own."""
+    if "ipBlock" in peer:
+        # Of addresses outside: no pod here has one.
+        return False
     if "namespaceSelector" in peer:
         namespace = {"kubernetes.io/metadata.name": other.namespace}
         if not matches(peer["namespaceSelector"], namespace):
@@ -218,6 +222,7 @@ FLOWS = {
     "test-pod-asks-dns": ((), "tester", KUBE_DNS, *DNS, True),
     "test-pod-calls-a-stranger": ((), "tester", STRANGER, "TCP", 443, False),
     "model-asks-dns": ((), "model", KUBE_DNS, *DNS, True),
+    "model-asks-dns-of-openshift": ((), "model", OPENSHIFT_DNS, "UDP", 5353, True),
     "model-asks-dns-over-tcp": ((), "model", KUBE_DNS, "TCP", 53, True),
     "model-calls-another-system-pod": ((), "model", OTHER_SYSTEM_POD, "TCP", 443, False),
     "model-calls-out": ((), "model", STRANGER, "TCP", 443, False),

@@ -39,6 +39,10 @@ ONE_WAY: dict[str, Any] = {
 CONTEXT: dict[placement.Keys, dict[str, Any]] = {
     ("replicaCount",): {"autoscaling": {"enabled": False}},
     ("requireDigest",): {"image": {"digest": ""}},
+    ("security", "allowPrivilegedExtensions"): {
+        "security": {"allowPrivilegedExtensions": True},
+        "volumes": {"a": {"source": {"hostPath": {"path": "/a"}}}},
+    },
     ("model", "imageVolume"): {
         "model": {"claim": {"name": "", "path": ""}, "imageVolume": {"repository": "a"}}
     },

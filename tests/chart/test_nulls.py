@@ -277,10 +277,14 @@ def test_null_of_a_default_is_invalid_unless_the_comments_allow_it() -> None:
     whole = merged(defaults(), yaml.safe_load(MINIMAL.read_text(encoding="utf-8")))
     assert validator.is_valid(whole)
     missing = {keys for keys in places(defaults()) if validator.is_valid(removed(whole, keys))}
-    of_users = ("topologySpread", "networkPolicy.from.", "networkPolicy.metricsFrom.", "global.")
+    peers = tuple(f"networkPolicy.{key}." for key in ("from", "metricsFrom", "dnsServers"))
+    of_users = ("topologySpread", *peers, "global.")
     of_kubernetes = ("resources.", "model.download.resources.")
+    of_the_cluster = ("security.fsGroup", "security.runAsGroup", "security.runAsUser")
     names = {".".join(keys) for keys in missing}
-    assert {name for name in names if not name.startswith(of_users + of_kubernetes)} == set()
+    assert {name for name in names if not name.startswith(of_users + of_kubernetes)} == set(
+        of_the_cluster
+    )
 
 
 def removed(values: dict[str, Any], keys: placement.Keys) -> dict[str, Any]:

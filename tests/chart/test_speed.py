@@ -12,7 +12,8 @@ from tests import rendering
 
 # The least of several rounds is what it costs; on a busy machine it takes more of them to see it.
 MIN_ROUNDS, MAX_ROUNDS = 5, 40
-LIMIT = 2.0
+# A third of it is the schema, which knows what Kubernetes refuses of each key.
+LIMIT = 2.5
 
 
 def cost(helm: str, chart: Path, *arguments: str) -> float:
@@ -24,7 +25,7 @@ def cost(helm: str, chart: Path, *arguments: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def test_render_costs_at_most_twice_that_of_a_created_chart(
+def test_render_costs_at_most_two_and_a_half_times_that_of_a_created_chart(
     helm: str, minimal: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     created = tmp_path / "created"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelctl.repository import placement
+from tests.chart import entries
 from tests.chart.test_generated import CONTEXT, defaults, merged
 from tests.chart.test_nulls import ENTRIES, KEYS, tree
 from tests.chart.test_objects import everything
-from tests.documents import changed
 
 Values = dict[str, Any]
 
@@ -51,44 +51,50 @@ OTHERS: tuple[Any, ...] = (
 NAMES = ("a", "A", "a.b", "a_b", "a b", "-a", "1", "é", "a/b", "a" * 63, "a" * 64, "x" * 254)
 # What users give their own objects and templates is theirs.
 THEIRS = {"extraObjects", "global"}
-# Objects of Kubernetes as they are: what stands below is looked at by the cluster alone.
-RAW = (
-    ("affinity", "*"),
-    ("autoscaling", "metrics", "*"),
-    ("keda", "triggers", "*"),
-    ("networkPolicy", "egress", "*"),
-    ("volumes", "*", "source"),
-)
 # All entries at once render with a canary, and the test pod has no token for `istio.jwt`.
+FREED: Values = {"security": {"allowPrivilegedExtensions": True}}
 WITH_ENTRIES: Values = {"rollout": {"strategy": "canary"}, "test": {"enabled": False}}
+
+
+Keys = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Trial:
     """What is tried, and at which key."""
 
-    keys: tuple[str, ...]
+    keys: Keys
     value: Any
 
     @property
     def top(self) -> str:
         """The section of the values."""
-        return self.keys[0]
+        return str(self.keys[0])
+
+    @property
+    def path(self) -> str:
+        """As a refusal names it: a list, not what stands in it."""
+        keys = self.keys
+        while isinstance(keys[-1], int):
+            keys = keys[:-1]
+        return ".".join(map(str, keys))
 
     def over(self, values: Values) -> Values:
         """These values with it in its place."""
-        return changed(values, self.keys, self.value)
+        found: Values = _over(values, self.keys, self.value)
+        return found
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.keys)}: {str(self.value)[:80]!r}"
+        return f"{'.'.join(map(str, self.keys))}: {str(self.value)[:80]!r}"
 
 
 @dataclass(frozen=True)
 class Group:
     """What is tried with the same values around it, by key."""
 
+    name: str
     values: Values
-    trials: dict[tuple[str, ...], list[Trial]]
+    trials: dict[Keys, list[Trial]]
 
 
 def groups() -> list[Group]:
@@ -100,9 +106,9 @@ def groups() -> list[Group]:
         values = everything()
         for length in range(1, len(keys) + 1):
             values = merged(values, CONTEXT.get(keys[:length], {}))
-        group = found.setdefault(repr(values), Group(values, {}))
-        group.trials[keys] = [Trial(keys, value) for value in pool()]
-    return [*found.values(), _entries()]
+        group = found.setdefault(repr(values), Group(".".join(keys), values, {}))
+        group.trials[keys] = _trials(keys)
+    return [*found.values(), _entries(), *_large_entries()]
 
 
 def pool() -> Iterator[Any]:
@@ -110,26 +116,53 @@ def pool() -> Iterator[Any]:
     yield from (*STRINGS, *NUMBERS, *OTHERS)
 
 
+def _trials(keys: Keys) -> list[Trial]:
+    return [Trial(keys, value) for value in pool()]
+
+
 def _entries() -> Group:
     """Inside of entries that users add, and their names."""
     own = {path: entry for path, entry in ENTRIES.items() if path.split(".")[0] not in THEIRS}
     added = tree(own)
     values = merged(merged(everything(), WITH_ENTRIES), added)
-    trials = {
-        keys: [Trial(keys, value) for value in pool()]
-        for keys in placement.leaves(added)
-        if not any(_is_below(keys, raw) for raw in RAW)
-    }
+    trials: dict[Keys, list[Trial]] = {keys: _trials(keys) for keys in placement.leaves(added)}
     for path, entry in own.items():
         above = tuple(path.split("."))
         keys = (*above, "<name>")
         trials[keys] = [Trial((*above, name), entry) for name in NAMES]
         assert KEYS.get(path) not in NAMES
-    return Group(values, trials)
+    return Group("entries", values, trials)
 
 
-def _is_below(keys: tuple[str, ...], raw: tuple[str, ...]) -> bool:
-    """Whether a key is inside of what is Kubernetes' own."""
-    return len(keys) > len(raw) and all(
-        part in ("*", key) for part, key in zip(raw, keys, strict=False)
-    )
+def _large_entries() -> Iterator[Group]:
+    """Inside of what Kubernetes has, in a namespace that takes all of it."""
+    for name, added in entries.TOGETHER.items():
+        values = merged(merged(everything(), FREED), added)
+        # Nothing of a group stands in another thing of it.
+        apart: dict[str, dict[Keys, list[Trial]]] = {}
+        for keys, node in _nodes(added):
+            part = f"{name}-{len(keys)}" if isinstance(node, dict | list) and node else name
+            apart.setdefault(part, {})[keys] = _trials(keys)
+        for part, trials in apart.items():
+            yield Group(part, values, trials)
+
+
+def _nodes(node: Any, above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """Each value, what stands in lists too, and each map and list as a whole."""
+    if above:
+        yield above, node
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _nodes(value, (*above, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _nodes(value, (*above, index))
+
+
+def _over(node: Any, keys: Keys, value: Any) -> Any:
+    """A copy with one value changed; what is beside it is shared."""
+    first, *rest = keys
+    inner = _over(node[first], tuple(rest), value) if rest else value
+    if isinstance(node, list):
+        return [inner if index == first else each for index, each in enumerate(node)]
+    return node | {first: inner}

@@ -10,7 +10,7 @@ FETCH_ALLOW_HTTP: {{ $download.allowHttp | quote }}
 FETCH_ANONYMOUS: {{ $download.anonymous | quote }}
 FETCH_CA_FILE: {{ ternary (printf "/etc/fetch/%s" $download.ca.key) "" (ne $download.ca.configMap "") | quote }}
 FETCH_ENDPOINT: {{ $download.endpoint | quote }}
-FETCH_MAX_BYTES: {{ include "ml-model.mebibytes" $download.sizeLimit | float64 | mulf 1048576 | int64 | quote }}
+FETCH_MAX_BYTES: {{ include "ml-model.amount" $download.sizeLimit | float64 | int64 | quote }}
 FETCH_PUBLIC_KEY_FILE: {{ include "ml-model.signatureKey" . | quote }}
 FETCH_TIMEOUT_SECONDS: {{ int64 $download.timeoutSeconds | quote }}
 MODEL_DIGEST: {{ .Values.model.digest | quote }}
@@ -100,7 +100,7 @@ resources:
     {{- . | nindent 4 }}
     {{- end }}
   to:
-    {{- range include "ml-model.compact" .Values.model.download.egress.to | fromYaml }}
+    {{- range include "ml-model.compact" .Values.model.download.egress.to | fromJson }}
     - {{ toYaml . | indent 6 | trim }}
     {{- end }}
 {{- end -}}

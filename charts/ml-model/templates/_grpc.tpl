@@ -35,7 +35,7 @@ matches:
     {{- $service := include "ml-model.newestService" $ }}
     {{- include "ml-model.backend" (dict "root" $root "name" $service "weight" 1) | nindent 4 }}
 {{- end }}
-{{- range $name, $variant := include "ml-model.variants" . | fromYaml }}
+{{- range $name, $variant := include "ml-model.variants" . | fromJson }}
 {{- with $variant.match }}
 - {{ include "ml-model.grpcRoute.matches" (dict "root" $ "header" .header "value" (.value | default "true")) | indent 2 | trim }}
   backendRefs:

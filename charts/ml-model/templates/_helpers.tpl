@@ -32,7 +32,7 @@ As JSON, for fromYaml: toYaml drops the final line break of a string at the end.
 {{- $out := dict -}}
 {{- range $key, $value := . -}}
 {{- if kindIs "map" $value -}}
-{{- $_ := set $out $key (include "ml-model.compact" $value | fromYaml) -}}
+{{- $_ := set $out $key (include "ml-model.compact" $value | fromJson) -}}
 {{- else if not (kindIs "invalid" $value) -}}
 {{- $_ := set $out $key $value -}}
 {{- end -}}
@@ -42,36 +42,7 @@ As JSON, for fromYaml: toYaml drops the final line break of a string at the end.
 
 {{/* Whether any of these maps has an entry. Not by `merge`, which would add those of one name to the first map's own. */}}
 {{- define "ml-model.anyEntry" -}}
-{{- range . -}}{{- if include "ml-model.compact" . | fromYaml -}}true{{- end -}}{{- end -}}
-{{- end -}}
-
-{{/* Amounts of resources as texts, as Kubernetes keeps them, in JSON. */}}
-{{- define "ml-model.amounts" -}}
-{{- $amounts := dict -}}
-{{- range $resource, $amount := include "ml-model.compact" . | fromYaml -}}
-{{- $_ := set $amounts $resource (toString $amount) -}}
-{{- end -}}
-{{- toJson $amounts -}}
-{{- end -}}
-
-{{/* Resources of a container. */}}
-{{- define "ml-model.resources" -}}
-{{- $result := dict -}}
-{{- range $kind := list "requests" "limits" -}}
-{{- with include "ml-model.amounts" (get $ $kind | default dict) | fromJson -}}{{- $_ := set $result $kind . -}}{{- end -}}
-{{- end -}}
-{{- toYaml $result -}}
-{{- end -}}
-
-{{/* Refuses extended resources that Kubernetes would: (dict "of" "the model" "key" "resources" "resources" (...)) */}}
-{{- define "ml-model.requireExtended" -}}
-{{- $limits := .resources.limits | default dict -}}
-{{- range $resource, $amount := .resources.requests | default dict -}}
-{{- $limit := get $limits $resource -}}
-{{- if and (contains "/" $resource) (ne (toString $amount) (toString $limit)) -}}
-{{- fail (printf "ERROR: the requests of %s for %s differ from its limits: expected equal amounts of an extended resource, found %v and %v; set %s.limits" $.of $resource $amount (default "none" $limit) $.key) -}}
-{{- end -}}
-{{- end -}}
+{{- range . -}}{{- if include "ml-model.compact" . | fromJson -}}true{{- end -}}{{- end -}}
 {{- end -}}
 
 {{/* Selector labels. Never change them: a Deployment's selector is immutable. */}}
@@ -99,7 +70,7 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
       "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_.") -}}
 {{- with .variant -}}{{- $_ := set $own "ml-model/variant" . -}}{{- end -}}
 {{- $selector := include "ml-model.selectorLabels" . | fromYaml -}}
-{{- $common := include "ml-model.compact" .Values.commonLabels | fromYaml -}}
+{{- $common := include "ml-model.compact" .Values.commonLabels | fromJson -}}
 {{- toYaml (merge $selector $own $common) -}}
 {{- end -}}
 
@@ -111,8 +82,8 @@ app.kubernetes.io/name: {{ include "ml-model.name" . | quote }}
 {{- end -}}
 {{- with .variant -}}{{- $_ := set $own "ml-model/variant" . -}}{{- end -}}
 {{- $selector := include "ml-model.selectorLabels" . | fromYaml -}}
-{{- $pod := include "ml-model.compact" .Values.podLabels | fromYaml -}}
-{{- $common := include "ml-model.compact" .Values.commonLabels | fromYaml -}}
+{{- $pod := include "ml-model.compact" .Values.podLabels | fromJson -}}
+{{- $common := include "ml-model.compact" .Values.commonLabels | fromJson -}}
 {{- toYaml (merge $selector $own $pod $common) -}}
 {{- end -}}
 
@@ -125,8 +96,8 @@ labels:
 {{- with .labels }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- $own := include "ml-model.compact" (.annotations | default dict) | fromYaml -}}
-{{- $common := include "ml-model.compact" .root.Values.commonAnnotations | fromYaml -}}
+{{- $own := include "ml-model.compact" (.annotations | default dict) | fromJson -}}
+{{- $common := include "ml-model.compact" .root.Values.commonAnnotations | fromJson -}}
 {{- with merge $own $common }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -290,17 +261,17 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{/* Egress rule for the cluster's DNS; the name of the Service differs between clusters, its namespace and label do not. */}}
 {{- define "ml-model.dnsEgress" -}}
 - ports:
-    - port: 53
+    {{- /* Of the pods: those of OpenShift listen on 5353. */}}
+    {{- range list 53 5353 }}
+    - port: {{ . }}
       protocol: UDP
-    - port: 53
+    - port: {{ . }}
       protocol: TCP
+    {{- end }}
   to:
-    - namespaceSelector:
-        matchLabels:
-          kubernetes.io/metadata.name: kube-system
-      podSelector:
-        matchLabels:
-          k8s-app: kube-dns
+    {{- range include "ml-model.compact" .Values.networkPolicy.dnsServers | fromJson }}
+    - {{ toYaml . | indent 6 | trim }}
+    {{- end }}
 {{- end -}}
 
 {{/* Ports of a Service. */}}
@@ -331,28 +302,13 @@ CPU_LIMIT: {valueFrom: {resourceFieldRef: {containerName: model, resource: limit
 {{- ternary "metrics" "http" .Values.metrics.ownPort -}}
 {{- end -}}
 
-{{/* A CPU quantity in cores: 250m is 0.25. */}}
-{{- define "ml-model.cores" -}}
-{{- $text := toString . -}}
-{{- if hasSuffix "m" $text -}}{{ divf (trimSuffix "m" $text | float64) 1000 }}{{- else -}}{{ float64 $text }}{{- end -}}
-{{- end -}}
-
-{{/* A memory quantity in MiB: 1Gi is 1024. */}}
-{{- define "ml-model.mebibytes" -}}
-{{- $text := ternary . (int64 . | toString) (kindIs "string" .) -}}
-{{- $number := regexFind "^[0-9.]+" $text -}}
-{{- $unit := trimPrefix $number $text -}}
-{{- $bytes := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
-{{- divf (mulf (float64 $number) (get $bytes $unit | default 0)) 1048576 -}}
-{{- end -}}
-
 {{/* Number of worker processes, computed as in the application. */}}
 {{- define "ml-model.workers" -}}
 {{- if ne (toString .Values.workers) "auto" -}}
 {{- int64 .Values.workers -}}
 {{- else -}}
 {{- $cpu := .Values.resources.limits.cpu | default .Values.resources.requests.cpu | default 1 -}}
-{{- include "ml-model.cores" $cpu | float64 | ceil | max 1 -}}
+{{- include "ml-model.amount" $cpu | float64 | ceil | max 1 -}}
 {{- end -}}
 {{- end -}}
 
@@ -391,25 +347,4 @@ What a worker holds for its clients at most, MiB (app/front/memory.py): 2000 con
 */}}
 {{- define "ml-model.clientsMi" -}}
 {{- divf (mulf 4 (float64 .Values.config.maxBodyBytes)) 1048576 | maxf 16 | ceil | add 10 -}}
-{{- end -}}
-
-{{/* Fails if the memory does not suit the workers: include "ml-model.requireMemory" (dict "root" $ "key" "resources") */}}
-{{- define "ml-model.requireMemory" -}}
-{{- $values := .root.Values -}}
-{{- $requests := include "ml-model.compact" $values.resources.requests | fromYaml -}}
-{{- $limits := include "ml-model.compact" $values.resources.limits | fromYaml -}}
-{{- if ne (toString $requests.memory) (toString $limits.memory) -}}
-{{- fail (printf "ERROR: memory request and limit differ: expected equal values, so that the pod survives memory pressure on its node, found request %v and limit %v; set %s.limits.memory to the request" $requests.memory $limits.memory .key) -}}
-{{- end -}}
-{{- if not (hasKey $limits "memory") -}}
-{{- fail (printf "ERROR: the model's container has no memory limit; set %s.limits.memory" .key) -}}
-{{- end -}}
-{{- $measured := $values.memoryBudget -}}
-{{- $workers := include "ml-model.workers" .root | int64 -}}
-{{- $clients := include "ml-model.clientsMi" .root | int64 -}}
-{{- $cached := include "ml-model.cache.mebibytes" .root | int64 -}}
-{{- $needed := add $measured.baseMi (mul $workers (add $measured.perWorkerMi $clients $cached)) -}}
-{{- if and (add $measured.baseMi $measured.perWorkerMi) (gt (float64 $needed) (include "ml-model.mebibytes" $limits.memory | float64)) -}}
-{{- fail (printf "ERROR: the memory limit is too low for %d %s: expected at least %d MiB (%d + %d for each worker and %d for its clients%s), found %v; set %s.limits.memory, workers or config.maxBodyBytes" $workers (ternary "worker" "workers" (eq $workers 1)) $needed (int64 $measured.baseMi) (int64 $measured.perWorkerMi) $clients (ternary (printf ", %d for its cache" $cached) "" (gt $cached 0)) $limits.memory .key) -}}
-{{- end -}}
 {{- end -}}

@@ -64,8 +64,8 @@ Callers of the model by name: those of the values and, where others are denied, 
 release's ServiceAccount: one that the chart does not create may be that of strangers, such as `default`.
 */}}
 {{- define "ml-model.istioCallers" -}}
-{{- $callers := include "ml-model.compact" .Values.istio.allow | fromYaml -}}
-{{- $isStrict := or $callers (include "ml-model.compact" .Values.istio.allowMetrics | fromYaml) -}}
+{{- $callers := include "ml-model.compact" .Values.istio.allow | fromJson -}}
+{{- $isStrict := or $callers (include "ml-model.compact" .Values.istio.allowMetrics | fromJson) -}}
 {{- if and $isStrict .Values.serviceAccount.create (or .Values.test.enabled (include "ml-model.isSmoked" .)) -}}
 {{- $account := printf "*/ns/%s/sa/%s" (include "ml-model.namespace" .) (include "ml-model.serviceAccountName" .) -}}
 {{- $_ := set $callers "chart-tests" (dict "principals" (list $account)) -}}
@@ -97,7 +97,7 @@ policy denies: there, only the port tells /metrics from the model, and callers o
         ports:
           - "8080"
 {{- end }}
-{{- $scrapers := include "ml-model.compact" .Values.istio.allowMetrics | fromYaml }}
+{{- $scrapers := include "ml-model.compact" .Values.istio.allowMetrics | fromJson }}
 {{- if or $scrapers (include "ml-model.metricsAreOpen" .) }}
 {{- with $scrapers }}
 - {{ include "ml-model.istioSources" . | indent 2 | trim }}
@@ -264,7 +264,7 @@ Peers of the NetworkPolicy that may call the model: those of the values, the way
 chart's own tests: `helm test`, and the one before a blue-green switch, which is stuck otherwise.
 */}}
 {{- define "ml-model.networkPolicy.from" -}}
-{{- $peers := include "ml-model.compact" .Values.networkPolicy.from | fromYaml -}}
+{{- $peers := include "ml-model.compact" .Values.networkPolicy.from | fromJson -}}
 {{- with .Values.istio.waypoint -}}
 {{- $label := dict "gateway.networking.k8s.io/gateway-name" . -}}
 {{- $_ := set $peers "waypoint" (dict "podSelector" (dict "matchLabels" $label)) -}}

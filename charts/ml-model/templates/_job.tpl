@@ -51,8 +51,8 @@ app.kubernetes.io/component: {{ .kind }}
 {{- if .root.Values.model.version -}}
 {{- $_ := set $version "app.kubernetes.io/version" (include "ml-model.versionLabel" .root) -}}
 {{- end -}}
-{{- $release := include "ml-model.compact" .root.Values.podLabels | fromYaml -}}
-{{- $common := include "ml-model.compact" .root.Values.commonLabels | fromYaml -}}
+{{- $release := include "ml-model.compact" .root.Values.podLabels | fromJson -}}
+{{- $common := include "ml-model.compact" .root.Values.commonLabels | fromJson -}}
 {{- toYaml (merge $labels $version (deepCopy .job.podLabels) $release $common) -}}
 {{- end -}}
 
@@ -74,8 +74,8 @@ metadata:
     {{- include "ml-model.job.podLabels" . | nindent 4 }}
   annotations:
     {{- $own := dict "kubectl.kubernetes.io/default-container" .kind }}
-    {{- $pod := include "ml-model.compact" $values.podAnnotations | fromYaml }}
-    {{- $common := include "ml-model.compact" $values.commonAnnotations | fromYaml }}
+    {{- $pod := include "ml-model.compact" $values.podAnnotations | fromJson }}
+    {{- $common := include "ml-model.compact" $values.commonAnnotations | fromJson }}
     {{- toYaml (merge $own (deepCopy .job.podAnnotations) $pod $common) | nindent 4 }}
 spec:
   restartPolicy: Never

@@ -7,9 +7,10 @@ Rules that batches and trainings share: include "ml-model.job.require" (dict ...
 {{- $key := .key -}}
 
 {{- /* --- resources and environment --- */ -}}
-{{- if ne (toString $job.resources.requests.memory) (toString $job.resources.limits.memory) -}}
+{{- if ne (include "ml-model.amount" ($job.resources.requests.memory | default 0)) (include "ml-model.amount" ($job.resources.limits.memory | default 0)) -}}
 {{- fail (printf "ERROR: memory request and limit of %s differ: expected equal values, so that a run survives memory pressure on its node, found request %v and limit %v; set %s.resources.limits.memory to the request" $of $job.resources.requests.memory $job.resources.limits.memory $key) -}}
 {{- end -}}
+{{- include "ml-model.requireResources" (dict "of" $of "key" (printf "%s.resources" $key) "resources" $job.resources) -}}
 {{- $reserved := .reserved -}}
 {{- range $variable, $_ := $job.env -}}
 {{- if has $variable $reserved -}}
@@ -26,26 +27,11 @@ Rules that batches and trainings share: include "ml-model.job.require" (dict ...
 {{- fail (printf "ERROR: the label %s is reserved for Jobs: expected it on no pod of %s; remove it from %s.podLabels, podLabels or commonLabels" $label $of $key) -}}
 {{- end -}}
 {{- end -}}
-{{- range $toleration, $content := $job.tolerations -}}
-{{- $operator := $content.operator | default "Equal" -}}
-{{- if or (and (not $content.key) (ne $operator "Exists")) (and (eq $operator "Exists") $content.value) -}}
-{{- fail (printf "ERROR: the toleration %s of %s is invalid: expected a key unless the operator is Exists, which has no value; set %s.tolerations.%s.operator" $toleration $of $key $toleration) -}}
-{{- end -}}
-{{- if and (hasKey $content "tolerationSeconds") (ne ($content.effect | default "") "NoExecute") -}}
-{{- fail (printf "ERROR: the toleration %s of %s is invalid: expected the effect NoExecute for tolerationSeconds; set %s.tolerations.%s.effect" $toleration $of $key $toleration) -}}
-{{- end -}}
-{{- end -}}
 
 {{- /* --- egress --- */ -}}
 {{- range $rule, $content := $job.egress -}}
-{{- range $peer := $content.to -}}
-{{- with $peer.ipBlock -}}
-{{- range $cidr := concat (list .cidr) (.except | default list) -}}
-{{- if include "ml-model.cidr" $cidr -}}
-{{- fail (printf "ERROR: the egress %s of %s is invalid: expected a CIDR without bits beyond its prefix, found %s; set %s.egress.%s" $rule $of $cidr $key $rule) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
+{{- range $content.to -}}
+{{- include "ml-model.requirePeer" (dict "peer" . "what" (printf "the egress %s of %s" $rule $of) "key" (printf "%s.egress.%s" $key $rule)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -66,6 +52,7 @@ Rules that batches and trainings share: include "ml-model.job.require" (dict ...
 {{- end -}}
 {{- $_ := set $mounts $content.mountPath $volume -}}
 {{- end -}}
+{{- include "ml-model.requireVolumes" (dict "root" .root "volumes" $job.volumes "key" (printf "%s.volumes" $key)) -}}
 {{- end -}}
 
 {{/* Mount paths of its volumes as JSON: all, and those of which what is written stays. */}}

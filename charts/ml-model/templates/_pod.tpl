@@ -1,11 +1,17 @@
 {{/* Pod Security "restricted", for the pod. Serving and test pods share it. */}}
 {{- define "ml-model.podSecurityContext" -}}
-fsGroup: {{ int64 .Values.security.fsGroup }}
+{{- with .Values.security.fsGroup -}}
+fsGroup: {{ int64 . }}
 # Do not change the owner of every file of a large volume at every start.
 fsGroupChangePolicy: OnRootMismatch
-runAsGroup: {{ int64 .Values.security.runAsGroup }}
+{{ end -}}
+{{- with .Values.security.runAsGroup -}}
+runAsGroup: {{ int64 . }}
+{{ end -}}
 runAsNonRoot: true
-runAsUser: {{ int64 .Values.security.runAsUser }}
+{{- with .Values.security.runAsUser }}
+runAsUser: {{ int64 . }}
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
@@ -24,7 +30,7 @@ readOnlyRootFilesystem: true
 {{- range $name, $entry := . }}
 {{- if kindIs "map" $entry }}
 - name: {{ $name | quote }}
-  {{- include "ml-model.compact" $entry | fromYaml | toYaml | nindent 2 }}
+  {{- include "ml-model.compact" $entry | fromJson | toYaml | nindent 2 }}
 {{- else if not (kindIs "invalid" $entry) }}
 - name: {{ $name | quote }}
   {{- /* An integer from a value file is a float64: %v would print 1e+06. */}}
@@ -62,28 +68,22 @@ Argo CD would find it missing: include "ml-model.mount" (dict "name" n "mount" m
 
 {{/*
 A container that users add, from its map: include "ml-model.container" (dict "name" n "container" c "native" true)
-Its security context can be stricter than the chart's, never weaker.
 */}}
 {{- define "ml-model.container" -}}
 {{- $container := omit .container "env" "ports" "securityContext" "volumeMounts" -}}
 {{- $_ := set $container "name" .name -}}
 {{- if .native -}}{{- $_ := set $container "restartPolicy" "Always" -}}{{- end -}}
-{{- /* Not merge, which treats false as empty and overwrites it. */ -}}
-{{- $security := deepCopy (.container.securityContext | default dict) -}}
-{{- range $key, $value := include "ml-model.containerSecurityContext" . | fromYaml -}}
-{{- $_ := set $security $key $value -}}
-{{- end -}}
-{{- $_ := set $container "securityContext" $security -}}
+{{- $_ := set $container "securityContext" (include "ml-model.securityOf" .container | fromJson) -}}
 {{- with include "ml-model.env" (.container.env | default dict) | fromYamlArray -}}
 {{- $_ := set $container "env" . -}}
 {{- end -}}
 {{- $ports := list -}}
-{{- range $name, $port := include "ml-model.compact" (.container.ports | default dict) | fromYaml -}}
+{{- range $name, $port := include "ml-model.compact" (.container.ports | default dict) | fromJson -}}
 {{- $ports = append $ports (dict "name" $name "containerPort" $port "protocol" "TCP") -}}
 {{- end -}}
 {{- if $ports -}}{{- $_ := set $container "ports" $ports -}}{{- end -}}
 {{- $mounts := list -}}
-{{- range $name, $mount := include "ml-model.compact" (.container.volumeMounts | default dict) | fromYaml -}}
+{{- range $name, $mount := include "ml-model.compact" (.container.volumeMounts | default dict) | fromJson -}}
 {{- $mounts = append $mounts (include "ml-model.mount" (dict "name" $name "mount" $mount) | fromYaml) -}}
 {{- end -}}
 {{- if $mounts -}}{{- $_ := set $container "volumeMounts" $mounts -}}{{- end -}}
@@ -102,10 +102,10 @@ Its security context can be stricter than the chart's, never weaker.
 {{/* Init containers: that of the bundle, then those of users, then native sidecars. */}}
 {{- define "ml-model.initContainers" -}}
 {{- include "ml-model.bundleContainers" . }}
-{{- range $name, $container := include "ml-model.compact" .Values.initContainers | fromYaml }}
+{{- range $name, $container := include "ml-model.compact" .Values.initContainers | fromJson }}
 {{ include "ml-model.container" (dict "name" $name "container" $container "native" false) }}
 {{- end }}
-{{- range $name, $container := include "ml-model.compact" .Values.sidecars | fromYaml }}
+{{- range $name, $container := include "ml-model.compact" .Values.sidecars | fromJson }}
 {{ include "ml-model.container" (dict "name" $name "container" $container "native" true) }}
 {{- end }}
 {{- end -}}
@@ -114,18 +114,35 @@ Its security context can be stricter than the chart's, never weaker.
 {{- define "ml-model.envFrom" -}}
 - configMapRef:
     name: {{ include "ml-model.fullname" . | quote }}
-{{- range $name, $source := include "ml-model.compact" .Values.envFrom | fromYaml }}
-- {{ include "ml-model.compact" $source | fromYaml | toYaml | indent 2 | trim }}
+{{- range $name, $source := include "ml-model.compact" .Values.envFrom | fromJson }}
+- {{ include "ml-model.compact" $source | fromJson | toYaml | indent 2 | trim }}
 {{- end }}
-{{- range $name, $_ := include "ml-model.compact" .Values.externalSecrets | fromYaml }}
+{{- range $name, $_ := include "ml-model.compact" .Values.externalSecrets | fromJson }}
 - secretRef:
     name: {{ printf "%s-%s" (include "ml-model.fullname" $) $name | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* Where pods of the release may run, and as whom on the node: the model's and those that ask it for a prediction. */}}
+{{- define "ml-model.placement" -}}
+{{- $placement := dict -}}
+{{- if not .Values.security.hostUsers -}}
+{{- $_ := set $placement "hostUsers" false -}}
+{{- end -}}
+{{- with include "ml-model.compact" .Values.nodeSelector | fromJson -}}
+{{- $_ := set $placement "nodeSelector" . -}}
+{{- end -}}
+{{- with include "ml-model.compact" .Values.tolerations | fromJson -}}
+{{- $tolerations := list -}}
+{{- range . -}}{{- $tolerations = append $tolerations . -}}{{- end -}}
+{{- $_ := set $placement "tolerations" $tolerations -}}
+{{- end -}}
+{{- toJson $placement -}}
+{{- end -}}
+
 {{/* Affinity: the preset plus the user's. */}}
 {{- define "ml-model.affinity" -}}
-{{- $affinity := include "ml-model.compact" .Values.affinity | fromYaml -}}
+{{- $affinity := include "ml-model.compact" .Values.affinity | fromJson -}}
 {{- if ne .Values.antiAffinity "none" -}}
 {{- $term := dict
       "topologyKey" "kubernetes.io/hostname"
@@ -152,8 +169,8 @@ metadata:
     {{- $own := dict
           "checksum/config" (include "ml-model.configData" . | sha256sum)
           "kubectl.kubernetes.io/default-container" "model" }}
-    {{- $pod := include "ml-model.compact" .Values.podAnnotations | fromYaml }}
-    {{- $common := include "ml-model.compact" .Values.commonAnnotations | fromYaml }}
+    {{- $pod := include "ml-model.compact" .Values.podAnnotations | fromJson }}
+    {{- $common := include "ml-model.compact" .Values.commonAnnotations | fromJson }}
     {{- toYaml (merge $own $pod $common) | nindent 4 }}
 spec:
   {{- with include "ml-model.pullSecrets" . | trim }}
@@ -164,30 +181,20 @@ spec:
   automountServiceAccountToken: false
   # Legacy variables such as IRIS_PORT=tcp://... could conflict with settings.
   enableServiceLinks: false
-  {{- if not .Values.security.hostUsers }}
-  hostUsers: false
-  {{- end }}
   securityContext:
     {{- include "ml-model.podSecurityContext" . | nindent 4 }}
   terminationGracePeriodSeconds: {{ int64 .Values.shutdown.gracePeriodSeconds }}
   {{- with .Values.priorityClassName }}
   priorityClassName: {{ . | quote }}
   {{- end }}
-  {{- with include "ml-model.compact" .Values.nodeSelector | fromYaml }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
   {{- with include "ml-model.affinity" . | fromYaml }}
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with include "ml-model.compact" .Values.tolerations | fromYaml }}
-  tolerations:
-    {{- range . }}
-    - {{ toYaml . | indent 6 | trim }}
-    {{- end }}
+  {{- with include "ml-model.placement" . | fromJson }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
-  {{- with include "ml-model.compact" .Values.topologySpread | fromYaml }}
+  {{- with include "ml-model.compact" .Values.topologySpread | fromJson }}
   topologySpreadConstraints:
     {{- range $topologyKey, $constraint := . }}
     {{- $own := dict
@@ -253,7 +260,7 @@ spec:
       {{- end }}
       resources:
         {{- include "ml-model.resources" .Values.resources | nindent 8 }}
-      {{- with include "ml-model.compact" .Values.resizePolicy | fromYaml }}
+      {{- with include "ml-model.compact" .Values.resizePolicy | fromJson }}
       resizePolicy:
         {{- range $resource, $policy := . }}
         - resourceName: {{ $resource }}
@@ -269,7 +276,7 @@ spec:
         {{- with include "ml-model.cache.mount" . }}
         {{- . | nindent 8 }}
         {{- end }}
-        {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
+        {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromJson }}
         {{- if $volume.mountPath }}
         - {{ include "ml-model.mount" (dict "name" $name "mount" $volume) | indent 10 | trim }}
         {{- end }}
@@ -288,8 +295,8 @@ spec:
     {{- with include "ml-model.cache.volume" . }}
     {{- . | nindent 4 }}
     {{- end }}
-    {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromYaml }}
+    {{- range $name, $volume := include "ml-model.compact" .Values.volumes | fromJson }}
     - name: {{ $name | quote }}
-      {{- include "ml-model.compact" $volume.source | fromYaml | toYaml | nindent 6 }}
+      {{- include "ml-model.compact" $volume.source | fromJson | toYaml | nindent 6 }}
     {{- end }}
 {{- end -}}

@@ -24,6 +24,9 @@ imagePullSecrets:
 serviceAccountName: {{ include "ml-model.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
+{{- with include "ml-model.placement" . | fromJson }}
+{{ toYaml . }}
+{{- end }}
 securityContext:
   {{- include "ml-model.podSecurityContext" . | nindent 2 }}
 {{- $mounted := include "ml-model.predict.mounted" . }}

@@ -84,7 +84,7 @@ templates:
 {{/* The AnalysisTemplates of users. */}}
 {{- define "ml-model.rollout.ownTemplates" -}}
 {{- $templates := list -}}
-{{- range $name, $template := include "ml-model.compact" .Values.rollout.analysis.templates | fromYaml -}}
+{{- range $name, $template := include "ml-model.compact" .Values.rollout.analysis.templates | fromJson -}}
 {{- $templates = append $templates (merge (dict "templateName" $name) $template) -}}
 {{- end -}}
 {{- toYaml $templates -}}
@@ -120,7 +120,7 @@ templates:
 
 {{/* Steps of a canary by name, as values have them; without any, three of ours. */}}
 {{- define "ml-model.rollout.namedSteps" -}}
-{{- $steps := include "ml-model.compact" .Values.rollout.steps | fromYaml -}}
+{{- $steps := include "ml-model.compact" .Values.rollout.steps | fromJson -}}
 {{- if not $steps -}}
 {{- range $name, $weight := dict "10-few" 10 "20-some" 30 "30-half" 50 -}}
 {{- $_ := set $steps $name (dict "weight" $weight "pause" "5m") -}}
@@ -217,10 +217,10 @@ include "ml-model.route.annotations" (dict "root" $ "annotations" .Values.httpRo
 {{- $own := dict -}}
 {{- if eq .root.Values.rollout.router "gatewayPlugin" -}}
 {{- $own = include "ml-model.weightsAnnotation" .root | fromYaml -}}
-{{- else if or (not (include "ml-model.isRollout" .root)) (include "ml-model.variants" .root | fromYaml) -}}
+{{- else if or (not (include "ml-model.isRollout" .root)) (include "ml-model.variants" .root | fromJson) -}}
 {{- $own = dict "argocd.argoproj.io/sync-wave" "1" -}}
 {{- end -}}
-{{- toYaml (merge $own (include "ml-model.compact" .annotations | fromYaml)) -}}
+{{- toYaml (merge $own (include "ml-model.compact" .annotations | fromJson)) -}}
 {{- end -}}
 
 {{- define "ml-model.traefikServices" -}}
@@ -318,7 +318,7 @@ timeouts:
 {{/* Where a route listens: include "ml-model.route.listeners" .Values.httpRoute */}}
 {{- define "ml-model.route.listeners" -}}
 parentRefs:
-  {{- range $name, $parent := include "ml-model.compact" .parents | fromYaml }}
+  {{- range $name, $parent := include "ml-model.compact" .parents | fromJson }}
   - {{ toYaml (merge (deepCopy $parent) (dict "name" $name)) | indent 4 | trim }}
   {{- end }}
 {{- with .hostnames }}

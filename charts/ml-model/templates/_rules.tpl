@@ -72,7 +72,7 @@
 {{- if $rule.alert -}}
 {{- $_ := set $rule.labels "severity" (index $rules.severity $rule.labels.severity) -}}
 {{- $_ := set $rule.annotations "runbook_url" (printf "%s/%s.md" (trimSuffix "/" $rules.runbookUrl) $rule.alert) -}}
-{{- $labels = merge $labels (include "ml-model.compact" $rules.alertLabels | fromYaml) -}}
+{{- $labels = merge $labels (include "ml-model.compact" $rules.alertLabels | fromJson) -}}
 {{- end -}}
 {{- $_ := set $rule "labels" (merge ($rule.labels | default dict) $labels) -}}
 {{- toJson $rule -}}
@@ -82,7 +82,7 @@
 {{- define "ml-model.ruleGroups" -}}
 {{- $words := include "ml-model.ruleWords" . | fromJson -}}
 {{- $true := include "ml-model.ruleConditions" . | fromJson -}}
-{{- $disabled := include "ml-model.compact" .Values.metrics.rules.disabled | fromYaml -}}
+{{- $disabled := include "ml-model.compact" .Values.metrics.rules.disabled | fromJson -}}
 {{- $lists := merge (include "ml-model.batch.lists" . | fromJson) (include "ml-model.training.lists" . | fromJson) -}}
 {{- if $true.verdict -}}
 {{- $lists = merge $lists (include "ml-model.verdict.lists" . | fromJson) -}}

@@ -22,7 +22,7 @@ include "ml-model.forEachVersion" (dict "root" $ "template" "ml-model.service")
 */}}
 {{- define "ml-model.forEachVersion" -}}
 {{- include .template .root }}
-{{- range $name, $variant := include "ml-model.variants" .root | fromYaml }}
+{{- range $name, $variant := include "ml-model.variants" .root | fromJson }}
 {{- $values := include "ml-model.variantValues" (dict "root" $.root "variant" $variant) | fromJson }}
 {{- with include $.template (set (set (omit $.root "Values") "Values" $values) "variant" $name) | trim }}
 ---
@@ -70,7 +70,7 @@ the release, and one Service without its annotations: those may claim a host nam
 {{/* Names of the variants with a share, sorted. */}}
 {{- define "ml-model.sharingVariants" -}}
 {{- $names := list -}}
-{{- range $name, $variant := include "ml-model.variants" . | fromYaml -}}
+{{- range $name, $variant := include "ml-model.variants" . | fromJson -}}
 {{- if int64 $variant.share -}}{{- $names = append $names $name -}}{{- end -}}
 {{- end -}}
 {{- toJson $names -}}
@@ -79,7 +79,7 @@ the release, and one Service without its annotations: those may claim a host nam
 {{/* Names of the shadows, sorted. */}}
 {{- define "ml-model.shadows" -}}
 {{- $names := list -}}
-{{- range $name, $variant := include "ml-model.variants" . | fromYaml -}}
+{{- range $name, $variant := include "ml-model.variants" . | fromJson -}}
 {{- if $variant.mirror -}}{{- $names = append $names $name -}}{{- end -}}
 {{- end -}}
 {{- toJson $names -}}
@@ -105,7 +105,7 @@ second after it: a gateway that hashes a unit takes the first backend whose cumu
 above the hash, so a share that grows takes units from the release alone.
 */}}
 {{- define "ml-model.variantBackends" -}}
-{{- $variants := include "ml-model.variants" . | fromYaml -}}
+{{- $variants := include "ml-model.variants" . | fromJson -}}
 {{- /* Weights that a controller writes are not ours, and a guard refuses variants that need some. */ -}}
 {{- if or (not $variants) (eq .Values.rollout.router "gatewayPlugin") -}}
 {{- include "ml-model.httpRoute.backends" . -}}
@@ -145,7 +145,7 @@ number and not by the weights. The header also tells the pod, which ignores it, 
 
 {{/* Rules of the HTTPRoute for testers of variants. */}}
 {{- define "ml-model.variantRules" -}}
-{{- range $name, $variant := include "ml-model.variants" . | fromYaml }}
+{{- range $name, $variant := include "ml-model.variants" . | fromJson }}
 {{- with $variant.match }}
 - matches:
     - path:
@@ -168,7 +168,7 @@ number and not by the weights. The header also tells the pod, which ignores it, 
 {{/* Filters of the HTTPRoute that copy requests to shadows; their answers are dropped. */}}
 {{- define "ml-model.mirrorFilters" -}}
 {{- if ne .Values.httpRoute.implementation "traefik" }}
-{{- $variants := include "ml-model.variants" . | fromYaml }}
+{{- $variants := include "ml-model.variants" . | fromJson }}
 {{- range $name := include "ml-model.shadows" . | fromJsonArray }}
 {{- $service := printf "%s-%s" (include "ml-model.fullname" $) $name }}
 - type: RequestMirror
@@ -200,7 +200,7 @@ Parent Gateways of both routes, by the name of the Gateway: where the shares hav
 {{- $gateways := dict -}}
 {{- range $route := list .Values.httpRoute .Values.grpcRoute -}}
 {{- if $route.enabled -}}
-{{- range $name, $parent := include "ml-model.compact" $route.parents | fromYaml -}}
+{{- range $name, $parent := include "ml-model.compact" $route.parents | fromJson -}}
 {{- $_ := set $gateways ($parent.name | default $name) $parent -}}
 {{- end -}}
 {{- end -}}

@@ -22,7 +22,7 @@ alpha / (number of checks). To pass, a bad canary has to deceive the very check 
 {{- $checks = append $checks (merge $check $more) -}}
 {{- end -}}
 {{- end -}}
-{{- range $name, $metric := include "ml-model.compact" $analysis.metrics | fromYaml -}}
+{{- range $name, $metric := include "ml-model.compact" $analysis.metrics | fromJson -}}
 {{- $isShare := eq $metric.kind "share" -}}
 {{- $isHigh := eq ($metric.worse | default "higher") "higher" -}}
 {{- $kind := $isHigh | ternary "bad" ($isShare | ternary "good" "negative") -}}
