@@ -63,7 +63,7 @@ Rules that batches and trainings share: include "ml-model.job.require" (dict ...
 {{- $all = append $all .mountPath -}}
 {{- $kind := keys .source | first -}}
 {{- $read := get .source $kind -}}
-{{- if and (has $kind (list "persistentVolumeClaim" "csi")) (not $read.readOnly) (eq (toString .readOnly) "false") -}}
+{{- if and (has $kind (list "persistentVolumeClaim" "csi" "nfs")) (not $read.readOnly) (eq (toString .readOnly) "false") -}}
 {{- $written = append $written .mountPath -}}
 {{- end -}}
 {{- end -}}
