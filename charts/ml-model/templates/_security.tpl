@@ -99,13 +99,32 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/
 {{- toJson $found -}}
 {{- end -}}
 
-{{/* Refuse what Pod Security "restricted" has no volume of: include "ml-model.requireVolumes" (dict "root" $ "volumes" v "key" k) */}}
+{{/*
+Refuse volumes that Pod Security "restricted" does not have, or Kubernetes: include "ml-model.requireVolumes" (dict "root" $
+"volumes" v "key" k)
+*/}}
 {{- define "ml-model.requireVolumes" -}}
-{{- if not .root.Values.security.allowPrivilegedExtensions -}}
 {{- $key := .key -}}
+{{- $isFree := .root.Values.security.allowPrivilegedExtensions -}}
 {{- range $name, $volume := .volumes -}}
 {{- range $source, $_ := pick $volume.source "hostPath" "nfs" -}}
+{{- if not $isFree -}}
 {{- fail (printf "ERROR: Pod Security restricted refuses the volume %s: expected a source other than hostPath and nfs, such as persistentVolumeClaim, found %s; set %s.%s.source, or set security.allowPrivilegedExtensions where the namespace is not restricted" $name $source $key $name) -}}
+{{- end -}}
+{{- end -}}
+{{- with $volume.source.projected -}}
+{{- $paths := dict -}}
+{{- range .sources -}}
+{{- range $source := . -}}
+{{- range $file := $source.items | default (list $source) -}}
+{{- with $file.path -}}
+{{- if hasKey $paths . -}}
+{{- fail (printf "ERROR: the volume %s has two files of one path: expected a path of its own for each, found %s; set %s.%s.source.projected.sources" $name . $key $name) -}}
+{{- end -}}
+{{- $_ := set $paths . "" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
