@@ -14,7 +14,8 @@ A CIDR as JSON: the numbers of its groups, how many bits each has, and the lengt
 {{- $groups = first $sides | splitList ":" | compact -}}
 {{- if eq 2 (len $sides) -}}
 {{- $end := last $sides | splitList ":" | compact -}}
-{{- range until (sub 8 (add (len $groups) (len $end)) | max 0 | int) -}}{{- $groups = append $groups "0" -}}{{- end -}}
+{{- /* At least one: beside eight there are nine then. */ -}}
+{{- range until (sub 8 (add (len $groups) (len $end)) | max 1 | int) -}}{{- $groups = append $groups "0" -}}{{- end -}}
 {{- $groups = concat $groups $end -}}
 {{- end -}}
 {{- end -}}

@@ -26,7 +26,7 @@
 
 {{/*
 A map without null entries, at any depth: Helm keeps a null for a key that the chart has no default for.
-As JSON, for fromYaml: toYaml drops the final line break of a string at the end.
+As JSON, for fromJson: toYaml drops the final line break of a string at the end.
 */}}
 {{- define "ml-model.compact" -}}
 {{- $out := dict -}}

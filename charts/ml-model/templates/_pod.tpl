@@ -137,7 +137,7 @@ A container that users add, from its map: include "ml-model.container" (dict "na
 {{- range . -}}{{- $tolerations = append $tolerations . -}}{{- end -}}
 {{- $_ := set $placement "tolerations" $tolerations -}}
 {{- end -}}
-{{- toJson $placement -}}
+{{- with $placement -}}{{- toYaml . -}}{{- end -}}
 {{- end -}}
 
 {{/* Affinity: the preset plus the user's. */}}
@@ -191,8 +191,8 @@ spec:
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with include "ml-model.placement" . | fromJson }}
-  {{- toYaml . | nindent 2 }}
+  {{- with include "ml-model.placement" . }}
+  {{- . | nindent 2 }}
   {{- end }}
   {{- with include "ml-model.compact" .Values.topologySpread | fromJson }}
   topologySpreadConstraints:

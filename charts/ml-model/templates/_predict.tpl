@@ -24,8 +24,8 @@ imagePullSecrets:
 serviceAccountName: {{ include "ml-model.serviceAccountName" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
-{{- with include "ml-model.placement" . | fromJson }}
-{{ toYaml . }}
+{{- with include "ml-model.placement" . }}
+{{ . }}
 {{- end }}
 securityContext:
   {{- include "ml-model.podSecurityContext" . | nindent 2 }}

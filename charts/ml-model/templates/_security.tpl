@@ -1,3 +1,10 @@
+{{/* Whether a container has no need to escalate; Kubernetes refuses to forbid it that. */}}
+{{- define "ml-model.isPrivileged" -}}
+{{- with .securityContext -}}
+{{- if or .privileged (has "SYS_ADMIN" ((.capabilities).add | default list)) -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/*
 Security context of a container that users add, as JSON: what they set, and for the rest the chart's, which is that of Pod
 Security "restricted": include "ml-model.securityOf" container
@@ -13,9 +20,7 @@ Security "restricted": include "ml-model.securityOf" container
 {{- if not (hasKey $security "readOnlyRootFilesystem") -}}
 {{- $_ := set $security "readOnlyRootFilesystem" $default.readOnlyRootFilesystem -}}
 {{- end -}}
-{{- /* Who is privileged has no need to escalate, and Kubernetes refuses to say so. */ -}}
-{{- $isFree := or $security.privileged (has "SYS_ADMIN" ($capabilities.add | default list)) -}}
-{{- if not (or $isFree (hasKey $security "allowPrivilegeEscalation")) -}}
+{{- if not (or (include "ml-model.isPrivileged" .) (hasKey $security "allowPrivilegeEscalation")) -}}
 {{- $_ := set $security "allowPrivilegeEscalation" $default.allowPrivilegeEscalation -}}
 {{- end -}}
 {{- toJson $security -}}
@@ -33,9 +38,6 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/
 {{- if get $security $key -}}
 {{- $faults = append $faults (list $key "false" "true") -}}
 {{- end -}}
-{{- end -}}
-{{- if not (or $security.privileged (hasKey $security "allowPrivilegeEscalation")) -}}
-{{- $faults = append $faults (list "capabilities.add" "no SYS_ADMIN" "SYS_ADMIN") -}}
 {{- end -}}
 {{- if not .isMapped -}}
 {{- if eq "false" (toString $security.runAsNonRoot) -}}
@@ -72,19 +74,6 @@ https://kubernetes.io/docs/concepts/security/pod-security-standards/
 {{- end -}}
 {{- end -}}
 {{- toJson $faults -}}
-{{- end -}}
-
-{{/* Hosts that probes and handlers of a container name, as a JSON list of key and host. */}}
-{{- define "ml-model.hosts" -}}
-{{- $found := list -}}
-{{- range $key, $handler := include "ml-model.handlers" . | fromJson -}}
-{{- range $way := list "httpGet" "tcpSocket" -}}
-{{- with (get $handler $way | default dict).host -}}
-{{- $found = append $found (list (printf "%s.%s.host" $key $way) .) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- toJson $found -}}
 {{- end -}}
 
 {{/* Probes and handlers of a container by their key, as JSON. */}}
