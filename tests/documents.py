@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+Keys = tuple[str | int, ...]
+
+
+def nodes(node: Any, above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """Every node, the outer before the inner, with the keys that lead to it."""
+    yield above, node
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from nodes(value, (*above, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from nodes(value, (*above, index))
+
 
 def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every node, the outer before the inner, with its dotted path."""
-    yield path, node
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from walk(value, f"{path}.{key}")
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from walk(value, f"{path}.{index}")
+    for keys, each in nodes(node):
+        yield path + "".join(f".{key}" for key in keys), each
 
 
-def changed(document: dict[str, Any], keys: tuple[str, ...], value: Any) -> dict[str, Any]:
+def changed(document: Any, keys: Keys, value: Any) -> Any:
     """A copy with one value changed; what is beside it is shared."""
     first, *rest = keys
     inner = changed(document[first], tuple(rest), value) if rest else value
+    if isinstance(document, list):
+        return [inner if index == first else each for index, each in enumerate(document)]
     return document | {first: inner}

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tests import rendering
 
 Values = dict[str, Any]
 
-MINIMAL = rendering.CHART / "tests" / "values" / "minimal.yaml"
 
 PORTS = [{"port": 443}]
 RIGHT: Values = {
@@ -218,21 +214,6 @@ def _with(values: Values, below: Values) -> Values:
     if "volumes" in below and "volumes" in values:
         result["volumes"] = below["volumes"] | values["volumes"]
     return result
-
-
-def render(values: Values, folder: Path) -> rendering.Result:
-    """What Helm answers to values over the least ones."""
-    file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    arguments = rendering.values(MINIMAL, file)
-    return rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
-
-
-def manifests_of(values: Values, folder: Path) -> list[rendering.Manifest]:
-    """The objects that it renders."""
-    result = render(values, folder)
-    assert result.code == 0, result.stderr
-    return rendering.parse(result.stdout)
 
 
 def vague(results: Iterable[rendering.Result]) -> list[str]:

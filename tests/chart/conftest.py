@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests import rendering
-from tests.chart import judge
+from tests.chart import judge, least
 
 
 @pytest.fixture(params=rendering.releases(), ids="-".join)
@@ -28,7 +27,7 @@ def helm(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def minimal() -> list[str]:
     """The least values that render, as arguments."""
-    return rendering.values(Path(rendering.CHART / "tests" / "values" / "minimal.yaml"))
+    return rendering.values(least.MINIMAL)
 
 
 @pytest.fixture(scope="session")

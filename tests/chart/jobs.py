@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tests import rendering
-from tests.chart import batches
+from tests.chart import least
 from tests.chart.batches import Values
 
 # The minutes since 1970 that a CronJob's controller adds to the names of its Jobs, until 2160.
@@ -75,7 +75,7 @@ def require_nulls_leave_nothing(
         files[-1].write_text(yaml.safe_dump({kind: {"one": entry}}), encoding="utf-8")
 
     def rendered(*used: Path) -> list[rendering.Manifest]:
-        arguments = rendering.values(batches.MINIMAL, *used)
+        arguments = rendering.values(least.MINIMAL, *used)
         return rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
 
     assert rendered(*files[:2]) != rendered(files[0])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests import rendering
-from tests.chart import batches, jobs
+from tests.chart import batches, jobs, least
 from tests.chart.test_generated import merged
 from tests.chart.test_objects import OTHER_WAYS, everything
 from tests.documents import walk
@@ -41,7 +41,7 @@ def manifests(
 ) -> list[rendering.Manifest]:
     """Everything a release can have, in each way, and a batch."""
     values = merged(merged(everything(), request.param), BATCH)
-    return batches.manifests_of(values, tmp_path_factory.mktemp("batch"))
+    return least.manifests(values, tmp_path_factory.mktemp("batch"))
 
 
 def selections(node: Any, above: str = "") -> Iterator[tuple[str, dict[str, str]]]:
@@ -101,18 +101,14 @@ def test_its_policy_selects_no_other_pod(manifests: list[rendering.Manifest]) ->
 def test_rules_of_the_release_do_not_count_its_pods(tmp_path: Path) -> None:
     """By their names; what has the name of the release is told apart by its container."""
     values = {"metrics": {"rules": {"enabled": True, "runbookUrl": "https://a"}}, **BATCH}
-    rules = rendering.only(batches.manifests_of(values, tmp_path), "PrometheusRule")["spec"][
-        "groups"
-    ]
+    rules = rendering.only(least.manifests(values, tmp_path), "PrometheusRule")["spec"]["groups"]
     text = json.dumps(rules).replace('\\"', '"')
     selectors = re.findall(r'pod=~"([^"]+)"([^{}]*)\}', text)
     assert len(selectors) > 3
     for pattern, more in selectors:
         taken = [pod for pod in PODS if re.fullmatch(pattern, pod)]
         assert not taken or 'container="model"' in more, (pattern, taken)
-    containers = rendering.only(batches.manifests_of(values, tmp_path), "CronJob")["spec"][
-        "jobTemplate"
-    ]
+    containers = rendering.only(least.manifests(values, tmp_path), "CronJob")["spec"]["jobTemplate"]
     names = [each["name"] for each in containers["spec"]["template"]["spec"]["containers"]]
     assert names == ["batch"]
 
@@ -121,7 +117,7 @@ def test_a_batch_changes_nothing_else_of_the_release(
     manifests: list[rendering.Manifest], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     way = request.node.callspec.params["manifests"]
-    without = batches.manifests_of(merged(everything(), way), tmp_path)
+    without = least.manifests(merged(everything(), way), tmp_path)
     rest = [each for each in manifests if "ml-model/batch" not in each["metadata"]["labels"]]
     assert jobs.without_rules(rest, "batches") == without
 
@@ -188,7 +184,7 @@ def alerts_of(batch: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
         "variants": {"b": merged(other, {"model": {"version": "2"}})},
         "batch": {"nightly": merged(batches.RIGHT, batch)},
     }
-    found = rendering.of_kind(batches.manifests_of(values, folder), "PrometheusRule")
+    found = rendering.of_kind(least.manifests(values, folder), "PrometheusRule")
     assert len(found) == 2
     rules = [
         rule

@@ -16,9 +16,8 @@ import pytest
 import yaml
 
 from tests import rendering
-from tests.chart import apiserver, batches, jobs
+from tests.chart import apiserver, batches, jobs, least
 
-MINIMAL = rendering.CHART / "tests" / "values" / "minimal.yaml"
 RELEASE = "iris"
 
 
@@ -38,7 +37,11 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, render
         number, (name, values) = case
         file = folder / f"{number}.yaml"
         file.write_text(yaml.safe_dump({"batch": {name: values}}), encoding="utf-8")
-        arguments = (*rendering.values(MINIMAL, file), "--show-only", "templates/batch.yaml")
+        arguments = (
+            *rendering.values(least.MINIMAL, file),
+            "--show-only",
+            "templates/batch.yaml",
+        )
         result = rendering.try_template("helm4", rendering.CHART, RELEASE, "ml-dev", *arguments)
         return f"{name}: {values}", result
 

@@ -10,7 +10,7 @@ import yaml
 
 from modelctl.repository import placement
 from tests import rendering
-from tests.chart import batches, jobs
+from tests.chart import batches, jobs, least
 from tests.chart.test_generated import merged
 from tests.documents import changed, walk
 
@@ -57,10 +57,10 @@ def test_value_has_an_effect(tmp_path: Path, keys: placement.Keys) -> None:
     """Whatever a user changes changes the manifests or is refused."""
     rules = {"metrics": {"rules": {"enabled": True, "runbookUrl": "https://a"}}}
     right = merged(batches.RIGHT, CONTEXT.get(keys, {}))
-    before = batches.render({**rules, "batch": {"nightly": right}}, tmp_path)
+    before = least.result({**rules, "batch": {"nightly": right}}, tmp_path)
     assert before.code == 0, before.stderr
     full = merged(DEFAULTS, right)
-    after = batches.render(
+    after = least.result(
         {**rules, "batch": {"nightly": changed(full, keys, other(full, keys))}}, tmp_path
     )
     assert after.stdout != before.stdout
@@ -85,7 +85,7 @@ def other(values: dict[str, Any], keys: placement.Keys) -> Any:
 def test_the_defaults_written_out_render_the_same(tmp_path: Path) -> None:
     """What is false, 0 or empty is a value as any other."""
     written = {"batch": {"nightly": merged(DEFAULTS, batches.RIGHT)}}
-    assert batches.render(written, tmp_path).stdout == batches.render(BATCH, tmp_path).stdout
+    assert least.result(written, tmp_path).stdout == least.result(BATCH, tmp_path).stdout
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_defaults_written_out_render_the_same(tmp_path: Path) -> None:
 )
 def test_zero_is_a_value(tmp_path: Path, key: str, value: int) -> None:
     values = {"batch": {"nightly": merged(batches.RIGHT, {key: value})}}
-    spec = rendering.only(batches.manifests_of(values, tmp_path), "CronJob")["spec"]
+    spec = rendering.only(least.manifests(values, tmp_path), "CronJob")["spec"]
     assert (spec | spec["jobTemplate"]["spec"])[key] == 0
 
 

@@ -20,7 +20,7 @@ import yaml
 from app.consume.settings import REPLY_SCHEMES, SCHEMES, QueueSettings
 from app.errors import RefusedError
 from tests import rendering
-from tests.chart import apiserver, batches, consumers
+from tests.chart import apiserver, batches, consumers, least
 from tests.chart.test_batch import selections
 from tests.chart.test_generated import merged
 from tests.chart.test_objects import OTHER_WAYS, everything
@@ -47,7 +47,7 @@ def manifests(
     way: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> list[rendering.Manifest]:
     """The same with a consumer."""
-    return batches.manifests_of(merged(way, CONSUMER), tmp_path_factory.mktemp("consumer"))
+    return least.manifests(merged(way, CONSUMER), tmp_path_factory.mktemp("consumer"))
 
 
 def is_consumers(manifest: rendering.Manifest) -> bool:
@@ -77,7 +77,7 @@ def test_a_consumer_changes_nothing_else_of_the_release(
     for manifest in rendering.of_kind(rest, "PrometheusRule"):
         groups = manifest["spec"]["groups"]
         manifest["spec"]["groups"] = [g for g in groups if not g["name"].startswith("consumer")]
-    assert rest == batches.manifests_of(way, tmp_path)
+    assert rest == least.manifests(way, tmp_path)
     assert {each["metadata"]["name"] for each in manifests if is_consumers(each)} == {
         "iris-consumer"
     }
@@ -101,7 +101,7 @@ def test_a_variant_has_no_alerts_of_the_consumer(tmp_path: Path) -> None:
         "model": {"digest": f"sha256:{'d' * 64}", "version": "2"},
     }
     rules = {"metrics": {"rules": {"enabled": True, "runbookUrl": "https://a"}}}
-    found = batches.manifests_of({**rules, **CONSUMER, "variants": {"b": other}}, tmp_path)
+    found = least.manifests({**rules, **CONSUMER, "variants": {"b": other}}, tmp_path)
     counts = {
         rule["metadata"]["name"]: json.dumps(rule).count("MlQueueOld.md")
         for rule in rendering.of_kind(found, "PrometheusRule")
@@ -128,7 +128,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, render
         file = folder / f"{number}.yaml"
         content = {"consumer": values, "volumes": volumes, "metrics": {"monitor": "PodMonitor"}}
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
-        arguments = rendering.values(batches.MINIMAL, file)
+        arguments = rendering.values(least.MINIMAL, file)
         result = rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
         return str(values), result
 
@@ -196,6 +196,6 @@ def test_what_is_refused_is_refused_by_the_schema_or_with_the_key_to_set(
 def test_no_password_of_a_url_is_shown(tmp_path: Path) -> None:
     for part in ("queue", "replies"):
         values = {"consumer": merged(consumers.RIGHT, {part: {"url": "nats://a:s3cret@b"}})}
-        result = batches.render(values, tmp_path)
+        result = least.result(values, tmp_path)
         assert result.code != 0
         assert "s3cret" not in result.stdout + result.stderr

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests import rendering
+from tests.chart import least
 from tests.chart.test_generated import VERSION
 from tests.chart.test_istio import CALLERS, JWT, faults
 from tests.chart.test_variants import Values, deep
@@ -49,7 +50,7 @@ def manifests(
     more |= {"httpRoute": ROUTE, "variants": {"forest": VERSION | WAYS[way]}}
     file = tmp_path_factory.mktemp("services") / "values.yaml"
     file.write_text(yaml.safe_dump(deep(WAYPOINT, more)), encoding="utf-8")
-    minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
+    minimal = least.MINIMAL
     arguments = rendering.values(minimal, file)
     return rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
 
@@ -99,11 +100,7 @@ def test_a_variant_without_a_way_changes_no_route(router: str, tmp_path: Path) -
     def shares(variants: Values) -> dict[str, float]:
         values = deep(ROUTERS[router], {"httpRoute": ROUTE, "variants": variants})
         values["networkPolicy"] = WAYPOINT["networkPolicy"]
-        file = tmp_path / "values.yaml"
-        file.write_text(yaml.safe_dump(values), encoding="utf-8")
-        minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
-        arguments = rendering.values(minimal, file)
-        found = rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
+        found = least.manifests(values, tmp_path)
         (rule,) = rendering.only(found, "HTTPRoute")["spec"]["rules"]
         weights = {each["name"]: each.get("weight", 1) for each in rule["backendRefs"]}
         return {name: weight / sum(weights.values()) for name, weight in weights.items()}

@@ -7,12 +7,12 @@ policies as the API defines them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import rendering
+from tests.chart import least
 
 Labels = dict[str, str]
 
@@ -145,7 +145,7 @@ def baseline() -> list[rendering.Manifest]:
 
 
 def release(*settings: str) -> list[rendering.Manifest]:
-    minimal = Path(rendering.CHART / "tests" / "values" / "minimal.yaml")
+    minimal = least.MINIMAL
     sets = [part for setting in settings for part in ("--set", setting)]
     return rendering.template(
         "helm4", rendering.CHART, "iris", "ml-dev", *rendering.values(minimal), *sets

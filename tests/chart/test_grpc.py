@@ -6,10 +6,10 @@ import itertools
 from pathlib import Path
 
 import pytest
-import yaml
 
 from app.settings import Settings
 from tests import rendering
+from tests.chart import least
 from tests.chart.test_flows import Pod, allowed, released
 from tests.chart.test_generated import VERSION
 from tests.chart.test_variants import Values, deep
@@ -65,15 +65,7 @@ def manifests(
     if implementation:
         route = {"implementation": implementation, "unit": {"header": "X-User"}}
         values = deep(values, {"httpRoute": route})
-    return render(values, tmp_path_factory.mktemp("grpc"))
-
-
-def render(values: Values, folder: Path) -> list[rendering.Manifest]:
-    file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
-    arguments = rendering.values(minimal, file)
-    return rendering.template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
+    return least.manifests(values, tmp_path_factory.mktemp("grpc"))
 
 
 def test_every_service_has_http_and_grpc_on_one_port_of_the_pods(
@@ -150,7 +142,7 @@ def test_a_plugin_splits_every_route_that_has_its_mark(
 @pytest.mark.parametrize("enabled", [True, False])
 def test_network_policies_do_not_change(tmp_path: Path, *, enabled: bool) -> None:
     """The network sees the pods' port, which is the one of HTTP."""
-    found = render(deep(CALLS, {"grpc": {"enabled": enabled}}), tmp_path)
+    found = least.manifests(deep(CALLS, {"grpc": {"enabled": enabled}}), tmp_path)
     policies = rendering.of_kind(found, "NetworkPolicy")
     pod = released(found)
     neighbour, stranger = Pod("ml-dev", {"app": "shop"}), Pod("elsewhere", {"app": "shop"})
@@ -161,7 +153,7 @@ def test_network_policies_do_not_change(tmp_path: Path, *, enabled: bool) -> Non
 
 def test_probes_ask_the_port_that_the_application_listens_on(tmp_path: Path) -> None:
     """A gRPC probe has a number: no name keeps it in step with the port of the container."""
-    found = render({"probes": {"protocol": "grpc"}}, tmp_path)
+    found = least.manifests({"probes": {"protocol": "grpc"}}, tmp_path)
     (container,) = rendering.only(found, "Deployment")["spec"]["template"]["spec"]["containers"]
     given = {entry["name"]: entry.get("value") for entry in container["env"]}
     port = Settings.from_environ({"PORT": given["PORT"]}).port

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests import rendering
-from tests.chart import goldens
+from tests.chart import goldens, least
 from tests.schemas import Schemas
 
 Values = dict[str, Any]
@@ -90,11 +89,7 @@ def render(
         "test": {"enabled": False},
         "networkPolicy": {"from": {"gateway": {"namespaceSelector": {"matchLabels": {"a": "b"}}}}},
     }
-    file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
-    arguments = rendering.values(minimal, file)
-    return rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
+    return least.result(values, folder)
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +278,6 @@ def test_strict_policies_admit_the_tests_of_the_chart_alone(
     tmp_path: Path, plane: str, policy: str, strategy: str
 ) -> None:
     """`helm test` as well as the one before a switch, by the account that their pods have."""
-    file = tmp_path / "values.yaml"
     istio = DATA_PLANES[plane] | {policy: CALLERS[policy]}
     values: Values = {
         "istio": istio,
@@ -294,12 +288,7 @@ def test_strict_policies_admit_the_tests_of_the_chart_alone(
     values |= {"networkPolicy": {"from": peers}}
 
     def admitted() -> tuple[bool, bool]:
-        file.write_text(yaml.safe_dump(values), encoding="utf-8")
-        minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
-        arguments = rendering.values(minimal, file)
-        result = rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
-        assert result.code == 0, result.stderr
-        manifests = rendering.parse(result.stdout)
+        manifests = least.manifests(values, tmp_path)
         own = {pod["serviceAccountName"] for pod in predicting(manifests)} or {"iris"}
         (account,) = own
         callers = (f"cluster.local/ns/ml-dev/sa/{account}", "cluster.local/ns/ml-dev/sa/stranger")

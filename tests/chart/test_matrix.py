@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests import rendering
+from tests.chart import least
 from tests.documents import walk
 from tests.schemas import Schemas
 
@@ -163,7 +164,7 @@ def case(
 ) -> list[list[rendering.Manifest]]:
     """What both Helms render for one combination of options."""
     folder = tmp_path_factory.mktemp("case")
-    files = [rendering.CHART / "tests" / "values" / "minimal.yaml"]
+    files = [least.MINIMAL]
     for (group, options), option in zip(OPTIONS.items(), request.param, strict=True):
         files.append(folder / f"{group}.yaml")
         files[-1].write_text(yaml.safe_dump(options[option]), encoding="utf-8")

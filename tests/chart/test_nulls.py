@@ -18,9 +18,9 @@ from jsonschema import Draft7Validator
 
 from modelctl.repository import placement
 from tests import rendering
+from tests.chart import least
 from tests.chart.test_generated import EVERYTHING, defaults, merged
 
-MINIMAL = rendering.CHART / "tests" / "values" / "minimal.yaml"
 PEER = {"podSelector": {"matchLabels": {"a": "b"}}}
 CONTAINER = {"image": "example/a:1", "env": {"A": "1"}, "ports": {"a": 81}}
 # Every map that users extend -> an entry that it takes.
@@ -247,7 +247,7 @@ def without(helm: str, keys: placement.Keys, folder: Path) -> list[rendering.Res
     escaped = ".".join(key.replace(".", "\\.") for key in keys)
     file = folder / f"{'.'.join(keys).replace('/', '_')}.yaml"
     file.write_text(yaml.safe_dump(node), encoding="utf-8")
-    minimal = rendering.values(MINIMAL)
+    minimal = rendering.values(least.MINIMAL)
     return [
         rendering.try_template(helm, rendering.CHART, "iris", "ml-dev", *minimal, *more)
         for more in (["--set", f"{escaped}=null"], rendering.values(file))
@@ -274,7 +274,7 @@ def test_null_of_a_default_is_invalid_unless_the_comments_allow_it() -> None:
     """Without its default a number is 0 to a template: no replica, or root."""
     schema = json.loads((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
     validator = Draft7Validator(schema)
-    whole = merged(defaults(), yaml.safe_load(MINIMAL.read_text(encoding="utf-8")))
+    whole = merged(defaults(), yaml.safe_load(least.MINIMAL.read_text(encoding="utf-8")))
     assert validator.is_valid(whole)
     missing = {keys for keys in places(defaults()) if validator.is_valid(removed(whole, keys))}
     peers = tuple(f"networkPolicy.{key}." for key in ("from", "metricsFrom", "dnsServers"))

@@ -6,17 +6,15 @@ nowhere in these tests. Where a namespace enforces nothing, the chart's switch t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests import rendering
-from tests.chart import judge
+from tests.chart import entries, judge, least, trials
 
 Values = dict[str, Any]
 
@@ -58,44 +56,33 @@ SECURITY: dict[str, Values] = {
     "selinux-user": {"seLinuxOptions": {"user": "system_u"}},
     "selinux-role": {"seLinuxOptions": {"role": "system_r"}},
 }
-# Each kind of volume that Kubernetes has, as it takes it.
+# Each kind of volume that Kubernetes has, as it takes it; the last are those of the chart.
 SOURCES: dict[str, Values] = {
     "awsElasticBlockStore": {"volumeID": "a"},
     "azureDisk": {"diskName": "a", "diskURI": "https://a.example/a"},
     "azureFile": {"secretName": "a", "shareName": "b"},
     "cephfs": {"monitors": ["a"]},
     "cinder": {"volumeID": "a"},
-    "configMap": {"name": "a"},
-    "csi": {"driver": "a.example"},
-    "downwardAPI": {"items": [{"path": "a", "fieldRef": {"fieldPath": "metadata.name"}}]},
-    "emptyDir": {},
-    "ephemeral": {
-        "volumeClaimTemplate": {
-            "spec": {
-                "accessModes": ["ReadWriteOnce"],
-                "resources": {"requests": {"storage": "1Gi"}},
-            }
-        }
-    },
     "fc": {"targetWWNs": ["a"], "lun": 1},
     "flexVolume": {"driver": "a/b"},
     "gcePersistentDisk": {"pdName": "a"},
-    "hostPath": {"path": "/a"},
-    "image": {"reference": "a.example/a:1"},
     "iscsi": {"targetPortal": "a", "iqn": "iqn.2001-04.com.example:a", "lun": 0},
-    "nfs": {"server": "a", "path": "/a"},
-    "persistentVolumeClaim": {"claimName": "a"},
     "portworxVolume": {"volumeID": "a"},
-    "projected": {"sources": [{"secret": {"name": "a"}}]},
     "rbd": {"monitors": ["a"], "image": "a"},
-    "secret": {"secretName": "a"},
     "vsphereVolume": {"volumePath": "a"},
+    **entries.SOURCES,
+    **entries.FREE_SOURCES,
 }
 HOSTS = ("", "127.0.0.1", "a.example")
 PROFILES = ("", "runtime/default", "localhost/a", "unconfined")
 
 
-def pod(container: Values, spec: Values, annotations: Values | None = None) -> rendering.Manifest:
+def pod(
+    container: Values,
+    spec: Values,
+    annotations: Values | None = None,
+    key: str = "containers",
+) -> rendering.Manifest:
     """A restricted pod with one container more; what that does not say is as strict as can be."""
     strict: Values = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     own = container.get("securityContext", {})
@@ -107,7 +94,6 @@ def pod(container: Values, spec: Values, annotations: Values | None = None) -> r
     if own.get("privileged") or "SYS_ADMIN" in security["capabilities"].get("add", []):
         # Kubernetes takes no other, whatever the standard says of it.
         security.pop("allowPrivilegeEscalation")
-    key = "initContainers" if spec.pop("first", False) else "containers"
     containers: Values = {
         "containers": [{"name": "model", "image": "a", "securityContext": strict}],
     }
@@ -138,9 +124,9 @@ def secured() -> Iterator[Case]:
         for mapped in (False, True):
             spec = {"hostUsers": False} if mapped else {}
             users = {"security": {"hostUsers": not mapped}}
-            for kind, first in (("sidecars", False), ("initContainers", True)):
+            for kind, key in (("sidecars", "containers"), ("initContainers", "initContainers")):
                 values = {kind: {"added": {"image": "a", **container}}, **users}
-                yield f"{kind}-{name}-{mapped}", values, pod(container, {**spec, "first": first})
+                yield f"{kind}-{name}-{mapped}", values, pod(container, spec, key=key)
 
 
 def handled() -> Iterator[Case]:
@@ -178,22 +164,13 @@ CASES = {
 }
 
 
-def rendered(values: Values, folder: Path) -> rendering.Result:
-    file = folder / "values.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
-    return rendering.try_template(
-        "helm4", rendering.CHART, "iris", judge.NAMESPACE, *rendering.values(minimal, file)
-    )
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_the_chart_refuses_what_the_standard_refuses(
     court: judge.Judge, tmp_path: Path, case: str
 ) -> None:
     values, manifest = CASES[case]
     refused = court.refusals([manifest])
-    result = rendered(values, tmp_path)
+    result = least.result(values, tmp_path)
     assert bool(result.code) == bool(refused), (refused, result.stderr[-500:])
     if result.code:
         named = ("expected", "found") if "ERROR" in result.stderr else ("not allowed",)
@@ -203,7 +180,7 @@ def test_the_chart_refuses_what_the_standard_refuses(
 
 
 # The namespace alone decides there: some are enough to see it, and all in `make test-all`.
-SOME = list(CASES) if os.environ.get("CHART_TRIALS") == "all" else list(CASES)[::6]
+SOME = list(CASES) if trials.ALL else list(CASES)[::6]
 
 
 @pytest.mark.parametrize("case", SOME)
@@ -212,7 +189,7 @@ def test_the_switch_leaves_it_to_the_namespace(
 ) -> None:
     values, manifest = CASES[case]
     freed = {"allowPrivilegedExtensions": True, **values.get("security", {})}
-    result = rendered(values | {"security": freed}, tmp_path)
+    result = least.result(values | {"security": freed}, tmp_path)
     refused = court.refusals([manifest], judge.FREE)
     is_old = case.startswith("volume-") and "not allowed" in result.stderr
     assert bool(result.code) == bool(refused) or is_old, (refused, result.stderr[-500:])

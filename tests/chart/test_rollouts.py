@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
 from tests import rendering
-from tests.chart import goldens
+from tests.chart import goldens, least
 from tests.schemas import Schemas
 
 Values = dict[str, Any]
@@ -72,12 +71,7 @@ def manifests(
         if "router" in values["rollout"]:
             values["rollout"]["testers"] = {"header": "X-Canary"}
     values |= {"rollout": values["rollout"] | {"antiAffinity": "soft"}, **SCALING[scaling]}
-    file = tmp_path_factory.mktemp("rollout") / "values.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
-    return rendering.template(
-        "helm4", rendering.CHART, "iris", "ml-dev", *rendering.values(minimal, file)
-    )
+    return least.manifests(values, tmp_path_factory.mktemp("rollout"))
 
 
 def faults(manifests: list[rendering.Manifest]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import rendering
+from tests.chart import least
 from tests.chart.test_variants import Values, deep
 from tests.paths import ROOT
 
@@ -46,9 +46,4 @@ def test_snippet_renders(place: str, tmp_path: Path) -> None:
     needs, values = SNIPPETS[place]
     if needs:
         values = deep(SNIPPETS[needs][1], values)
-    file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    minimal = rendering.CHART / "tests" / "values" / "minimal.yaml"
-    arguments = rendering.values(minimal, file)
-    result = rendering.try_template("helm4", rendering.CHART, "iris", "ml-dev", *arguments)
-    assert result.code == 0, result.stderr
+    least.manifests(values, tmp_path)

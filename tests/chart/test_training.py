@@ -12,7 +12,7 @@ import yaml
 
 from modelctl.repository import placement
 from tests import rendering
-from tests.chart import batches, jobs, trainings
+from tests.chart import jobs, least, trainings
 from tests.chart.test_batch import selections
 from tests.chart.test_batch_values import OTHERS, other
 from tests.chart.test_generated import merged
@@ -40,7 +40,7 @@ def manifests(
 ) -> list[rendering.Manifest]:
     """Everything a release can have, in each way, and two trainings."""
     values = merged(merged(everything(), request.param), trainings.BOTH)
-    return batches.manifests_of(values, tmp_path_factory.mktemp("training"))
+    return least.manifests(values, tmp_path_factory.mktemp("training"))
 
 
 def pods(manifests: list[rendering.Manifest]) -> list[dict[str, str]]:
@@ -92,14 +92,14 @@ def test_trainings_change_nothing_else_of_the_release(
     manifests: list[rendering.Manifest], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     way = request.node.callspec.params["manifests"]
-    without = batches.manifests_of(merged(everything(), way), tmp_path)
+    without = least.manifests(merged(everything(), way), tmp_path)
     rest = [each for each in manifests if "ml-model/training" not in each["metadata"]["labels"]]
     assert jobs.without_rules(rest, "trainings") == without
 
 
 def test_both_ways_to_start_one_run_the_same_pod(tmp_path: Path) -> None:
     """By KEDA and by hand: the CronJob of a queue is there for the second."""
-    found = batches.manifests_of({"training": {"asked": trainings.QUEUED}}, tmp_path)
+    found = least.manifests({"training": {"asked": trainings.QUEUED}}, tmp_path)
     cronjob, scaled = (rendering.only(found, kind) for kind in ("CronJob", "ScaledJob"))
     assert cronjob["spec"]["suspend"] is True
     assert scaled["spec"]["jobTargetRef"] == cronjob["spec"]["jobTemplate"]["spec"]
@@ -122,7 +122,7 @@ def test_objects_fit_the_schemas(manifests: list[rendering.Manifest], schemas: S
 def test_only_what_has_a_schedule_is_late(
     tmp_path: Path, alerts: set[str], training: dict[str, Any]
 ) -> None:
-    found = batches.manifests_of({**RULES, "training": {"one": training}}, tmp_path)
+    found = least.manifests({**RULES, "training": {"one": training}}, tmp_path)
     groups = rendering.only(found, "PrometheusRule")["spec"]["groups"]
     rules = [rule for group in groups if group["name"] == "trainings" for rule in group["rules"]]
     assert [rule["alert"] for rule in rules] == sorted(alerts)
@@ -150,14 +150,14 @@ NATS = ("keda", "nats")
 def test_value_has_an_effect(tmp_path: Path, keys: placement.Keys) -> None:
     """Whatever a user changes changes the manifests or is refused."""
     right = trainings.RIGHT if keys[0] in SCHEDULED else trainings.QUEUED
-    before = batches.render({**RULES, "training": {"one": right}}, tmp_path)
+    before = least.result({**RULES, "training": {"one": right}}, tmp_path)
     assert before.code == 0, before.stderr
     full = merged(DEFAULTS, right)
     value = {"a": {"podSelector": {}}} if keys[-1] == "to" else other(full, keys)
-    after = batches.render({**RULES, "training": {"one": changed(full, keys, value)}}, tmp_path)
+    after = least.result({**RULES, "training": {"one": changed(full, keys, value)}}, tmp_path)
     if keys == ("queue", "egress", "to"):
         value = {"b": {"podSelector": {"matchLabels": {"a": "b"}}}}
-        after = batches.render({**RULES, "training": {"one": changed(full, keys, value)}}, tmp_path)
+        after = least.result({**RULES, "training": {"one": changed(full, keys, value)}}, tmp_path)
     assert after.stdout != before.stdout
 
 
@@ -166,7 +166,7 @@ def test_the_defaults_written_out_render_the_same(tmp_path: Path, right: dict[st
     """What is false, 0 or empty is a value as any other."""
     written = {"training": {"one": merged(DEFAULTS, right)}}
     short = {"training": {"one": right}}
-    assert batches.render(written, tmp_path).stdout == batches.render(short, tmp_path).stdout
+    assert least.result(written, tmp_path).stdout == least.result(short, tmp_path).stdout
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_defaults_written_out_render_the_same(tmp_path: Path, right: dict[st
 )
 def test_zero_is_a_value(tmp_path: Path, key: str) -> None:
     values = {"training": {"one": {**trainings.RIGHT, key: 0}}}
-    spec = rendering.only(batches.manifests_of(values, tmp_path), "CronJob")["spec"]
+    spec = rendering.only(least.manifests(values, tmp_path), "CronJob")["spec"]
     assert (spec | spec["jobTemplate"]["spec"])[key] == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests import rendering
-from tests.chart import apiserver, batches, jobs, trainings
+from tests.chart import apiserver, jobs, least, trainings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ GPU = {
 
 def test_the_api_server_takes_them(tmp_path: Path) -> None:
     values = {"training": {LONGEST: trainings.RIGHT, "asked": {**trainings.QUEUED, **GPU}}}
-    found = batches.manifests_of(values, tmp_path)
+    found = least.manifests(values, tmp_path)
     wanted = [each for each in found if "ml-model/training" in each["metadata"]["labels"]]
     made = [jobs.scheduled(each) for each in rendering.of_kind(wanted, "CronJob")]
     scaled = rendering.only(wanted, "ScaledJob")

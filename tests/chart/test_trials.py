@@ -8,7 +8,6 @@ to the one value, or to those that only together are refused.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.chart.trials import Group, Trial
 
 SCHEMA = json.loads((rendering.CHART / "values.schema.json").read_text(encoding="utf-8"))
 # Of the values of each key one in so many is tried; `make test-all` has the time for each of them.
-STEP = 1 if os.environ.get("CHART_TRIALS") == "all" else 12
+STEP = 1 if trials.ALL else 12
 
 
 def as_helm_reads(node: Any) -> Any:

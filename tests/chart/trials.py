@@ -5,6 +5,7 @@ Knows nothing of the schema and the guards, which are on trial, nor of what Kube
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,12 @@ from tests.chart import entries
 from tests.chart.test_generated import CONTEXT, defaults, merged
 from tests.chart.test_nulls import ENTRIES, KEYS, tree
 from tests.chart.test_objects import everything
+from tests.documents import Keys, changed, nodes
 
 Values = dict[str, Any]
+
+# Whether there is time for each of them, as in `make test-all`.
+ALL = os.environ.get("CHART_TRIALS") == "all"
 
 STRINGS = (
     *("", "a", "A", "a-b", "a.b", "a_b", "a b", " a", "-a", "a-", ".a", "a.", "a/b", "a:b", "a=b"),
@@ -56,9 +61,6 @@ FREED: Values = {"security": {"allowPrivilegedExtensions": True}}
 WITH_ENTRIES: Values = {"rollout": {"strategy": "canary"}, "test": {"enabled": False}}
 
 
-Keys = tuple[str | int, ...]
-
-
 @dataclass(frozen=True)
 class Trial:
     """What is tried, and at which key."""
@@ -81,7 +83,7 @@ class Trial:
 
     def over(self, values: Values) -> Values:
         """These values with it in its place."""
-        found: Values = _over(values, self.keys, self.value)
+        found: Values = changed(values, self.keys, self.value)
         return found
 
     def __str__(self) -> str:
@@ -140,29 +142,10 @@ def _large_entries() -> Iterator[Group]:
         values = merged(merged(everything(), FREED), added)
         # Nothing of a group stands in another thing of it.
         apart: dict[str, dict[Keys, list[Trial]]] = {}
-        for keys, node in _nodes(added):
+        for keys, node in nodes(added):
+            if not keys:
+                continue
             part = f"{name}-{len(keys)}" if isinstance(node, dict | list) and node else name
             apart.setdefault(part, {})[keys] = _trials(keys)
         for part, trials in apart.items():
             yield Group(part, values, trials)
-
-
-def _nodes(node: Any, above: Keys = ()) -> Iterator[tuple[Keys, Any]]:
-    """Each value, what stands in lists too, and each map and list as a whole."""
-    if above:
-        yield above, node
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _nodes(value, (*above, key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _nodes(value, (*above, index))
-
-
-def _over(node: Any, keys: Keys, value: Any) -> Any:
-    """A copy with one value changed; what is beside it is shared."""
-    first, *rest = keys
-    inner = _over(node[first], tuple(rest), value) if rest else value
-    if isinstance(node, list):
-        return [inner if index == first else each for index, each in enumerate(node)]
-    return node | {first: inner}

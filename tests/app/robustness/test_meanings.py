@@ -10,7 +10,6 @@ import copy
 import json
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +20,16 @@ from app.errors import RefusedError
 from app.model.bundle import canonical
 from tests import trained
 from tests.app.conftest import make_client
+from tests.documents import Keys, nodes
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 10**18, 10**30, 0.5, -1e308, "", " ", "a/b", "a\nb", "..", "é",
     "\x00", "a" * 70_000, [], [[]], [None], [1, 1], ["a", "a"], {}, {"": 1}, {"name": 1}, [{}],
 )  # fmt: skip
 CASES = 150
-Path_ = tuple[str | int, ...]
 
 
-def places(value: Any, at: Path_ = ()) -> Iterator[Path_]:
-    """Every place in a document, its containers included."""
-    if at:
-        yield at
-    if isinstance(value, dict):
-        for key, entry in value.items():
-            yield from places(entry, (*at, key))
-    elif isinstance(value, list):
-        for index, entry in enumerate(value):
-            yield from places(entry, (*at, index))
-
-
-def changed(manifest: dict[str, Any], place: Path_, chance: random.Random) -> dict[str, Any]:
+def changed(manifest: dict[str, Any], place: Keys, chance: random.Random) -> dict[str, Any]:
     """The manifest with another value in this place, with none, or with two of it."""
     result = copy.deepcopy(manifest)
     parent: Any = result
@@ -90,7 +77,7 @@ def test_what_means_nothing_is_refused(name: str, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained.bundle(name), tmp_path / "bundle"))
     manifest = json.loads((folder / "manifest.json").read_bytes())
     chance = random.Random(name)  # noqa: S311
-    listed = list(places(manifest))
+    listed = [keys for keys, _ in nodes(manifest) if keys]
     answers = []
     for _ in range(CASES):
         place = chance.choice(listed)
